@@ -1,0 +1,172 @@
+package io.espalier.tensor;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.LongArrayRef;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+
+/** Making tensors, and reading what is in them. */
+public final class Tensors {
+    static {
+        Libtorch.start();
+    }
+
+    private Tensors() {}
+
+    /** A tensor of the given shape, each element drawn from the standard normal distribution. */
+    public static Tensor randn(long... shape) {
+        return torch.randn(shape);
+    }
+
+    /** A tensor of the given shape, each element drawn uniformly from [0, 1). */
+    public static Tensor rand(long... shape) {
+        return torch.rand(shape);
+    }
+
+    /** A float tensor of zeros. */
+    public static Tensor zeros(long... shape) {
+        return torch.zeros(shape);
+    }
+
+    /** A float tensor of ones. */
+    public static Tensor ones(long... shape) {
+        return torch.ones(shape);
+    }
+
+    /** A tensor of zeros of the given type. */
+    public static Tensor zeros(ScalarType type, long... shape) {
+        return torch.zeros(shape, new TensorOptions(type));
+    }
+
+    /** A one-dimensional float tensor with a copy of the values. */
+    public static Tensor of(float... values) {
+        return of(values, values.length);
+    }
+
+    /**
+     * A float tensor with a copy of the values, in row-major order.
+     *
+     * @throws EspalierException if the shape has another number of elements
+     */
+    public static Tensor of(float[] values, long... shape) {
+        requireCount(values.length, shape);
+        Tensor tensor = torch.empty(shape);
+        MemorySegment.copy(values, 0, segment(tensor), ValueLayout.JAVA_FLOAT, 0, values.length);
+        return tensor;
+    }
+
+    /**
+     * A tensor of 64-bit integers with a copy of the values, in row-major order.
+     *
+     * @throws EspalierException if the shape has another number of elements
+     */
+    public static Tensor of(long[] values, long... shape) {
+        requireCount(values.length, shape);
+        Tensor tensor = zeros(ScalarType.Long, shape);
+        MemorySegment.copy(values, 0, segment(tensor), ValueLayout.JAVA_LONG, 0, values.length);
+        return tensor;
+    }
+
+    private static void requireCount(int count, long[] shape) {
+        if (elements(shape) != count) {
+            throw new EspalierException(
+                    "A tensor of shape "
+                            + Arrays.toString(shape)
+                            + " has "
+                            + elements(shape)
+                            + " elements; "
+                            + count
+                            + " values were given.");
+        }
+    }
+
+    private static long elements(long... shape) {
+        return Arrays.stream(shape).reduce(1, Math::multiplyExact);
+    }
+
+    /** The tensor's shape, outermost dimension first. */
+    public static long[] shape(Tensor tensor) {
+        long[] shape = new long[Math.toIntExact(tensor.dim())];
+        for (int d = 0; d < shape.length; d++) {
+            shape[d] = tensor.size(d);
+        }
+        return shape;
+    }
+
+    /**
+     * The type of the tensor's elements, as the enum's own constant (what libtorch's binding
+     * returns is not).
+     */
+    public static ScalarType type(Tensor tensor) {
+        return tensor.scalar_type().intern();
+    }
+
+    /** The elements as floats in row-major order, copied. */
+    public static float[] floats(Tensor tensor) {
+        try (var scope = new PointerScope()) {
+            Tensor plain = tensor.detach().to(ScalarType.Float).contiguous();
+            return segment(plain).toArray(ValueLayout.JAVA_FLOAT);
+        }
+    }
+
+    /** The elements as 64-bit integers in row-major order, copied. */
+    public static long[] longs(Tensor tensor) {
+        try (var scope = new PointerScope()) {
+            Tensor plain = tensor.detach().to(ScalarType.Long).contiguous();
+            return segment(plain).toArray(ValueLayout.JAVA_LONG);
+        }
+    }
+
+    /**
+     * The tensor's own memory, without a copy; writing to it changes the tensor. It is valid as
+     * long as the tensor is reachable and open: the caller keeps it so.
+     *
+     * @throws EspalierException if the elements do not lie in row-major order without gaps
+     */
+    public static MemorySegment segment(Tensor tensor) {
+        if (!tensor.is_contiguous()) {
+            throw new EspalierException(
+                    "A memory segment needs a contiguous tensor; call contiguous() on it first.");
+        }
+        long bytes = tensor.nbytes();
+        return bytes == 0
+                ? MemorySegment.NULL
+                : MemorySegment.ofAddress(tensor.data_ptr().address()).reinterpret(bytes);
+    }
+
+    /**
+     * Keeps a tensor beyond the {@code PointerScope} it was made in; the collector frees it when it
+     * is unreachable.
+     */
+    public static Tensor keep(Tensor tensor) {
+        tensor.retainReference();
+        return tensor;
+    }
+
+    /** Whether both have the same shape, type and elements (NaN equals NaN in the same place). */
+    public static boolean equal(Tensor a, Tensor b) {
+        try (var scope = new PointerScope()) {
+            return type(a) == type(b)
+                    && Arrays.equals(shape(a), shape(b))
+                    && torch.allclose(a, b, 0, 0, true);
+        }
+    }
+
+    /** A reference to the shape for libtorch's functions. */
+    public static LongArrayRef ref(long... values) {
+        return new LongArrayRef(values, values.length);
+    }
+
+    /**
+     * The tensor as PyTorch prints it: four decimals, nested brackets, long dimensions shortened.
+     */
+    public static String toString(Tensor tensor) {
+        return TensorPrinter.print(tensor);
+    }
+}
