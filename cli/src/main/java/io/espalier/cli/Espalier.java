@@ -1,0 +1,64 @@
+package io.espalier.cli;
+
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ScopeType;
+import picocli.CommandLine.Spec;
+
+/** The command {@code espalier}; each of its subcommands is a class of this package. */
+@Command(
+        name = "espalier",
+        description = "Makes neural networks smaller and faster: pruning and quantization in Java.",
+        subcommands = {Run.class, Completion.class},
+        versionProvider = Version.class,
+        synopsisSubcommandLabel = "COMMAND",
+        footer = {"", "'espalier COMMAND --help' explains a command."})
+public final class Espalier implements Runnable {
+    @Spec CommandSpec spec;
+
+    @Option(
+            names = {"-h", "--help"},
+            usageHelp = true,
+            scope = ScopeType.INHERIT,
+            description = "Show this help.")
+    boolean help;
+
+    @Option(
+            names = {"-V", "--version"},
+            versionHelp = true,
+            description = "Show the versions of Espalier, libtorch and Java.")
+    boolean version;
+
+    @Option(
+            names = "--stacktrace",
+            scope = ScopeType.INHERIT,
+            description = "Show where an error comes from.")
+    boolean stacktrace;
+
+    /** Runs the command line and ends the process with its exit code. */
+    public static void main(String... args) {
+        System.exit(commandLine().execute(args));
+    }
+
+    /** The whole command line, with Espalier's way of reporting errors. */
+    static CommandLine commandLine() {
+        var espalier = new Espalier();
+        var line = new CommandLine(espalier);
+        line.setUsageHelpAutoWidth(true);
+        line.setCaseInsensitiveEnumValuesAllowed(true);
+        line.getSubcommands().get("run").setStopAtPositional(true); // the rest is the program's
+        line.setParameterExceptionHandler(Failures::usage);
+        line.setExecutionExceptionHandler(
+                (error, at, parsed) -> Failures.execution(error, at, espalier.stacktrace));
+        return line;
+    }
+
+    /** Without a command there is nothing to do. */
+    @Override
+    public void run() {
+        throw new ParameterException(spec.commandLine(), "A command is missing.");
+    }
+}

@@ -1,0 +1,132 @@
+package io.espalier.cli;
+
+import me.tongfei.progressbar.ConsoleProgressBarConsumer;
+import me.tongfei.progressbar.ProgressBar;
+import me.tongfei.progressbar.ProgressBarStyle;
+
+import java.io.Console;
+import java.io.PrintStream;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.function.LongSupplier;
+
+/**
+ * How far a long piece of work is, on standard error: a bar on a terminal, elsewhere a line every
+ * few seconds, and nothing for work that is done in two seconds.
+ *
+ * <pre>{@code
+ * try (var progress = Progress.of("Training", steps)) {
+ *     for (…) {
+ *         …
+ *         progress.step("loss %.4f".formatted(loss));
+ *     }
+ * }
+ * }</pre>
+ */
+abstract sealed class Progress implements AutoCloseable {
+    /** Progress over {@code total} steps. */
+    static Progress of(String task, long total) {
+        return onTerminal()
+                ? new Bar(task, total)
+                : new Lines(task, total, System.err, System::nanoTime);
+    }
+
+    private static boolean onTerminal() {
+        return Optional.ofNullable(System.console()).filter(Console::isTerminal).isPresent();
+    }
+
+    /** One step is done. */
+    final void step() {
+        step("");
+    }
+
+    /** One step is done; {@code note} is shown beside the bar. */
+    abstract void step(String note);
+
+    /** Ends the display. */
+    @Override
+    public abstract void close();
+
+    private static final class Bar extends Progress {
+        private final ProgressBar bar;
+
+        Bar(String task, long total) {
+            bar =
+                    ProgressBar.builder()
+                            .setTaskName(task)
+                            .setInitialMax(total)
+                            .setStyle(ProgressBarStyle.UNICODE_BLOCK)
+                            .setUpdateIntervalMillis(200)
+                            .setConsumer(new ConsoleProgressBarConsumer(System.err))
+                            .build();
+        }
+
+        @Override
+        void step(String note) {
+            bar.setExtraMessage(note);
+            bar.step();
+        }
+
+        @Override
+        public void close() {
+            bar.close();
+        }
+    }
+
+    /** One line every few seconds. */
+    static final class Lines extends Progress {
+        private static final long FIRST = Duration.ofSeconds(2).toNanos();
+        private static final long INTERVAL = Duration.ofSeconds(5).toNanos();
+
+        private final String task;
+        private final long total;
+        private final PrintStream out;
+        private final LongSupplier nanos;
+        private final long start;
+        private long next;
+        private long done;
+        private long printed = -1;
+        private String note = "";
+
+        Lines(String task, long total, PrintStream out, LongSupplier nanos) {
+            this.task = task;
+            this.total = total;
+            this.out = out;
+            this.nanos = nanos;
+            this.start = nanos.getAsLong();
+            this.next = start + FIRST;
+        }
+
+        @Override
+        void step(String note) {
+            done++;
+            this.note = note;
+            long now = nanos.getAsLong();
+            if (now - next >= 0) {
+                print(now);
+                next = now + INTERVAL;
+            }
+        }
+
+        @Override
+        public void close() {
+            if (printed >= 0 && printed < done) {
+                print(nanos.getAsLong());
+            }
+        }
+
+        private void print(long now) {
+            printed = done;
+            var elapsed = Duration.ofNanos(now - start);
+            out.printf(
+                    "%s: %d%% (%d of %d), %d:%02d%s%n",
+                    task,
+                    100 * done / Math.max(total, 1),
+                    done,
+                    total,
+                    elapsed.toMinutes(),
+                    elapsed.toSecondsPart(),
+                    note.isEmpty() ? "" : ", " + note);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+package io.espalier.cli;
+
+import io.espalier.tensor.EspalierException;
+
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Parameters;
+
+import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+
+/**
+ * Runs a single-file program in a process of its own, which has this one's class path and flags.
+ */
+@Command(
+        name = "run",
+        description = "Runs a single-file Java program with Espalier on its class path.",
+        footer = {"", "Example: espalier run examples/PruneLinear.java"})
+final class Run implements Callable<Integer> {
+    @Parameters(index = "0", paramLabel = "FILE.java", description = "The program.")
+    Path file;
+
+    @Parameters(index = "1..*", paramLabel = "ARG", description = "Its arguments.")
+    List<String> args = List.of();
+
+    @Override
+    public Integer call() throws IOException, InterruptedException {
+        if (!Files.isRegularFile(file)) {
+            throw new EspalierException("No file '" + file + "' to run.");
+        }
+        return new ProcessBuilder(command()).inheritIO().start().waitFor();
+    }
+
+    private List<String> command() {
+        var command = new ArrayList<String>();
+        command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+        command.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
+        command.add("-cp");
+        command.add(System.getProperty("java.class.path"));
+        command.add(file.toString());
+        command.addAll(args);
+        return command;
+    }
+}
