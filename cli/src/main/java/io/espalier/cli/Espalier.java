@@ -49,7 +49,6 @@ public final class Espalier implements Runnable {
         var line = new CommandLine(espalier);
         line.setUsageHelpAutoWidth(true);
         line.setCaseInsensitiveEnumValuesAllowed(true);
-        line.getSubcommands().get("run").setStopAtPositional(true); // the rest is the program's
         line.setParameterExceptionHandler(Failures::usage);
         line.setExecutionExceptionHandler(
                 (error, at, parsed) -> Failures.execution(error, at, espalier.stacktrace));

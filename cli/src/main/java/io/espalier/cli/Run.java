@@ -3,7 +3,9 @@ package io.espalier.cli;
 import io.espalier.tensor.EspalierException;
 
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
 
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
@@ -26,6 +28,12 @@ final class Run implements Callable<Integer> {
 
     @Parameters(index = "1..*", paramLabel = "ARG", description = "Its arguments.")
     List<String> args = List.of();
+
+    /** What follows the file belongs to the program, options included. */
+    @Spec
+    void parseOwnOptionsOnly(CommandSpec spec) {
+        spec.parser().stopAtPositional(true);
+    }
 
     @Override
     public Integer call() throws IOException, InterruptedException {
