@@ -1,0 +1,28 @@
+package io.espalier.nn;
+
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * Multiplies a parameter by its owner's buffer {@code NAME_mask}: 0 prunes an element, 1 keeps it.
+ *
+ * @param name the parameter's public name, such as {@code "weight"}
+ */
+public record Mask(String name) implements Parametrization {
+    private static final String ORIGINAL = "_orig";
+    private static final String MASK = "_mask";
+
+    /** The name under which a masked parameter is stored, PyTorch's {@code NAME_orig}. */
+    public String storedName() {
+        return name + ORIGINAL;
+    }
+
+    /** The name of the mask's buffer, PyTorch's {@code NAME_mask}. */
+    public String bufferName() {
+        return name + MASK;
+    }
+
+    @Override
+    public Tensor apply(Module owner, Tensor value) {
+        return value.mul(owner.buffer(bufferName()));
+    }
+}

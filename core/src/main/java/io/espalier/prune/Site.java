@@ -1,0 +1,150 @@
+package io.espalier.prune;
+
+import io.espalier.nn.Mask;
+import io.espalier.nn.Module;
+import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
+
+import java.util.Arrays;
+import java.util.LinkedHashSet;
+import java.util.Set;
+
+/**
+ * A parameter as pruning finds it.
+ *
+ * @param module the module that stands at the target's place now
+ * @param name the parameter's public name
+ * @param stored the parameter as it is trained, without gradient
+ * @param mask what earlier pruning left, or {@code null}
+ */
+record Site(Module module, String name, Tensor stored, @Nullable Tensor mask) {
+    /**
+     * Finds a parameter.
+     *
+     * @throws EspalierException if there is none, or it can't be pruned
+     */
+    static Site of(Target target) {
+        Module module = target.module().current();
+        String name = target.name();
+        if (!names(module).contains(name)) {
+            throw unknown(module, name);
+        }
+        Tensor stored = module.parameter(module.storedName(name)).detach();
+        Mask mask = new Mask(name);
+        boolean masked = isMasked(module, name);
+        Site site =
+                new Site(module, name, stored, masked ? module.buffer(mask.bufferName()) : null);
+        if (!torch.isFloatingType(Tensors.type(stored))) {
+            throw new EspalierException(
+                    site
+                            + " holds integers ("
+                            + Tensors.type(stored)
+                            + "); only parameters of floating point can be pruned.");
+        }
+        if (stored.numel() == 0) {
+            throw new EspalierException(site + " has no entries; there is nothing to prune.");
+        }
+        if (!masked) {
+            site.requireFree(mask.storedName());
+            site.requireFree(mask.bufferName());
+        }
+        return site;
+    }
+
+    static boolean isMasked(Module module, String name) {
+        return module.parametrizations(name).contains(new Mask(name));
+    }
+
+    /** The public names of a module's parameters. */
+    private static Set<String> names(Module module) {
+        Set<String> names = new LinkedHashSet<>(module.ownParameters().keySet());
+        for (String name : module.parametrizedNames()) {
+            names.remove(module.storedName(name));
+            names.add(name);
+        }
+        return names;
+    }
+
+    private static EspalierException unknown(Module module, String name) {
+        String type = module.getClass().getSimpleName();
+        if (module.hasBuffer(name)) {
+            return new EspalierException(
+                    "'"
+                            + name
+                            + "' of "
+                            + type
+                            + " is a buffer ("
+                            + Tensors.type(module.buffer(name))
+                            + "), not a parameter; only parameters can be pruned.");
+        }
+        Set<String> names = names(module);
+        return new EspalierException(
+                "No parameter '"
+                        + name
+                        + "' in "
+                        + type
+                        + " to prune; it has"
+                        + (names.isEmpty() ? " none." : ": " + String.join(", ", names) + "."));
+    }
+
+    private void requireFree(String taken) {
+        if (module.hasParameter(taken) || module.hasBuffer(taken)) {
+            throw new EspalierException(
+                    this + " needs the name '" + taken + "', which the module uses already.");
+        }
+    }
+
+    /** The parameter as the mask leaves it. */
+    Tensor value() {
+        return mask == null ? stored : stored.mul(mask);
+    }
+
+    /** The mask, or ones where there is none. */
+    Tensor maskOrOnes() {
+        return mask == null ? torch.ones_like(stored) : mask;
+    }
+
+    /**
+     * Scores given in the parameter's place.
+     *
+     * @throws EspalierException if their shape is another
+     */
+    Tensor scores(Tensor importance) {
+        if (!Arrays.equals(Tensors.shape(importance), Tensors.shape(stored))) {
+            throw new EspalierException(
+                    "The importance scores for "
+                            + this
+                            + " have shape "
+                            + Arrays.toString(Tensors.shape(importance))
+                            + "; give one score for each entry.");
+        }
+        return importance.detach();
+    }
+
+    /** Puts a mask on the parameter, in place of the one there. */
+    void commit(Tensor newMask) {
+        Tensor own = newMask.to(stored.scalar_type()).contiguous();
+        Mask parametrization = new Mask(name);
+        if (mask != null) {
+            module.setBuffer(parametrization.bufferName(), own);
+            return;
+        }
+        module.addBuffer(parametrization.bufferName(), own);
+        module.storeAs(name, parametrization.storedName());
+        module.parametrize(name, parametrization);
+    }
+
+    @Override
+    public String toString() {
+        return "'"
+                + name
+                + "' "
+                + Arrays.toString(Tensors.shape(stored))
+                + " of "
+                + module.getClass().getSimpleName();
+    }
+}
