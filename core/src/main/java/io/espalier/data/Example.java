@@ -1,0 +1,18 @@
+package io.espalier.data;
+
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * One element of a dataset.
+ *
+ * @param input what the model is given, without a batch dimension
+ * @param target what it should answer, without a batch dimension
+ */
+public record Example(Tensor input, Tensor target) {
+    /** An example of a class: the target is a 64-bit integer without dimensions. */
+    public static Example labelled(Tensor input, long label) {
+        return new Example(input, Tensors.of(new long[] {label}));
+    }
+}

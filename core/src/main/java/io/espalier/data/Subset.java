@@ -1,0 +1,40 @@
+package io.espalier.data;
+
+import io.espalier.tensor.EspalierException;
+
+import java.util.Arrays;
+
+/** Some of the examples of another dataset. */
+final class Subset implements Dataset {
+    private final Dataset whole;
+    private final int[] indices;
+
+    private Subset(Dataset whole, int... indices) {
+        this.whole = whole;
+        this.indices = indices;
+    }
+
+    static Subset of(Dataset whole, int... indices) {
+        for (int index : indices) {
+            if (index < 0 || index >= whole.size()) {
+                throw new EspalierException(
+                        "No example "
+                                + index
+                                + " in a dataset of "
+                                + whole.size()
+                                + "; numbers go from 0.");
+            }
+        }
+        return new Subset(whole, indices);
+    }
+
+    @Override
+    public int size() {
+        return indices.length;
+    }
+
+    @Override
+    public Batch batch(int[] positions) {
+        return whole.batch(Arrays.stream(positions).map(position -> indices[position]).toArray());
+    }
+}

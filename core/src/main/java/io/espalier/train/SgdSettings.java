@@ -1,0 +1,69 @@
+package io.espalier.train;
+
+import io.espalier.tensor.EspalierException;
+
+import org.bytedeco.pytorch.SGDOptions;
+
+/**
+ * Settings of stochastic gradient descent, named and meant as PyTorch's {@code SGD}.
+ *
+ * @param learningRate the step size, 0 or more
+ * @param momentum how much of the last step goes on, from 0
+ * @param dampening how much of the gradient momentum leaves out
+ * @param weightDecay the L2 penalty, from 0
+ * @param nesterov whether to look ahead along the momentum
+ */
+public record SgdSettings(
+        double learningRate,
+        double momentum,
+        double dampening,
+        double weightDecay,
+        boolean nesterov) {
+    /**
+     * Checked settings.
+     *
+     * @throws EspalierException if a number is negative, or nesterov has no momentum or a dampening
+     */
+    public SgdSettings {
+        Settings.requireNotNegative("The learning rate", learningRate);
+        Settings.requireNotNegative("Momentum", momentum);
+        Settings.requireNotNegative("Weight decay", weightDecay);
+        if (nesterov && (momentum == 0 || dampening != 0)) {
+            throw new EspalierException(
+                    "Nesterov needs a momentum above 0 and no dampening; momentum is "
+                            + momentum
+                            + ", dampening "
+                            + dampening
+                            + ".");
+        }
+    }
+
+    /** Plain descent without momentum. */
+    public static SgdSettings of(double learningRate) {
+        return new SgdSettings(learningRate, 0, 0, 0, false);
+    }
+
+    /** The same with this momentum. */
+    public SgdSettings withMomentum(double momentum) {
+        return new SgdSettings(learningRate, momentum, dampening, weightDecay, nesterov);
+    }
+
+    /** The same with this weight decay. */
+    public SgdSettings withWeightDecay(double weightDecay) {
+        return new SgdSettings(learningRate, momentum, dampening, weightDecay, nesterov);
+    }
+
+    /** The same with Nesterov's momentum. */
+    public SgdSettings withNesterov() {
+        return new SgdSettings(learningRate, momentum, dampening, weightDecay, true);
+    }
+
+    SGDOptions options() {
+        var options = new SGDOptions(learningRate);
+        options.momentum().put(momentum);
+        options.dampening().put(dampening);
+        options.weight_decay().put(weightDecay);
+        options.nesterov().put(nesterov);
+        return options;
+    }
+}

@@ -1,0 +1,217 @@
+package io.espalier.train;
+
+import io.espalier.data.DataLoader;
+import io.espalier.data.Dataset;
+import io.espalier.nn.Module;
+import io.espalier.tensor.EspalierException;
+
+import org.bytedeco.pytorch.Optimizer;
+import org.jspecify.annotations.Nullable;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalDouble;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+import java.util.function.Consumer;
+
+/**
+ * Trains a model: the loop of steps, with schedules, evaluation, early stop and progress.
+ *
+ * <pre>{@code
+ * Trainer.of(model, Losses.crossEntropy(), Optimizers.sgd(model.parameters(), 0.01))
+ *     .evaluateEvery(500, testSet, Metrics.accuracy())
+ *     .train(trainSet, 10);
+ * }</pre>
+ *
+ * <p>A model whose top module is in training mode is trained with its layers' own modes, so that a
+ * frozen layer stays frozen; otherwise all of it is put in training mode first.
+ *
+ * <p>Settings may be changed between trainings, not during one; {@link #stop} alone may be called
+ * from any thread.
+ */
+public final class Trainer {
+    private static final int DEFAULT_BATCH_SIZE = 64;
+
+    final Module model;
+    final Loss loss;
+    final Optimizer optimizer;
+    final List<Consumer<? super TrainingEvent>> listeners = new ArrayList<>();
+    LearningRate learningRate = LearningRate.constant();
+    OptionalDouble clipNorm = OptionalDouble.empty();
+    OptionalDouble clipValue = OptionalDouble.empty();
+    @Nullable EvaluationPass evaluation;
+    OptionalLong evaluationSteps = OptionalLong.empty();
+    OptionalInt patience = OptionalInt.empty();
+    double minDelta;
+    private int batchSize = DEFAULT_BATCH_SIZE;
+    private long seed;
+    private int ahead;
+    private volatile boolean stopped;
+
+    private Trainer(Module model, Loss loss, Optimizer optimizer) {
+        this.model = model;
+        this.loss = loss;
+        this.optimizer = optimizer;
+    }
+
+    /** A trainer of a model by one of libtorch's optimizers over the model's parameters. */
+    public static Trainer of(Module model, Loss loss, Optimizer optimizer) {
+        return new Trainer(model, loss, optimizer);
+    }
+
+    /**
+     * Trains on batches of this many examples; otherwise they have {@value #DEFAULT_BATCH_SIZE}.
+     *
+     * @throws EspalierException if it is below 1
+     */
+    public Trainer batchSize(int examples) {
+        Settings.requirePositive("The batch size", examples);
+        batchSize = examples;
+        return this;
+    }
+
+    /**
+     * Seeds the order of the examples, which is otherwise that of seed 0. Initialization and
+     * dropout follow libtorch's own generator ({@link io.espalier.tensor.Libtorch#seed}).
+     */
+    public Trainer seed(long seed) {
+        this.seed = seed;
+        return this;
+    }
+
+    /**
+     * Makes up to {@code batches} batches ahead on a thread of its own ({@link DataLoader#ahead}).
+     *
+     * @throws EspalierException if it is negative
+     */
+    public Trainer loadAhead(int batches) {
+        Settings.requireNotNegative("The number of batches to load ahead", batches);
+        ahead = batches;
+        return this;
+    }
+
+    /** Changes the optimizer's learning rates as training goes on; afterwards they are restored. */
+    public Trainer learningRate(LearningRate schedule) {
+        learningRate = schedule;
+        return this;
+    }
+
+    /**
+     * Scales the gradients of a step down where the norm over all of them is above {@code norm}
+     * (Pascanu et al., <a href="https://arxiv.org/abs/1211.5063">On the difficulty of training
+     * recurrent neural networks</a>, 2013).
+     *
+     * @throws EspalierException if it is not above 0
+     */
+    public Trainer clipNorm(double norm) {
+        Settings.requirePositive("The norm to clip gradients to", norm);
+        clipNorm = OptionalDouble.of(norm);
+        return this;
+    }
+
+    /**
+     * Cuts each element of the gradients to −{@code value} … {@code value}.
+     *
+     * @throws EspalierException if it is not above 0
+     */
+    public Trainer clipValue(double value) {
+        Settings.requirePositive("The value to clip gradients to", value);
+        clipValue = OptionalDouble.of(value);
+        return this;
+    }
+
+    /**
+     * Evaluates the model after every {@code steps} steps and at the end of every epoch.
+     *
+     * @param metrics what to measure; the first decides which model is the best
+     * @throws EspalierException if {@code steps} is below 1 or there is no metric
+     */
+    public Trainer evaluateEvery(long steps, Dataset dataset, Metric... metrics) {
+        Settings.requirePositive("The number of steps between evaluations", steps);
+        evaluateEpochs(dataset, metrics);
+        evaluationSteps = OptionalLong.of(steps);
+        return this;
+    }
+
+    /**
+     * Evaluates the model at the end of every epoch.
+     *
+     * @param metrics what to measure; the first decides which model is the best
+     * @throws EspalierException if there is no metric
+     */
+    public Trainer evaluateEpochs(Dataset dataset, Metric... metrics) {
+        evaluation =
+                new EvaluationPass(
+                        new DataLoader(dataset, EvaluationPass.BATCH_SIZE), List.of(metrics));
+        evaluationSteps = OptionalLong.empty();
+        return this;
+    }
+
+    /**
+     * Stops when the first metric has not become better in so many evaluations in a row.
+     *
+     * @param evaluations how many
+     * @param minDelta by how much it must become better to count
+     * @throws EspalierException if {@code evaluations} is below 1 or {@code minDelta} is negative
+     */
+    public Trainer patience(int evaluations, double minDelta) {
+        Settings.requirePositive("The number of evaluations to wait", evaluations);
+        Settings.requireNotNegative("The smallest improvement", minDelta);
+        patience = OptionalInt.of(evaluations);
+        this.minDelta = minDelta;
+        return this;
+    }
+
+    /** Tells {@code listener} what happens, on the training thread. */
+    public Trainer listen(Consumer<? super TrainingEvent> listener) {
+        listeners.add(listener);
+        return this;
+    }
+
+    /**
+     * Trains on a dataset, shuffled anew in every epoch.
+     *
+     * @param epochs how often to go through it
+     * @throws EspalierException as {@link #train(DataLoader, int)} does
+     */
+    public TrainingResult train(Dataset dataset, int epochs) {
+        return train(new DataLoader(dataset, batchSize).shuffled(seed).ahead(ahead), epochs);
+    }
+
+    /**
+     * Trains on the batches of a loader, its epochs counted from 0.
+     *
+     * @param epochs how often to go through it
+     * @throws EspalierException if there is no batch, {@code epochs} is negative, patience is set
+     *     and no evaluation, or the loss is not a finite number, in which case the step that showed
+     *     it is not made
+     */
+    public TrainingResult train(DataLoader loader, int epochs) {
+        Settings.requireNotNegative("The number of epochs", epochs);
+        if (loader.batches() == 0) {
+            throw new EspalierException(
+                    "Nothing to train on: a dataset of "
+                            + loader.dataset().size()
+                            + " examples gives no batch of "
+                            + loader.batchSize()
+                            + ".");
+        }
+        if (patience.isPresent() && evaluation == null) {
+            throw new EspalierException(
+                    "Patience needs an evaluation to look at; call evaluateEvery or"
+                            + " evaluateEpochs.");
+        }
+        stopped = false;
+        return new TrainingRun(this, loader, epochs).run();
+    }
+
+    /** Ends a training in progress after its current step; may be called from any thread. */
+    public void stop() {
+        stopped = true;
+    }
+
+    boolean mustStop() {
+        return stopped || Thread.currentThread().isInterrupted();
+    }
+}

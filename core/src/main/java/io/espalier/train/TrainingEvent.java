@@ -1,0 +1,34 @@
+package io.espalier.train;
+
+/** What a {@link Trainer} tells its listeners. */
+public sealed interface TrainingEvent {
+    /**
+     * A step was made.
+     *
+     * @param step how many steps have been made
+     * @param steps how many there will be in all
+     * @param epoch the epoch, counted from 0
+     * @param loss the batch's loss before the step
+     * @param learningRate the rate of the optimizer's first parameter group
+     */
+    record Step(long step, long steps, int epoch, double loss, double learningRate)
+            implements TrainingEvent {}
+
+    /**
+     * An epoch ended.
+     *
+     * @param epoch the epoch, counted from 0
+     * @param step how many steps have been made
+     * @param loss the mean of the steps' losses
+     */
+    record EpochEnd(int epoch, long step, double loss) implements TrainingEvent {}
+
+    /**
+     * The model was evaluated.
+     *
+     * @param epoch the epoch, counted from 0
+     * @param scores what the metrics said
+     * @param best whether the first metric is better than ever before in this run
+     */
+    record Evaluated(int epoch, Scores scores, boolean best) implements TrainingEvent {}
+}

@@ -1,0 +1,37 @@
+package io.espalier.train;
+
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * How a training went.
+ *
+ * @param end why it ended
+ * @param steps how many steps were made
+ * @param epochs how many epochs were completed
+ * @param loss the mean loss of the steps of the last epoch, complete or not; NaN without a step
+ * @param evaluations all evaluations in order
+ * @param best the evaluation with the best first metric; empty where there was none
+ */
+public record TrainingResult(
+        End end,
+        long steps,
+        int epochs,
+        double loss,
+        List<Scores> evaluations,
+        Optional<Scores> best) {
+    /** A result that doesn't change with the list it was made from. */
+    public TrainingResult {
+        evaluations = List.copyOf(evaluations);
+    }
+
+    /** Why a training ended. */
+    public enum End {
+        /** All epochs were completed. */
+        COMPLETED,
+        /** The first metric had not become better for as long as {@link Trainer#patience} says. */
+        NO_PROGRESS,
+        /** {@link Trainer#stop} was called, or the thread was interrupted. */
+        STOPPED
+    }
+}
