@@ -28,6 +28,7 @@ final class MaskComputation {
             return switch (method) {
                 case PruningMethod.Structured structured -> channels(structured, site, scores);
                 case PruningMethod.Unstructured unstructured -> entries(unstructured, site, scores);
+                case PruningMethod.Patterned patterned -> whole(patterned, site, scores);
             };
         } catch (RuntimeException e) {
             throw explained("Pruning " + site, e);
@@ -97,6 +98,11 @@ final class MaskComputation {
         Tensor seen = scores.masked_select(kept);
         Tensor partial = mask(method, seen, torch.ones_like(seen));
         return mask.clone().masked_scatter_(kept, partial.to(mask.scalar_type()));
+    }
+
+    private static Tensor whole(PruningMethod.Patterned method, Site site, Tensor scores) {
+        Tensor kept = site.maskOrOnes();
+        return mask(method, scores, kept).to(kept.scalar_type()).mul(kept);
     }
 
     private static Tensor channels(PruningMethod.Structured method, Site site, Tensor scores) {

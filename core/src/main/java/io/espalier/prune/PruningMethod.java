@@ -36,6 +36,12 @@ public sealed interface PruningMethod {
      */
     non-sealed interface Unstructured extends PruningMethod {}
 
+    /**
+     * A method that prunes by place, such as in every group or block of neighbours. It is always
+     * given the whole tensor, with what earlier pruning left as the default mask.
+     */
+    non-sealed interface Patterned extends PruningMethod {}
+
     /** A method that prunes whole channels. It is given the channels that still keep something. */
     non-sealed interface Structured extends PruningMethod {
         /** The dimension whose indices are the channels; negative counts from the last. */

@@ -33,6 +33,14 @@ record Site(Module module, String name, Tensor stored, @Nullable Tensor mask) {
         if (!names(module).contains(name)) {
             throw unknown(module, name);
         }
+        if (DynamicMask.on(module, name).isPresent()) {
+            throw new EspalierException(
+                    "'"
+                            + name
+                            + "' of "
+                            + module.getClass().getSimpleName()
+                            + " is being pruned while it trains; freeze its DynamicPruning first.");
+        }
         Tensor stored = module.parameter(module.storedName(name)).detach();
         Mask mask = new Mask(name);
         boolean masked = isMasked(module, name);
@@ -60,7 +68,7 @@ record Site(Module module, String name, Tensor stored, @Nullable Tensor mask) {
     }
 
     /** The public names of a module's parameters. */
-    private static Set<String> names(Module module) {
+    static Set<String> names(Module module) {
         Set<String> names = new LinkedHashSet<>(module.ownParameters().keySet());
         for (String name : module.parametrizedNames()) {
             names.remove(module.storedName(name));

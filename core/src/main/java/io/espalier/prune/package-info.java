@@ -1,6 +1,6 @@
 /**
- * Pruning: masks on parameters, after {@code torch.nn.utils.prune}. {@link io.espalier.prune.Prune}
- * is the entry.
+ * Pruning: masks over parameters, how important each weight is, when to take how much, and what
+ * comes of it.
  */
 @NullMarked
 package io.espalier.prune;

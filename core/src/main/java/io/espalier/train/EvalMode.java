@@ -9,10 +9,11 @@ import java.util.Map;
  * Puts a model in inference mode and, when closed, each of its modules back in the mode it was in:
  * a layer that was frozen on purpose stays frozen.
  */
-final class EvalMode implements AutoCloseable {
+public final class EvalMode implements AutoCloseable {
     private final Map<Module, Boolean> before = new LinkedHashMap<>();
 
-    EvalMode(Module model) {
+    /** Puts a model and all below it in inference mode. */
+    public EvalMode(Module model) {
         model.namedModules().values().forEach(module -> before.put(module, module.isTraining()));
         model.eval();
     }
