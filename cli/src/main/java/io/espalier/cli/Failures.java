@@ -13,7 +13,6 @@ import java.io.PrintWriter;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
-import java.util.Objects;
 
 /** What a failed command says on standard error, and its exit code. */
 final class Failures {
@@ -23,7 +22,7 @@ final class Failures {
     static int usage(ParameterException error, String[] args) {
         CommandLine at = error.getCommandLine();
         PrintWriter err = at.getErr();
-        err.println(line(at, error.getMessage()));
+        err.println(line(at, firstLine(error.getMessage())));
         UnmatchedArgumentException.printSuggestions(error, err);
         err.println("Try '" + at.getCommandSpec().qualifiedName() + " --help'.");
         return at.getCommandSpec().exitCodeOnInvalidInput();
@@ -39,25 +38,28 @@ final class Failures {
         return at.getCommandSpec().exitCodeOnExecutionException();
     }
 
-    private static @Nullable String sentence(Exception error) {
+    private static String sentence(Exception error) {
+        String message = firstLine(error.getMessage());
         return switch (error) {
-            case EspalierException ours -> ours.getMessage();
+            case EspalierException _ -> message;
             case NoSuchFileException missing -> "No file '" + missing.getFile() + "'.";
             case FileAlreadyExistsException there -> "'" + there.getFile() + "' exists already.";
-            case FileSystemException file -> "'" + file.getFile() + "': " + file.getReason() + ".";
-            case IOException io -> "Reading or writing failed: " + io.getMessage();
+            case FileSystemException _ -> "The file system refuses: " + message;
+            case IOException _ -> "Reading or writing failed: " + message;
             default ->
                     "Unexpected "
                             + error.getClass().getSimpleName()
                             + ": "
-                            + error.getMessage()
+                            + message
                             + " (add --stacktrace to see where)";
         };
     }
 
-    private static String line(CommandLine at, @Nullable String sentence) {
-        String oneLine =
-                Objects.toString(sentence, "no reason given").lines().findFirst().orElse("");
-        return at.getColorScheme().errorText("espalier: " + oneLine).toString();
+    private static String firstLine(@Nullable String message) {
+        return message == null ? "no reason given" : message.lines().findFirst().orElse("");
+    }
+
+    private static String line(CommandLine at, String sentence) {
+        return at.getColorScheme().errorText("espalier: " + sentence).toString();
     }
 }

@@ -1,0 +1,170 @@
+package io.espalier.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.espalier.tensor.EspalierException;
+
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.NoSuchFileException;
+import java.util.concurrent.Callable;
+
+class CommandLineTest {
+    private record Result(int exit, String out, String err) {}
+
+    @Command(name = "fail")
+    private record Fail(Exception error) implements Callable<Integer> {
+        @Override
+        public Integer call() throws Exception {
+            throw error;
+        }
+    }
+
+    private static Result execute(CommandLine line, String... args) {
+        var out = new StringWriter();
+        var err = new StringWriter();
+        line.setOut(new PrintWriter(out)).setErr(new PrintWriter(err));
+        line.setColorScheme(CommandLine.Help.defaultColorScheme(CommandLine.Help.Ansi.OFF));
+        int exit = line.execute(args);
+        return new Result(exit, out.toString(), err.toString());
+    }
+
+    private static Result execute(String... args) {
+        return execute(Espalier.commandLine(), args);
+    }
+
+    private static Result failWith(Exception error, String... args) {
+        CommandLine line = Espalier.commandLine();
+        var fail = new CommandLine(new Fail(error));
+        fail.setExecutionExceptionHandler(line.getExecutionExceptionHandler());
+        line.addSubcommand(fail);
+        return execute(line, args);
+    }
+
+    @Test
+    @DisplayName("The help lists every command with one sentence")
+    void helpListsCommands() {
+        var result = execute("--help");
+
+        assertEquals(0, result.exit());
+        for (String command : Espalier.commandLine().getSubcommands().keySet()) {
+            assertTrue(
+                    result.out().matches("(?s).*\n  " + command + " +[A-Z].*\\..*"),
+                    () -> command + " in " + result.out());
+        }
+    }
+
+    @Test
+    @DisplayName("Every command explains itself")
+    void everyCommandHasHelp() {
+        for (String command : Espalier.commandLine().getSubcommands().keySet()) {
+            var result = execute(command, "--help");
+
+            assertEquals(0, result.exit(), command);
+            assertTrue(result.out().startsWith("Usage: espalier " + command), result::out);
+        }
+    }
+
+    @Test
+    @DisplayName("The version names Espalier, libtorch and Java")
+    void versionNamesAllThree() {
+        var result = execute("--version");
+
+        assertEquals(0, result.exit());
+        assertTrue(
+                result.out()
+                        .matches(
+                                "Espalier \\d+\\.\\d+.*\\Rlibtorch \\d+\\.\\d+.*\\RJava 2\\d.*\\R"),
+                result::out);
+    }
+
+    @Test
+    @DisplayName("A misspelt command is one line, a suggestion and a hint, with exit code 2")
+    void misspeltCommand() {
+        var result = execute("completoin");
+
+        assertEquals(2, result.exit());
+        assertEquals(
+                """
+                espalier: Unmatched argument at index 0: 'completoin'
+                Did you mean: espalier completion?
+                Try 'espalier --help'.
+                """,
+                result.err());
+    }
+
+    @Test
+    @DisplayName("No command at all is a usage error")
+    void noCommand() {
+        var result = execute();
+
+        assertEquals(2, result.exit());
+        assertEquals("espalier: A command is missing.\nTry 'espalier --help'.\n", result.err());
+    }
+
+    @Test
+    @DisplayName("An error of Espalier's is its sentence on one line, with exit code 1")
+    void ownError() {
+        var result = failWith(new EspalierException("No module 'a'; it has: b."), "fail");
+
+        assertEquals(new Result(1, "", "espalier: No module 'a'; it has: b.\n"), result);
+    }
+
+    @Test
+    @DisplayName("A missing file is named")
+    void missingFile() {
+        var result = failWith(new NoSuchFileException("model.safetensors"), "fail");
+
+        assertEquals(new Result(1, "", "espalier: No file 'model.safetensors'.\n"), result);
+    }
+
+    @Test
+    @DisplayName("An unexpected error is one line that says how to get the trace")
+    void unexpectedError() {
+        var result = failWith(new IllegalStateException("broken\nin two"), "fail");
+
+        assertEquals(
+                new Result(
+                        1,
+                        "",
+                        "espalier: Unexpected IllegalStateException: broken (add --stacktrace to"
+                                + " see where)\n"),
+                result);
+    }
+
+    @Test
+    @DisplayName("With --stacktrace an error shows where it comes from")
+    void stacktrace() {
+        var result = failWith(new EspalierException("Broken."), "--stacktrace", "fail");
+
+        assertEquals(1, result.exit());
+        assertTrue(result.err().startsWith("espalier: Broken.\n"), result::err);
+        assertTrue(result.err().contains("\tat "), result::err);
+    }
+
+    @Test
+    @DisplayName("A program that does not exist cannot be run")
+    void runMissingFile() {
+        var result = execute("run", "Nowhere.java", "--option");
+
+        assertEquals(new Result(1, "", "espalier: No file 'Nowhere.java' to run.\n"), result);
+    }
+
+    @Test
+    @DisplayName("The completion script completes every command")
+    void completion() {
+        var result = execute("completion");
+
+        assertEquals(0, result.exit());
+        for (String command : Espalier.commandLine().getSubcommands().keySet()) {
+            assertTrue(result.out().contains("_picocli_espalier_" + command), command);
+        }
+    }
+}
