@@ -1,0 +1,164 @@
+package io.espalier.quant;
+
+import io.espalier.tensor.Parallel;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.global.torch;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.List;
+
+/**
+ * Counts of values in equal bins over a range.
+ *
+ * @param counts how many values fell into each bin; fractions where bins were redistributed
+ * @param min where the first bin begins
+ * @param max where the last bin ends; a value of {@code max} itself is in the last bin
+ */
+@SuppressWarnings("ArrayRecordComponent") // never compared, and its counts never changed
+record Histogram(float[] counts, float min, float max) {
+    /** Each bin is cut into so many before it is redistributed (PyTorch's upsample rate). */
+    private static final int UPSAMPLE = 16;
+
+    /**
+     * Neighbours are counted in tables of their own, so that equal values don't wait on each other.
+     */
+    private static final int TABLES = 4;
+
+    /**
+     * Counts like {@code torch.histc}, bit for bit; values outside the range are not counted. A
+     * range of one value is widened by 1 to both sides.
+     *
+     * @param clean whether no value lies outside the range
+     */
+    static Histogram count(
+            MemorySegment data, long count, float min, float max, int bins, boolean clean) {
+        float low = min == max ? min - 1 : min;
+        float high = min == max ? max + 1 : max;
+        List<int[]> parts =
+                Parallel.split(
+                        count,
+                        Extremes.GRAIN,
+                        (from, to) ->
+                                clean
+                                        ? countAll(data, from, to, low, high, bins)
+                                        : countInside(data, from, to, low, high, bins));
+        float[] counts = new float[bins];
+        for (int b = 0; b < bins; b++) {
+            long sum = 0;
+            for (int[] tables : parts) {
+                for (int t = b; t < tables.length; t += bins) {
+                    sum += tables[t];
+                }
+            }
+            counts[b] = sum;
+        }
+        return new Histogram(counts, min, max);
+    }
+
+    private static int[] countAll(
+            MemorySegment data, long from, long to, float low, float high, int bins) {
+        int[] tables = new int[TABLES * bins];
+        float[] block = new float[Extremes.BLOCK];
+        int[] index = new int[Extremes.BLOCK];
+        for (long at = from; at < to; at += Extremes.BLOCK) {
+            int n = (int) Math.min(Extremes.BLOCK, to - at);
+            MemorySegment.copy(data, ValueLayout.JAVA_FLOAT, at * Float.BYTES, block, 0, n);
+            locate(block, index, n, low, high, bins);
+            int i = 0;
+            for (; i + TABLES <= n; i += TABLES) {
+                tables[index[i]]++;
+                tables[bins + index[i + 1]]++;
+                tables[2 * bins + index[i + 2]]++;
+                tables[3 * bins + index[i + 3]]++;
+            }
+            for (; i < n; i++) {
+                tables[index[i]]++;
+            }
+        }
+        return tables;
+    }
+
+    private static void locate(
+            float[] values, int[] index, int n, float low, float high, int bins) {
+        float width = high - low;
+        for (int i = 0; i < n; i++) {
+            index[i] = Math.min((int) ((values[i] - low) * bins / width), bins - 1);
+        }
+    }
+
+    private static int[] countInside(
+            MemorySegment data, long from, long to, float low, float high, int bins) {
+        int[] table = new int[bins];
+        float width = high - low;
+        for (long at = from; at < to; at++) {
+            float value = data.getAtIndex(ValueLayout.JAVA_FLOAT, at);
+            if (low <= value && value <= high) {
+                table[Math.min((int) ((value - low) * bins / width), bins - 1)]++;
+            }
+        }
+        return table;
+    }
+
+    /** The counts of both, over the range of both. */
+    Histogram plus(Histogram other) {
+        float low = Math.min(min, other.min);
+        float high = Math.max(max, other.max);
+        float[] sum = over(low, high);
+        float[] more = other.over(low, high);
+        for (int b = 0; b < sum.length; b++) {
+            sum[b] += more[b];
+        }
+        return new Histogram(sum, low, high);
+    }
+
+    /**
+     * The counts over a wider range. Each bin is cut into {@value #UPSAMPLE}, and each piece goes
+     * to the bin that its middle lies in, as in PyTorch 2.13.
+     */
+    private float[] over(float low, float high) {
+        if (low == min && high == max) {
+            return counts.clone();
+        }
+        try (var scope = new PointerScope()) {
+            int bins = counts.length;
+            if (min == max) {
+                float[] one = new float[bins];
+                int bin = (int) ((min - low) * bins / (high - low));
+                one[Math.min(bin, bins - 1)] = (float) total();
+                return one;
+            }
+            long pieces = (long) bins * UPSAMPLE;
+            Tensor weights =
+                    torch.repeat_interleave(
+                            Tensors.of(counts).div(new Scalar((float) UPSAMPLE)), UPSAMPLE);
+            Tensor middles =
+                    torch.linspace(new Scalar((double) min), new Scalar((double) max), pieces + 1)
+                            .narrow(0, 0, pieces)
+                            .add(new Scalar(0.5f * ((max - min) / pieces)));
+            Tensor edges =
+                    torch.linspace(new Scalar((double) low), new Scalar((double) high), bins + 1);
+            Tensor target =
+                    torch.bucketize(middles, edges, false, true)
+                            .sub(new Scalar(1))
+                            .clamp(
+                                    new org.bytedeco.pytorch.ScalarOptional(new Scalar(0)),
+                                    new org.bytedeco.pytorch.ScalarOptional(new Scalar(bins - 1)));
+            return Tensors.floats(torch.bincount(target, new TensorOptional(weights), bins));
+        }
+    }
+
+    /** The sum of all counts. */
+    double total() {
+        double total = 0;
+        for (float count : counts) {
+            total += count;
+        }
+        return total;
+    }
+}
