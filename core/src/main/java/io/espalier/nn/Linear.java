@@ -1,7 +1,8 @@
 package io.espalier.nn;
 
+import io.espalier.tensor.EspalierException;
+
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
 /** {@code y = x Wᵀ + b}: [*, in] to [*, out]. */
@@ -16,20 +17,15 @@ public class Linear extends Module {
 
     /**
      * A layer with or without a bias; weight [out, in] and bias [out] drawn from U(−1/√in, 1/√in).
+     *
+     * @throws EspalierException if a size is below 1
      */
     public Linear(long in, long out, boolean bias) {
-        this.in = in;
-        this.out = out;
-        double bound = 1 / Math.sqrt(in);
-        addParameter(
-                "weight",
-                torch.empty(out, in)
-                        .uniform_(-bound, bound, new org.bytedeco.pytorch.GeneratorOptional()));
+        this.in = Extents.requireAtLeast("in_features", in, 1);
+        this.out = Extents.requireAtLeast("out_features", out, 1);
+        addParameter("weight", Init.kaimingUniform(in, out, in));
         if (bias) {
-            addParameter(
-                    "bias",
-                    torch.empty(out)
-                            .uniform_(-bound, bound, new org.bytedeco.pytorch.GeneratorOptional()));
+            addParameter("bias", Init.bias(in, out));
         }
     }
 
@@ -43,8 +39,21 @@ public class Linear extends Module {
         return valueOrNull("bias");
     }
 
+    /** The size of the last dimension of the input. */
+    public long inFeatures() {
+        return in;
+    }
+
+    /** The size of the last dimension of the output. */
+    public long outFeatures() {
+        return out;
+    }
+
     @Override
     protected Tensor forward(Tensor x) {
+        if (x.dim() == 0 || x.size(-1) != in) {
+            throw wrongInput(x, "the last dimension must be " + in + ".");
+        }
         return Functional.linear(x, weight(), bias());
     }
 
@@ -55,6 +64,6 @@ public class Linear extends Module {
                 + ", out_features="
                 + out
                 + ", bias="
-                + (hasParameter("bias") ? "True" : "False");
+                + Repr.of(hasParameter("bias"));
     }
 }

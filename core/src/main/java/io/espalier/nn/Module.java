@@ -4,19 +4,21 @@ import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.TensorException;
 import io.espalier.tensor.Tensors;
 
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
-import java.util.ArrayList;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Collections;
-import java.util.Comparator;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 
@@ -35,11 +37,8 @@ import java.util.stream.Collectors;
  * replaced in its parent (fused, quantized), it runs what stands there now, so the field that
  * declared it stays right.
  */
-public abstract class Module implements Cloneable {
+public abstract non-sealed class Module extends ParameterHolder implements Cloneable {
     private SequencedMap<String, Module> children = new LinkedHashMap<>();
-    private SequencedMap<String, Tensor> parameters = new LinkedHashMap<>();
-    private SequencedMap<String, Tensor> buffers = new LinkedHashMap<>();
-    private Map<String, Parametrized> parametrized = new LinkedHashMap<>();
     private List<Hook> inputHooks = new CopyOnWriteArrayList<>();
     private List<Hook> outputHooks = new CopyOnWriteArrayList<>();
     private @Nullable Module standIn;
@@ -47,17 +46,11 @@ public abstract class Module implements Cloneable {
     private @Nullable Recipe recipe;
     private boolean recipeSet;
 
-    /**
-     * A parameter that passes through functions: where it is stored, and the functions in order.
-     */
-    private record Parametrized(String stored, List<Parametrization> chain) {}
-
     static {
         io.espalier.tensor.Libtorch.start();
     }
 
     // ---- running
-    // -------------------------------------------------------------------------------------------------
 
     /** Runs the module on one tensor and returns its (first) output. */
     public final Tensor call(Tensor input) {
@@ -108,6 +101,16 @@ public abstract class Module implements Cloneable {
         return List.of(forward(inputs.getFirst()));
     }
 
+    /**
+     * The error of a layer that can't take an input.
+     *
+     * @param input what it was called with
+     * @param needed what it needs, as the end of the sentence
+     */
+    protected final EspalierException wrongInput(Tensor input, String needed) {
+        return new EspalierException(describeCall(List.of(input)) + ": " + needed);
+    }
+
     private String describeCall(List<Tensor> inputs) {
         String shapes =
                 inputs.stream()
@@ -129,7 +132,6 @@ public abstract class Module implements Cloneable {
     }
 
     // ---- children
-    // ------------------------------------------------------------------------------------------------
 
     /** Adds a child under a name and returns it, for use in a field's initializer. */
     protected final <M extends Module> M add(String name, M child) {
@@ -209,121 +211,16 @@ public abstract class Module implements Cloneable {
         return Collections.unmodifiableSequencedMap(children);
     }
 
-    // ---- parameters and buffers
-    // ----------------------------------------------------------------------------------
-
-    /** Registers a trainable tensor under a name and returns it. */
-    protected final Tensor addParameter(String name, Tensor value) {
-        requireFree(name);
-        parameters.put(name, Tensors.keep(value.set_requires_grad(true)));
-        return value;
-    }
-
-    /** Registers a tensor that is saved with the module but not trained, and returns it. */
-    public final Tensor addBuffer(String name, Tensor value) {
-        requireFree(name);
-        buffers.put(name, Tensors.keep(value));
-        return value;
-    }
-
-    /**
-     * Takes a buffer away.
-     *
-     * @throws EspalierException if there is none of this name
-     */
-    public final Tensor removeBuffer(String name) {
-        Tensor removed = buffer(name);
-        buffers.remove(name);
-        return removed;
-    }
-
-    /** Puts another tensor in a buffer's place; its shape may differ. */
-    public final void setBuffer(String name, Tensor value) {
-        buffer(name);
-        buffers.replace(name, Tensors.keep(value));
-    }
-
-    /**
-     * The stored parameter, before any parametrization.
-     *
-     * @throws EspalierException if there is none of this name
-     */
-    public final Tensor parameter(String name) {
-        Tensor found = parameters.get(name);
-        if (found == null) {
-            throw missing("parameter", name, parameters.keySet());
-        }
-        return found;
-    }
-
-    /**
-     * The buffer of this name.
-     *
-     * @throws EspalierException if there is none
-     */
-    public final Tensor buffer(String name) {
-        Tensor found = buffers.get(name);
-        if (found == null) {
-            throw missing("buffer", name, buffers.keySet());
-        }
-        return found;
-    }
-
-    /** Whether there is a parameter {@code name}, stored plainly or behind a parametrization. */
-    public final boolean hasParameter(String name) {
-        return parametrized.containsKey(name) || parameters.containsKey(name);
-    }
-
-    /** Whether there is a buffer of this name. */
-    public final boolean hasBuffer(String name) {
-        return buffers.containsKey(name);
-    }
-
-    /**
-     * The parameter as {@code forward} sees it, after its parametrizations.
-     *
-     * @throws EspalierException if there is none of this name
-     */
-    public final Tensor value(String name) {
-        Parametrized through = parametrized.get(name);
-        if (through == null) {
-            return parameter(name);
-        }
-        Tensor value = parameter(through.stored());
-        for (Parametrization parametrization : through.chain()) {
-            value = parametrization.apply(this, value);
-        }
-        return value;
-    }
-
-    /**
-     * Like {@link #value}, and {@code null} where the module has no such parameter (a layer without
-     * a bias).
-     */
-    protected final @Nullable Tensor valueOrNull(String name) {
-        return hasParameter(name) ? value(name) : null;
-    }
-
-    /** The stored parameters of this module alone, by name. */
-    public final SequencedMap<String, Tensor> ownParameters() {
-        return Collections.unmodifiableSequencedMap(parameters);
-    }
-
-    /** The buffers of this module alone, by name. */
-    public final SequencedMap<String, Tensor> ownBuffers() {
-        return Collections.unmodifiableSequencedMap(buffers);
-    }
-
     /**
      * All stored parameters by dotted name; one that stands at two places is listed at the first.
      */
     public final SequencedMap<String, Tensor> namedParameters() {
-        return distinct(walk(module -> module.parameters));
+        return distinct(walk(Module::ownParameters));
     }
 
     /** All buffers by dotted name. */
     public final SequencedMap<String, Tensor> namedBuffers() {
-        return distinct(walk(module -> module.buffers));
+        return distinct(walk(Module::ownBuffers));
     }
 
     /** All stored parameters, each once: what an optimizer trains. */
@@ -331,8 +228,7 @@ public abstract class Module implements Cloneable {
         return List.copyOf(namedParameters().values());
     }
 
-    private SequencedMap<String, Tensor> walk(
-            java.util.function.Function<Module, Map<String, Tensor>> own) {
+    private SequencedMap<String, Tensor> walk(Function<Module, Map<String, Tensor>> own) {
         SequencedMap<String, Tensor> all = new LinkedHashMap<>();
         namedModules()
                 .forEach((path, module) ->
@@ -342,91 +238,70 @@ public abstract class Module implements Cloneable {
     }
 
     private static SequencedMap<String, Tensor> distinct(SequencedMap<String, Tensor> all) {
-        var seen = Collections.newSetFromMap(new java.util.IdentityHashMap<Tensor, Boolean>());
+        var seen = Collections.newSetFromMap(new IdentityHashMap<Tensor, Boolean>());
         all.values().removeIf(tensor -> !seen.add(tensor));
         return all;
     }
 
-    // ---- parametrization
-    // -----------------------------------------------------------------------------------------
+    // ---- state
 
     /**
-     * Lets a parameter pass through one more function.
+     * All stored parameters and buffers by dotted name, in PyTorch's order: of each module its
+     * parameters, its buffers, then its children. The tensors share the model's memory and carry no
+     * gradient.
+     */
+    public final SequencedMap<String, Tensor> stateDict() {
+        return StateDict.of(this);
+    }
+
+    /**
+     * Copies a state into this model, whole or not at all. A state that holds {@code NAME_orig} and
+     * {@code NAME_mask} where this model has a plain {@code NAME} makes that parameter masked.
      *
-     * @param name the parameter's public name, such as {@code "weight"}
-     * @throws EspalierException if there is no such parameter
+     * @throws EspalierException if an entry is missing, too many, or of another shape or type; the
+     *     message names them and the model is as it was
      */
-    public final void parametrize(String name, Parametrization parametrization) {
-        Parametrized through = parametrized.get(name);
-        if (through == null) {
-            parameter(name);
-            through = new Parametrized(name, List.of());
-        }
-        List<Parametrization> chain = new ArrayList<>(through.chain());
-        chain.add(parametrization);
-        chain.sort(Comparator.comparingInt(Parametrization::order));
-        parametrized.put(name, new Parametrized(through.stored(), List.copyOf(chain)));
-    }
-
-    /** Takes one function out of a parameter's chain; the others stay. */
-    public final void unparametrize(String name, Parametrization parametrization) {
-        Parametrized through = parametrized.get(name);
-        if (through != null) {
-            List<Parametrization> chain = new ArrayList<>(through.chain());
-            chain.remove(parametrization);
-            if (chain.isEmpty() && through.stored().equals(name)) {
-                parametrized.remove(name);
-            } else {
-                parametrized.put(name, new Parametrized(through.stored(), List.copyOf(chain)));
-            }
-        }
-    }
-
-    /** The functions a parameter passes through, in order; empty where it is stored plainly. */
-    public final List<Parametrization> parametrizations(String name) {
-        Parametrized through = parametrized.get(name);
-        return through == null ? List.of() : through.chain();
-    }
-
-    /** The public names of the parameters of this module that pass through functions. */
-    public final List<String> parametrizedNames() {
-        return List.copyOf(parametrized.keySet());
+    public final void loadStateDict(Map<String, Tensor> state) {
+        StateDict.load(this, state);
     }
 
     /**
-     * The name under which a parameter is stored: {@code "weight_orig"} for a pruned {@code
-     * "weight"}.
-     */
-    public final String storedName(String name) {
-        Parametrized through = parametrized.get(name);
-        return through == null ? name : through.stored();
-    }
-
-    /**
-     * Stores a parameter under another name, as the last of its module (PyTorch's order); its
-     * public name stays. The tensor stays the same object, so optimizers keep working.
+     * Writes the state to a safetensors file that PyTorch can load too. A file that is there is
+     * replaced in one step: whoever reads sees the old one or the new.
      *
-     * @throws EspalierException if there is no such parameter, or the new name is taken
+     * @throws EspalierException if the file can't be written
      */
-    public final void storeAs(String name, String stored) {
-        String before = storedName(name);
-        if (before.equals(stored)) {
-            return;
-        }
-        Tensor tensor = parameter(before);
-        requireFree(stored);
-        parameters.remove(before);
-        parameters.put(stored, tensor);
-        List<Parametrization> chain = parametrizations(name);
-        if (stored.equals(name) && chain.isEmpty()) {
-            parametrized.remove(name);
-        } else {
-            parametrized.put(name, new Parametrized(stored, chain));
+    public final void save(Path file) {
+        SafeTensors.write(file, stateDict(), Map.of("format", "pt"));
+    }
+
+    /**
+     * Reads the state from a safetensors file, as {@link #loadStateDict} does.
+     *
+     * @throws EspalierException if the file can't be read or its state does not fit
+     */
+    public final void load(Path file) {
+        try (var scope = new PointerScope()) {
+            loadStateDict(SafeTensors.read(file).tensors());
+        } catch (EspalierException e) {
+            throw e.getMessage() != null && e.getMessage().contains(file.toString())
+                    ? e
+                    : new EspalierException(file + ": " + e.getMessage(), e);
         }
     }
+
+    /**
+     * Whether a buffer takes whatever shape a loaded state has, as an observer's do whose shape
+     * depends on the data.
+     */
+    protected boolean isResizable(String buffer) {
+        return false;
+    }
+
+    /** Called after a state was loaded into the model, to compute what depends on it. */
+    protected void stateLoaded() {}
 
     // ---- mode, recipe
-    // --------------------------------------------------------------------------------------------
 
     /** Puts this module and all below it in training mode. */
     public final void train() {
@@ -468,7 +343,6 @@ public abstract class Module implements Cloneable {
     }
 
     // ---- copies
-    // --------------------------------------------------------------------------------------------------
 
     /**
      * A deep copy: modules, parameters, buffers, masks and hooks' registrations; nothing is shared
@@ -500,9 +374,7 @@ public abstract class Module implements Cloneable {
         try {
             Module clone = (Module) super.clone();
             clone.children = new LinkedHashMap<>(children);
-            clone.parameters = new LinkedHashMap<>(parameters);
-            clone.buffers = new LinkedHashMap<>(buffers);
-            clone.parametrized = new LinkedHashMap<>(parametrized);
+            clone.ownContainers();
             clone.inputHooks = new CopyOnWriteArrayList<>(inputHooks);
             clone.outputHooks = new CopyOnWriteArrayList<>(outputHooks);
             return clone;
@@ -513,19 +385,12 @@ public abstract class Module implements Cloneable {
 
     /** Maps the tensors and modules that this fresh clone still shares with its original. */
     final void remap(UnaryOperator<Tensor> tensors, UnaryOperator<Module> modules) {
-        parameters.replaceAll((name, tensor) -> tensors.apply(tensor));
-        buffers.replaceAll((name, tensor) -> tensors.apply(tensor));
+        remapTensors(tensors);
         children.replaceAll((name, child) -> modules.apply(child));
         standIn = standIn == null ? null : modules.apply(standIn);
     }
 
     // ---- words
-    // ---------------------------------------------------------------------------------------------------
-
-    /** The class's name as it is printed. */
-    protected String typeName() {
-        return getClass().getSimpleName();
-    }
 
     /**
      * What is printed between the parentheses, such as {@code in_features=10, out_features=5,
@@ -541,33 +406,12 @@ public abstract class Module implements Cloneable {
         return ModulePrinter.print(typeName(), extraRepr(), children);
     }
 
-    private void requireFree(String name) {
-        if (name.isEmpty() || name.contains(".")) {
-            throw new EspalierException(
-                    "A name must not be empty or contain a dot; asked for '" + name + "'.");
-        }
-        if (children.containsKey(name)
-                || parameters.containsKey(name)
-                || buffers.containsKey(name)) {
-            throw new EspalierException(
-                    typeName() + " already has '" + name + "'; choose another name.");
-        }
+    @Override
+    final boolean hasChild(String name) {
+        return children.containsKey(name);
     }
 
-    private EspalierException missing(
-            String kind, String name, java.util.Collection<String> names) {
-        return new EspalierException(
-                "No "
-                        + kind
-                        + " '"
-                        + name
-                        + "' in "
-                        + typeName()
-                        + "; it has"
-                        + (names.isEmpty() ? " none." : ": " + String.join(", ", names) + "."));
-    }
-
-    private static String join(String path, String name) {
+    static String join(String path, String name) {
         return path.isEmpty() ? name : path + "." + name;
     }
 }

@@ -2,6 +2,7 @@ package io.espalier.tensor;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.LongArrayRef;
+import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
@@ -42,6 +43,11 @@ public final class Tensors {
     /** A tensor of zeros of the given type. */
     public static Tensor zeros(ScalarType type, long... shape) {
         return torch.zeros(shape, new TensorOptions(type));
+    }
+
+    /** A tensor of the given type whose elements are whatever the memory held. */
+    public static Tensor empty(ScalarType type, long... shape) {
+        return torch.empty(shape, new TensorOptions(type), new MemoryFormatOptional());
     }
 
     /** A one-dimensional float tensor with a copy of the values. */

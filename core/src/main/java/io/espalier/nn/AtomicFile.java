@@ -1,0 +1,75 @@
+package io.espalier.nn;
+
+import io.espalier.tensor.EspalierException;
+
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.UUID;
+
+/** Replaces a file in one step, on disk before it is seen. */
+final class AtomicFile {
+    private AtomicFile() {}
+
+    /** Puts the new content into a channel. */
+    @FunctionalInterface
+    interface Writer {
+        void write(FileChannel channel) throws IOException;
+    }
+
+    static void write(Path file, Writer writer) {
+        Path target = file.toAbsolutePath();
+        Path temporary =
+                target.resolveSibling(
+                        "." + target.getFileName() + "." + UUID.randomUUID() + ".tmp");
+        try {
+            try (FileChannel channel =
+                    FileChannel.open(
+                            temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+                writer.write(channel);
+                channel.force(true);
+            }
+            Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
+            forceDirectory(target);
+        } catch (IOException e) {
+            throw new EspalierException("Can't write " + file + ": " + reason(e) + ".", e);
+        } finally {
+            deleteQuietly(temporary);
+        }
+    }
+
+    /** Puts the move itself on disk, where the system lets a directory be opened. */
+    private static void forceDirectory(Path target) {
+        try (FileChannel directory = FileChannel.open(target.resolveSibling("."))) {
+            directory.force(true);
+        } catch (IOException e) {
+            // Windows opens no directories; the file itself is on disk already.
+            return;
+        }
+    }
+
+    private static void deleteQuietly(Path temporary) {
+        try {
+            Files.deleteIfExists(temporary);
+        } catch (IOException e) {
+            // What failed before is the error to report; this one only leaves a file behind.
+            return;
+        }
+    }
+
+    /** The reason in words; the file system's own messages are often only the path. */
+    static String reason(IOException e) {
+        return switch (e) {
+            case NoSuchFileException missing -> "no such file or folder";
+            case AccessDeniedException denied -> "no permission";
+            case FileSystemException other when other.getReason() != null -> other.getReason();
+            default -> String.valueOf(e.getMessage());
+        };
+    }
+}

@@ -1,0 +1,29 @@
+package io.espalier.nn;
+
+import io.espalier.tensor.EspalierException;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.function.UnaryOperator;
+
+/** Normalizes each channel of [N, C, H, W]. */
+public class BatchNorm2d extends BatchNorm {
+    /** A layer with PyTorch's defaults: eps 1e-5, momentum 0.1, a weight and a bias. */
+    public BatchNorm2d(long features) {
+        this(features, options -> options);
+    }
+
+    /**
+     * A layer that differs from the defaults, such as {@code o -> o.eps(1e-3)}.
+     *
+     * @throws EspalierException if a number is out of range
+     */
+    public BatchNorm2d(long features, UnaryOperator<Options> with) {
+        super(features, with);
+    }
+
+    @Override
+    final @Nullable String wrongDimensions(long dimensions) {
+        return dimensions == 4 ? null : "4 dimensions are needed, [N, C, H, W].";
+    }
+}

@@ -1,0 +1,22 @@
+package io.espalier.nn;
+
+import io.espalier.tensor.EspalierException;
+
+import java.util.function.UnaryOperator;
+
+/** A convolution over one dimension: [N, in, L] to [N, out, L'], or both without N. */
+public class Conv1d extends Convolution {
+    /** A layer with PyTorch's defaults: stride 1, no padding, a bias. */
+    public Conv1d(long in, long out, long kernel) {
+        this(in, out, kernel, options -> options);
+    }
+
+    /**
+     * A layer that differs from the defaults, such as {@code o -> o.stride(2).padding(1)}.
+     *
+     * @throws EspalierException if a number is out of range or the groups don't divide the channels
+     */
+    public Conv1d(long in, long out, long kernel, UnaryOperator<Options> with) {
+        super(1, false, in, out, new long[] {kernel}, with);
+    }
+}

@@ -1,0 +1,32 @@
+package io.espalier.nn;
+
+import io.espalier.tensor.EspalierException;
+
+import java.util.function.UnaryOperator;
+
+/** A convolution over two dimensions: [N, in, H, W] to [N, out, H', W'], or both without N. */
+public class Conv2d extends Convolution {
+    /** A layer with PyTorch's defaults: stride 1, no padding, a bias. */
+    public Conv2d(long in, long out, long kernel) {
+        this(in, out, kernel, options -> options);
+    }
+
+    /**
+     * A layer that differs from the defaults, such as {@code o -> o.stride(2).padding(1)}.
+     *
+     * @throws EspalierException if a number is out of range or the groups don't divide the channels
+     */
+    public Conv2d(long in, long out, long kernel, UnaryOperator<Options> with) {
+        super(2, false, in, out, new long[] {kernel}, with);
+    }
+
+    /** A layer with a kernel of its own size along each dimension and PyTorch's defaults. */
+    public Conv2d(long in, long out, long[] kernel) {
+        this(in, out, kernel, options -> options);
+    }
+
+    /** A layer with a kernel of its own size along each dimension. */
+    public Conv2d(long in, long out, long[] kernel, UnaryOperator<Options> with) {
+        super(2, false, in, out, kernel, with);
+    }
+}

@@ -1,0 +1,79 @@
+package io.espalier.nn;
+
+import io.espalier.tensor.EspalierException;
+
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * Sizes along the spatial dimensions, as kernels, strides and paddings are given: one number for
+ * all dimensions, or one for each.
+ */
+final class Extents {
+    private Extents() {}
+
+    /** A list of the numbers as they were given. */
+    static List<Long> of(long... values) {
+        return Arrays.stream(values).boxed().toList();
+    }
+
+    static long[] array(List<Long> values) {
+        return values.stream().mapToLong(Long::longValue).toArray();
+    }
+
+    /**
+     * One number for each dimension.
+     *
+     * @throws EspalierException if there are neither one nor {@code rank} numbers, or one is below
+     *     {@code least}
+     */
+    static long[] expand(String what, List<Long> given, int rank, long least) {
+        if (given.size() != 1 && given.size() != rank) {
+            throw new EspalierException(
+                    what
+                            + " takes 1 or "
+                            + rank
+                            + " numbers; "
+                            + given.size()
+                            + " were given: "
+                            + given
+                            + ".");
+        }
+        long[] values = new long[rank];
+        for (int d = 0; d < rank; d++) {
+            values[d] = requireAtLeast(what, given.get(given.size() == 1 ? 0 : d), least);
+        }
+        return values;
+    }
+
+    /**
+     * The value itself.
+     *
+     * @throws EspalierException if it is below {@code least}
+     */
+    static long requireAtLeast(String what, long value, long least) {
+        if (value < least) {
+            throw new EspalierException(
+                    what + " must be at least " + least + "; asked for " + value + ".");
+        }
+        return value;
+    }
+
+    /**
+     * As libtorch's poolings ask it: the padding is at most half the window.
+     *
+     * @throws EspalierException if it is more
+     */
+    static void requireWindow(long[] kernel, long[] padding) {
+        for (int d = 0; d < kernel.length; d++) {
+            if (padding[d] > kernel[d] / 2) {
+                throw new EspalierException(
+                        "padding must be at most half of kernel_size "
+                                + Repr.tuple(kernel)
+                                + "; asked for "
+                                + Repr.tuple(padding)
+                                + ".");
+            }
+        }
+    }
+}

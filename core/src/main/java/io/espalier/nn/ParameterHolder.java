@@ -1,0 +1,261 @@
+package io.espalier.nn;
+
+import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
+
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SequencedMap;
+import java.util.function.UnaryOperator;
+
+/**
+ * The tensors of one module: parameters and buffers by name, and the functions that a parameter
+ * passes through before {@code forward} sees it. {@link Module} adds the tree and the running.
+ */
+abstract sealed class ParameterHolder permits Module {
+    private SequencedMap<String, Tensor> parameters = new LinkedHashMap<>();
+    private SequencedMap<String, Tensor> buffers = new LinkedHashMap<>();
+    private Map<String, Parametrized> parametrized = new LinkedHashMap<>();
+
+    /**
+     * A parameter that passes through functions: where it is stored, and the functions in order.
+     */
+    private record Parametrized(String stored, List<Parametrization> chain) {}
+
+    /** Registers a trainable tensor under a name and returns it. */
+    protected final Tensor addParameter(String name, Tensor value) {
+        requireFree(name);
+        if (!value.is_floating_point()) {
+            throw new EspalierException(
+                    "A parameter is trained and so needs a floating-point tensor; '"
+                            + name
+                            + "' is "
+                            + Tensors.type(value)
+                            + ". Register it with addBuffer.");
+        }
+        parameters.put(name, Tensors.keep(value.set_requires_grad(true)));
+        return value;
+    }
+
+    /** Registers a tensor that is saved with the module but not trained, and returns it. */
+    public final Tensor addBuffer(String name, Tensor value) {
+        requireFree(name);
+        buffers.put(name, Tensors.keep(value));
+        return value;
+    }
+
+    /**
+     * Takes a buffer away.
+     *
+     * @throws EspalierException if there is none of this name
+     */
+    public final Tensor removeBuffer(String name) {
+        Tensor removed = buffer(name);
+        buffers.remove(name);
+        return removed;
+    }
+
+    /** Puts another tensor in a buffer's place; its shape may differ. */
+    public final void setBuffer(String name, Tensor value) {
+        buffer(name);
+        buffers.replace(name, Tensors.keep(value));
+    }
+
+    /**
+     * The stored parameter, before any parametrization.
+     *
+     * @throws EspalierException if there is none of this name
+     */
+    public final Tensor parameter(String name) {
+        Tensor found = parameters.get(name);
+        if (found == null) {
+            throw missing("parameter", name, parameters.keySet());
+        }
+        return found;
+    }
+
+    /**
+     * The buffer of this name.
+     *
+     * @throws EspalierException if there is none
+     */
+    public final Tensor buffer(String name) {
+        Tensor found = buffers.get(name);
+        if (found == null) {
+            throw missing("buffer", name, buffers.keySet());
+        }
+        return found;
+    }
+
+    /** Whether there is a parameter {@code name}, stored plainly or behind a parametrization. */
+    public final boolean hasParameter(String name) {
+        return parametrized.containsKey(name) || parameters.containsKey(name);
+    }
+
+    /** Whether there is a buffer of this name. */
+    public final boolean hasBuffer(String name) {
+        return buffers.containsKey(name);
+    }
+
+    /**
+     * The parameter as {@code forward} sees it, after its parametrizations.
+     *
+     * @throws EspalierException if there is none of this name
+     */
+    public final Tensor value(String name) {
+        Parametrized through = parametrized.get(name);
+        if (through == null) {
+            return parameter(name);
+        }
+        Tensor value = parameter(through.stored());
+        for (Parametrization parametrization : through.chain()) {
+            value = parametrization.apply((Module) this, value);
+        }
+        return value;
+    }
+
+    /**
+     * Like {@link #value}, and {@code null} where the module has no such parameter (a layer without
+     * a bias).
+     */
+    protected final @Nullable Tensor valueOrNull(String name) {
+        return hasParameter(name) ? value(name) : null;
+    }
+
+    /** The stored parameters of this module alone, by name. */
+    public final SequencedMap<String, Tensor> ownParameters() {
+        return Collections.unmodifiableSequencedMap(parameters);
+    }
+
+    /** The buffers of this module alone, by name. */
+    public final SequencedMap<String, Tensor> ownBuffers() {
+        return Collections.unmodifiableSequencedMap(buffers);
+    }
+
+    /**
+     * Lets a parameter pass through one more function.
+     *
+     * @param name the parameter's public name, such as {@code "weight"}
+     * @throws EspalierException if there is no such parameter
+     */
+    public final void parametrize(String name, Parametrization parametrization) {
+        Parametrized through = parametrized.get(name);
+        if (through == null) {
+            parameter(name);
+            through = new Parametrized(name, List.of());
+        }
+        List<Parametrization> chain = new ArrayList<>(through.chain());
+        chain.add(parametrization);
+        chain.sort(Comparator.comparingInt(Parametrization::order));
+        parametrized.put(name, new Parametrized(through.stored(), List.copyOf(chain)));
+    }
+
+    /** Takes one function out of a parameter's chain; the others stay. */
+    public final void unparametrize(String name, Parametrization parametrization) {
+        Parametrized through = parametrized.get(name);
+        if (through != null) {
+            List<Parametrization> chain = new ArrayList<>(through.chain());
+            chain.remove(parametrization);
+            if (chain.isEmpty() && through.stored().equals(name)) {
+                parametrized.remove(name);
+            } else {
+                parametrized.put(name, new Parametrized(through.stored(), List.copyOf(chain)));
+            }
+        }
+    }
+
+    /** The functions a parameter passes through, in order; empty where it is stored plainly. */
+    public final List<Parametrization> parametrizations(String name) {
+        Parametrized through = parametrized.get(name);
+        return through == null ? List.of() : through.chain();
+    }
+
+    /** The public names of the parameters of this module that pass through functions. */
+    public final List<String> parametrizedNames() {
+        return List.copyOf(parametrized.keySet());
+    }
+
+    /**
+     * The name under which a parameter is stored: {@code "weight_orig"} for a pruned {@code
+     * "weight"}.
+     */
+    public final String storedName(String name) {
+        Parametrized through = parametrized.get(name);
+        return through == null ? name : through.stored();
+    }
+
+    /**
+     * Stores a parameter under another name, as the last of its module (PyTorch's order); its
+     * public name stays. The tensor stays the same object, so optimizers keep working.
+     *
+     * @throws EspalierException if there is no such parameter, or the new name is taken
+     */
+    public final void storeAs(String name, String stored) {
+        String before = storedName(name);
+        if (before.equals(stored)) {
+            return;
+        }
+        Tensor tensor = parameter(before);
+        requireFree(stored);
+        parameters.remove(before);
+        parameters.put(stored, tensor);
+        List<Parametrization> chain = parametrizations(name);
+        if (stored.equals(name) && chain.isEmpty()) {
+            parametrized.remove(name);
+        } else {
+            parametrized.put(name, new Parametrized(stored, chain));
+        }
+    }
+
+    /** The class's name as it is printed. */
+    protected String typeName() {
+        return getClass().getSimpleName();
+    }
+
+    final void requireFree(String name) {
+        if (name.isEmpty() || name.contains(".")) {
+            throw new EspalierException(
+                    "A name must not be empty or contain a dot; asked for '" + name + "'.");
+        }
+        if (hasChild(name) || parameters.containsKey(name) || buffers.containsKey(name)) {
+            throw new EspalierException(
+                    typeName() + " already has '" + name + "'; choose another name.");
+        }
+    }
+
+    final EspalierException missing(String kind, String name, Collection<String> names) {
+        return new EspalierException(
+                "No "
+                        + kind
+                        + " '"
+                        + name
+                        + "' in "
+                        + typeName()
+                        + "; it has"
+                        + (names.isEmpty() ? " none." : ": " + String.join(", ", names) + "."));
+    }
+
+    /** Whether there is a child of this name. */
+    abstract boolean hasChild(String name);
+
+    /** Gives this fresh clone containers of its own, which still hold the original's tensors. */
+    final void ownContainers() {
+        parameters = new LinkedHashMap<>(parameters);
+        buffers = new LinkedHashMap<>(buffers);
+        parametrized = new LinkedHashMap<>(parametrized);
+    }
+
+    /** Maps the tensors that this fresh clone still shares with its original. */
+    final void remapTensors(UnaryOperator<Tensor> tensors) {
+        parameters.replaceAll((name, tensor) -> tensors.apply(tensor));
+        buffers.replaceAll((name, tensor) -> tensors.apply(tensor));
+    }
+}

@@ -1,0 +1,64 @@
+package io.espalier.nn;
+
+import io.espalier.tensor.EspalierException;
+
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+import java.util.Arrays;
+import java.util.stream.Collectors;
+
+/** The element types of a safetensors file that this library reads and writes. */
+enum SafeTensorsType {
+    F64(ScalarType.Double, 8),
+    F32(ScalarType.Float, 4),
+    F16(ScalarType.Half, 2),
+    BF16(ScalarType.BFloat16, 2),
+    I64(ScalarType.Long, 8),
+    I32(ScalarType.Int, 4),
+    I16(ScalarType.Short, 2),
+    I8(ScalarType.Char, 1),
+    U8(ScalarType.Byte, 1),
+    BOOL(ScalarType.Bool, 1);
+
+    private final ScalarType type;
+    private final int bytes;
+
+    SafeTensorsType(ScalarType type, int bytes) {
+        this.type = type;
+        this.bytes = bytes;
+    }
+
+    ScalarType type() {
+        return type;
+    }
+
+    int bytes() {
+        return bytes;
+    }
+
+    static SafeTensorsType of(ScalarType type) {
+        return Arrays.stream(values())
+                .filter(known -> known.type == type)
+                .findFirst()
+                .orElseThrow(() ->
+                        new EspalierException(
+                                type
+                                        + " can't be stored in a safetensors file, which"
+                                        + " holds "
+                                        + names()
+                                        + "; store a quantized tensor as its integers,"
+                                        + " scale and zero point."));
+    }
+
+    static SafeTensorsType of(String name) {
+        return Arrays.stream(values())
+                .filter(known -> known.name().equals(name))
+                .findFirst()
+                .orElseThrow(() ->
+                        new EspalierException("has the type '" + name + "'; known are " + names()));
+    }
+
+    private static String names() {
+        return Arrays.stream(values()).map(Enum::name).collect(Collectors.joining(", "));
+    }
+}
