@@ -1,0 +1,138 @@
+package io.espalier.tensor;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Context;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.QEngine;
+
+import java.util.Arrays;
+import java.util.EnumSet;
+import java.util.Locale;
+import java.util.Set;
+import java.util.function.Supplier;
+import java.util.stream.Collectors;
+
+/**
+ * The libraries of int8 kernels that libtorch can run: the engine that is current when weights are
+ * packed is the one that computes with them.
+ */
+public enum Engine {
+    /** Facebook's kernels for x86. */
+    FBGEMM(QEngine.FBGEMM),
+    /** Chooses between fbgemm and oneDNN by layer; the fastest on x86. */
+    X86(QEngine.X86),
+    /** Kernels for ARM, which run on x86 too. */
+    QNNPACK(QEngine.QNNPACK),
+    /** Intel's oneDNN. */
+    ONEDNN(QEngine.ONEDNN);
+
+    static {
+        Libtorch.start();
+    }
+
+    private static final Object LOCK = new Object();
+
+    private final QEngine libtorchs;
+
+    Engine(QEngine libtorchs) {
+        this.libtorchs = libtorchs;
+    }
+
+    /**
+     * The engine of this name: fbgemm, x86, qnnpack or onednn.
+     *
+     * @throws EspalierException if there is none of this name
+     */
+    public static Engine of(String name) {
+        for (Engine engine : values()) {
+            if (engine.toString().equals(name)) {
+                return engine;
+            }
+        }
+        throw new EspalierException(
+                "No engine '" + name + "'; there are: " + names(Set.of(values())) + ".");
+    }
+
+    /** The engines that this platform's libtorch has. */
+    public static Set<Engine> available() {
+        try (var scope = new PointerScope()) {
+            var found = EnumSet.noneOf(Engine.class);
+            var supported = Context.supportedQEngines();
+            for (long i = 0; i < supported.size(); i++) {
+                QEngine one = supported.get(i).intern();
+                for (Engine engine : values()) {
+                    if (engine.libtorchs == one) {
+                        found.add(engine);
+                    }
+                }
+            }
+            return found;
+        }
+    }
+
+    /**
+     * The engine that packs weights now.
+     *
+     * @throws EspalierException if libtorch has none chosen
+     */
+    public static Engine current() {
+        QEngine one = torch.globalContext().qEngine().intern();
+        for (Engine engine : values()) {
+            if (engine.libtorchs == one) {
+                return engine;
+            }
+        }
+        throw new EspalierException(
+                "libtorch has no quantized engine chosen; available: " + names(available()) + ".");
+    }
+
+    /**
+     * Makes this the engine that packs weights from now on, in the whole process.
+     *
+     * @throws EspalierException if this platform's libtorch does not have it
+     */
+    public void use() {
+        if (!available().contains(this)) {
+            throw new EspalierException(
+                    "The engine "
+                            + this
+                            + " is not in this platform's libtorch; available: "
+                            + names(available())
+                            + ".");
+        }
+        synchronized (LOCK) {
+            torch.globalContext().setQEngine(libtorchs);
+        }
+    }
+
+    /**
+     * Does something, such as packing weights, with this engine as the current one, and puts back
+     * the one before; threads that do so take turns.
+     *
+     * @throws EspalierException if this platform's libtorch does not have it
+     */
+    public <T> T during(Supplier<T> work) {
+        synchronized (LOCK) {
+            QEngine before = torch.globalContext().qEngine();
+            use();
+            try {
+                return work.get();
+            } finally {
+                torch.globalContext().setQEngine(before);
+            }
+        }
+    }
+
+    /** The name as PyTorch writes it. */
+    @Override
+    public String toString() {
+        return name().toLowerCase(Locale.ROOT);
+    }
+
+    private static String names(Set<Engine> engines) {
+        return Arrays.stream(values())
+                .filter(engines::contains)
+                .map(Engine::toString)
+                .collect(Collectors.joining(", "));
+    }
+}
