@@ -1,0 +1,135 @@
+package io.espalier;
+
+import static com.tngtech.archunit.base.DescribedPredicate.describe;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.simpleName;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.simpleNameEndingWith;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.fields;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
+import static com.tngtech.archunit.library.GeneralCodingRules.ACCESS_STANDARD_STREAMS;
+import static com.tngtech.archunit.library.GeneralCodingRules.THROW_GENERIC_EXCEPTIONS;
+
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.importer.ImportOption.DoNotIncludeTests;
+import com.tngtech.archunit.junit.AnalyzeClasses;
+import com.tngtech.archunit.junit.ArchTest;
+import com.tngtech.archunit.lang.ArchCondition;
+import com.tngtech.archunit.lang.ArchRule;
+import com.tngtech.archunit.lang.ConditionEvents;
+import com.tngtech.archunit.lang.SimpleConditionEvent;
+
+import org.jspecify.annotations.NullMarked;
+
+/** The rooms of the library, and who may know whom. */
+@AnalyzeClasses(packages = "io.espalier", importOptions = DoNotIncludeTests.class)
+class ArchitectureTest {
+    @ArchTest
+    static final ArchRule DEPENDENCIES_POINT_ONE_WAY =
+            layeredArchitecture()
+                    .consideringOnlyDependenciesInLayers()
+                    .withOptionalLayers(true)
+                    .layer("tensor")
+                    .definedBy("io.espalier.tensor..")
+                    .layer("nn")
+                    .definedBy("io.espalier.nn..")
+                    .layer("data")
+                    .definedBy("io.espalier.data..")
+                    .layer("train")
+                    .definedBy("io.espalier.train..")
+                    .layer("prune")
+                    .definedBy("io.espalier.prune..")
+                    .layer("quant")
+                    .definedBy("io.espalier.quant..")
+                    .whereLayer("tensor")
+                    .mayNotAccessAnyLayer()
+                    .whereLayer("nn")
+                    .mayOnlyAccessLayers("tensor")
+                    .whereLayer("data")
+                    .mayOnlyAccessLayers("tensor", "nn")
+                    .whereLayer("train")
+                    .mayOnlyAccessLayers("tensor", "nn", "data")
+                    .whereLayer("prune")
+                    .mayOnlyAccessLayers("tensor", "nn", "data", "train")
+                    .whereLayer("quant")
+                    .mayOnlyAccessLayers("tensor", "nn", "data", "train");
+
+    @ArchTest
+    static final ArchRule EVERY_PACKAGE_IS_A_KNOWN_ROOM =
+            classes()
+                    .should()
+                    .resideInAnyPackage(
+                            "io.espalier.tensor..",
+                            "io.espalier.nn..",
+                            "io.espalier.data..",
+                            "io.espalier.train..",
+                            "io.espalier.prune..",
+                            "io.espalier.quant..");
+
+    /** A wrong argument to these ends the process, so one room checks them all. */
+    @ArchTest
+    static final ArchRule ONLY_TENSOR_CALLS_THE_DISPATCHER =
+            noClasses()
+                    .that()
+                    .resideOutsideOfPackage("io.espalier.tensor..")
+                    .should()
+                    .dependOnClassesThat(
+                            resideInAPackage("org.bytedeco.pytorch..")
+                                    .and(
+                                            simpleName("Dispatcher")
+                                                    .or(simpleName("OperatorHandle"))
+                                                    .or(simpleName("FunctionSchema"))
+                                                    .or(simpleName("GenericList"))
+                                                    .or(simpleName("CompilationUnit"))
+                                                    .or(simpleNameEndingWith("TypePtr"))
+                                                    .or(simpleName("IValue"))
+                                                    .or(simpleName("IValueVector"))));
+
+    @ArchTest
+    static final ArchRule ONLY_TENSOR_TOUCHES_RAW_MEMORY =
+            noClasses()
+                    .that()
+                    .resideOutsideOfPackage("io.espalier.tensor..")
+                    .should()
+                    .callMethodWhere(
+                            describe(
+                                    "it gives raw memory",
+                                    call ->
+                                            call.getName().contains("data_ptr")
+                                                    || call.getName().equals("reinterpret")));
+
+    @ArchTest
+    static final ArchRule A_LIBRARY_PRINTS_NOTHING = noClasses().should(ACCESS_STANDARD_STREAMS);
+
+    @ArchTest
+    static final ArchRule ERRORS_HAVE_A_TYPE = noClasses().should(THROW_GENERIC_EXCEPTIONS);
+
+    @ArchTest
+    static final ArchRule NOTHING_IS_KEPT_IN_STATICS =
+            fields().that().areStatic().should().beFinal();
+
+    @ArchTest
+    static final ArchRule NAMES_SAY_WHAT_A_CLASS_IS_FOR =
+            noClasses()
+                    .should()
+                    .haveNameMatching(".*\\.(util|utils|helper|helpers|common|misc)\\..*")
+                    .orShould()
+                    .haveNameMatching(".*(Util|Utils|Helper|Manager)(\\$.*)?");
+
+    @ArchTest
+    static final ArchRule NULL_CROSSES_NO_BORDER = classes().should(resideInANullMarkedPackage());
+
+    private static ArchCondition<JavaClass> resideInANullMarkedPackage() {
+        return new ArchCondition<>("reside in a package that is @NullMarked") {
+            @Override
+            public void check(JavaClass type, ConditionEvents events) {
+                events.add(
+                        new SimpleConditionEvent(
+                                type,
+                                type.getPackage().isAnnotatedWith(NullMarked.class),
+                                type.getPackageName() + " needs a @NullMarked package-info.java"));
+            }
+        };
+    }
+}

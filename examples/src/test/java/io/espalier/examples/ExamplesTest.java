@@ -1,0 +1,38 @@
+package io.espalier.examples;
+
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
+
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.api.io.TempDir;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.stream.Stream;
+
+class ExamplesTest {
+    private static final Path FOLDER = Path.of("").toAbsolutePath();
+
+    @TestFactory
+    @DisplayName("Every example compiles without a warning, runs, and prints something")
+    List<DynamicTest> examples(@TempDir Path classes) throws IOException {
+        try (Stream<Path> files = Files.list(FOLDER)) {
+            return files.filter(file -> file.toString().endsWith(".java"))
+                    .sorted()
+                    .map(file -> new SourceProgram(file, classes))
+                    .map(program -> DynamicTest.dynamicTest(program.name(), () -> run(program)))
+                    .toList();
+        }
+    }
+
+    private static void run(SourceProgram program) {
+        program.compile();
+        String printed = assertTimeoutPreemptively(Duration.ofMinutes(2), program::run);
+        assertFalse(printed.isBlank(), "it printed nothing");
+    }
+}
