@@ -4,6 +4,7 @@ import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.TensorException;
 import io.espalier.tensor.Tensors;
 
+import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
@@ -12,8 +13,6 @@ import org.bytedeco.pytorch.global.torch;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Optional;
-import java.util.stream.LongStream;
 
 /**
  * Asks a pruning method for a mask and combines it with the one there: a method sees, and prunes,
@@ -22,13 +21,14 @@ import java.util.stream.LongStream;
 final class MaskComputation {
     private MaskComputation() {}
 
-    /** The new mask of one parameter. */
-    static Tensor of(PruningMethod method, Site site, Tensor scores) {
+    /** The new mask of one parameter; nobody else holds it. */
+    static Tensor of(PruningMethod method, Site site) {
         try {
             return switch (method) {
-                case PruningMethod.Structured structured -> channels(structured, site, scores);
-                case PruningMethod.Unstructured unstructured -> entries(unstructured, site, scores);
-                case PruningMethod.Patterned patterned -> whole(patterned, site, scores);
+                case PruningMethod.Structured structured -> channels(structured, site);
+                case PruningMethod.Patterned patterned -> pattern(patterned, site);
+                case PruningMethod.Unstructured unstructured ->
+                        entries(unstructured, List.of(site)).getFirst();
             };
         } catch (RuntimeException e) {
             throw explained("Pruning " + site, e);
@@ -36,26 +36,21 @@ final class MaskComputation {
     }
 
     /** The new masks of several parameters whose entries are taken together. */
-    static List<Tensor> of(
-            PruningMethod.Unstructured method, List<Site> sites, List<Tensor> scores) {
+    static List<Tensor> of(PruningMethod.Unstructured method, List<Site> sites) {
         try {
-            Optional<List<Tensor>> streamed = streamed(method, sites, scores);
-            if (streamed.isPresent()) {
-                return streamed.get();
-            }
-            Tensor scoresOfAll = concatenation(scores);
-            Tensor maskOfAll = concatenation(sites.stream().map(Site::maskOrOnes).toList());
-            Tensor combined = entries(method, scoresOfAll, maskOfAll);
-            List<Tensor> masks = new ArrayList<>();
-            long from = 0;
-            for (Site site : sites) {
-                long size = site.stored().numel();
-                masks.add(combined.narrow(0, from, size).view_as(site.stored()));
-                from += size;
-            }
-            return masks;
+            return entries(method, sites);
         } catch (RuntimeException e) {
             throw explained("Pruning " + sites.size() + " parameters together", e);
+        }
+    }
+
+    /** The mask there, less what another one prunes. */
+    static Tensor combined(Site site, Tensor mask) {
+        try {
+            requireMask(mask, site.stored());
+            return site.maskOrOnes().mul(mask.to(site.stored().scalar_type()));
+        } catch (RuntimeException e) {
+            throw explained("Pruning " + site, e);
         }
     }
 
@@ -65,16 +60,43 @@ final class MaskComputation {
                 : TensorException.in(what, e);
     }
 
-    /** The new masks by a method that can take many tensors as they lie. */
-    private static Optional<List<Tensor>> streamed(
-            PruningMethod.Unstructured method, List<Site> sites, List<Tensor> scores) {
-        List<Selection.Entries> entries = new ArrayList<>();
-        for (int i = 0; i < sites.size(); i++) {
-            entries.add(new Selection.Entries(scores.get(i), sites.get(i).mask()));
+    private static List<Tensor> entries(PruningMethod.Unstructured method, List<Site> sites) {
+        List<Selection.Entries> entries =
+                sites.stream()
+                        .map(site -> new Selection.Entries(site.entryScores(), site.mask()))
+                        .toList();
+        return switch (method) {
+            case L1Unstructured l1 when Selection.serves(entries) ->
+                    Selection.lowest(entries, l1.amount());
+            case RandomUnstructured random -> RandomSelection.of(entries, random.amount());
+            default ->
+                    sites.size() == 1
+                            ? List.of(whole(method, sites.getFirst()))
+                            : together(method, sites);
+        };
+    }
+
+    private static Tensor whole(PruningMethod method, Site site) {
+        Tensor scores = site.entryScores();
+        return site.mask() == null
+                ? mask(method, scores, torch.ones_like(site.stored()))
+                : kept(method, scores, site.mask());
+    }
+
+    private static List<Tensor> together(PruningMethod method, List<Site> sites) {
+        Tensor combined =
+                kept(
+                        method,
+                        concatenation(sites.stream().map(Site::entryScores).toList()),
+                        concatenation(sites.stream().map(Site::maskOrOnes).toList()));
+        List<Tensor> masks = new ArrayList<>();
+        long from = 0;
+        for (Site site : sites) {
+            long size = site.stored().numel();
+            masks.add(combined.narrow(0, from, size).view_as(site.stored()).clone());
+            from += size;
         }
-        return method instanceof L1Unstructured l1 && Selection.serves(entries)
-                ? Optional.of(Selection.lowest(entries, l1.amount()))
-                : Optional.empty();
+        return masks;
     }
 
     private static Tensor concatenation(List<Tensor> tensors) {
@@ -83,66 +105,36 @@ final class MaskComputation {
         return torch.cat(flat);
     }
 
-    private static Tensor entries(PruningMethod.Unstructured method, Site site, Tensor scores) {
-        Optional<List<Tensor>> streamed = streamed(method, List.of(site), List.of(scores));
-        if (streamed.isPresent()) {
-            return streamed.get().getFirst();
-        }
-        return site.mask() == null
-                ? mask(method, scores, torch.ones_like(scores))
-                : entries(method, scores, site.mask());
-    }
-
-    private static Tensor entries(PruningMethod method, Tensor scores, Tensor mask) {
+    /** Lets the method see the entries that the mask keeps. */
+    private static Tensor kept(PruningMethod method, Tensor scores, Tensor mask) {
         Tensor kept = mask.ne(new Scalar(0));
-        Tensor seen = scores.masked_select(kept);
-        Tensor partial = mask(method, seen, torch.ones_like(seen));
-        return mask.clone().masked_scatter_(kept, partial.to(mask.scalar_type()));
+        Tensor partial = mask(method, scores.masked_select(kept), mask.masked_select(kept));
+        return torch.zeros_like(mask).masked_scatter_(kept, partial);
     }
 
-    private static Tensor whole(PruningMethod.Patterned method, Site site, Tensor scores) {
+    private static Tensor pattern(PruningMethod.Patterned method, Site site) {
         Tensor kept = site.maskOrOnes();
-        return mask(method, scores, kept).to(kept.scalar_type()).mul(kept);
+        return mask(method, site.wholeScores(), kept).mul(kept);
     }
 
-    private static Tensor channels(PruningMethod.Structured method, Site site, Tensor scores) {
-        int dims = Math.toIntExact(scores.dim());
-        if (dims < 2) {
-            throw new EspalierException(
-                    "Channels are pruned in tensors of 2 or more dimensions, not in a shape of "
-                            + dims
-                            + "; use an unstructured method.");
-        }
-        if (method.dim() < -dims || method.dim() >= dims) {
-            throw new EspalierException(
-                    "Dimension "
-                            + method.dim()
-                            + " is not one of the "
-                            + dims
-                            + "; give one from "
-                            + -dims
-                            + " to "
-                            + (dims - 1)
-                            + ".");
-        }
+    /** Lets the method see the channels that the mask keeps something of. */
+    private static Tensor channels(PruningMethod.Structured method, Site site) {
+        Tensor scores = site.wholeScores();
+        int dim = Channels.dimension(scores, method.dim());
         if (site.mask() == null) {
-            return mask(method, scores, torch.ones_like(scores));
+            return mask(method, scores, torch.ones_like(site.stored()));
         }
-        int dim = Math.floorMod(method.dim(), dims);
-        long[] others = LongStream.range(0, dims).filter(d -> d != dim).toArray();
-        Tensor channels = site.mask().sum(others).ne(new Scalar(0)).nonzero().reshape(-1);
-        Tensor kept = site.mask().index_select(dim, channels);
-        Tensor partial = mask(method, scores.index_select(dim, channels), kept);
-        return site.mask()
-                .clone()
-                .index_copy_(dim, channels, partial.to(kept.scalar_type()).mul(kept));
+        Tensor alive = Channels.kept(site.mask(), dim);
+        Tensor kept = site.mask().index_select(dim, alive);
+        Tensor partial = mask(method, scores.index_select(dim, alive), kept).mul(kept);
+        return torch.zeros_like(site.mask()).index_copy_(dim, alive, partial);
     }
 
-    /** What the method answers, once it is known to be a mask. */
+    /** A copy of what the method answers, once it is known to be a mask. */
     private static Tensor mask(PruningMethod method, Tensor scores, Tensor defaultMask) {
         Tensor mask = method.computeMask(scores, defaultMask);
         requireMask(mask, defaultMask);
-        return mask;
+        return mask.to(defaultMask.scalar_type(), false, true, new MemoryFormatOptional());
     }
 
     /**

@@ -7,23 +7,146 @@ import io.espalier.tensor.EspalierException;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.function.Function;
 
 /**
  * Prunes the parameters of a model by masks, as {@code torch.nn.utils.prune}.
  *
  * <p>A pruned {@code weight} is stored as the parameter {@code weight_orig} and the buffer {@code
- * weight_mask}; what {@code forward} sees is their product, so training never brings back what is
- * masked. Pruning a parameter again acts on what is still kept, and amounts are relative to that.
+ * weight_mask}, 0 where an entry is pruned and 1 where it is kept; what {@code forward} sees is
+ * their product, so training never brings back what is masked.
+ *
+ * <p>An amount given as a {@code double} is a share from 0 to 1, one given as an integer a count.
+ * Pruning a parameter again acts on what is still kept, and a share is then a share of that. Where
+ * entries or channels rank equal, the lower index is pruned first, so results repeat.
+ *
+ * <p>Every method fails with an {@link EspalierException} and leaves the model as it was if there
+ * is no such parameter, it holds integers, the amount is no share or more than there is, or what
+ * the entries are ranked by holds NaN.
  */
 public final class Prune {
     private Prune() {}
+
+    /** Prunes a share of the entries, those of smallest magnitude. */
+    public static void l1Unstructured(Module module, String name, double amount) {
+        apply(module, name, new L1Unstructured(amount));
+    }
+
+    /** Prunes a count of the entries, those of smallest magnitude. */
+    public static void l1Unstructured(Module module, String name, long amount) {
+        apply(module, name, new L1Unstructured(amount));
+    }
+
+    /** Prunes a share of the entries, those of smallest importance in magnitude. */
+    public static void l1Unstructured(
+            Module module, String name, double amount, Tensor importance) {
+        apply(module, name, new L1Unstructured(amount), importance);
+    }
+
+    /** Prunes a count of the entries, those of smallest importance in magnitude. */
+    public static void l1Unstructured(Module module, String name, long amount, Tensor importance) {
+        apply(module, name, new L1Unstructured(amount), importance);
+    }
+
+    /** Prunes a share of the entries at random. */
+    public static void randomUnstructured(Module module, String name, double amount) {
+        apply(module, name, new RandomUnstructured(amount));
+    }
+
+    /** Prunes a count of the entries at random. */
+    public static void randomUnstructured(Module module, String name, long amount) {
+        apply(module, name, new RandomUnstructured(amount));
+    }
+
+    /**
+     * Prunes a share of the channels, those of smallest Lₙ norm.
+     *
+     * @param n any positive number, or an infinity
+     * @param dim the dimension whose indices are the channels; negative counts from the last
+     * @throws EspalierException also if the parameter has one dimension, or not this one
+     */
+    public static void lnStructured(Module module, String name, double amount, double n, int dim) {
+        apply(module, name, new LnStructured(amount, n, dim));
+    }
+
+    /** Prunes a count of the channels, those of smallest Lₙ norm. */
+    public static void lnStructured(Module module, String name, long amount, double n, int dim) {
+        apply(module, name, new LnStructured(amount, n, dim));
+    }
+
+    /** Prunes a share of the channels, those whose importance has the smallest Lₙ norm. */
+    public static void lnStructured(
+            Module module, String name, double amount, double n, int dim, Tensor importance) {
+        apply(module, name, new LnStructured(amount, n, dim), importance);
+    }
+
+    /** Prunes a count of the channels, those whose importance has the smallest Lₙ norm. */
+    public static void lnStructured(
+            Module module, String name, long amount, double n, int dim, Tensor importance) {
+        apply(module, name, new LnStructured(amount, n, dim), importance);
+    }
+
+    /**
+     * Prunes a share of the channels at random.
+     *
+     * @param dim the dimension whose indices are the channels; negative counts from the last
+     * @throws EspalierException also if the parameter has one dimension, or not this one
+     */
+    public static void randomStructured(Module module, String name, double amount, int dim) {
+        apply(module, name, new RandomStructured(amount, dim));
+    }
+
+    /** Prunes a count of the channels at random. */
+    public static void randomStructured(Module module, String name, long amount, int dim) {
+        apply(module, name, new RandomStructured(amount, dim));
+    }
+
+    /** Gives the parameter a mask of ones: everything is kept, and later pruning starts there. */
+    public static void identity(Module module, String name) {
+        update(module, name, null, Site::maskOrOnes);
+    }
+
+    /**
+     * Prunes by a mask of one's own, on top of what is masked already.
+     *
+     * @param mask in the shape of the parameter, of any type: 0 or {@code false} prunes an entry, 1
+     *     or {@code true} keeps it
+     * @throws EspalierException also if the mask has another shape or holds anything else
+     */
+    public static void customFromMask(Module module, String name, Tensor mask) {
+        update(module, name, null, site -> MaskComputation.combined(site, mask));
+    }
+
+    /** Prunes by any method, the parameter's own values being the scores. */
+    public static void apply(Module module, String name, PruningMethod method) {
+        update(module, name, null, site -> MaskComputation.of(method, site));
+    }
+
+    /**
+     * Prunes by any method.
+     *
+     * @param importance the scores to go by, in the shape of the parameter
+     */
+    public static void apply(Module module, String name, PruningMethod method, Tensor importance) {
+        update(module, name, importance, site -> MaskComputation.of(method, site));
+    }
+
+    private static void update(
+            Module module,
+            String name,
+            @Nullable Tensor importance,
+            Function<Site, Tensor> newMask) {
+        try (var scope = new PointerScope();
+                var guard = new NoGradGuard()) {
+            Site site = Site.of(new Target(module, name), importance);
+            site.commit(newMask.apply(site));
+        }
+    }
 
     /** A parameter of a module, for {@link #globalUnstructured}. */
     public static Target target(Module module, String name) {
@@ -31,59 +154,11 @@ public final class Prune {
     }
 
     /**
-     * Prunes a share of the entries, those of smallest magnitude.
+     * Prunes a share of the entries of many parameters, as if they were one tensor.
      *
-     * @param name the parameter, such as {@code "weight"}
-     * @param amount the share of what is still kept, from 0 to 1
-     * @throws EspalierException if the amount is no share, there is no such parameter, it holds
-     *     integers or NaN
-     */
-    public static void l1Unstructured(Module module, String name, double amount) {
-        apply(module, name, new L1Unstructured(amount));
-    }
-
-    /** Prunes a count of entries, those of smallest magnitude. */
-    public static void l1Unstructured(Module module, String name, long amount) {
-        apply(module, name, new L1Unstructured(amount));
-    }
-
-    /** Prunes a parameter by any method, its own values being the scores. */
-    public static void apply(Module module, String name, PruningMethod method) {
-        try (var scope = new PointerScope();
-                var guard = new NoGradGuard()) {
-            Site site = Site.of(new Target(module, name));
-            site.commit(MaskComputation.of(method, site, site.value()));
-        }
-    }
-
-    /**
-     * Prunes a parameter by any method.
-     *
-     * @param importance the scores to go by, in the shape of the parameter
-     */
-    public static void apply(Module module, String name, PruningMethod method, Tensor importance) {
-        try (var scope = new PointerScope();
-                var guard = new NoGradGuard()) {
-            Site site = Site.of(new Target(module, name));
-            site.commit(MaskComputation.of(method, site, site.scores(importance)));
-        }
-    }
-
-    /**
-     * Prunes many parameters as if their entries were one tensor: a share of all, wherever they
-     * are.
-     *
-     * @param method an unstructured method
-     */
-    public static void globalUnstructured(List<Target> targets, PruningMethod.Unstructured method) {
-        globalUnstructured(targets, method, Map.of());
-    }
-
-    /**
-     * Prunes a share of the entries of many parameters.
-     *
-     * @param method the method of an amount, such as {@code L1Unstructured::new}
-     * @param amount the share of what is still kept in all of them, from 0 to 1
+     * @param method a method of an amount, such as {@code L1Unstructured::new}
+     * @param amount the share of all that is still kept
+     * @throws EspalierException also if there are no targets, or one is listed twice
      */
     public static void globalUnstructured(
             List<Target> targets,
@@ -92,7 +167,7 @@ public final class Prune {
         globalUnstructured(targets, method.apply(Amount.share(amount)));
     }
 
-    /** Prunes a count of entries of many parameters. */
+    /** Prunes a count of the entries of many parameters, as if they were one tensor. */
     public static void globalUnstructured(
             List<Target> targets,
             Function<Amount, ? extends PruningMethod.Unstructured> method,
@@ -100,11 +175,18 @@ public final class Prune {
         globalUnstructured(targets, method.apply(Amount.count(amount)));
     }
 
+    /** Prunes the entries of many parameters, as if they were one tensor. */
+    public static void globalUnstructured(List<Target> targets, PruningMethod.Unstructured method) {
+        globalUnstructured(targets, method, Map.of());
+    }
+
     /**
-     * Prunes many parameters as if their entries were one tensor.
+     * Prunes the entries of many parameters, as if they were one tensor.
      *
      * @param importance scores for some or all of the targets, each in its parameter's shape; the
      *     others go by their own values
+     * @throws EspalierException also if there are no targets, one is listed twice, or there are
+     *     scores for a parameter that is not listed
      */
     public static void globalUnstructured(
             List<Target> targets,
@@ -112,40 +194,33 @@ public final class Prune {
             Map<Target, Tensor> importance) {
         try (var scope = new PointerScope();
                 var guard = new NoGradGuard()) {
-            List<Site> sites = sites(targets, importance.keySet());
-            List<Tensor> scores = new ArrayList<>();
-            for (int i = 0; i < sites.size(); i++) {
-                Site site = sites.get(i);
-                Tensor given = importance.get(targets.get(i));
-                scores.add(given == null ? site.stored() : site.scores(given));
-            }
-            List<Tensor> masks = MaskComputation.of(method, sites, scores);
+            List<Site> sites = sites(targets, importance);
+            List<Tensor> masks = MaskComputation.of(method, sites);
             for (int i = 0; i < sites.size(); i++) {
                 sites.get(i).commit(masks.get(i));
             }
         }
     }
 
-    private static List<Site> sites(List<Target> targets, Set<Target> scored) {
+    private static List<Site> sites(List<Target> targets, Map<Target, Tensor> importance) {
         if (targets.isEmpty()) {
             throw new EspalierException(
                     "There are no parameters to prune; give at least one target.");
         }
-        Set<Target> seen = new HashSet<>();
         List<Site> sites = new ArrayList<>();
         for (Target target : targets) {
-            Site site = Site.of(target);
-            if (!seen.add(new Target(site.module(), site.name()))) {
+            Site site = Site.of(target, importance.get(target));
+            if (sites.stream().anyMatch(site::isSameAs)) {
                 throw new EspalierException(site + " is listed twice; list each target once.");
             }
             sites.add(site);
         }
-        for (Target target : scored) {
+        for (Target target : importance.keySet()) {
             if (!targets.contains(target)) {
                 throw new EspalierException(
-                        "Importance scores are given for "
-                                + Site.of(target)
-                                + ", which is not among the targets; add it or leave them out.");
+                        "There are importance scores for "
+                                + Site.of(target, null)
+                                + ", which is not among the targets; list it or leave them out.");
             }
         }
         return sites;
@@ -153,7 +228,8 @@ public final class Prune {
 
     /**
      * Makes pruning permanent: the parameter is stored under its own name again, with zeros where
-     * it was masked, and trains freely. It stays the same tensor, so optimizers go on.
+     * it was masked. It stays the same tensor, so an optimizer goes on with it; nothing keeps the
+     * zeros from being trained any more.
      *
      * @throws EspalierException if the parameter is not pruned
      */
@@ -180,9 +256,10 @@ public final class Prune {
 
     /** Whether a parameter of the module, or of one below it, is pruned. */
     public static boolean isPruned(Module module) {
-        return module.current().namedModules().values().stream()
-                .anyMatch(each ->
-                        each.parametrizedNames().stream()
-                                .anyMatch(name -> Site.isMasked(each, name)));
+        return module.current().namedModules().values().stream().anyMatch(Prune::hasMask);
+    }
+
+    private static boolean hasMask(Module module) {
+        return module.parametrizedNames().stream().anyMatch(name -> Site.isMasked(module, name));
     }
 }

@@ -45,7 +45,7 @@ final class Selection {
         this.chunks = chunks;
     }
 
-    /** Scores, and the mask that lies on them already, if any. */
+    /** Scores, and the mask that lies on them already, if any: what is selected among. */
     record Entries(Tensor scores, @Nullable Tensor mask) {}
 
     /** Whether all these scores are ranked as floats without loss. */

@@ -14,20 +14,36 @@ import java.util.LinkedHashSet;
 import java.util.Set;
 
 /**
- * A parameter as pruning finds it.
+ * A parameter as pruning finds it, without gradients.
  *
  * @param module the module that stands at the target's place now
  * @param name the parameter's public name
- * @param stored the parameter as it is trained, without gradient
+ * @param stored the parameter as it is trained
  * @param mask what earlier pruning left, or {@code null}
+ * @param importance the scores to go by in the parameter's place, or {@code null}
  */
-record Site(Module module, String name, Tensor stored, @Nullable Tensor mask) {
+record Site(
+        Module module,
+        String name,
+        Tensor stored,
+        @Nullable Tensor mask,
+        @Nullable Tensor importance) {
     /**
-     * Finds a parameter.
+     * Finds a parameter that is ranked by its own values.
      *
      * @throws EspalierException if there is none, or it can't be pruned
      */
     static Site of(Target target) {
+        return of(target, null);
+    }
+
+    /**
+     * Finds a parameter.
+     *
+     * @throws EspalierException if there is none, it can't be pruned, or the scores have another
+     *     shape
+     */
+    static Site of(Target target, @Nullable Tensor importance) {
         Module module = target.module().current();
         String name = target.name();
         if (!names(module).contains(name)) {
@@ -41,21 +57,16 @@ record Site(Module module, String name, Tensor stored, @Nullable Tensor mask) {
                             + module.getClass().getSimpleName()
                             + " is being pruned while it trains; freeze its DynamicPruning first.");
         }
-        Tensor stored = module.parameter(module.storedName(name)).detach();
         Mask mask = new Mask(name);
         boolean masked = isMasked(module, name);
         Site site =
-                new Site(module, name, stored, masked ? module.buffer(mask.bufferName()) : null);
-        if (!torch.isFloatingType(Tensors.type(stored))) {
-            throw new EspalierException(
-                    site
-                            + " holds integers ("
-                            + Tensors.type(stored)
-                            + "); only parameters of floating point can be pruned.");
-        }
-        if (stored.numel() == 0) {
-            throw new EspalierException(site + " has no entries; there is nothing to prune.");
-        }
+                new Site(
+                        module,
+                        name,
+                        module.parameter(module.storedName(name)).detach(),
+                        masked ? module.buffer(mask.bufferName()) : null,
+                        importance == null ? null : importance.detach());
+        site.requirePrunable();
         if (!masked) {
             site.requireFree(mask.storedName());
             site.requireFree(mask.bufferName());
@@ -99,11 +110,43 @@ record Site(Module module, String name, Tensor stored, @Nullable Tensor mask) {
                         + (names.isEmpty() ? " none." : ": " + String.join(", ", names) + "."));
     }
 
+    private void requirePrunable() {
+        if (!torch.isFloatingType(Tensors.type(stored))) {
+            throw new EspalierException(
+                    this
+                            + " holds integers ("
+                            + Tensors.type(stored)
+                            + "); only parameters of floating point can be pruned.");
+        }
+        if (stored.numel() == 0) {
+            throw new EspalierException(this + " has no entries; there is nothing to prune.");
+        }
+        if (importance != null
+                && !Arrays.equals(Tensors.shape(importance), Tensors.shape(stored))) {
+            throw new EspalierException(
+                    "The importance scores for "
+                            + this
+                            + " have shape "
+                            + Arrays.toString(Tensors.shape(importance))
+                            + "; give one score for each entry.");
+        }
+    }
+
     private void requireFree(String taken) {
         if (module.hasParameter(taken) || module.hasBuffer(taken)) {
             throw new EspalierException(
                     this + " needs the name '" + taken + "', which the module uses already.");
         }
+    }
+
+    /** What single entries are ranked by; where the mask holds an entry, it means nothing. */
+    Tensor entryScores() {
+        return importance == null ? stored : importance;
+    }
+
+    /** What channels and patterns are ranked by. */
+    Tensor wholeScores() {
+        return importance == null ? value() : importance;
     }
 
     /** The parameter as the mask leaves it. */
@@ -116,24 +159,7 @@ record Site(Module module, String name, Tensor stored, @Nullable Tensor mask) {
         return mask == null ? torch.ones_like(stored) : mask;
     }
 
-    /**
-     * Scores given in the parameter's place.
-     *
-     * @throws EspalierException if their shape is another
-     */
-    Tensor scores(Tensor importance) {
-        if (!Arrays.equals(Tensors.shape(importance), Tensors.shape(stored))) {
-            throw new EspalierException(
-                    "The importance scores for "
-                            + this
-                            + " have shape "
-                            + Arrays.toString(Tensors.shape(importance))
-                            + "; give one score for each entry.");
-        }
-        return importance.detach();
-    }
-
-    /** Puts a mask on the parameter, in place of the one there. */
+    /** Puts a mask, which nobody else holds, on the parameter, in place of the one there. */
     void commit(Tensor newMask) {
         Tensor own = newMask.to(stored.scalar_type()).contiguous();
         Mask parametrization = new Mask(name);
@@ -144,6 +170,12 @@ record Site(Module module, String name, Tensor stored, @Nullable Tensor mask) {
         module.addBuffer(parametrization.bufferName(), own);
         module.storeAs(name, parametrization.storedName());
         module.parametrize(name, parametrization);
+    }
+
+    /** Whether both are the same parameter. */
+    @SuppressWarnings("ReferenceEquality") // modules are told apart by identity
+    boolean isSameAs(Site other) {
+        return module == other.module && name.equals(other.name);
     }
 
     @Override

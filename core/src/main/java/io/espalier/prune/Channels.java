@@ -1,0 +1,60 @@
+package io.espalier.prune;
+
+import io.espalier.tensor.EspalierException;
+
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+
+import java.util.Arrays;
+import java.util.stream.LongStream;
+
+/** A tensor seen as the slices along one of its dimensions. */
+final class Channels {
+    private Channels() {}
+
+    /**
+     * The dimension counted from the first.
+     *
+     * @throws EspalierException if the tensor has fewer than two dimensions, or not this one
+     */
+    static int dimension(Tensor tensor, int dim) {
+        int dims = Math.toIntExact(tensor.dim());
+        if (dims < 2) {
+            throw new EspalierException(
+                    "Channels can be pruned in 2 or more dimensions, not in "
+                            + dims
+                            + "; use an unstructured method.");
+        }
+        if (dim < -dims || dim >= dims) {
+            throw new EspalierException(
+                    "There is no dimension "
+                            + dim
+                            + " among "
+                            + dims
+                            + "; give one from "
+                            + -dims
+                            + " to "
+                            + (dims - 1)
+                            + ".");
+        }
+        return Math.floorMod(dim, dims);
+    }
+
+    /** All dimensions but this one. */
+    static long[] others(Tensor tensor, int dim) {
+        return LongStream.range(0, tensor.dim()).filter(d -> d != dim).toArray();
+    }
+
+    /** The indices of the channels that a mask keeps something of. */
+    static Tensor kept(Tensor mask, int dim) {
+        return mask.sum(others(mask, dim)).ne(new Scalar(0)).nonzero().reshape(-1);
+    }
+
+    /** The mask, less the channels whose entry in {@code channelMask} is 0. */
+    static Tensor prune(Tensor mask, int dim, Tensor channelMask) {
+        long[] shape = new long[Math.toIntExact(mask.dim())];
+        Arrays.fill(shape, 1);
+        shape[dim] = channelMask.numel();
+        return mask.mul(channelMask.to(mask.scalar_type()).view(shape));
+    }
+}
