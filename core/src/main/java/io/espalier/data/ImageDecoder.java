@@ -2,10 +2,10 @@ package io.espalier.data;
 
 import io.espalier.nn.AtomicFile;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Operators;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 
 import java.awt.image.BufferedImage;
 import java.awt.image.DataBuffer;
@@ -14,6 +14,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Iterator;
+
 import javax.imageio.ImageIO;
 import javax.imageio.ImageReader;
 import javax.imageio.stream.ImageInputStream;
@@ -29,8 +30,7 @@ import javax.imageio.stream.ImageInputStream;
  */
 @SuppressWarnings("ArrayRecordComponent") // copied on the way in, never given out or compared
 record ImageDecoder(int height, int width, int channels, double[] mean, double[] deviation) {
-    static final ImageDecoder RGB =
-            new ImageDecoder(0, 0, 3, new double[] {0}, new double[] {1});
+    static final ImageDecoder RGB = new ImageDecoder(0, 0, 3, new double[] {0}, new double[] {1});
 
     /** Larger images than this are taken for damaged or hostile. */
     private static final long MAX_PIXELS = 1L << 27;
@@ -38,7 +38,10 @@ record ImageDecoder(int height, int width, int channels, double[] mean, double[]
     ImageDecoder size(int newHeight, int newWidth) {
         if (newHeight < 1 || newWidth < 1) {
             throw new EspalierException(
-                    "An image has at least 1x1 pixels; asked for " + newHeight + "x" + newWidth
+                    "An image has at least 1x1 pixels; asked for "
+                            + newHeight
+                            + "x"
+                            + newWidth
                             + ".");
         }
         return new ImageDecoder(newHeight, newWidth, channels, mean, deviation);
@@ -100,9 +103,16 @@ record ImageDecoder(int height, int width, int channels, double[] mean, double[]
         }
         Tensor tensor = Tensors.of(planes, channels, h, w);
         if (height != 0 && (height != h || width != w)) {
+            Object size = new long[] {height, width};
             tensor =
-                    torch._upsample_bilinear2d_aa(
-                                    tensor.unsqueeze(0), new long[] {height, width}, false)
+                    Operators.call(
+                                    "aten::_upsample_bilinear2d_aa",
+                                    "",
+                                    tensor.unsqueeze(0),
+                                    size,
+                                    false,
+                                    null,
+                                    null)
                             .squeeze(0);
         }
         return normalize(tensor);
@@ -163,7 +173,11 @@ record ImageDecoder(int height, int width, int channels, double[] mean, double[]
                 long pixels = Math.multiplyFull(reader.getWidth(0), reader.getHeight(0));
                 if (pixels > MAX_PIXELS) {
                     throw new EspalierException(
-                            path + " claims " + pixels + " pixels; the limit is " + MAX_PIXELS
+                            path
+                                    + " claims "
+                                    + pixels
+                                    + " pixels; the limit is "
+                                    + MAX_PIXELS
                                     + ".");
                 }
                 return reader.read(0);

@@ -90,7 +90,12 @@ public final class ImageFolder implements MapDataset {
             Path file = root.resolve(line.substring(0, tab));
             if (!Files.isRegularFile(file)) {
                 throw new EspalierException(
-                        "No file " + file + ", which line " + (i + 1) + " of " + labelFile
+                        "No file "
+                                + file
+                                + ", which line "
+                                + (i + 1)
+                                + " of "
+                                + labelFile
                                 + " names.");
             }
             files.add(file);
@@ -118,8 +123,8 @@ public final class ImageFolder implements MapDataset {
     }
 
     /**
-     * The same images with 3 channels (red, green, blue), as they have at first, or 1 (grey:
-     * 0.299 R + 0.587 G + 0.114 B).
+     * The same images with 3 channels (red, green, blue), as they have at first, or 1 (grey: 0.299
+     * R + 0.587 G + 0.114 B).
      *
      * @throws EspalierException if it is another number
      */
@@ -173,8 +178,7 @@ public final class ImageFolder implements MapDataset {
     @Override
     public Example get(int index) {
         Tensor image = decoder.decode(files.get(index));
-        return Example.labelled(
-                image, Arrays.binarySearch(classes.toArray(), labels.get(index)));
+        return Example.labelled(image, Arrays.binarySearch(classes.toArray(), labels.get(index)));
     }
 
     private static boolean isImage(Path file) {

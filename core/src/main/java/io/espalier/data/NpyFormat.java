@@ -103,14 +103,13 @@ final class NpyFormat {
     static NpyHeader headerOf(String what, Tensor tensor) {
         NpyType type =
                 NpyType.of(Tensors.type(tensor))
-                        .orElseThrow(
-                                () ->
-                                        new EspalierException(
-                                                what
-                                                        + " has elements of type "
-                                                        + Tensors.type(tensor)
-                                                        + ", which NumPy's format lacks; convert"
-                                                        + " it first."));
+                        .orElseThrow(() ->
+                                new EspalierException(
+                                        what
+                                                + " has elements of type "
+                                                + Tensors.type(tensor)
+                                                + ", which NumPy's format lacks; convert"
+                                                + " it first."));
         return new NpyHeader(type, Arrays.stream(Tensors.shape(tensor)).boxed().toList());
     }
 

@@ -79,8 +79,7 @@ public final class Npz {
         }
         var sum = new CRC32();
         try (InputStream in =
-                new BufferedInputStream(
-                        new CheckedInputStream(zip.getInputStream(entry), sum))) {
+                new BufferedInputStream(new CheckedInputStream(zip.getInputStream(entry), sum))) {
             Tensor tensor = NpyFormat.read(what, in, entry.getSize());
             if (sum.getValue() != entry.getCrc()) {
                 throw new EspalierException(what + " is damaged: its checksum is wrong.");
@@ -93,13 +92,13 @@ public final class Npz {
      * Writes arrays, uncompressed as {@code numpy.savez} does; whoever reads sees the file that was
      * there before or the whole new one.
      *
-     * @throws EspalierException if NumPy's format lacks a tensor's type or the file can't be written
+     * @throws EspalierException if NumPy's format lacks a tensor's type or the file can't be
+     *     written
      */
     public static void write(Path file, Map<String, Tensor> arrays) {
         SequencedMap<String, NpyHeader> headers = new LinkedHashMap<>();
-        arrays.forEach(
-                (name, tensor) ->
-                        headers.put(name, NpyFormat.headerOf("Array '" + name + "'", tensor)));
+        arrays.forEach((name, tensor) ->
+                headers.put(name, NpyFormat.headerOf("Array '" + name + "'", tensor)));
         AtomicFile.write(
                 file,
                 channel -> {

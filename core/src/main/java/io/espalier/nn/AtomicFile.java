@@ -14,16 +14,23 @@ import java.nio.file.StandardOpenOption;
 import java.util.UUID;
 
 /** Replaces a file in one step, on disk before it is seen. */
-final class AtomicFile {
+public final class AtomicFile {
     private AtomicFile() {}
 
     /** Puts the new content into a channel. */
     @FunctionalInterface
-    interface Writer {
+    public interface Writer {
+        /** Writes the whole content; the channel is closed afterwards. */
         void write(FileChannel channel) throws IOException;
     }
 
-    static void write(Path file, Writer writer) {
+    /**
+     * Writes a file beside its place under another name, puts it on disk and moves it there:
+     * whoever reads sees the file that was there before or the whole new one.
+     *
+     * @throws EspalierException if it can't be written; the file that was there is as it was
+     */
+    public static void write(Path file, Writer writer) {
         Path target = file.toAbsolutePath();
         Path temporary =
                 target.resolveSibling(
@@ -64,7 +71,7 @@ final class AtomicFile {
     }
 
     /** The reason in words; the file system's own messages are often only the path. */
-    static String reason(IOException e) {
+    public static String reason(IOException e) {
         return switch (e) {
             case NoSuchFileException missing -> "no such file or folder";
             case AccessDeniedException denied -> "no permission";

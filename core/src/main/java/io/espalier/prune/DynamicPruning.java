@@ -183,8 +183,8 @@ public final class DynamicPruning implements Consumer<TrainingEvent> {
     }
 
     /**
-     * Ends it: what is pruned now stays pruned, by ordinary masks that the rest of this package, and
-     * a saved state, know.
+     * Ends it: what is pruned now stays pruned, by ordinary masks that the rest of this package,
+     * and a saved state, know.
      *
      * @throws EspalierException if a mask was taken off meanwhile
      */
@@ -215,8 +215,7 @@ public final class DynamicPruning implements Consumer<TrainingEvent> {
         }
     }
 
-    private static List<Part> attach(
-            List<Target> targets, Function<String, DynamicMask> kind) {
+    private static List<Part> attach(List<Target> targets, Function<String, DynamicMask> kind) {
         if (targets.isEmpty()) {
             throw new EspalierException(
                     "There are no parameters to prune; give at least one target.");

@@ -10,8 +10,8 @@ import java.util.Arrays;
 
 /**
  * Keeps at most {@code n} of every {@code m} neighbours along a dimension, those of largest
- * magnitude; 2 of 4 along a linear layer's inputs is what sparse tensor cores run at twice the speed
- * (Mishra et al., <a href="https://arxiv.org/abs/2104.08378">Accelerating Sparse Deep Neural
+ * magnitude; 2 of 4 along a linear layer's inputs is what sparse tensor cores run at twice the
+ * speed (Mishra et al., <a href="https://arxiv.org/abs/2104.08378">Accelerating Sparse Deep Neural
  * Networks</a>, 2021).
  *
  * <p>Of equal magnitudes the one with the lower index goes first. Where earlier pruning has taken
@@ -34,7 +34,9 @@ public record NmSparsity(int n, int m, int dim) implements PruningMethod.Pattern
         }
     }
 
-    /** Groups along dimension 1: the inputs of a linear layer, the input channels of a convolution. */
+    /**
+     * Groups along dimension 1: the inputs of a linear layer, the input channels of a convolution.
+     */
     public NmSparsity(int n, int m) {
         this(n, m, 1);
     }

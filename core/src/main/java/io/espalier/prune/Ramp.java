@@ -26,8 +26,7 @@ record Ramp(Curve curve, double from, double to, int steps) implements Schedule 
                             + " reaches 1; ask for less.");
         }
         if (steps < 1) {
-            throw new EspalierException(
-                    "A schedule has at least 1 step; asked for " + steps + ".");
+            throw new EspalierException("A schedule has at least 1 step; asked for " + steps + ".");
         }
     }
 
@@ -57,7 +56,9 @@ record Ramp(Curve curve, double from, double to, int steps) implements Schedule 
         Delayed {
             if (delay < 0) {
                 throw new EspalierException(
-                        "A schedule can't begin before step 0; asked for a delay of " + delay + ".");
+                        "A schedule can't begin before step 0; asked for a delay of "
+                                + delay
+                                + ".");
             }
         }
 

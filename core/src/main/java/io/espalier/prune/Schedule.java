@@ -34,9 +34,9 @@ public interface Schedule {
     }
 
     /**
-     * Fast while there is much to take, slow near the end: {@code to + (from − to)(1 − step/steps)³}
-     * (automated gradual pruning, <a href="https://arxiv.org/abs/1710.01878">Zhu and Gupta
-     * 2017</a>).
+     * Fast while there is much to take, slow near the end: {@code to + (from − to)(1 −
+     * step/steps)³} (automated gradual pruning, <a href="https://arxiv.org/abs/1710.01878">Zhu and
+     * Gupta 2017</a>).
      */
     static Schedule cubic(double from, double to, int steps) {
         return new Ramp(Ramp.Curve.CUBIC, from, to, steps);

@@ -54,19 +54,20 @@ public record Sparsity(List<Part> parts) {
         List<Part> parts = new ArrayList<>();
         var seen = Collections.newSetFromMap(new IdentityHashMap<Tensor, Boolean>());
         model.namedModules()
-                .forEach(
-                        (path, module) -> {
-                            for (String name : publicNames(module)) {
-                                if (seen.add(module.parameter(module.storedName(name)))) {
-                                    String full = path.isEmpty() ? name : path + "." + name;
-                                    parts.add(part(full, module, name));
-                                }
-                            }
-                        });
+                .forEach((path, module) -> {
+                    for (String name : publicNames(module)) {
+                        if (seen.add(module.parameter(module.storedName(name)))) {
+                            String full = path.isEmpty() ? name : path + "." + name;
+                            parts.add(part(full, module, name));
+                        }
+                    }
+                });
         return new Sparsity(parts);
     }
 
-    /** The parameters' names as users know them, pruned ones after the others as they are stored. */
+    /**
+     * The parameters' names as users know them, pruned ones after the others as they are stored.
+     */
     private static List<String> publicNames(Module module) {
         List<String> stored = new ArrayList<>(module.ownParameters().keySet());
         for (String name : module.parametrizedNames()) {

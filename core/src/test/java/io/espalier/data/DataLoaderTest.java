@@ -231,7 +231,7 @@ class DataLoaderTest {
                 messageOf(() -> new DataLoader(numbers, 3).epoch(0, 5)));
         assertEquals(
                 "Inputs and targets need the same first dimension; their shapes are [3, 2] and"
-                    + " [2].",
+                        + " [2].",
                 messageOf(() -> new TensorDataset(Tensors.ones(3, 2), Tensors.ones(2))));
         String message =
                 messageOf(() ->

@@ -116,7 +116,7 @@ class OperatorsTest {
                 messageOf(() -> Operators.call("quantized::add", "", null, x, 1.0, 0)));
         assertEquals(
                 "quantized::add takes Tensor as its argument 'qb'; it was given an undefined"
-                    + " tensor.",
+                        + " tensor.",
                 messageOf(() -> Operators.call("quantized::add", "", x, new Tensor(), 1.0, 0)));
         assertTrue(
                 messageOf(() -> Operators.call("quantized::linear", "", x, conv, 1.0, 0))
