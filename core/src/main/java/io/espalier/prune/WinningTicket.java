@@ -22,22 +22,22 @@ import java.util.SequencedMap;
  * Hypothesis</a>, 2019).
  *
  * <pre>{@code
- * var ticket = LotteryTicket.of(model);          // right after initialization, or after k steps
+ * var ticket = WinningTicket.of(model);          // right after initialization, or after k steps
  * train(model);
  * Prune.globalUnstructured(targets, L1Unstructured::new, 0.2);
  * ticket.rewind(model);                          // and train again, with a new optimizer
  * }</pre>
  */
-public final class LotteryTicket {
+public final class WinningTicket {
     /** Parameters and buffers by their public dotted names. */
     private final SequencedMap<String, Tensor> remembered;
 
-    private LotteryTicket(SequencedMap<String, Tensor> remembered) {
+    private WinningTicket(SequencedMap<String, Tensor> remembered) {
         this.remembered = remembered;
     }
 
     /** Remembers a copy of all parameters and buffers as they are now; masks are not among them. */
-    public static LotteryTicket of(Module model) {
+    public static WinningTicket of(Module model) {
         SequencedMap<String, Tensor> copies = new LinkedHashMap<>();
         try (var scope = new PointerScope();
                 var guard = new NoGradGuard()) {
@@ -45,7 +45,7 @@ public final class LotteryTicket {
                     .forEach((name, tensor) ->
                             copies.put(name, Tensors.keep(tensor.detach().clone())));
         }
-        return new LotteryTicket(copies);
+        return new WinningTicket(copies);
     }
 
     /**

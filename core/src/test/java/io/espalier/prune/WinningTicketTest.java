@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Test;
 
 import java.util.List;
 
-class LotteryTicketTest {
+class WinningTicketTest {
     private static void train(Two model) {
         var optimizer = Optimizers.adam(model.parameters(), 0.01);
         for (int i = 0; i < 5; i++) {
@@ -37,7 +37,7 @@ class LotteryTicketTest {
     void rewinds() {
         var model = new Two();
         Two initial = model.copy();
-        var ticket = LotteryTicket.of(model);
+        var ticket = WinningTicket.of(model);
         train(model);
         Prune.globalUnstructured(Target.weights(model), new L1Unstructured(0.5));
         Tensor parameter = model.a.parameter("weight_orig");
@@ -69,7 +69,7 @@ class LotteryTicketTest {
         var fresh = new Two();
         Tensor own = fresh.a.parameter("weight").clone();
 
-        LotteryTicket.giveMasks(model, fresh);
+        WinningTicket.giveMasks(model, fresh);
 
         assertTrue(Tensors.equal(own.mul(model.a.buffer("weight_mask")), fresh.a.weight()));
         assertFalse(fresh.b.hasBuffer("weight_mask"));
@@ -80,7 +80,7 @@ class LotteryTicketTest {
     @Test
     @DisplayName("another architecture is refused and left as it was")
     void wrongUse() {
-        var ticket = LotteryTicket.of(new Two());
+        var ticket = WinningTicket.of(new Two());
         var other = new Linear(3, 2);
         Tensor before = other.weight().clone();
         assertTrue(messageOf(() -> ticket.rewind(other)).contains("weight, bias"));
@@ -88,6 +88,6 @@ class LotteryTicketTest {
         var small = new Linear(2, 2);
         assertEquals(
                 "The models don't match: 'weight' has shape [2, 3] in one and [2, 2] in the other.",
-                messageOf(() -> LotteryTicket.giveMasks(other, small)));
+                messageOf(() -> WinningTicket.giveMasks(other, small)));
     }
 }
