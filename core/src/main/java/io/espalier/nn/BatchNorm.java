@@ -59,14 +59,10 @@ public abstract class BatchNorm extends Module {
     BatchNorm(long features, UnaryOperator<Options> with) {
         this.features = Extents.requireAtLeast("num_features", features, 1);
         this.options = with.apply(Options.DEFAULT);
-        if (!(options.eps >= 0) || !(options.momentum >= 0 && options.momentum <= 1)) {
+        requireEps(options.eps);
+        if (!(options.momentum >= 0 && options.momentum <= 1)) {
             throw new EspalierException(
-                    typeName()
-                            + " needs eps at least 0 and momentum in 0…1; asked for eps="
-                            + options.eps
-                            + ", momentum="
-                            + options.momentum
-                            + ".");
+                    "momentum must be in 0…1; asked for " + options.momentum + ".");
         }
         if (options.affine) {
             addParameter("weight", Tensors.ones(features));
@@ -76,6 +72,12 @@ public abstract class BatchNorm extends Module {
             addBuffer("running_mean", Tensors.zeros(features));
             addBuffer("running_var", Tensors.ones(features));
             addBuffer("num_batches_tracked", Tensors.zeros(ScalarType.Long));
+        }
+    }
+
+    static void requireEps(double eps) {
+        if (!(eps >= 0) || Double.isInfinite(eps)) {
+            throw new EspalierException("eps must be at least 0; asked for " + eps + ".");
         }
     }
 

@@ -30,4 +30,10 @@ final class Init {
     static Tensor bias(long fanIn, long size) {
         return uniform(fanIn > 0 ? 1 / Math.sqrt(fanIn) : 0, size);
     }
+
+    /** {@code xavier_uniform_}: U(−b, b), b = √(6 / (fanIn + fanOut)) by PyTorch's own steps. */
+    static Tensor xavierUniform(long fanIn, long fanOut, long... shape) {
+        double deviation = Math.sqrt(2.0 / (fanIn + fanOut));
+        return uniform(Math.sqrt(3) * deviation, shape);
+    }
 }

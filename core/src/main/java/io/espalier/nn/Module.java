@@ -403,7 +403,7 @@ public abstract non-sealed class Module extends ParameterHolder implements Clone
     /** The tree as PyTorch prints it. */
     @Override
     public final String toString() {
-        return ModulePrinter.print(typeName(), extraRepr(), children);
+        return ModulePrinter.print(this);
     }
 
     @Override

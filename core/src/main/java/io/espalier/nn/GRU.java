@@ -1,0 +1,58 @@
+package io.espalier.nn;
+
+import io.espalier.tensor.EspalierException;
+
+import org.bytedeco.pytorch.T_TensorTensor_T;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+
+import java.util.List;
+import java.util.function.UnaryOperator;
+
+/**
+ * Gated recurrent units: gates r, z of each step from its input and the state h, {@code n = tanh(W
+ * x + r · U h)}, {@code h = (1 − z) · n + z · h}. Inputs: the sequence, and as an option h;
+ * outputs: the sequence of h, the last h.
+ *
+ * <p>Source: Cho et al., <a href="https://arxiv.org/abs/1406.1078">Learning Phrase Representations
+ * using RNN Encoder–Decoder</a>, 2014.
+ */
+public class GRU extends Recurrent {
+    private static final int GATES = 3;
+
+    /** A network with PyTorch's defaults: one layer, one direction, the sequence first. */
+    public GRU(long inputSize, long hiddenSize) {
+        this(inputSize, hiddenSize, options -> options);
+    }
+
+    /**
+     * A network with other options, such as {@code o -> o.layers(2).batchFirst(true)}.
+     *
+     * @throws EspalierException if a number is out of range
+     */
+    public GRU(long inputSize, long hiddenSize, UnaryOperator<Options> with) {
+        super(GATES, inputSize, hiddenSize, with);
+    }
+
+    @Override
+    final int stateCount() {
+        return 1;
+    }
+
+    @Override
+    final List<Tensor> run(Tensor x, List<Tensor> state, TensorVector weights) {
+        T_TensorTensor_T result =
+                torch.gru(
+                        x,
+                        state.getFirst(),
+                        weights,
+                        options().bias(),
+                        options().layers(),
+                        options().dropout(),
+                        isTraining(),
+                        options().bidirectional(),
+                        options().batchFirst());
+        return owned(result, result.get0(), result.get1());
+    }
+}

@@ -1,0 +1,127 @@
+package io.espalier.nn;
+
+import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
+
+import java.util.Arrays;
+import java.util.function.UnaryOperator;
+
+/**
+ * Normalizes over the last dimensions: {@code (x − mean) / √(var + eps) · weight + bias}; [*,
+ * shape…] to the same.
+ *
+ * <p>Source: Ba, Kiros and Hinton, <a href="https://arxiv.org/abs/1607.06450">Layer
+ * Normalization</a>, 2016.
+ */
+public class LayerNorm extends Module {
+    private final long[] shape;
+    private final Options options;
+
+    /**
+     * How a layer normalization differs from the plain one.
+     *
+     * @param eps what is added to the variance
+     * @param elementwiseAffine whether it has a weight
+     * @param bias whether it has a bias, if it has a weight
+     */
+    public record Options(double eps, boolean elementwiseAffine, boolean bias) {
+        /** PyTorch's defaults. */
+        public static final Options DEFAULT = new Options(1e-5, true, true);
+
+        /** The same with another eps. */
+        public Options eps(double value) {
+            return new Options(value, elementwiseAffine, bias);
+        }
+
+        /** The same with or without weight and bias. */
+        public Options elementwiseAffine(boolean value) {
+            return new Options(eps, value, bias);
+        }
+
+        /** The same with or without a bias. */
+        public Options bias(boolean value) {
+            return new Options(eps, elementwiseAffine, value);
+        }
+    }
+
+    /** Normalizes over the last dimension, which has so many elements. */
+    public LayerNorm(long size) {
+        this(new long[] {size}, options -> options);
+    }
+
+    /** Normalizes over the last dimension, with other options such as {@code o -> o.eps(1e-12)}. */
+    public LayerNorm(long size, UnaryOperator<Options> with) {
+        this(new long[] {size}, with);
+    }
+
+    /**
+     * Normalizes over the last dimensions, which have this shape.
+     *
+     * @throws EspalierException if the shape is empty or a number is out of range
+     */
+    public LayerNorm(long[] shape, UnaryOperator<Options> with) {
+        this.shape = shape.clone();
+        this.options = with.apply(Options.DEFAULT);
+        if (shape.length == 0) {
+            throw new EspalierException(
+                    "LayerNorm needs at least one dimension to normalize over.");
+        }
+        for (long size : shape) {
+            Extents.requireAtLeast("normalized_shape", size, 1);
+        }
+        BatchNorm.requireEps(options.eps);
+        if (options.elementwiseAffine) {
+            addParameter("weight", Tensors.ones(shape));
+            if (options.bias) {
+                addParameter("bias", Tensors.zeros(shape));
+            }
+        }
+    }
+
+    /** The weight, or {@code null} where it has none. */
+    public @Nullable Tensor weight() {
+        return valueOrNull("weight");
+    }
+
+    /** The bias, or {@code null} where it has none. */
+    public @Nullable Tensor bias() {
+        return valueOrNull("bias");
+    }
+
+    /** The shape of the dimensions that are normalized over. */
+    public long[] normalizedShape() {
+        return shape.clone();
+    }
+
+    /** What is added to the variance. */
+    public double eps() {
+        return options.eps;
+    }
+
+    /** The options it was made with, for a layer like it. */
+    public Options options() {
+        return options;
+    }
+
+    @Override
+    protected Tensor forward(Tensor x) {
+        long[] given = Tensors.shape(x);
+        int from = given.length - shape.length;
+        if (from < 0 || !Arrays.equals(given, from, given.length, shape, 0, shape.length)) {
+            throw wrongInput(x, "the last dimensions must be " + Arrays.toString(shape) + ".");
+        }
+        return Functional.layerNorm(x, shape, weight(), bias(), options.eps);
+    }
+
+    @Override
+    protected String extraRepr() {
+        return Repr.tuple(shape)
+                + ", eps="
+                + Repr.of(options.eps)
+                + ", elementwise_affine="
+                + Repr.of(options.elementwiseAffine);
+    }
+}
