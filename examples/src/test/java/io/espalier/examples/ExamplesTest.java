@@ -33,6 +33,6 @@ class ExamplesTest {
     private static void run(SourceProgram program) {
         program.compile();
         String printed = assertTimeoutPreemptively(Duration.ofMinutes(2), program::run);
-        assertFalse(printed.isBlank(), "it printed nothing");
+        assertFalse(printed.isBlank(), () -> program.name() + " printed nothing");
     }
 }
