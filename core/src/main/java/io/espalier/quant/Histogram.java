@@ -161,4 +161,32 @@ record Histogram(float[] counts, float min, float max) {
         }
         return total;
     }
+
+    /** The value that the given share of all values lies below, interpolated within its bin. */
+    float quantile(double share) {
+        double wanted = share * total();
+        double below = 0;
+        for (int b = 0; b < counts.length; b++) {
+            if (counts[b] > 0 && below + counts[b] >= wanted) {
+                double at = b + Math.max(0, wanted - below) / counts[b];
+                return (float) (min + at * ((double) max - min) / counts.length);
+            }
+            below += counts[b];
+        }
+        return max;
+    }
+
+    /** Counts of the magnitudes, in as many bins from 0 to the largest. */
+    double[] magnitudes() {
+        int bins = counts.length;
+        double[] folded = new double[bins];
+        double largest = Math.max(Math.abs((double) min), Math.abs((double) max));
+        double width = ((double) max - min) / bins;
+        for (int b = 0; b < bins; b++) {
+            double magnitude = Math.abs(min + (b + 0.5) * width);
+            int bin = largest == 0 ? 0 : (int) (magnitude / largest * bins);
+            folded[Math.min(bin, bins - 1)] += counts[b];
+        }
+        return folded;
+    }
 }

@@ -117,12 +117,16 @@ public class HistogramObserver extends RangeObserver {
     }
 
     @Override
-    public QuantizationParameters quantizationParameters() {
+    public final QuantizationParameters quantizationParameters() {
         if (!hasObserved()) {
             throw nothingSeen();
         }
-        Histogram seen = histogram();
-        NormSearch.Bins best = NormSearch.search(seen, dtype());
-        return Affine.parameters(settings(), best.min(seen), best.max(seen));
+        Interval best = bestRange(histogram());
+        return Affine.parameters(settings(), best.min(), best.max());
+    }
+
+    /** The range to quantize to, after what was seen. */
+    Interval bestRange(Histogram seen) {
+        return NormSearch.search(seen, dtype());
     }
 }

@@ -30,30 +30,13 @@ final class NormSearch {
         this.targetBins = (double) dtype.max() - dtype.min() + 1;
     }
 
-    /** The first and the last bin of the best range. */
-    record Bins(int first, int last) {
-        /** Where the range begins. */
-        float min(Histogram histogram) {
-            return histogram.min() + width(histogram) * first;
-        }
-
-        /** Where the range ends. */
-        float max(Histogram histogram) {
-            return histogram.min() + width(histogram) * (last + 1);
-        }
-
-        private static float width(Histogram histogram) {
-            return (histogram.max() - histogram.min()) / histogram.counts().length;
-        }
-    }
-
-    static Bins search(Histogram histogram, QuantizedType dtype) {
+    static Interval search(Histogram histogram, QuantizedType dtype) {
         try (var scope = new PointerScope()) {
-            return new NormSearch(histogram, dtype).search();
+            return new NormSearch(histogram, dtype).search(histogram);
         }
     }
 
-    private Bins search() {
+    private Interval search(Histogram histogram) {
         Tensor all = Tensors.of(counts);
         double total = all.sum().item_float();
         float[] cumulative = Tensors.floats(all.cumsum(0));
@@ -94,7 +77,8 @@ final class NormSearch {
             first = nextFirst;
             last = nextLast;
         }
-        return new Bins(first, last);
+        float width = (histogram.max() - histogram.min()) / counts.length;
+        return new Interval(histogram.min() + width * first, histogram.min() + width * (last + 1));
     }
 
     /** The error when the range is bins {@code first … last}. */

@@ -141,4 +141,9 @@ public class PerChannelMinMaxObserver extends Observer {
                 + ", max_val="
                 + Tensors.toString(buffer("max_val"));
     }
+
+    @Override
+    protected boolean isResizable(String buffer) {
+        return buffer.equals("min_val") || buffer.equals("max_val");
+    }
 }

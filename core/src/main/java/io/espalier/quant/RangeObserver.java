@@ -1,5 +1,6 @@
 package io.espalier.quant;
 
+import io.espalier.nn.Repr;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Scalar;
@@ -69,6 +70,6 @@ abstract class RangeObserver extends Observer {
 
     @Override
     protected String extraRepr() {
-        return "min_val=" + Repr.number(min()) + ", max_val=" + Repr.number(max());
+        return "min_val=" + Repr.of(min()) + ", max_val=" + Repr.of(max());
     }
 }

@@ -1,0 +1,49 @@
+package io.espalier.quant;
+
+import io.espalier.tensor.EspalierException;
+
+/**
+ * Fake quantization with a scale and a zero point known beforehand, as for a sigmoid's output,
+ * which always lies in 0…1: PyTorch's {@code FixedQParamsFakeQuantize}.
+ */
+public class FixedQParamsFakeQuantize extends FakeQuantize {
+    /** Fake quantization with the observer's fixed parameters. */
+    public FixedQParamsFakeQuantize(FixedQParamsObserver observer) {
+        super(observer);
+        QuantizationParameters fixed = observer.quantizationParameters();
+        setBuffer("scale", fixed.scaleTensor());
+        setBuffer("zero_point", fixed.zeroPointTensor());
+    }
+
+    /** Makes fake quantizations with the fixed parameters of the observers that are made. */
+    public static ObserverFactory with(ObserverFactory observer) {
+        return () -> {
+            if (observer.make() instanceof FixedQParamsObserver fixed) {
+                return new FixedQParamsFakeQuantize(fixed);
+            }
+            throw new EspalierException(
+                    "FixedQParamsFakeQuantize needs a FixedQParamsObserver, which knows its scale"
+                            + " beforehand; use FakeQuantize for other observers.");
+        };
+    }
+
+    @Override
+    public void reset() {
+        observer().reset();
+    }
+
+    @Override
+    protected String extraRepr() {
+        return switches()
+                + ", "
+                + parametersText()
+                + ", dtype="
+                + dtype()
+                + ", quant_min="
+                + quantMin()
+                + ", quant_max="
+                + quantMax()
+                + ", qscheme="
+                + qscheme();
+    }
+}

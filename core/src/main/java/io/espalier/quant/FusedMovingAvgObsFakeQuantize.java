@@ -1,0 +1,97 @@
+package io.espalier.quant;
+
+import io.espalier.tensor.EspalierException;
+
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/**
+ * Fake quantization whose range is a moving average, observed, averaged and applied by one call of
+ * libtorch: PyTorch's {@code FusedMovingAvgObsFakeQuantize}, which the presets for training use.
+ *
+ * <p>In training, libtorch takes a symmetric scale as the larger of −min / 128 and max / 127; what
+ * {@link #quantizationParameters} says, and conversion uses, is the observer's, as in PyTorch.
+ */
+public class FusedMovingAvgObsFakeQuantize extends FakeQuantize {
+    private final double averagingConstant;
+
+    /**
+     * Fake quantization with the range that {@code observer} averages.
+     *
+     * @param observer a {@link MovingAverageMinMaxObserver}, or a {@link
+     *     MovingAveragePerChannelMinMaxObserver} for channels along dimension 0
+     * @throws EspalierException if it is another
+     */
+    public FusedMovingAvgObsFakeQuantize(Observer observer) {
+        super(observer, ScalarType.Long);
+        this.averagingConstant =
+                switch (observer) {
+                    case MovingAverageMinMaxObserver average -> average.averagingConstant();
+                    case MovingAveragePerChannelMinMaxObserver average ->
+                            average.averagingConstant();
+                    default ->
+                            throw new EspalierException(
+                                    typeName()
+                                            + " averages by itself and can't use "
+                                            + observer.getClass().getSimpleName()
+                                            + "; give it a moving-average observer, or use"
+                                            + " FakeQuantize.");
+                };
+        if (observer.channelAxis() > 0) {
+            throw new EspalierException(
+                    typeName()
+                            + " takes channels along dimension 0 only; asked for "
+                            + observer.channelAxis()
+                            + ". Use FakeQuantize for others.");
+        }
+    }
+
+    /** Makes fake quantizations whose ranges follow a moving average. */
+    public static ObserverFactory with() {
+        return with(MovingAverageMinMaxObserver.with());
+    }
+
+    /** Makes fake quantizations whose ranges the given moving-average observers describe. */
+    public static ObserverFactory with(ObserverFactory observer) {
+        return () -> new FusedMovingAvgObsFakeQuantize(observer.make());
+    }
+
+    @Override
+    protected Tensor forward(Tensor x) {
+        if (x.numel() == 0) {
+            return x;
+        }
+        return torch.fused_moving_avg_obs_fake_quant(
+                x,
+                buffer("observer_enabled"),
+                buffer("fake_quant_enabled"),
+                observer().buffer("min_val"),
+                observer().buffer("max_val"),
+                buffer("scale"),
+                buffer("zero_point"),
+                averagingConstant,
+                quantMin(),
+                quantMax(),
+                channelAxis(),
+                qscheme().isPerChannel(),
+                qscheme().isSymmetric());
+    }
+
+    @Override
+    protected String extraRepr() {
+        return switches()
+                + ", "
+                + parametersText()
+                + ", dtype="
+                + dtype()
+                + ", quant_min="
+                + quantMin()
+                + ", quant_max="
+                + quantMax()
+                + ", qscheme="
+                + qscheme()
+                + ", reduce_range="
+                + (reduceRange() ? "True" : "False");
+    }
+}

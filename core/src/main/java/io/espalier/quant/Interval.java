@@ -1,0 +1,4 @@
+package io.espalier.quant;
+
+/** A range of real numbers. */
+record Interval(float min, float max) {}

@@ -1,0 +1,411 @@
+package io.espalier.quant;
+
+import static io.espalier.Errors.messageOf;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotSame;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Nested;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+import java.util.Random;
+
+class ObserverTest {
+    private static Tensor random(long seed, long... shape) {
+        var random = new Random(seed);
+        int count = (int) java.util.Arrays.stream(shape).reduce(1, Math::multiplyExact);
+        float[] values = new float[count];
+        for (int i = 0; i < count; i++) {
+            values[i] = (float) random.nextGaussian();
+        }
+        return Tensors.of(values, shape);
+    }
+
+    @Test
+    @DisplayName("returns its input itself and prints as PyTorch does, before and after")
+    void passesThrough() {
+        Observer observer = MinMaxObserver.with().make();
+        Tensor x = Tensors.of(-1f, 0.5f, 3f);
+
+        assertEquals("MinMaxObserver(min_val=inf, max_val=-inf)", observer.toString());
+        assertSame(x, observer.call(x));
+        assertEquals("MinMaxObserver(min_val=-1.0, max_val=3.0)", observer.toString());
+    }
+
+    @ParameterizedTest
+    @DisplayName("gives PyTorch's scale and zero point for each type and scheme")
+    @CsvSource({
+        "QUINT8, PER_TENSOR_AFFINE,    false, 0.015686275, 64",
+        "QUINT8, PER_TENSOR_AFFINE,    true,  0.031496063, 32",
+        "QINT8,  PER_TENSOR_AFFINE,    false, 0.015686275, -64",
+        "QINT8,  PER_TENSOR_SYMMETRIC, false, 0.023529412, 0",
+        "QINT8,  PER_TENSOR_SYMMETRIC, true,  0.047244094, 0",
+        "QUINT8, PER_TENSOR_SYMMETRIC, false, 0.023529412, 128",
+    })
+    void scaleAndZeroPoint(
+            QuantizedType dtype, Qscheme qscheme, boolean reduce, float scale, int zeroPoint) {
+        Observer observer =
+                MinMaxObserver.with().dtype(dtype).qscheme(qscheme).reduceRange(reduce).make();
+
+        observer.call(Tensors.of(-1f, 0.25f, 3f));
+
+        assertEquals(scale, observer.quantizationParameters().scale(), 1e-8);
+        assertEquals(zeroPoint, observer.quantizationParameters().zeroPoint());
+    }
+
+    @Test
+    @DisplayName("a range of 4 bits gives 15 steps, and zero stays exact in data without zero")
+    void customRange() {
+        Observer observer = MinMaxObserver.with().quantRange(0, 15).make();
+
+        observer.call(Tensors.of(1.5f, 3f));
+
+        assertEquals(0.2f, observer.quantizationParameters().scale());
+        assertEquals(0, observer.quantizationParameters().zeroPoint());
+        assertEquals(15, observer.quantMax());
+    }
+
+    @Test
+    @DisplayName("a moving average takes the first batch whole and a share of the next")
+    void movingAverage() {
+        var observer = (MinMaxObserver) MovingAverageMinMaxObserver.with(0.25).make();
+
+        observer.call(Tensors.of(-4f, 4f));
+        observer.call(Tensors.of(-8f, 12f));
+
+        assertEquals(-5f, observer.min());
+        assertEquals(6f, observer.max());
+    }
+
+    @ParameterizedTest
+    @DisplayName("finds each channel's extremes along any axis, in any memory order")
+    @ValueSource(ints = {0, 1, 2, 3})
+    void perChannel(int axis) {
+        Tensor x = random(7 + axis, 3, 70, 5, 9);
+        Tensor crossed = x.transpose(1, 3).contiguous().transpose(1, 3);
+
+        for (Tensor input : new Tensor[] {x, crossed}) {
+            var observer =
+                    (PerChannelMinMaxObserver)
+                            PerChannelMinMaxObserver.with().channelAxis(axis).make();
+            observer.call(input);
+
+            Tensor rows = x.transpose(0, axis).contiguous().view(x.size(axis), -1);
+            assertArrayEquals(Tensors.floats(rows.amin(new long[] {1}, false)), observer.mins());
+            assertArrayEquals(Tensors.floats(rows.amax(new long[] {1}, false)), observer.maxs());
+        }
+    }
+
+    @Test
+    @DisplayName("a large tensor, split among threads, has the extremes that libtorch finds")
+    void largeTensor() {
+        Tensor x = Tensors.randn(701, 1009);
+        var observer = (MinMaxObserver) MinMaxObserver.with().make();
+
+        observer.call(x);
+
+        assertEquals(x.min().item_float(), observer.min());
+        assertEquals(x.max().item_float(), observer.max());
+    }
+
+    @Test
+    @DisplayName("half precision and doubles are observed as floats")
+    void otherTypes() {
+        for (ScalarType type : new ScalarType[] {ScalarType.Half, ScalarType.Double}) {
+            var observer = (MinMaxObserver) MinMaxObserver.with().make();
+            observer.call(Tensors.of(-0.5f, 2f).to(type));
+            assertEquals(-0.5f, observer.min());
+            assertEquals(2f, observer.max());
+        }
+    }
+
+    @Test
+    @DisplayName("two observers that saw two halves, merged, say what one says that saw all")
+    void merges() {
+        for (var settings :
+                new ObserverSettings[] {MinMaxObserver.with(), PerChannelMinMaxObserver.with()}) {
+            Observer first = settings.make();
+            Observer second = settings.make();
+            Observer all = settings.make();
+            for (int i = 0; i < 6; i++) {
+                Tensor batch = random(i, 4, 5);
+                (i < 3 ? first : second).call(batch);
+                all.call(batch);
+            }
+
+            first.merge(second);
+
+            assertEquals(all.quantizationParameters(), first.quantizationParameters());
+        }
+    }
+
+    @Test
+    @DisplayName("merging with an empty observer changes nothing, and into one gives the other")
+    void mergesEmpty() {
+        Observer seen = MinMaxObserver.with().make();
+        seen.call(Tensors.of(-1f, 1f));
+        Observer empty = MinMaxObserver.with().make();
+
+        seen.merge(empty);
+        empty.merge(seen);
+
+        assertEquals(seen.quantizationParameters(), empty.quantizationParameters());
+    }
+
+    @Test
+    @DisplayName("a copy keeps what was seen and shares no state; reset forgets it")
+    void copies() {
+        for (var settings :
+                new ObserverSettings[] {
+                    MinMaxObserver.with(),
+                    PerChannelMinMaxObserver.with(),
+                    HistogramObserver.with(64),
+                    MovingAveragePerChannelMinMaxObserver.with()
+                }) {
+            Observer observer = settings.make();
+            observer.call(random(1, 4, 8));
+            QuantizationParameters before = observer.quantizationParameters();
+
+            Observer copy = observer.copy();
+            assertEquals(before, copy.quantizationParameters());
+            copy.call(Tensors.of(new float[] {900, 900, 900, 900}, 4, 1));
+            assertEquals(before, observer.quantizationParameters());
+            observer.reset();
+            assertTrue(copy.hasObserved());
+            assertTrue(messageOf(observer::quantizationParameters).contains("seen no data"));
+        }
+    }
+
+    @Test
+    @DisplayName("what was seen is in the state, under PyTorch's names, and loads into a new one")
+    void savesAndLoads() {
+        for (var settings :
+                new ObserverSettings[] {
+                    MinMaxObserver.with(),
+                    PerChannelMinMaxObserver.with(),
+                    HistogramObserver.with(64)
+                }) {
+            Observer observer = settings.make();
+            observer.call(random(1, 4, 8));
+            Observer fresh = settings.make();
+
+            fresh.loadStateDict(observer.stateDict());
+
+            assertEquals(observer.quantizationParameters(), fresh.quantizationParameters());
+        }
+        assertEquals(
+                java.util.List.of("eps", "histogram", "min_val", "max_val"),
+                java.util.List.copyOf(HistogramObserver.with().make().stateDict().keySet()));
+    }
+
+    @Test
+    @DisplayName("settings are values: each change gives new ones, each observer is its own")
+    void settingsAreValues() {
+        ObserverSettings base = MinMaxObserver.with();
+        ObserverSettings changed = base.dtype(QuantizedType.QINT8);
+
+        assertEquals(QuantizedType.QUINT8, base.make().dtype());
+        assertEquals(QuantizedType.QINT8, changed.make().dtype());
+        assertNotSame(changed.make(), changed.make());
+    }
+
+    @Nested
+    @DisplayName("unusual data")
+    class UnusualData {
+        @Test
+        @DisplayName("NaN and infinity are refused, with their number and the place")
+        void refusesNonFinite() {
+            Observer observer = MinMaxObserver.with().make();
+            observer.standsAt("body.0");
+
+            assertEquals(
+                    "MinMaxObserver at 'body.0' saw 2 values that are NaN or infinite; mend the"
+                            + " data, or set ignoreNonFinite() to leave such values out.",
+                    messageOf(() ->
+                            observer.call(Tensors.of(1f, Float.NaN, Float.NEGATIVE_INFINITY))));
+            assertTrue(messageOf(observer::quantizationParameters).contains("no data"));
+        }
+
+        @Test
+        @DisplayName("NaN, infinity and mask values are left out when asked, everywhere")
+        void leavesOut() {
+            float[] values = {1, Float.NaN, -2, Float.POSITIVE_INFINITY, 3, -Float.MAX_VALUE};
+            Tensor x = Tensors.of(values, 1, 6);
+            var whole = (MinMaxObserver) MinMaxObserver.with().ignoreNonFinite().make();
+            var perChannel =
+                    (PerChannelMinMaxObserver)
+                            PerChannelMinMaxObserver.with().ignoreNonFinite().make();
+            var histogram = (HistogramObserver) HistogramObserver.with(5).ignoreNonFinite().make();
+
+            whole.call(x);
+            perChannel.call(x);
+            histogram.call(x);
+
+            assertEquals(-2f, whole.min());
+            assertEquals(3f, whole.max());
+            assertArrayEquals(new float[] {-2}, perChannel.mins());
+            assertArrayEquals(new float[] {3}, perChannel.maxs());
+            assertArrayEquals(
+                    new float[] {1, 0, 0, 1, 1}, Tensors.floats(histogram.buffer("histogram")));
+        }
+
+        @Test
+        @DisplayName("data that is all mask, or empty, counts as none")
+        void nothingToSee() {
+            Observer observer = MinMaxObserver.with().make();
+
+            observer.call(Tensors.of(-Float.MAX_VALUE));
+            observer.call(Tensors.zeros(0, 3));
+
+            assertTrue(messageOf(observer::quantizationParameters).contains("seen no data"));
+        }
+
+        @ParameterizedTest
+        @DisplayName("constant, zero and single values give a positive scale")
+        @ValueSource(floats = {0, 1.5f, -2f})
+        void constant(float value) {
+            for (var settings :
+                    new ObserverSettings[] {
+                        MinMaxObserver.with(),
+                        MovingAverageMinMaxObserver.with(),
+                        HistogramObserver.with(),
+                        PercentileObserver.with(),
+                        EntropyObserver.with(),
+                        MseObserver.with()
+                    }) {
+                Observer observer = settings.make();
+                observer.call(Tensors.of(value));
+                observer.call(Tensors.of(value, value, value));
+
+                QuantizationParameters found = observer.quantizationParameters();
+                assertTrue(found.scale() > 0);
+                float back = Tensors.floats(found.simulate(Tensors.of(value)))[0];
+                assertEquals(value, back, 0.02f, settings.make().toString());
+            }
+        }
+    }
+
+    @Nested
+    @DisplayName("wrong settings")
+    class WrongSettings {
+        @Test
+        @DisplayName("a scheme that the observer can't do names it and the one that can")
+        void scheme() {
+            assertEquals(
+                    "HistogramObserver sees the tensor as a whole and can't do"
+                            + " torch.per_channel_affine; use PerChannelMinMaxObserver, or a"
+                            + " per-tensor scheme.",
+                    messageOf(HistogramObserver.with().qscheme(Qscheme.PER_CHANNEL_AFFINE)::make));
+            assertEquals(
+                    "PerChannelMinMaxObserver sees each channel and can't do"
+                            + " torch.per_tensor_affine; use MinMaxObserver, or a per-channel"
+                            + " scheme.",
+                    messageOf(
+                            PerChannelMinMaxObserver.with().qscheme(Qscheme.PER_TENSOR_AFFINE)
+                                    ::make));
+        }
+
+        @Test
+        @DisplayName("a channel axis that the tensor does not have names both")
+        void axis() {
+            Observer observer = PerChannelMinMaxObserver.with().channelAxis(2).make();
+
+            assertEquals(
+                    "PerChannelMinMaxObserver looks at channels along dimension 2, but a tensor of"
+                            + " shape [3, 4] came in; choose a channel axis below 2.",
+                    messageOf(() -> observer.call(Tensors.zeros(3, 4))));
+        }
+
+        @Test
+        @DisplayName("another number of channels than before is refused, nothing changes")
+        void channels() {
+            Observer observer = PerChannelMinMaxObserver.with().make();
+            observer.call(random(3, 3, 4));
+            QuantizationParameters before = observer.quantizationParameters();
+
+            assertTrue(messageOf(() -> observer.call(Tensors.zeros(5, 4))).contains("3 channels"));
+            assertEquals(before, observer.quantizationParameters());
+        }
+
+        @ParameterizedTest
+        @DisplayName("a range without zero, reversed, or beyond the type is refused")
+        @CsvSource({"1, 15", "5, -5", "0, 256", "-1, 20"})
+        void range(int min, int max) {
+            assertTrue(
+                    messageOf(MinMaxObserver.with().quantRange(min, max)::make)
+                            .startsWith("MinMaxObserver can't quantize to " + min + "…" + max));
+        }
+
+        @Test
+        @DisplayName("floats have no scale to look for")
+        void float16() {
+            assertTrue(
+                    messageOf(MinMaxObserver.with().dtype(QuantizedType.FLOAT16)::make)
+                            .contains("PlaceholderObserver"));
+        }
+
+        @Test
+        @DisplayName("observers of two classes don't merge")
+        void mergeOthers() {
+            Observer histogram = HistogramObserver.with().make();
+
+            assertEquals(
+                    "MinMaxObserver can't be merged with a HistogramObserver; merge observers of"
+                            + " one class.",
+                    messageOf(() -> MinMaxObserver.with().make().merge(histogram)));
+        }
+    }
+
+    @Nested
+    @DisplayName("observers that don't search")
+    class WithoutSearch {
+        @Test
+        @DisplayName("fixed parameters are what was given, whatever comes")
+        void fixed() {
+            Observer observer = FixedQParamsObserver.with(1 / 256.0, 0).make();
+
+            observer.call(Tensors.of(-50f, 50f));
+
+            assertEquals(1 / 256f, observer.quantizationParameters().scale());
+            assertEquals(0, observer.quantizationParameters().zeroPoint());
+        }
+
+        @Test
+        @DisplayName("a placeholder carries its type only")
+        void placeholder() {
+            Observer observer = PlaceholderObserver.with().dtype(QuantizedType.FLOAT16).make();
+
+            observer.call(Tensors.of(1f));
+
+            assertEquals("PlaceholderObserver(dtype=torch.float16)", observer.toString());
+            assertTrue(messageOf(observer::quantizationParameters).contains("looks for no scale"));
+        }
+
+        @Test
+        @DisplayName("recording keeps copies of the latest batches, no more than its limit")
+        void recording() {
+            var observer = (RecordingObserver) RecordingObserver.with(2).make();
+            Tensor last = Tensors.of(3f);
+
+            observer.call(Tensors.of(1f));
+            observer.call(Tensors.of(2f));
+            observer.call(last);
+            last.zero_();
+
+            assertEquals(2, observer.recorded().size());
+            assertArrayEquals(new float[] {2}, Tensors.floats(observer.recorded().getFirst()));
+            assertArrayEquals(new float[] {3}, Tensors.floats(observer.recorded().getLast()));
+        }
+    }
+}
