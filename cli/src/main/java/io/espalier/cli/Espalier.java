@@ -12,7 +12,13 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "espalier",
         description = "Makes neural networks smaller and faster: pruning and quantization in Java.",
-        subcommands = {Run.class, Completion.class},
+        subcommands = {
+            DemoCommand.class,
+            Conform.class,
+            Inspect.class,
+            Run.class,
+            Completion.class
+        },
         versionProvider = Version.class,
         synopsisSubcommandLabel = "COMMAND",
         footer = {"", "'espalier COMMAND --help' explains a command."})

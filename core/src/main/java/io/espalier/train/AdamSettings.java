@@ -2,6 +2,7 @@ package io.espalier.train;
 
 import io.espalier.tensor.EspalierException;
 
+import org.bytedeco.javacpp.DoublePointer;
 import org.bytedeco.pytorch.AdamOptions;
 import org.bytedeco.pytorch.AdamWOptions;
 
@@ -64,7 +65,7 @@ public record AdamSettings(
 
     AdamOptions adamOptions() {
         var options = new AdamOptions(learningRate);
-        options.betas().put(0, beta1).put(1, beta2);
+        putBetas(options.betas());
         options.eps().put(epsilon);
         options.weight_decay().put(weightDecay);
         options.amsgrad().put(amsgrad);
@@ -73,10 +74,20 @@ public record AdamSettings(
 
     AdamWOptions adamWOptions() {
         var options = new AdamWOptions(learningRate);
-        options.betas().put(0, beta1).put(1, beta2);
+        putBetas(options.betas());
         options.eps().put(epsilon);
         options.weight_decay().put(weightDecay);
         options.amsgrad().put(amsgrad);
         return options;
+    }
+
+    /**
+     * Writes the betas over the defaults, whose order shows how the C++ library lays out a tuple:
+     * libstdc++ puts the first member last.
+     */
+    private void putBetas(DoublePointer tuple) {
+        boolean reversed = tuple.get(0) > tuple.get(1);
+        tuple.put(reversed ? 1 : 0, beta1);
+        tuple.put(reversed ? 0 : 1, beta2);
     }
 }

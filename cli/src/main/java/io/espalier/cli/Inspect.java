@@ -1,0 +1,99 @@
+package io.espalier.cli;
+
+import io.espalier.cli.inspect.SavedModel;
+import io.espalier.cli.inspect.StoredTensor;
+
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+
+/** Prints what a saved model consists of. */
+@Command(
+        name = "inspect",
+        description =
+                "Shows a saved model's tensors: parameters, types, shapes, bytes and sparsity.",
+        footer = {
+            "",
+            "A pruned parameter (NAME_orig with NAME_mask) is one line; its zeros are what the mask"
+                    + " leaves out, and its bytes are both.",
+            "Example: espalier inspect model.safetensors"
+        })
+final class Inspect implements Runnable {
+    @Parameters(index = "0", paramLabel = "MODEL", description = "A safetensors file.")
+    Path file;
+
+    @Option(names = "--json", description = "Print one JSON object instead of a table.")
+    boolean json;
+
+    @Spec CommandSpec spec;
+
+    @Override
+    public void run() {
+        SavedModel model = SavedModel.read(file);
+        PrintWriter out = spec.commandLine().getOut();
+        if (json) {
+            out.println(Json.line(describe(model)));
+        } else {
+            print(model, out);
+        }
+        out.flush();
+    }
+
+    private static void print(SavedModel model, PrintWriter out) {
+        model.tree().ifPresent(tree -> out.println(tree + System.lineSeparator()));
+        var table = new Table(4, "tensor", "kind", "type", "shape", "elements", "bytes", "zeros");
+        for (StoredTensor tensor : model.tensors()) {
+            table.row(
+                    tensor.name(),
+                    kind(tensor),
+                    tensor.dtype(),
+                    tensor.shape().toString(),
+                    Table.count(tensor.elements()),
+                    Table.count(tensor.bytes()),
+                    Table.percent(tensor.sparsity()));
+        }
+        table.lines().forEach(out::println);
+        out.println();
+        out.printf(
+                "%s parameters, %s of them zero; the file has %s bytes (%s)%n",
+                Table.count(model.parameters()),
+                Table.percent(model.sparsity()),
+                Table.count(model.fileBytes()),
+                Table.megabytes(model.fileBytes()));
+    }
+
+    private static Map<String, Object> describe(SavedModel model) {
+        var description = new LinkedHashMap<String, Object>();
+        description.put("file", model.file().toString());
+        description.put("bytes", model.fileBytes());
+        description.put("parameters", model.parameters());
+        description.put("sparsity", model.sparsity());
+        model.tree().ifPresent(tree -> description.put("tree", tree));
+        description.put("tensors", model.tensors().stream().map(Inspect::describe).toList());
+        return description;
+    }
+
+    private static Map<String, Object> describe(StoredTensor tensor) {
+        var description = new LinkedHashMap<String, Object>();
+        description.put("name", tensor.name());
+        description.put("kind", kind(tensor));
+        description.put("dtype", tensor.dtype());
+        description.put("shape", tensor.shape());
+        description.put("elements", tensor.elements());
+        description.put("bytes", tensor.bytes());
+        description.put("sparsity", tensor.sparsity());
+        return description;
+    }
+
+    private static String kind(StoredTensor tensor) {
+        return tensor.kind().name().toLowerCase(Locale.ROOT);
+    }
+}

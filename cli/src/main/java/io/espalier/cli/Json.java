@@ -1,0 +1,14 @@
+package io.espalier.cli;
+
+import tools.jackson.databind.json.JsonMapper;
+
+/** What {@code --json} prints: one object, in one line. */
+final class Json {
+    private static final JsonMapper MAPPER = JsonMapper.builder().build();
+
+    private Json() {}
+
+    static String line(Object value) {
+        return MAPPER.writeValueAsString(value);
+    }
+}

@@ -1,0 +1,148 @@
+package io.espalier.cli.demo;
+
+import io.espalier.cli.inspect.SavedModel;
+import io.espalier.data.Batch;
+import io.espalier.data.DataLoader;
+import io.espalier.data.Dataset;
+import io.espalier.nn.Module;
+import io.espalier.prune.L1Unstructured;
+import io.espalier.prune.Prune;
+import io.espalier.prune.Schedule;
+import io.espalier.prune.Target;
+import io.espalier.tensor.Libtorch;
+import io.espalier.train.Evaluator;
+import io.espalier.train.LearningRate;
+import io.espalier.train.Losses;
+import io.espalier.train.Optimizers;
+import io.espalier.train.SgdSettings;
+import io.espalier.train.Trainer;
+import io.espalier.train.TrainingEvent;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Trains a network on handwritten digits, prunes it in rounds with fine-tuning, quantizes it to
+ * int8, and measures what lies in the files afterwards.
+ */
+public final class CompressDigits {
+    /** How many digits a timed batch has. */
+    public static final int TIMED_BATCH = 64;
+
+    /** What is saved and measured, in order. */
+    public static final List<String> STAGES = List.of("float", "pruned");
+
+    private static final int BATCH = 128;
+    private static final double LEARNING_RATE = 0.05;
+    private static final double FINE_TUNING_RATE = 0.02;
+
+    private final Settings settings;
+    private final Dataset train;
+    private final Dataset test;
+    private final Path directory;
+    private final Listener listener;
+
+    /**
+     * @param train what the network learns from: inputs [N, 1, 28, 28], targets [N] from 0 to 9
+     * @param test what each stage is measured on
+     * @param directory where the models are saved
+     * @param listener hears how far it is
+     */
+    public CompressDigits(
+            Settings settings, Dataset train, Dataset test, Path directory, Listener listener) {
+        this.settings = settings;
+        this.train = train;
+        this.test = test;
+        this.directory = directory;
+        this.listener = listener;
+    }
+
+    /** Does it all; returns the stages float, pruned and int8. */
+    public List<Stage> run() {
+        Libtorch.seed(settings.seed());
+        var model = new DigitNet();
+        train(model);
+        model.save(file("float"));
+        prune(model);
+        model.save(file("pruned"));
+        return measure();
+    }
+
+    private void train(Module model) {
+        trainer("Training", model, LEARNING_RATE, train, settings.epochs())
+                .learningRate(LearningRate.cosine().warmUp(100))
+                .train(train, settings.epochs());
+    }
+
+    /** Masks the smallest weights of all layers together, a few more each round, then trains. */
+    private void prune(Module model) {
+        Dataset sample = train.take(Math.min(settings.fineTuning(), train.size()));
+        Trainer trainer =
+                trainer("Pruning", model, FINE_TUNING_RATE, sample, settings.rounds())
+                        .learningRate(LearningRate.cosine());
+        List<Target> weights = Target.weights(model);
+        Schedule sparsity = Schedule.cubic(0, settings.sparsity(), settings.rounds());
+        for (int round = 1; round <= sparsity.steps(); round++) {
+            double kept = 1 - sparsity.at(round - 1);
+            double share = (sparsity.at(round) - sparsity.at(round - 1)) / kept;
+            Prune.globalUnstructured(weights, L1Unstructured::new, share);
+            trainer.train(sample, 1);
+        }
+        weights.forEach(weight -> Prune.remove(weight.module(), weight.name()));
+    }
+
+    private Trainer trainer(String work, Module model, double rate, Dataset data, int epochs) {
+        long steps = (long) new DataLoader(data, BATCH).batches() * epochs;
+        listener.begins(work, steps);
+        var sgd = SgdSettings.of(rate).withMomentum(0.9).withWeightDecay(1e-4);
+        return Trainer.of(model, Losses.crossEntropy(), Optimizers.sgd(model.parameters(), sgd))
+                .batchSize(BATCH)
+                .seed(settings.seed())
+                .listen(event -> {
+                    if (event instanceof TrainingEvent.Step step) {
+                        listener.step("loss %.4f".formatted(step.loss()));
+                    }
+                });
+    }
+
+    /** Each model is read from its file, evaluated on every test digit, and timed in turns. */
+    private List<Stage> measure() {
+        List<Module> models = STAGES.stream().map(this::load).toList();
+        listener.begins("Measuring", STAGES.size() + 1);
+        Batch timed = test.take(TIMED_BATCH).all();
+        double[] latencies = Latency.medians(models, timed.input(), settings.timings());
+        listener.step("latency");
+        Evaluator accuracy = Evaluator.accuracy(test);
+        List<Stage> stages = new ArrayList<>();
+        for (int i = 0; i < models.size(); i++) {
+            SavedModel saved = SavedModel.read(file(STAGES.get(i)));
+            stages.add(
+                    new Stage(
+                            STAGES.get(i),
+                            saved.file(),
+                            accuracy.evaluate(models.get(i)),
+                            saved.fileBytes(),
+                            saved.sparsity(),
+                            latencies[i]));
+            listener.step(STAGES.get(i));
+        }
+        return stages;
+    }
+
+    private Module load(String name) {
+        var model = new DigitNet();
+        model.load(file(name));
+        model.eval();
+        return model;
+    }
+
+    /** The name of a stage's file. */
+    public static String fileName(String stage) {
+        return stage + ".safetensors";
+    }
+
+    private Path file(String name) {
+        return directory.resolve(fileName(name));
+    }
+}

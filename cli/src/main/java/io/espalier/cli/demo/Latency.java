@@ -1,0 +1,60 @@
+package io.espalier.cli.demo;
+
+import io.espalier.nn.Module;
+import io.espalier.tensor.Libtorch;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * Times models against each other: warm, on one thread, and in turns, so that a busy moment of the
+ * machine hits all of them alike. The medians count.
+ */
+final class Latency {
+    private static final int WARM_UP = 5;
+
+    private Latency() {}
+
+    /**
+     * The time each model takes for one batch, in milliseconds.
+     *
+     * @param rounds how often each is timed
+     */
+    static double[] medians(List<Module> models, Tensor batch, int rounds) {
+        int threads = Libtorch.threads();
+        Libtorch.threads(1);
+        try (var guard = new NoGradGuard()) {
+            double[][] millis = new double[models.size()][rounds];
+            for (int round = -WARM_UP; round < rounds; round++) {
+                for (int m = 0; m < models.size(); m++) {
+                    double time = time(models.get(m), batch);
+                    if (round >= 0) {
+                        millis[m][round] = time;
+                    }
+                }
+            }
+            return Arrays.stream(millis).mapToDouble(Latency::median).toArray();
+        } finally {
+            Libtorch.threads(threads);
+        }
+    }
+
+    private static double time(Module model, Tensor batch) {
+        try (var scope = new PointerScope()) {
+            long start = System.nanoTime();
+            model.call(batch);
+            return (System.nanoTime() - start) / 1e6;
+        }
+    }
+
+    private static double median(double[] values) {
+        double[] sorted = values.clone();
+        Arrays.sort(sorted);
+        int middle = sorted.length / 2;
+        return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+    }
+}

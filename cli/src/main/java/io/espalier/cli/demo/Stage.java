@@ -1,0 +1,22 @@
+package io.espalier.cli.demo;
+
+import java.nio.file.Path;
+
+/**
+ * A model on its way from float to int8, as it was measured.
+ *
+ * @param name {@code float}, {@code pruned} or {@code int8}
+ * @param file where it is saved
+ * @param accuracy the share of the test digits it gets right, 0…1
+ * @param bytes the file's size
+ * @param sparsity the share of its parameters that are zero, 0…1
+ * @param latencyMillis what a batch of {@value CompressDigits#TIMED_BATCH} digits takes on one
+ *     thread
+ */
+public record Stage(
+        String name,
+        Path file,
+        double accuracy,
+        long bytes,
+        double sparsity,
+        double latencyMillis) {}

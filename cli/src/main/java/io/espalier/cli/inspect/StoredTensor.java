@@ -1,0 +1,36 @@
+package io.espalier.cli.inspect;
+
+import java.util.List;
+
+/**
+ * One line of a saved model: a parameter (with its mask, where it is pruned) or a buffer.
+ *
+ * @param name the dotted name; a pruned parameter's own, without {@code _orig}
+ * @param kind what it is to the model
+ * @param dtype the element type, as safetensors names it
+ * @param shape the size of each dimension
+ * @param elements the number of elements
+ * @param bytes what it takes in the file, its mask included
+ * @param zeros how many of the elements are 0, or masked
+ */
+public record StoredTensor(
+        String name,
+        Kind kind,
+        String dtype,
+        List<Long> shape,
+        long elements,
+        long bytes,
+        long zeros) {
+    /** What a tensor is to the model. */
+    public enum Kind {
+        PARAMETER,
+        /** A parameter that is stored as {@code NAME_orig} with {@code NAME_mask}. */
+        MASKED,
+        BUFFER
+    }
+
+    /** The share of zeros, 0…1; 0 where there are no elements. */
+    public double sparsity() {
+        return elements == 0 ? 0 : (double) zeros / elements;
+    }
+}

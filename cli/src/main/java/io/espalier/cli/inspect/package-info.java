@@ -1,0 +1,5 @@
+/** What a saved model consists of, read from its file without loading it. */
+@NullMarked
+package io.espalier.cli.inspect;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,60 @@
+package io.espalier.conformance;
+
+import io.espalier.quant.HistogramObserver;
+import io.espalier.quant.MinMaxObserver;
+import io.espalier.quant.MovingAverageMinMaxObserver;
+import io.espalier.quant.MovingAveragePerChannelMinMaxObserver;
+import io.espalier.quant.ObserverSettings;
+import io.espalier.quant.PerChannelMinMaxObserver;
+import io.espalier.quant.Qscheme;
+import io.espalier.quant.QuantizedType;
+
+import java.util.Arrays;
+
+/** Observers as the cases write them: a class, and its arguments by name. */
+final class Observing {
+    private Observing() {}
+
+    static ObserverSettings observer(String type, Values arguments) {
+        ObserverSettings settings =
+                switch (type) {
+                    case "MinMaxObserver" -> MinMaxObserver.with();
+                    case "MovingAverageMinMaxObserver" ->
+                            MovingAverageMinMaxObserver.with(arguments.real("averaging_constant"));
+                    case "PerChannelMinMaxObserver" -> PerChannelMinMaxObserver.with();
+                    case "MovingAveragePerChannelMinMaxObserver" ->
+                            MovingAveragePerChannelMinMaxObserver.with(
+                                    arguments.real("averaging_constant"));
+                    case "HistogramObserver" ->
+                            HistogramObserver.with(arguments.integer("bins", 1, 1 << 20));
+                    default -> throw Group.unknown("observer", type);
+                };
+        settings =
+                settings.dtype(dtype(arguments))
+                        .qscheme(constant(Qscheme.values(), arguments.text("qscheme")))
+                        .reduceRange(arguments.flag("reduce_range"));
+        if (arguments.has("quant_min") || arguments.has("quant_max")) {
+            settings =
+                    settings.quantRange(
+                            bound(arguments, "quant_min"), bound(arguments, "quant_max"));
+        }
+        return arguments.has("ch_axis")
+                ? settings.channelAxis(bound(arguments, "ch_axis"))
+                : settings;
+    }
+
+    static QuantizedType dtype(Values arguments) {
+        return constant(QuantizedType.values(), arguments.text("dtype"));
+    }
+
+    static int bound(Values arguments, String name) {
+        return arguments.integer(name, Integer.MIN_VALUE, Integer.MAX_VALUE);
+    }
+
+    private static <E extends Enum<E>> E constant(E[] constants, String name) {
+        return Arrays.stream(constants)
+                .filter(constant -> constant.name().equalsIgnoreCase(name))
+                .findFirst()
+                .orElseThrow(() -> Group.unknown("constant", name));
+    }
+}
