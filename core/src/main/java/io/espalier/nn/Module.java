@@ -131,10 +131,16 @@ public abstract non-sealed class Module extends ParameterHolder implements Clone
         return () -> outputHooks.remove(hook);
     }
 
+    /** Takes all hooks off that are of a class, such as those that observe. */
+    public final void removeHooks(Class<? extends Hook> type) {
+        inputHooks.removeIf(type::isInstance);
+        outputHooks.removeIf(type::isInstance);
+    }
+
     // ---- children
 
     /** Adds a child under a name and returns it, for use in a field's initializer. */
-    protected final <M extends Module> M add(String name, M child) {
+    public final <M extends Module> M add(String name, M child) {
         requireFree(name);
         children.put(name, child);
         return child;

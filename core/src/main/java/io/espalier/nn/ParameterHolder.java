@@ -31,7 +31,7 @@ abstract sealed class ParameterHolder permits Module {
     private record Parametrized(String stored, List<Parametrization> chain) {}
 
     /** Registers a trainable tensor under a name and returns it. */
-    protected final Tensor addParameter(String name, Tensor value) {
+    public final Tensor addParameter(String name, Tensor value) {
         requireFree(name);
         if (!value.is_floating_point()) {
             throw new EspalierException(

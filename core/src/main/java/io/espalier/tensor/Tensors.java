@@ -1,7 +1,6 @@
 package io.espalier.tensor;
 
 import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.LongArrayRef;
 import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
@@ -162,11 +161,6 @@ public final class Tensors {
                     && Arrays.equals(shape(a), shape(b))
                     && torch.allclose(a, b, 0, 0, true);
         }
-    }
-
-    /** A reference to the shape for libtorch's functions. */
-    public static LongArrayRef ref(long... values) {
-        return new LongArrayRef(values, values.length);
     }
 
     /**

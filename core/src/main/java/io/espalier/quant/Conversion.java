@@ -1,0 +1,109 @@
+package io.espalier.quant;
+
+import io.espalier.nn.Convolution;
+import io.espalier.nn.Linear;
+import io.espalier.nn.Module;
+import io.espalier.quant.QuantizedLayer.Range;
+import io.espalier.tensor.EspalierException;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.jspecify.annotations.Nullable;
+
+import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** Puts layers with int8 kernels where a prepared and calibrated model has float layers. */
+final class Conversion {
+    private Conversion() {}
+
+    static void convert(Module model) {
+        List<Site> sites = Site.of(model);
+        if (sites.stream().noneMatch(site -> site.observer(Site.OUTPUT).isPresent())) {
+            throw new EspalierException(
+                    model.getClass().getSimpleName()
+                            + " is not prepared, so no range is known; call"
+                            + " Quantization.prepare(model) and run calibration data through it"
+                            + " before convert.");
+        }
+        Map<String, Module> replacements = new LinkedHashMap<>();
+        Map<Module, Module> known = new IdentityHashMap<>();
+        try (var scope = new PointerScope();
+                var noGrad = new NoGradGuard()) {
+            for (Site site : sites) {
+                replacements.put(
+                        site.path(),
+                        known.computeIfAbsent(site.module(), module -> converted(site)));
+            }
+        }
+        replacements.forEach(model::replace);
+        finish(model);
+    }
+
+    /** Takes the observing hooks off, and sees to it that floats reach what computes in floats. */
+    static void finish(Module model) {
+        for (Module module : model.namedModules().values()) {
+            module.removeHooks(Observation.ObservingHook.class);
+            if (computesInFloat(module)) {
+                module.onInput(DequantizeHook.INSTANCE);
+            }
+        }
+        model.removeHooks(DequantizeHook.class);
+        model.onOutput(DequantizeHook.INSTANCE);
+    }
+
+    private static boolean computesInFloat(Module module) {
+        return module.namedChildren().isEmpty()
+                && !(module instanceof QuantizedLayer)
+                && !(module instanceof DeQuantize)
+                && !Transparent.is(module);
+    }
+
+    private static Module converted(Site site) {
+        Module module = site.module();
+        Module converted =
+                switch (module) {
+                    case DeQuantStub stub -> new DeQuantize();
+                    case QuantStub stub -> new Quantize(output(site));
+                    case FusedReLU fused -> weighted(site, fused.layer(), true);
+                    default -> weighted(site, module, false);
+                };
+        if (converted instanceof PackedLayer layer) {
+            layer.packed();
+        }
+        converted.training(module.isTraining());
+        return converted;
+    }
+
+    private static Module weighted(Site site, Module layer, boolean relu) {
+        Range output = output(site);
+        @Nullable Range input =
+                site.observer(Site.INPUT)
+                        .map(o -> Range.of(site.path(), o.quantizationParameters()))
+                        .orElse(null);
+        return switch (layer) {
+            case Linear linear ->
+                    QuantizedLinear.of(site.path(), linear, relu, site.qconfig(), output, input);
+            case Convolution convolution ->
+                    QuantizedConvolution.of(
+                            site.path(), convolution, relu, site.qconfig(), output, input);
+            default ->
+                    throw new EspalierException(
+                            "No int8 kernel for the " + layer + " at '" + site.path() + "'.");
+        };
+    }
+
+    private static Range output(Site site) {
+        Observer observer =
+                site.observer(Site.OUTPUT)
+                        .orElseThrow(() ->
+                                new EspalierException(
+                                        "'"
+                                                + site.path()
+                                                + "' was added after prepare and has no"
+                                                + " observer; prepare the model again."));
+        return Range.of(site.path(), observer.quantizationParameters());
+    }
+}

@@ -1,0 +1,27 @@
+package io.espalier.quant;
+
+import io.espalier.nn.Hook;
+import io.espalier.nn.Module;
+
+import org.bytedeco.pytorch.Tensor;
+
+import java.util.List;
+
+/**
+ * Makes floats of quantized tensors: at a converted model's output, and before a layer that has no
+ * int8 kernel.
+ */
+enum DequantizeHook implements Hook {
+    INSTANCE;
+
+    @Override
+    public List<Tensor> apply(Module module, List<Tensor> tensors) {
+        boolean any = false;
+        for (Tensor tensor : tensors) {
+            any |= tensor.is_quantized();
+        }
+        return any
+                ? tensors.stream().map(t -> t.is_quantized() ? t.dequantize() : t).toList()
+                : tensors;
+    }
+}

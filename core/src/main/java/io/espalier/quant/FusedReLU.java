@@ -1,0 +1,37 @@
+package io.espalier.quant;
+
+import io.espalier.nn.Module;
+import io.espalier.nn.ReLU;
+import io.espalier.nn.Sequential;
+
+import org.bytedeco.pytorch.Tensor;
+
+import java.util.List;
+
+/**
+ * A layer and the ReLU after it as one module: PyTorch's {@code LinearReLU}, {@code ConvReLU2d}.
+ */
+final class FusedReLU extends Sequential {
+    private final String name;
+
+    FusedReLU(String name, Module layer, ReLU relu) {
+        super(layer, relu);
+        this.name = name;
+    }
+
+    /** The linear layer or convolution. */
+    Module layer() {
+        return get(0);
+    }
+
+    // An observer that prepare puts below this module is no link of the chain.
+    @Override
+    protected List<Tensor> forwardAll(List<Tensor> inputs) {
+        return get(1).callAll(get(0).callAll(inputs));
+    }
+
+    @Override
+    protected String typeName() {
+        return name;
+    }
+}

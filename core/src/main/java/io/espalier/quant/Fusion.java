@@ -1,0 +1,185 @@
+package io.espalier.quant;
+
+import io.espalier.nn.BatchNorm;
+import io.espalier.nn.BatchNorm1d;
+import io.espalier.nn.BatchNorm2d;
+import io.espalier.nn.BatchNorm3d;
+import io.espalier.nn.Conv1d;
+import io.espalier.nn.Conv2d;
+import io.espalier.nn.Conv3d;
+import io.espalier.nn.ConvTranspose1d;
+import io.espalier.nn.ConvTranspose2d;
+import io.espalier.nn.ConvTranspose3d;
+import io.espalier.nn.Identity;
+import io.espalier.nn.Linear;
+import io.espalier.nn.Module;
+import io.espalier.nn.ReLU;
+import io.espalier.tensor.EspalierException;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+
+/**
+ * Fuses chains of layers for inference: a batch normalization is folded into the layer before it,
+ * and a ReLU becomes one module with it. The first place of a chain gets the fused layer, the
+ * others an {@code Identity}.
+ */
+final class Fusion {
+    /** The layers that a chain may begin with, each with the normalization that fits it. */
+    private static final Map<Class<? extends Module>, Class<? extends BatchNorm>> NORMS =
+            Map.of(
+                    Linear.class, BatchNorm1d.class,
+                    Conv1d.class, BatchNorm1d.class,
+                    Conv2d.class, BatchNorm2d.class,
+                    Conv3d.class, BatchNorm3d.class,
+                    ConvTranspose1d.class, BatchNorm1d.class,
+                    ConvTranspose2d.class, BatchNorm2d.class,
+                    ConvTranspose3d.class, BatchNorm3d.class);
+
+    /** The layers that have a fused form with a ReLU, by that form's name. */
+    private static final Map<Class<? extends Module>, String> WITH_RELU =
+            Map.of(
+                    Linear.class, "LinearReLU",
+                    Conv1d.class, "ConvReLU1d",
+                    Conv2d.class, "ConvReLU2d",
+                    Conv3d.class, "ConvReLU3d");
+
+    private static final String PATTERNS =
+            "fusable are a linear layer or convolution followed by a batch normalization of its"
+                    + " dimensions, by a ReLU, or by both in this order";
+
+    private final Module model;
+    private final Set<String> taken = new HashSet<>();
+
+    private Fusion(Module model) {
+        this.model = model;
+    }
+
+    /** A chain that fits: where its modules stand, and what they are. */
+    private record Chain(
+            List<String> paths, Module layer, @Nullable BatchNorm norm, @Nullable ReLU relu) {}
+
+    /** Checks all chains, then fuses them. */
+    static void fuse(Module model, List<List<String>> chains) {
+        var fusion = new Fusion(model);
+        List<Chain> found = chains.stream().map(fusion::find).toList();
+        List<Module> fused = found.stream().map(Fusion::fused).toList();
+        for (int i = 0; i < found.size(); i++) {
+            List<String> paths = found.get(i).paths();
+            model.replace(paths.getFirst(), fused.get(i));
+            for (String path : paths.subList(1, paths.size())) {
+                var identity = new Identity();
+                identity.training(fused.get(i).isTraining());
+                model.replace(path, identity);
+            }
+        }
+    }
+
+    private Chain find(List<String> paths) {
+        if (paths.size() < 2) {
+            throw new EspalierException(
+                    "Fusing needs two or more modules in a row; asked for "
+                            + paths
+                            + " in "
+                            + describe(model)
+                            + ".");
+        }
+        List<Module> modules = new ArrayList<>();
+        for (String path : paths) {
+            if (path.isEmpty()) {
+                throw new EspalierException("Can't fuse the model itself; name modules in it.");
+            }
+            modules.add(model.module(path));
+            if (!taken.add(path)) {
+                throw new EspalierException(
+                        "Module '" + path + "' is named twice; each is fused once.");
+            }
+        }
+        Module layer = modules.getFirst();
+        @Nullable BatchNorm norm = null;
+        @Nullable ReLU relu = null;
+        boolean fits = NORMS.containsKey(layer.getClass());
+        for (Module next : modules.subList(1, modules.size())) {
+            if (norm == null && relu == null && next.getClass() == NORMS.get(layer.getClass())) {
+                norm = (BatchNorm) next;
+            } else if (relu == null
+                    && next instanceof ReLU activation
+                    && WITH_RELU.containsKey(layer.getClass())) {
+                relu = activation;
+            } else {
+                fits = false;
+            }
+        }
+        if (!fits) {
+            throw unfit(paths, modules);
+        }
+        if (norm != null) {
+            requireFoldable(paths, layer, norm);
+        }
+        return new Chain(paths, layer, norm, relu);
+    }
+
+    private static EspalierException unfit(List<String> paths, List<Module> modules) {
+        String types =
+                modules.stream()
+                        .map(module -> module.getClass().getSimpleName())
+                        .collect(Collectors.joining(", "));
+        return new EspalierException(
+                "Can't fuse " + paths + ", which are (" + types + "); " + PATTERNS + ".");
+    }
+
+    private static void requireFoldable(List<String> paths, Module layer, BatchNorm norm) {
+        if (layer.isTraining() || norm.isTraining()) {
+            throw new EspalierException(
+                    "Can't fold the batch normalization of "
+                            + paths
+                            + " in training mode, where its statistics still change; call"
+                            + " eval() first, or use prepareQat to train fused.");
+        }
+        if (norm.runningMean().isEmpty()) {
+            throw new EspalierException(
+                    "Can't fold the batch normalization of "
+                            + paths
+                            + ", which keeps no running statistics.");
+        }
+        long channels = Folding.channels(layer);
+        if (channels != norm.numFeatures()) {
+            throw new EspalierException(
+                    "Can't fuse "
+                            + paths
+                            + ": the layer has "
+                            + channels
+                            + " output channels, its batch normalization "
+                            + norm.numFeatures()
+                            + ".");
+        }
+    }
+
+    private static Module fused(Chain chain) {
+        Module layer = chain.layer();
+        boolean training = layer.isTraining();
+        Module folded = chain.norm() == null ? layer.alias() : Folding.fold(layer, chain.norm());
+        if (chain.relu() == null) {
+            return folded;
+        }
+        String name = WITH_RELU.get(layer.getClass());
+        var fused = new FusedReLU(String.valueOf(name), folded, chain.relu().<ReLU>alias());
+        fused.training(training);
+        if (layer.hasQconfig()) {
+            fused.qconfig(layer.qconfig().orElse(null));
+        }
+        return fused;
+    }
+
+    private static String describe(Module model) {
+        return model.getClass().getSimpleName()
+                + ", which has: "
+                + String.join(", ", model.namedChildren().keySet());
+    }
+}

@@ -1,0 +1,82 @@
+package io.espalier.quant;
+
+import io.espalier.nn.Module;
+import io.espalier.tensor.EspalierException;
+
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Set;
+
+/** Puts observers into a model where PyTorch puts them. */
+final class Preparation {
+    private final Observation observation = new Observation();
+    private final List<Runnable> steps = new ArrayList<>();
+    private final Set<Module> seen = Collections.newSetFromMap(new IdentityHashMap<>());
+
+    private Preparation() {}
+
+    static void prepare(Module model) {
+        List<Site> sites = Site.of(model);
+        requireSites(model, sites);
+        var preparation = new Preparation();
+        sites.forEach(preparation::plan);
+        model.namedModules().values().stream()
+                .filter(Transparent::is)
+                .filter(preparation.seen::add)
+                .forEach(preparation::watch);
+        preparation.steps.forEach(Runnable::run);
+    }
+
+    private static void requireSites(Module model, List<Site> sites) {
+        String name = model.getClass().getSimpleName();
+        if (sites.isEmpty()) {
+            throw new EspalierException(
+                    "Nothing to prepare in "
+                            + name
+                            + ": no layer that can be quantized has a qconfig; call"
+                            + " model.qconfig(QConfig.forBackend(\"x86\")) first.");
+        }
+        for (Site site : sites) {
+            if (site.path().isEmpty()) {
+                throw new EspalierException(
+                        "A "
+                                + name
+                                + " alone can't be replaced by its quantized form; put it in a"
+                                + " Sequential.");
+            }
+            if (site.observer(Site.OUTPUT).isPresent()) {
+                throw new EspalierException(
+                        "The model is prepared already: '"
+                                + site.path()
+                                + "' has an observer; run calibration data through it, then"
+                                + " convert it.");
+            }
+        }
+    }
+
+    private void plan(Site site) {
+        Module module = site.module();
+        if (!seen.add(module) || !site.isObserved()) {
+            return;
+        }
+        Observer output = site.qconfig().activation().make();
+        output.standsAt(site.path());
+        output.training(module.isTraining());
+        steps.add(() -> {
+            module.add(Site.OUTPUT, output);
+            module.onOutput(observation.output());
+            if (site.hasWeight()) {
+                module.onInput(observation.input(site.inputFactory()));
+            }
+        });
+    }
+
+    private void watch(Module transparent) {
+        steps.add(() -> {
+            transparent.onInput(observation.entering());
+            transparent.onOutput(observation.leaving());
+        });
+    }
+}

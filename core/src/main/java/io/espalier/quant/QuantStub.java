@@ -1,0 +1,16 @@
+package io.espalier.quant;
+
+import io.espalier.nn.Module;
+
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * Marks where a model's float input becomes integers. It passes its input on; {@link
+ * Quantization#convert} puts a quantizing module in its place. As PyTorch's {@code QuantStub}.
+ */
+public final class QuantStub extends Module {
+    @Override
+    protected Tensor forward(Tensor x) {
+        return x;
+    }
+}

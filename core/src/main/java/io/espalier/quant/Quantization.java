@@ -1,0 +1,136 @@
+package io.espalier.quant;
+
+import io.espalier.nn.Module;
+import io.espalier.tensor.EspalierException;
+
+import org.bytedeco.pytorch.Tensor;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Makes a model compute in 8-bit integers.
+ *
+ * <pre>{@code
+ * model.eval();
+ * Quantization.fuseModules(model, List.of("linear", "relu"));
+ * model.qconfig(QConfig.forBackend("fbgemm"));
+ * Quantization.prepare(model);
+ * for (Tensor batch : calibration) model.call(batch);
+ * Quantization.convert(model);
+ * }</pre>
+ *
+ * <p>Each step changes the model it is given, wholly or, when it fails, not at all; to keep the
+ * original, give it a {@link Module#copy}. The steps and their results are those of PyTorch's
+ * {@code torch.ao.quantization} in eager mode.
+ */
+public final class Quantization {
+    private Quantization() {}
+
+    /**
+     * Fuses chains of layers for inference: a linear layer or convolution, also a transposed one,
+     * with the batch normalization and the ReLU after it. The first module of a chain is replaced
+     * by the fused one, the others by {@code Identity}. A pruned layer keeps its mask.
+     *
+     * @param names one chain of dotted paths, such as {@code List.of("conv", "bn", "relu")}, or a
+     *     list of such lists; the places in a {@code Sequential} are called "0", "1", …
+     * @throws EspalierException if a name does not exist, a chain is shorter than two or of another
+     *     pattern, or a batch normalization is in training mode
+     */
+    public static void fuseModules(Module model, List<?> names) {
+        Fusion.fuse(model, chains(names));
+    }
+
+    private static List<List<String>> chains(List<?> names) {
+        if (names.stream().allMatch(String.class::isInstance)) {
+            return List.of(strings(names));
+        }
+        List<List<String>> chains = new ArrayList<>();
+        for (Object chain : names) {
+            if (!(chain instanceof List<?> list)) {
+                throw new EspalierException(
+                        "Fusing takes a list of names or a list of such lists; got " + names + ".");
+            }
+            chains.add(strings(list));
+        }
+        return chains;
+    }
+
+    private static List<String> strings(List<?> names) {
+        for (Object name : names) {
+            if (!(name instanceof String)) {
+                throw new EspalierException(
+                        "Fusing takes a list of names or a list of such lists; got " + names + ".");
+            }
+        }
+        return names.stream().map(String.class::cast).toList();
+    }
+
+    /**
+     * Puts observers into all layers that have a {@code qconfig}, their own or one from above. Then
+     * call the model on calibration data, and {@link #convert} it.
+     *
+     * @throws EspalierException if nothing in the model has a qconfig, or it is prepared already
+     */
+    public static void prepare(Module model) {
+        Preparation.prepare(model);
+    }
+
+    /**
+     * Replaces the observed layers by such that compute in 8-bit integers with the engine of their
+     * {@code qconfig}. The model still takes and returns floats, with stubs or without.
+     *
+     * @throws EspalierException if the model is not prepared, a layer has seen no data, or a
+     *     configuration has no int8 kernel
+     */
+    public static void convert(Module model) {
+        Conversion.convert(model);
+    }
+
+    /**
+     * Writes a converted model to one safetensors file: weights as 8-bit integers, scales, zero
+     * points, engines, and which layers stand where. A file that is there is replaced at once.
+     *
+     * @throws EspalierException if the model is not converted, or the file can't be written
+     */
+    public static void save(Module model, Path file) {
+        QuantizedFile.save(model, file);
+    }
+
+    /**
+     * Reads a converted model.
+     *
+     * @param model the float architecture, neither fused nor prepared; it is left as it is
+     * @return a converted copy of {@code model} with the file's weights
+     * @throws EspalierException if the file can't be read, was written by {@link Module#save} or
+     *     another version, or does not fit the model
+     */
+    @SuppressWarnings("TypeParameterUnusedInFormals") // the copy is of the model's class
+    public static <M extends Module> M load(M model, Path file) {
+        M copy = model.copy();
+        QuantizedFile.load(copy, file);
+        return copy;
+    }
+
+    /**
+     * Quantizes to plain integers: {@code clamp(round(x / scale) + zeroPoint)}.
+     *
+     * @param x float, of any shape
+     * @return a tensor of the same shape of unsigned or signed 8-bit or 32-bit integers, as the
+     *     parameters' dtype says
+     * @throws EspalierException if the channels don't fit, or the dtype has no integers
+     */
+    public static Tensor quantize(Tensor x, QuantizationParameters parameters) {
+        return Integers.quantize(x, parameters).int_repr();
+    }
+
+    /**
+     * The floats that plain integers stand for: {@code (q − zeroPoint) · scale}.
+     *
+     * @throws EspalierException if the channels don't fit
+     */
+    public static Tensor dequantize(Tensor integers, QuantizationParameters parameters) {
+        return Integers.wrap(integers, parameters).dequantize();
+    }
+}

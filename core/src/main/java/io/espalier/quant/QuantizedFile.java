@@ -1,0 +1,168 @@
+package io.espalier.quant;
+
+import io.espalier.nn.Convolution;
+import io.espalier.nn.Identity;
+import io.espalier.nn.Linear;
+import io.espalier.nn.Module;
+import io.espalier.nn.ReLU;
+import io.espalier.nn.SafeTensors;
+import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+
+import tools.jackson.core.JacksonException;
+import tools.jackson.core.type.TypeReference;
+import tools.jackson.databind.json.JsonMapper;
+
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.SequencedMap;
+import java.util.TreeMap;
+
+/**
+ * A converted model as one file: the tensors by their names, and in the metadata, as JSON, which
+ * layer stands at each place that quantization changed.
+ */
+final class QuantizedFile {
+    private static final String LAYERS = "espalier.quantized";
+    private static final String VERSION = "espalier.quantized.version";
+    private static final String CURRENT = "1";
+    private static final String TYPE = "type";
+    private static final JsonMapper JSON = new JsonMapper();
+
+    private QuantizedFile() {}
+
+    static void save(Module model, Path file) {
+        Map<String, Map<String, String>> layers = new LinkedHashMap<>();
+        model.namedModules()
+                .forEach((path, module) -> {
+                    Map<String, String> description = describe(module);
+                    if (!description.isEmpty()) {
+                        layers.put(path, description);
+                    }
+                });
+        if (layers.values().stream().noneMatch(QuantizedFile::isQuantized)) {
+            throw new EspalierException(
+                    model.getClass().getSimpleName()
+                            + " has no quantized layer; convert it first, or write it with"
+                            + " model.save(file).");
+        }
+        SafeTensors.write(
+                file,
+                model.stateDict(),
+                Map.of("format", "pt", VERSION, CURRENT, LAYERS, JSON.writeValueAsString(layers)));
+    }
+
+    private static boolean isQuantized(Map<String, String> description) {
+        return !description.containsValue("Identity") && !description.containsValue("FusedReLU");
+    }
+
+    private static Map<String, String> describe(Module module) {
+        Map<String, String> description = new TreeMap<>();
+        switch (module) {
+            case QuantizedLayer layer -> description.putAll(layer.attributes());
+            case FusedReLU fused -> description.put("name", fused.typeName());
+            case Identity identity -> {}
+            case DeQuantize dequantize -> {}
+            default -> {
+                return Map.of();
+            }
+        }
+        description.put(TYPE, module.getClass().getSimpleName());
+        return description;
+    }
+
+    /** Turns a float model into the file's; after an error the model must not be used. */
+    static void load(Module model, Path file) {
+        SafeTensors.Contents contents = SafeTensors.read(file);
+        Map<String, Map<String, String>> layers = layers(file, contents.metadata());
+        try (var scope = new PointerScope();
+                var noGrad = new NoGradGuard()) {
+            layers.forEach((path, description) -> {
+                Module old = model.module(path);
+                Module restored = restore(file, old, description, below(contents.tensors(), path));
+                restored.training(old.isTraining());
+                model.replace(path, restored);
+            });
+            addFoldedBiases(model, contents.tensors());
+            model.loadStateDict(contents.tensors());
+        }
+        Conversion.finish(model);
+    }
+
+    private static Map<String, Map<String, String>> layers(
+            Path file, SequencedMap<String, String> metadata) {
+        String json = metadata.get(LAYERS);
+        if (json == null) {
+            throw new EspalierException(
+                    file
+                            + " holds no quantized model; read it with model.load(file), or write"
+                            + " one with Quantization.save.");
+        }
+        String version = metadata.getOrDefault(VERSION, "none");
+        if (!CURRENT.equals(version)) {
+            throw new EspalierException(
+                    file
+                            + " holds a quantized model of version "
+                            + version
+                            + "; this library reads version "
+                            + CURRENT
+                            + ". Convert the model again.");
+        }
+        try {
+            return JSON.readValue(json, new TypeReference<Map<String, Map<String, String>>>() {});
+        } catch (JacksonException e) {
+            throw new EspalierException(
+                    file + " describes its quantized layers in a form that can't be read.", e);
+        }
+    }
+
+    private static Map<String, Tensor> below(Map<String, Tensor> tensors, String path) {
+        Map<String, Tensor> own = new LinkedHashMap<>();
+        tensors.forEach((name, tensor) -> {
+            if (name.startsWith(path + ".")) {
+                own.put(name.substring(path.length() + 1), tensor);
+            }
+        });
+        return own;
+    }
+
+    private static Module restore(
+            Path file, Module old, Map<String, String> description, Map<String, Tensor> tensors) {
+        String type = description.getOrDefault(TYPE, "");
+        return switch (type) {
+            case "Quantize" -> new Quantize(QuantizedLayer.output(tensors));
+            case "DeQuantize" -> new DeQuantize();
+            case "QuantizedLinear" -> QuantizedLinear.read(tensors, description);
+            case "QuantizedConvolution" -> QuantizedConvolution.read(tensors, description);
+            case "Identity" -> new Identity();
+            case "FusedReLU" ->
+                    new FusedReLU(
+                            description.getOrDefault("name", ""), old.<Module>alias(), new ReLU());
+            default ->
+                    throw new EspalierException(
+                            file
+                                    + " holds a quantized layer of type '"
+                                    + type
+                                    + "', which this library does not know.");
+        };
+    }
+
+    /**
+     * A layer that a batch normalization was folded into has a bias, its float original may not.
+     */
+    private static void addFoldedBiases(Module model, Map<String, Tensor> tensors) {
+        model.namedModules()
+                .forEach((path, module) -> {
+                    Tensor bias = tensors.get(path + ".bias");
+                    boolean foldable = module instanceof Linear || module instanceof Convolution;
+                    if (foldable && bias != null && !module.hasParameter("bias")) {
+                        module.addParameter("bias", Tensors.zeros(Tensors.shape(bias)));
+                    }
+                });
+    }
+}

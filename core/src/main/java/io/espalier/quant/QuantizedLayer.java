@@ -1,0 +1,145 @@
+package io.espalier.quant;
+
+import io.espalier.nn.Module;
+import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.jspecify.annotations.Nullable;
+
+import java.util.Map;
+
+/**
+ * A layer of a converted model: takes and gives libtorch's quantized tensors. Its buffers {@code
+ * scale} and {@code zero_point} say how its output is quantized. One that is handed a float tensor
+ * quantizes it with the range it observed at its input, where it has one ({@code input_scale},
+ * {@code input_zero_point}).
+ */
+abstract class QuantizedLayer extends Module {
+    private static final String SCALE = "scale";
+    private static final String ZERO_POINT = "zero_point";
+    private static final String INPUT_SCALE = "input_scale";
+    private static final String INPUT_ZERO_POINT = "input_zero_point";
+
+    private double scale;
+    private long zeroPoint;
+    private double inputScale;
+    private long inputZeroPoint;
+
+    /**
+     * How one activation tensor is quantized, in unsigned 8 bit.
+     *
+     * @param scale the scale, positive
+     * @param zeroPoint the integer that stands for zero, 0 … 255
+     */
+    record Range(float scale, int zeroPoint) {
+        static Range of(String place, QuantizationParameters parameters) {
+            if (parameters.dtype() != QuantizedType.QUINT8 || parameters.isPerChannel()) {
+                throw new EspalierException(
+                        "The activations of '"
+                                + place
+                                + "' are configured as "
+                                + parameters.dtype()
+                                + " "
+                                + parameters.qscheme()
+                                + "; the int8 kernels take torch.quint8 with one scale.");
+            }
+            return new Range(parameters.scale(), parameters.zeroPoint());
+        }
+
+        static Range read(Map<String, Tensor> tensors, String scale, String zeroPoint) {
+            return new Range(
+                    Tensors.floats(required(tensors, scale))[0],
+                    Math.toIntExact(Tensors.longs(required(tensors, zeroPoint))[0]));
+        }
+    }
+
+    /** A layer with the range of its output and, where it saw floats, of its input. */
+    QuantizedLayer(Range output, @Nullable Range input) {
+        addRange(SCALE, ZERO_POINT, output);
+        if (input != null) {
+            addRange(INPUT_SCALE, INPUT_ZERO_POINT, input);
+        }
+        readRanges();
+    }
+
+    /** What a saved layer says about its output. */
+    static Range output(Map<String, Tensor> tensors) {
+        return Range.read(tensors, SCALE, ZERO_POINT);
+    }
+
+    /** What a saved layer says about its input, if it does. */
+    static @Nullable Range input(Map<String, Tensor> tensors) {
+        return tensors.containsKey(INPUT_SCALE)
+                ? Range.read(tensors, INPUT_SCALE, INPUT_ZERO_POINT)
+                : null;
+    }
+
+    static Tensor required(Map<String, Tensor> tensors, String name) {
+        Tensor found = tensors.get(name);
+        if (found == null) {
+            throw new EspalierException(
+                    "A quantized layer in the file has no '"
+                            + name
+                            + "'; it has: "
+                            + String.join(", ", tensors.keySet())
+                            + ".");
+        }
+        return found;
+    }
+
+    private void addRange(String scaleName, String zeroPointName, Range range) {
+        addBuffer(scaleName, Tensors.of(range.scale()));
+        addBuffer(zeroPointName, Tensors.of(new long[] {range.zeroPoint()}, 1));
+    }
+
+    private void readRanges() {
+        scale = Tensors.floats(buffer(SCALE))[0];
+        zeroPoint = Tensors.longs(buffer(ZERO_POINT))[0];
+        if (hasBuffer(INPUT_SCALE)) {
+            inputScale = Tensors.floats(buffer(INPUT_SCALE))[0];
+            inputZeroPoint = Tensors.longs(buffer(INPUT_ZERO_POINT))[0];
+        }
+    }
+
+    @Override
+    protected void stateLoaded() {
+        readRanges();
+    }
+
+    /** What a file must say of this layer besides its tensors. */
+    abstract Map<String, String> attributes();
+
+    final double scale() {
+        return scale;
+    }
+
+    final long zeroPoint() {
+        return zeroPoint;
+    }
+
+    /** The input as a quantized tensor. */
+    final Tensor quantized(Tensor x) {
+        if (x.is_quantized()) {
+            return x;
+        }
+        if (!hasBuffer(INPUT_SCALE)) {
+            throw new EspalierException(
+                    typeName()
+                            + " was handed a float tensor, but saw none while calibrating; put a"
+                            + " QuantStub before it, or calibrate the model as it is used.");
+        }
+        return quantize(x, inputScale, inputZeroPoint);
+    }
+
+    static Tensor quantize(Tensor x, double scale, long zeroPoint) {
+        return torch.quantize_per_tensor(
+                x.detach().to(ScalarType.Float), scale, zeroPoint, ScalarType.QUInt8);
+    }
+
+    final String ranges() {
+        return "scale=" + io.espalier.nn.Repr.of(scale) + ", zero_point=" + zeroPoint;
+    }
+}

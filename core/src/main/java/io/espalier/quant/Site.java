@@ -1,0 +1,100 @@
+package io.espalier.quant;
+
+import io.espalier.nn.Convolution;
+import io.espalier.nn.Linear;
+import io.espalier.nn.Module;
+import io.espalier.nn.Recipe;
+import io.espalier.tensor.EspalierException;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * A module that is quantized: a layer, a stub, or a fused pair as a whole.
+ *
+ * @param path where it stands in the model
+ * @param module the module
+ * @param qconfig the configuration that holds for it, its own or inherited
+ */
+record Site(String path, Module module, QConfig qconfig) {
+    /** The child that observes a module's output, as PyTorch names it. */
+    static final String OUTPUT = "activation_post_process";
+
+    /** The child that observes a layer's input, where that comes as floats. */
+    static final String INPUT = "activation_pre_process";
+
+    /** The sites of a model, in the order of its modules. */
+    static List<Site> of(Module model) {
+        List<Site> sites = new ArrayList<>();
+        collect("", model, null, sites);
+        return sites;
+    }
+
+    private static void collect(
+            String path, Module module, @Nullable Recipe inherited, List<Site> sites) {
+        Recipe recipe = module.hasQconfig() ? module.qconfig().orElse(null) : inherited;
+        if (isQuantizable(module)) {
+            if (recipe != null) {
+                sites.add(new Site(path, module, configuration(path, recipe)));
+            }
+            if (!(module instanceof FusedReLU) || recipe != null) {
+                return;
+            }
+        }
+        module.namedChildren()
+                .forEach((name, child) ->
+                        collect(path.isEmpty() ? name : path + "." + name, child, recipe, sites));
+    }
+
+    private static QConfig configuration(String path, Recipe recipe) {
+        if (recipe instanceof QConfig qconfig) {
+            return qconfig;
+        }
+        throw new EspalierException(
+                "The qconfig of '"
+                        + path
+                        + "' is a "
+                        + recipe.getClass().getSimpleName()
+                        + "; quantization needs a QConfig, such as QConfig.forBackend(\"x86\").");
+    }
+
+    private static boolean isQuantizable(Module module) {
+        return hasWeight(module) || module instanceof QuantStub || module instanceof DeQuantStub;
+    }
+
+    /** Whether this is a layer with a weight, alone or fused. */
+    boolean hasWeight() {
+        return hasWeight(module);
+    }
+
+    private static boolean hasWeight(Module module) {
+        return module instanceof FusedReLU
+                || module instanceof Linear
+                || module instanceof Convolution;
+    }
+
+    /** Whether the module's output is observed. */
+    boolean isObserved() {
+        return !(module instanceof DeQuantStub);
+    }
+
+    /** Makes the observer of the module's input, which knows the module's place. */
+    ObserverFactory inputFactory() {
+        return () -> {
+            Observer observer = qconfig.activation().make();
+            observer.standsAt(path);
+            observer.training(module.isTraining());
+            return observer;
+        };
+    }
+
+    /** The observer at a place of the module, where it was prepared. */
+    Optional<Observer> observer(String place) {
+        return module.namedChildren().get(place) instanceof Observer observer
+                ? Optional.of(observer)
+                : Optional.empty();
+    }
+}

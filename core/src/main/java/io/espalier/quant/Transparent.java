@@ -1,0 +1,30 @@
+package io.espalier.quant;
+
+import io.espalier.nn.Dropout;
+import io.espalier.nn.Flatten;
+import io.espalier.nn.Identity;
+import io.espalier.nn.MaxPool1d;
+import io.espalier.nn.MaxPool2d;
+import io.espalier.nn.Module;
+import io.espalier.nn.ReLU;
+
+import java.util.Set;
+
+/** The layers whose kernels work on quantized tensors as they are and keep the scale. */
+final class Transparent {
+    private static final Set<Class<? extends Module>> LAYERS =
+            Set.of(
+                    ReLU.class,
+                    Identity.class,
+                    Flatten.class,
+                    Dropout.class,
+                    MaxPool1d.class,
+                    MaxPool2d.class,
+                    io.espalier.nn.AdaptiveAvgPool2d.class);
+
+    private Transparent() {}
+
+    static boolean is(Module module) {
+        return LAYERS.contains(module.getClass());
+    }
+}

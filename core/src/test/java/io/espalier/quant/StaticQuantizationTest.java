@@ -1,0 +1,335 @@
+package io.espalier.quant;
+
+import static io.espalier.Errors.messageOf;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.espalier.nn.BatchNorm2d;
+import io.espalier.nn.Conv2d;
+import io.espalier.nn.Flatten;
+import io.espalier.nn.Linear;
+import io.espalier.nn.Mask;
+import io.espalier.nn.MaxPool2d;
+import io.espalier.nn.Module;
+import io.espalier.nn.ReLU;
+import io.espalier.nn.SafeTensors;
+import io.espalier.nn.Sequential;
+import io.espalier.tensor.Engine;
+import io.espalier.tensor.Libtorch;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.Executors;
+
+class StaticQuantizationTest {
+    @TempDir Path directory;
+
+    @BeforeEach
+    void seed() {
+        Libtorch.seed(3);
+    }
+
+    /** A small network of the usual layers, without stubs. */
+    private static Sequential network() {
+        return FusionTest.trained(
+                new Sequential(
+                        new Conv2d(1, 8, 3, o -> o.padding(1)),
+                        new BatchNorm2d(8),
+                        new ReLU(),
+                        new MaxPool2d(2),
+                        new Flatten(),
+                        new Linear(8 * 4 * 4, 32),
+                        new ReLU(),
+                        new Linear(32, 4)),
+                Tensors.randn(4, 1, 8, 8));
+    }
+
+    private static Tensor batch() {
+        return Tensors.randn(16, 1, 8, 8);
+    }
+
+    private static void fuse(Module model) {
+        Quantization.fuseModules(model, List.of(List.of("0", "1", "2"), List.of("5", "6")));
+    }
+
+    private static <M extends Module> M converted(M model, String backend) {
+        fuse(model);
+        model.qconfig(QConfig.forBackend(backend));
+        Quantization.prepare(model);
+        for (int i = 0; i < 4; i++) {
+            model.call(batch());
+        }
+        Quantization.convert(model);
+        return model;
+    }
+
+    private static float noise(Tensor expected, Tensor actual) {
+        return actual.sub(expected).norm().item_float() / expected.norm().item_float();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"fbgemm", "x86", "qnnpack", "onednn"})
+    @DisplayName(
+            "A model without stubs takes and returns floats after conversion, near the original's")
+    void convertsWithoutStubs(String backend) {
+        Sequential model = network();
+        Tensor x = batch();
+        Tensor expected = model.call(x);
+
+        converted(model, backend);
+
+        Tensor y = model.call(x);
+        assertEquals(ScalarType.Float, Tensors.type(y));
+        assertTrue(noise(expected, y) < 0.05, "noise " + noise(expected, y));
+        assertTrue(noise(expected, y) > 0, "nothing was quantized");
+    }
+
+    @Test
+    @DisplayName("A converted model prints as PyTorch's")
+    void prints() {
+        Sequential model = converted(network(), "x86");
+        assertEquals(
+                """
+                Sequential(
+                  (0): QuantizedConvReLU2d(1, 8, kernel_size=(3, 3), stride=(1, 1), scale=#, zero_point=0, padding=(1, 1))
+                  (1): Identity()
+                  (2): Identity()
+                  (3): MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)
+                  (4): Flatten(start_dim=1, end_dim=-1)
+                  (5): QuantizedLinearReLU(in_features=128, out_features=32, scale=#, zero_point=0, qscheme=torch.per_channel_affine)
+                  (6): Identity()
+                  (7): QuantizedLinear(in_features=32, out_features=4, scale=#, zero_point=#, qscheme=torch.per_channel_affine)
+                )\
+                """,
+                model.toString()
+                        .replaceAll("scale=[0-9.e-]+", "scale=#")
+                        .replaceAll("zero_point=[1-9][0-9]*", "zero_point=#"));
+    }
+
+    @Test
+    @DisplayName("Only the layer that is handed floats observes its input")
+    void observesInputsWhereNeeded() {
+        Sequential model = network();
+        model.qconfig(QConfig.forBackend("x86"));
+        fuse(model);
+        Quantization.prepare(model);
+        model.call(batch());
+        List<String> inputs =
+                model.namedModules().keySet().stream()
+                        .filter(path -> path.endsWith(Site.INPUT))
+                        .toList();
+        assertEquals(List.of("0." + Site.INPUT), inputs);
+    }
+
+    @Test
+    @DisplayName("A part without qconfig stays in float between quantized parts")
+    void leavesPartsInFloat() {
+        Sequential model = network();
+        fuse(model);
+        Tensor x = batch();
+        Tensor expected = model.call(x);
+        model.qconfig(QConfig.forBackend("x86"));
+        model.module("5").qconfig(null);
+        Quantization.prepare(model);
+        model.call(x);
+        Quantization.convert(model);
+        assertTrue(model.module("5").toString().startsWith("LinearReLU("));
+        assertTrue(noise(expected, model.call(x)) < 0.05);
+    }
+
+    @Test
+    @DisplayName("What pruning set to zero is an exact zero among the integers")
+    void keepsZeros() {
+        Sequential model = network();
+        Tensor mask = Tensors.rand(32, 128).gt(new Scalar(0.8)).to(ScalarType.Float);
+        Module layer = model.get(5);
+        layer.storeAs("weight", "weight_orig");
+        layer.addBuffer("weight_mask", mask);
+        layer.parametrize("weight", new Mask("weight"));
+
+        converted(model, "x86");
+
+        long[] kept = Tensors.longs(mask);
+        long[] integers = Tensors.longs(model.module("5").buffer("weight"));
+        for (int i = 0; i < kept.length; i++) {
+            assertTrue(kept[i] == 1 || integers[i] == 0, "weight " + i);
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"fbgemm", "qnnpack"})
+    @DisplayName(
+            "A saved model of a quarter of the size loads into its float architecture and computes"
+                + " the same")
+    void savesAndLoads(String backend) throws IOException {
+        Sequential original = network();
+        Path plain = directory.resolve("float.safetensors");
+        original.save(plain);
+        Sequential model = converted(original.<Sequential>copy(), backend);
+        Path file = directory.resolve("int8.safetensors");
+
+        Quantization.save(model, file);
+        Sequential back = Quantization.load(network(), file);
+
+        Tensor x = batch();
+        assertTrue(Tensors.equal(model.call(x), back.call(x)));
+        assertEquals(model.toString(), back.toString());
+        assertTrue(Files.size(file) < 0.45 * Files.size(plain), "header and all");
+    }
+
+    @Test
+    @DisplayName("A fused layer left in float is saved and loaded too")
+    void savesFusedFloats() {
+        Sequential model = network();
+        fuse(model);
+        model.qconfig(QConfig.forBackend("x86"));
+        model.module("0").qconfig(null);
+        Quantization.prepare(model);
+        model.call(batch());
+        Quantization.convert(model);
+        Path file = directory.resolve("mixed.safetensors");
+        Quantization.save(model, file);
+        Tensor x = batch();
+        assertTrue(Tensors.equal(model.call(x), Quantization.load(network(), file).call(x)));
+    }
+
+    @Test
+    @DisplayName("A loaded state repacks the weights")
+    void repacks() {
+        Sequential one = converted(network(), "x86");
+        Sequential other = one.copy();
+        Map<String, Tensor> state = new java.util.LinkedHashMap<>(one.stateDict());
+        state.put("7.bias", state.get("7.bias").add(new Scalar(1.0)));
+        Tensor x = batch();
+        Tensor before = other.call(x);
+        other.loadStateDict(state);
+        assertFalse(Tensors.equal(before, other.call(x)));
+        assertTrue(Tensors.equal(before, one.call(x)));
+    }
+
+    @Test
+    @DisplayName("Copies and eight threads give what one gives")
+    void runsConcurrently() throws Exception {
+        Sequential model = converted(network(), "x86");
+        Sequential copy = model.copy();
+        Tensor x = batch();
+        float[] expected = Tensors.floats(model.call(x));
+        Callable<float[]> work =
+                () -> {
+                    float[] last = new float[0];
+                    for (int i = 0; i < 50; i++) {
+                        try (var scope = new PointerScope()) {
+                            last = Tensors.floats((i % 2 == 0 ? model : copy).call(x));
+                        }
+                    }
+                    return last;
+                };
+        try (var threads = Executors.newFixedThreadPool(8)) {
+            for (var result : threads.invokeAll(java.util.Collections.nCopies(8, work))) {
+                assertArrayEquals(expected, result.get());
+            }
+        }
+    }
+
+    @Test
+    @DisplayName("Steps out of order are clear errors")
+    void refusesWrongOrder() {
+        Sequential model = network();
+        assertTrue(
+                messageOf(() -> Quantization.convert(model))
+                        .startsWith("Sequential is not prepared"));
+        assertTrue(
+                messageOf(() -> Quantization.prepare(model))
+                        .startsWith("Nothing to prepare in Sequential: no layer"));
+        model.qconfig(QConfig.forBackend("x86"));
+        Quantization.prepare(model);
+        assertTrue(
+                messageOf(() -> Quantization.prepare(model))
+                        .startsWith("The model is prepared already: '0'"));
+        String uncalibrated = messageOf(() -> Quantization.convert(model));
+        assertTrue(
+                uncalibrated.contains("'0'") && uncalibrated.contains("has seen no data"),
+                uncalibrated);
+        assertTrue(model.get(0) instanceof Conv2d);
+        var single = new Linear(2, 2);
+        single.qconfig(QConfig.forBackend("x86"));
+        assertTrue(
+                messageOf(() -> Quantization.prepare(single)).contains("put it in a Sequential"));
+    }
+
+    @Test
+    @DisplayName("Files that hold no quantized model, or one of another version, are clear errors")
+    void refusesOtherFiles() {
+        Path plain = directory.resolve("plain.safetensors");
+        network().save(plain);
+        assertTrue(
+                messageOf(() -> Quantization.load(network(), plain))
+                        .contains("holds no quantized model"));
+        SafeTensors.write(
+                plain,
+                Map.of(),
+                Map.of("espalier.quantized", "{}", "espalier.quantized.version", "9"));
+        assertTrue(messageOf(() -> Quantization.load(network(), plain)).contains("of version 9"));
+        assertTrue(
+                messageOf(() -> Quantization.save(network(), plain))
+                        .contains("has no quantized layer"));
+        Path file = directory.resolve("int8.safetensors");
+        Quantization.save(converted(network(), "x86"), file);
+        assertTrue(
+                messageOf(() -> Quantization.load(new Sequential(new Linear(1, 1)), file))
+                        .contains("No module '1'"));
+    }
+
+    @Test
+    @DisplayName("The presets name their engines; an unknown backend lists those there are")
+    void presets() {
+        assertEquals(Engine.QNNPACK, QConfig.forBackend("qnnpack").engine());
+        assertEquals(
+                "No engine 'tpu'; there are: fbgemm, x86, qnnpack, onednn.",
+                messageOf(() -> QConfig.forBackend("tpu")));
+    }
+
+    @Test
+    @DisplayName("Quantizing gives plain integers, dequantizing the floats they stand for")
+    void plainIntegers() {
+        Tensor x = Tensors.of(-1f, -0.05f, 0f, 0.24f, 9f);
+        var parameters = QuantizationParameters.perTensor(0.1f, 10, QuantizedType.QUINT8, 0, 255);
+        Tensor integers = Quantization.quantize(x, parameters);
+        assertArrayEquals(new long[] {0, 10, 10, 12, 100}, Tensors.longs(integers));
+        assertArrayEquals(
+                new float[] {-1f, 0f, 0f, 0.2f, 9f},
+                Tensors.floats(Quantization.dequantize(integers, parameters)),
+                1e-6f);
+        var perChannel =
+                new QuantizationParameters(
+                        new float[] {1, 1},
+                        new int[] {0, 0},
+                        0,
+                        QuantizedType.QINT8,
+                        Qscheme.PER_CHANNEL_SYMMETRIC,
+                        -128,
+                        127);
+        assertTrue(
+                messageOf(() -> Quantization.quantize(x, perChannel))
+                        .contains("that dimension must have 2 elements"));
+    }
+}
