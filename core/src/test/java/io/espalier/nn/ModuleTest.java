@@ -138,4 +138,88 @@ class ModuleTest {
                 "Two takes 1 tensor; it was called with 2.",
                 messageOf(() -> model.call(Tensors.ones(1), Tensors.ones(1))));
     }
+
+    /** Sum and difference. */
+    static final class SumAndDifference extends Module {
+        @Override
+        protected List<Tensor> forwardAll(List<Tensor> inputs) {
+            return List.of(inputs.get(0).add(inputs.get(1)), inputs.get(0).sub(inputs.get(1)));
+        }
+    }
+
+    @Test
+    @DisplayName("several inputs and outputs pass through calls, sequences and hooks")
+    void severalInputsAndOutputs() {
+        var model = new Sequential(new SumAndDifference(), new Identity(), new SumAndDifference());
+        Tensor a = Tensors.of(1, 2);
+        Tensor b = Tensors.of(3, 5);
+        List<Tensor> outputs = model.callAll(List.of(a, b));
+        assertTrue(Tensors.equal(a.mul(new Scalar(2.0f)), outputs.getFirst()));
+        assertTrue(Tensors.equal(b.mul(new Scalar(2.0f)), outputs.getLast()));
+        assertTrue(Tensors.equal(outputs.getFirst(), model.call(a, b)));
+    }
+
+    @Test
+    @DisplayName("hooks see inputs and outputs, may change them, and come off again")
+    void hooks() {
+        Linear layer = new Linear(2, 2);
+        Tensor x = Tensors.randn(1, 2);
+        Tensor plain = layer.call(x);
+        Hook.Registration in =
+                layer.onInput((module, tensors) -> {
+                    assertSame(layer, module);
+                    return List.of(tensors.getFirst().mul(new Scalar(0.0f)));
+                });
+        Tensor bias = layer.parameter("bias");
+        assertTrue(Tensors.equal(bias.unsqueeze(0), layer.call(x)));
+        Hook.Registration out =
+                layer.onOutput(
+                        (module, tensors) -> List.of(tensors.getFirst().sub(bias.unsqueeze(0))));
+        assertTrue(Tensors.equal(Tensors.zeros(1, 2), layer.call(x)));
+        in.close();
+        out.close();
+        assertTrue(Tensors.equal(plain, layer.call(x)));
+    }
+
+    @Test
+    @DisplayName("a list's modules answer after they were replaced, in copies too")
+    void listSeesReplacement() {
+        var list = new ModuleList<>(new Linear(2, 2), new Linear(2, 2));
+        Linear other = new Linear(2, 2);
+        Tensor x = Tensors.randn(1, 2);
+        list.replace("1", other);
+        assertTrue(Tensors.equal(other.call(x), list.get(1).call(x)));
+        ModuleList<Linear> copy = list.copy();
+        assertTrue(Tensors.equal(other.call(x), copy.get(1).call(x)));
+        assertNotSame(list.get(0), copy.get(0));
+        assertEquals("No module at 2 in a ModuleList of 2.", messageOf(() -> list.get(2)));
+    }
+
+    @Test
+    @DisplayName("training and inference mode reach every module")
+    void modes() {
+        Two model = new Two();
+        model.eval();
+        assertTrue(model.namedModules().values().stream().noneMatch(Module::isTraining));
+        model.train();
+        assertTrue(model.namedModules().values().stream().allMatch(Module::isTraining));
+    }
+
+    @Test
+    @DisplayName("a name that is taken, empty or dotted, and an integer parameter, are refused")
+    void wrongNames() {
+        Linear layer = new Linear(2, 2);
+        assertEquals(
+                "Linear already has 'bias'; choose another name.",
+                messageOf(() -> layer.addBuffer("bias", Tensors.ones(1))));
+        assertEquals(
+                "A name must not be empty or contain a dot; asked for 'a.b'.",
+                messageOf(() -> layer.addBuffer("a.b", Tensors.ones(1))));
+        assertEquals(
+                "A parameter is trained and so needs a floating-point tensor; 'x' is Long."
+                        + " Register it with addBuffer.",
+                messageOf(() -> layer.addParameter("x", Tensors.of(new long[] {1}, 1))));
+        assertEquals(
+                "No buffer 'mask' in Linear; it has none.", messageOf(() -> layer.buffer("mask")));
+    }
 }
