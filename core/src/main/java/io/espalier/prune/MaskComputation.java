@@ -1,10 +1,8 @@
 package io.espalier.prune;
 
 import io.espalier.tensor.EspalierException;
-import io.espalier.tensor.TensorException;
 import io.espalier.tensor.Tensors;
 
-import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
@@ -13,90 +11,73 @@ import org.bytedeco.pytorch.global.torch;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * Asks a pruning method for a mask and combines it with the one there: a method sees, and prunes,
- * only what is still kept. As {@code torch.nn.utils.prune.PruningContainer}.
+ * only what is still kept. The masks it answers with are held by nobody else.
  */
 final class MaskComputation {
     private MaskComputation() {}
 
-    /** The new mask of one parameter; nobody else holds it. */
-    static Tensor of(PruningMethod method, Site site) {
-        try {
-            return switch (method) {
-                case PruningMethod.Structured structured -> channels(structured, site);
-                case PruningMethod.Patterned patterned -> pattern(patterned, site);
-                case PruningMethod.Unstructured unstructured ->
-                        entries(unstructured, List.of(site)).getFirst();
-            };
-        } catch (RuntimeException e) {
-            throw explained("Pruning " + site, e);
-        }
-    }
-
-    /** The new masks of several parameters whose entries are taken together. */
-    static List<Tensor> of(PruningMethod.Unstructured method, List<Site> sites) {
-        try {
-            return entries(method, sites);
-        } catch (RuntimeException e) {
-            throw explained("Pruning " + sites.size() + " parameters together", e);
-        }
-    }
-
-    /** The mask there, less what another one prunes. */
-    static Tensor combined(Site site, Tensor mask) {
-        try {
-            requireMask(mask, site.stored());
-            return site.maskOrOnes().mul(mask.to(site.stored().scalar_type()));
-        } catch (RuntimeException e) {
-            throw explained("Pruning " + site, e);
-        }
-    }
-
-    private static EspalierException explained(String what, RuntimeException e) {
-        return e instanceof EspalierException
-                ? new EspalierException(what + ": " + e.getMessage(), e)
-                : TensorException.in(what, e);
-    }
-
-    private static List<Tensor> entries(PruningMethod.Unstructured method, List<Site> sites) {
-        List<Selection.Entries> entries =
-                sites.stream()
-                        .map(site -> new Selection.Entries(site.entryScores(), site.mask()))
-                        .toList();
+    /** The new mask of one parameter. */
+    static Tensor of(PruningMethod method, MaskInput input) {
         return switch (method) {
-            case L1Unstructured l1 when Selection.serves(entries) ->
-                    Selection.lowest(entries, l1.amount());
-            case RandomUnstructured random -> RandomSelection.of(entries, random.amount());
-            default ->
-                    sites.size() == 1
-                            ? List.of(whole(method, sites.getFirst()))
-                            : together(method, sites);
+            case PruningMethod.Unstructured unstructured -> entries(unstructured, input);
+            case PruningMethod.Structured structured -> channels(structured, input);
+            case PruningMethod.Patterned patterned -> pattern(patterned, input);
+            case PruningContainer container -> inTurn(container, input);
         };
     }
 
-    private static Tensor whole(PruningMethod method, Site site) {
-        Tensor scores = site.entryScores();
-        return site.mask() == null
-                ? mask(method, scores, torch.ones_like(site.stored()))
-                : kept(method, scores, site.mask());
+    /** The new masks of several parameters whose entries are taken together. */
+    static List<Tensor> of(PruningMethod.Unstructured method, List<MaskInput> inputs) {
+        return streamed(method, inputs).orElseGet(() -> together(method, inputs));
     }
 
-    private static List<Tensor> together(PruningMethod method, List<Site> sites) {
-        Tensor combined =
-                kept(
-                        method,
-                        concatenation(sites.stream().map(Site::entryScores).toList()),
-                        concatenation(sites.stream().map(Site::maskOrOnes).toList()));
-        List<Tensor> masks = new ArrayList<>();
+    /** The mask there, less what another one prunes. */
+    static Tensor combined(MaskInput input, Tensor mask) {
+        return input.maskOrOnes().mul(copy(mask, input.values()));
+    }
+
+    private static Tensor entries(PruningMethod.Unstructured method, MaskInput input) {
+        Optional<List<Tensor>> streamed = streamed(method, List.of(input));
+        if (streamed.isPresent()) {
+            return streamed.get().getFirst();
+        }
+        return input.mask() == null
+                ? ask(method, input.entryScores(), input.maskOrOnes())
+                : askForKept(method, input.entryScores(), input.mask());
+    }
+
+    /** The answer of a method that takes tensors as they lie, without a copy of them all. */
+    private static Optional<List<Tensor>> streamed(
+            PruningMethod.Unstructured method, List<MaskInput> inputs) {
+        List<Selection.Entries> entries =
+                inputs.stream()
+                        .map(input -> new Selection.Entries(input.entryScores(), input.mask()))
+                        .toList();
+        return switch (method) {
+            case L1Unstructured l1 when Selection.serves(entries) ->
+                    Optional.of(Selection.lowest(entries, l1.amount()));
+            case RandomUnstructured random ->
+                    Optional.of(RandomSelection.of(entries, random.amount()));
+            default -> Optional.empty();
+        };
+    }
+
+    private static List<Tensor> together(PruningMethod method, List<MaskInput> inputs) {
+        Tensor scores = concatenation(inputs.stream().map(MaskInput::entryScores).toList());
+        Tensor masks = concatenation(inputs.stream().map(MaskInput::maskOrOnes).toList());
+        Tensor combined = askForKept(method, scores, masks);
+        List<Tensor> parts = new ArrayList<>();
         long from = 0;
-        for (Site site : sites) {
-            long size = site.stored().numel();
-            masks.add(combined.narrow(0, from, size).view_as(site.stored()).clone());
+        for (MaskInput input : inputs) {
+            long size = input.values().numel();
+            parts.add(combined.narrow(0, from, size).view_as(input.values()).clone());
             from += size;
         }
-        return masks;
+        return parts;
     }
 
     private static Tensor concatenation(List<Tensor> tensors) {
@@ -106,53 +87,59 @@ final class MaskComputation {
     }
 
     /** Lets the method see the entries that the mask keeps. */
-    private static Tensor kept(PruningMethod method, Tensor scores, Tensor mask) {
+    private static Tensor askForKept(PruningMethod method, Tensor scores, Tensor mask) {
         Tensor kept = mask.ne(new Scalar(0));
-        Tensor partial = mask(method, scores.masked_select(kept), mask.masked_select(kept));
+        Tensor partial = ask(method, scores.masked_select(kept), mask.masked_select(kept));
         return torch.zeros_like(mask).masked_scatter_(kept, partial);
     }
 
-    private static Tensor pattern(PruningMethod.Patterned method, Site site) {
-        Tensor kept = site.maskOrOnes();
-        return mask(method, site.wholeScores(), kept).mul(kept);
-    }
-
     /** Lets the method see the channels that the mask keeps something of. */
-    private static Tensor channels(PruningMethod.Structured method, Site site) {
-        Tensor scores = site.wholeScores();
+    private static Tensor channels(PruningMethod.Structured method, MaskInput input) {
+        Tensor scores = input.wholeScores();
         int dim = Channels.dimension(scores, method.dim());
-        if (site.mask() == null) {
-            return mask(method, scores, torch.ones_like(site.stored()));
+        Tensor mask = input.maskOrOnes();
+        if (input.mask() == null) {
+            return ask(method, scores, mask);
         }
-        Tensor alive = Channels.kept(site.mask(), dim);
-        Tensor kept = site.mask().index_select(dim, alive);
-        Tensor partial = mask(method, scores.index_select(dim, alive), kept).mul(kept);
-        return torch.zeros_like(site.mask()).index_copy_(dim, alive, partial);
+        Tensor alive = Channels.kept(mask, dim);
+        Tensor kept = mask.index_select(dim, alive);
+        Tensor partial = ask(method, scores.index_select(dim, alive), kept).mul(kept);
+        return torch.zeros_like(mask).index_copy_(dim, alive, partial);
     }
 
-    /** A copy of what the method answers, once it is known to be a mask. */
-    private static Tensor mask(PruningMethod method, Tensor scores, Tensor defaultMask) {
-        Tensor mask = method.computeMask(scores, defaultMask);
-        requireMask(mask, defaultMask);
-        return mask.to(defaultMask.scalar_type(), false, true, new MemoryFormatOptional());
+    private static Tensor pattern(PruningMethod.Patterned method, MaskInput input) {
+        Tensor kept = input.maskOrOnes();
+        return ask(method, input.wholeScores(), kept).mul(kept);
+    }
+
+    private static Tensor inTurn(PruningContainer container, MaskInput input) {
+        MaskInput current = input.withMask(input.maskOrOnes().clone());
+        for (PruningMethod method : container.methods()) {
+            current = current.withMask(of(method, current));
+        }
+        return current.maskOrOnes();
+    }
+
+    private static Tensor ask(PruningMethod method, Tensor scores, Tensor defaultMask) {
+        return copy(method.computeMask(scores, defaultMask), defaultMask);
     }
 
     /**
-     * Refuses what is no mask of the shape of another.
+     * What somebody gave as a mask, in the type of another.
      *
      * @throws EspalierException if the shapes differ or an entry is neither 0 nor 1
      */
-    static void requireMask(Tensor mask, Tensor like) {
-        long[] shape = Tensors.shape(like);
-        if (!Arrays.equals(Tensors.shape(mask), shape)) {
+    private static Tensor copy(Tensor mask, Tensor like) {
+        if (!Arrays.equals(Tensors.shape(mask), Tensors.shape(like))) {
             throw new EspalierException(
                     "The mask has shape "
                             + Arrays.toString(Tensors.shape(mask))
-                            + "; it must have shape "
-                            + Arrays.toString(shape)
+                            + "; give one of shape "
+                            + Arrays.toString(Tensors.shape(like))
                             + ".");
         }
-        Tensor wrong = mask.ne(new Scalar(0)).logical_and(mask.ne(new Scalar(1)));
+        Tensor kept = mask.ne(new Scalar(0));
+        Tensor wrong = kept.logical_and(mask.ne(new Scalar(1)));
         if (wrong.any().item_bool()) {
             throw new EspalierException(
                     "The mask holds "
@@ -161,5 +148,6 @@ final class MaskComputation {
                             + Arrays.toString(Tensors.longs(wrong.nonzero().select(0, 0)))
                             + "; 0 prunes an entry, 1 keeps it, and nothing else is a mask.");
         }
+        return kept.to(like.scalar_type());
     }
 }

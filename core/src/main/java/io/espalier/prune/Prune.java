@@ -108,7 +108,7 @@ public final class Prune {
 
     /** Gives the parameter a mask of ones: everything is kept, and later pruning starts there. */
     public static void identity(Module module, String name) {
-        update(module, name, null, Site::maskOrOnes);
+        update(module, name, null, MaskInput::maskOrOnes);
     }
 
     /**
@@ -119,12 +119,12 @@ public final class Prune {
      * @throws EspalierException also if the mask has another shape or holds anything else
      */
     public static void customFromMask(Module module, String name, Tensor mask) {
-        update(module, name, null, site -> MaskComputation.combined(site, mask));
+        update(module, name, null, input -> MaskComputation.combined(input, mask));
     }
 
     /** Prunes by any method, the parameter's own values being the scores. */
     public static void apply(Module module, String name, PruningMethod method) {
-        update(module, name, null, site -> MaskComputation.of(method, site));
+        update(module, name, null, input -> MaskComputation.of(method, input));
     }
 
     /**
@@ -133,18 +133,22 @@ public final class Prune {
      * @param importance the scores to go by, in the shape of the parameter
      */
     public static void apply(Module module, String name, PruningMethod method, Tensor importance) {
-        update(module, name, importance, site -> MaskComputation.of(method, site));
+        update(module, name, importance, input -> MaskComputation.of(method, input));
     }
 
     private static void update(
             Module module,
             String name,
             @Nullable Tensor importance,
-            Function<Site, Tensor> newMask) {
+            Function<MaskInput, Tensor> newMask) {
         try (var scope = new PointerScope();
                 var guard = new NoGradGuard()) {
             Site site = Site.of(new Target(module, name), importance);
-            site.commit(newMask.apply(site));
+            try {
+                site.commit(newMask.apply(site.input()));
+            } catch (RuntimeException e) {
+                throw site.explained(e);
+            }
         }
     }
 
@@ -195,10 +199,18 @@ public final class Prune {
         try (var scope = new PointerScope();
                 var guard = new NoGradGuard()) {
             List<Site> sites = sites(targets, importance);
-            List<Tensor> masks = MaskComputation.of(method, sites);
+            List<Tensor> masks = masks(method, sites);
             for (int i = 0; i < sites.size(); i++) {
                 sites.get(i).commit(masks.get(i));
             }
+        }
+    }
+
+    private static List<Tensor> masks(PruningMethod.Unstructured method, List<Site> sites) {
+        try {
+            return MaskComputation.of(method, sites.stream().map(Site::input).toList());
+        } catch (RuntimeException e) {
+            throw Site.explained("Pruning " + sites.size() + " parameters together", e);
         }
     }
 

@@ -17,7 +17,11 @@ import org.bytedeco.pytorch.Tensor;
  *
  * <p>As {@code torch.nn.utils.prune.BasePruningMethod}.
  */
-public sealed interface PruningMethod {
+public sealed interface PruningMethod
+        permits PruningMethod.Unstructured,
+                PruningMethod.Structured,
+                PruningMethod.Patterned,
+                PruningContainer {
     /**
      * The mask: 0 where an entry is pruned, 1 where it is kept.
      *

@@ -7,11 +7,8 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.lang.ref.Reference;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.List;
 
@@ -20,28 +17,24 @@ import java.util.List;
  * without sorting or copying them.
  *
  * <p>The magnitude of a float orders as its bits do once the sign is dropped. A radix selection
- * over those 31 bits, first 11 and then twice 10, counts how many entries share a prefix and
- * follows the prefix that holds the k-th: three readings give its exact value, a fourth writes the
- * masks. The tensors are read where they lie, in chunks that the cores take in turn; what it needs
- * beside them is 8 KB a chunk, a thirtieth of a byte a weight.
+ * over these 31 bits counts how many entries have each value of the first twelve, and follows the
+ * value where the k-th is. Few entries share it: as the masks are written, which decides all
+ * others, these are put aside, and the remaining bits are looked at among them alone. So the
+ * tensors are read twice and the masks written once. Only where very many entries are equal are the
+ * tensors read for the remaining bits too, and nothing is put aside.
+ *
+ * <p>The tensors are read where they lie, in chunks that the cores take in turn. Beside them and
+ * the masks it needs 1/16 byte a weight for counting, and at most 1/4 for what is put aside.
  */
 final class Selection {
-    private static final int CHUNK = 1 << 18;
-    private static final int BLOCK = 1 << 12;
-    private static final int MAGNITUDE = 0x7fff_ffff;
-    private static final int INFINITY = 0x7f80_0000;
+    /** Of how many entries at most one is put aside, once there are more than a few. */
+    static final int RARE = 32;
 
-    /** The key of an entry that is pruned already: below every magnitude. */
-    private static final int PRUNED = -1;
+    private static final int FEW = 1 << 12;
 
-    /** The last bit and the width of the digits, from the highest. */
-    private static final int[] SHIFTS = {20, 10, 0};
+    private final List<SelectionChunk> chunks;
 
-    private static final int[] WIDTHS = {11, 10, 10};
-
-    private final List<Chunk> chunks;
-
-    private Selection(List<Chunk> chunks) {
+    private Selection(List<SelectionChunk> chunks) {
         this.chunks = chunks;
     }
 
@@ -64,7 +57,7 @@ final class Selection {
     static List<Tensor> lowest(List<Entries> entries, Amount amount) {
         List<Tensor> read = new ArrayList<>();
         List<Tensor> masks = new ArrayList<>();
-        List<Chunk> chunks = new ArrayList<>();
+        List<SelectionChunk> chunks = new ArrayList<>();
         for (Entries each : entries) {
             Tensor scores = plain(each.scores());
             Tensor kept = each.mask() == null ? null : plain(each.mask());
@@ -74,9 +67,7 @@ final class Selection {
                 read.add(kept);
             }
             masks.add(mask);
-            for (long from = 0; from < scores.numel(); from += CHUNK) {
-                chunks.add(Chunk.of(scores, kept, mask, from));
-            }
+            chunks.addAll(SelectionChunk.of(scores, kept, mask));
         }
         try {
             if (!new Selection(chunks).prune(amount)) {
@@ -94,155 +85,105 @@ final class Selection {
 
     /** Writes the masks; {@code false} if there is a NaN. */
     private boolean prune(Amount amount) {
-        int prefix = 0;
-        long rank = 0;
-        long equal = 0;
-        for (int digit = 0; digit < SHIFTS.length; digit++) {
-            long[] histogram = histogram(digit, prefix);
-            if (digit == 0) {
-                rank = amount.of(Arrays.stream(histogram).sum());
-                if (chunks.stream().anyMatch(chunk -> chunk.hasNaN)) {
-                    return false;
-                }
-                if (rank == 0) {
-                    write(PRUNED);
-                    return true;
-                }
-            }
-            int bin = 0;
-            while (rank > histogram[bin]) {
-                rank -= histogram[bin++];
-            }
-            prefix = (prefix << WIDTHS[digit]) | bin;
-            equal = histogram[bin];
+        long[] counts = count(Digit.FIRST, 0);
+        long total = 0;
+        for (int value = 0; value < Digit.FIRST.size(); value++) {
+            total += counts[value];
         }
-        if (rank == equal) {
-            write(prefix);
-        } else {
-            write(prefix - 1);
-            for (int i = 0; rank > 0; i++) {
-                rank = chunks.get(i).pruneFirst(prefix, rank);
+        long rank = amount.of(total);
+        if (chunks.stream().anyMatch(SelectionChunk::hasNaN)) {
+            return false;
+        }
+        if (rank == 0) {
+            chunks.parallelStream().forEach(chunk -> chunk.writeAbove(SelectionChunk.PRUNED));
+            return true;
+        }
+        int prefix = 0;
+        boolean aside = false;
+        for (Digit digit : Digit.values()) {
+            counts = digit == Digit.FIRST ? counts : count(digit, prefix);
+            int value = 0;
+            while (rank > counts[value]) {
+                rank -= counts[value++];
             }
+            prefix = digit.append(prefix, value);
+            if (!aside && counts[value] <= Math.max(FEW, total / RARE)) {
+                int shared = prefix;
+                chunks.parallelStream().forEach(chunk -> chunk.putAside(digit, shared));
+                aside = true;
+            }
+        }
+        if (aside) {
+            settle(prefix, rank);
+        } else {
+            writeEqual(prefix, rank);
         }
         return true;
     }
 
     /** How many entries that start with {@code prefix} have each value of the next digit. */
-    private long[] histogram(int digit, int prefix) {
-        return chunks.stream()
-                .parallel()
-                .map(chunk -> chunk.histogram(digit, prefix))
-                .collect(
-                        () -> new long[1 << WIDTHS[digit]],
-                        (sum, counts) -> Arrays.setAll(sum, i -> sum[i] + counts[i]),
-                        (sum, other) -> Arrays.setAll(sum, i -> sum[i] + other[i]));
+    private long[] count(Digit digit, int prefix) {
+        return chunks.parallelStream()
+                .map(chunk -> chunk.count(digit, prefix))
+                .collect(() -> new long[digit.size()], Selection::add, Selection::add);
     }
 
-    /** Keeps what is above a key. */
-    private void write(int key) {
-        chunks.stream().parallel().forEach(chunk -> chunk.write(key));
+    private static void add(long[] sum, int[] counts) {
+        for (int i = 0; i < sum.length; i++) {
+            sum[i] += counts[i];
+        }
     }
 
-    /** A run of entries, small enough that cores share the work evenly. */
-    private static final class Chunk {
-        private final MemorySegment scores;
-        private final @Nullable MemorySegment kept;
-        private final MemorySegment mask;
-        private final int length;
-        private boolean hasNaN;
+    private static void add(long[] sum, long[] counts) {
+        for (int i = 0; i < sum.length; i++) {
+            sum[i] += counts[i];
+        }
+    }
 
-        private Chunk(
-                MemorySegment scores,
-                @Nullable MemorySegment kept,
-                MemorySegment mask,
-                int length) {
-            this.scores = scores;
-            this.kept = kept;
-            this.mask = mask;
-            this.length = length;
+    /** Decides the entries put aside: below a key, and the first so many of it, are pruned. */
+    private void settle(int key, long count) {
+        long left = count;
+        for (SelectionChunk chunk : chunks) {
+            left = chunk.settle(key, left);
+        }
+    }
+
+    /** Writes the masks where nothing was put aside, because very many entries have this key. */
+    private void writeEqual(int key, long count) {
+        chunks.parallelStream().forEach(chunk -> chunk.writeAbove(key - 1));
+        long left = count;
+        for (SelectionChunk chunk : chunks) {
+            left = chunk.pruneFirst(key, left);
+        }
+    }
+
+    /** A part of a magnitude's 31 bits. */
+    enum Digit {
+        FIRST(19, 12),
+        SECOND(9, 10),
+        LAST(0, 9);
+
+        /** How many bits follow it. */
+        final int shift;
+
+        private final int width;
+
+        Digit(int shift, int width) {
+            this.shift = shift;
+            this.width = width;
         }
 
-        static Chunk of(Tensor scores, @Nullable Tensor kept, Tensor mask, long from) {
-            int length = (int) Math.min(CHUNK, scores.numel() - from);
-            return new Chunk(
-                    slice(scores, from, length),
-                    kept == null ? null : slice(kept, from, length),
-                    slice(mask, from, length),
-                    length);
+        int size() {
+            return 1 << width;
         }
 
-        private static MemorySegment slice(Tensor tensor, long from, int length) {
-            return Tensors.segment(tensor).asSlice(from * Float.BYTES, (long) length * Float.BYTES);
+        /** What is left of a key once this digit and all after it are dropped. */
+        int before(int key) {
+            return key >>> (shift + width);
         }
 
-        /** Reads the keys of up to a block of entries. */
-        private int load(int from, int[] keys) {
-            int n = Math.min(BLOCK, length - from);
-            long offset = (long) from * Float.BYTES;
-            MemorySegment.copy(scores, ValueLayout.JAVA_INT, offset, keys, 0, n);
-            for (int i = 0; i < n; i++) {
-                keys[i] &= MAGNITUDE;
-            }
-            if (kept != null) {
-                for (int i = 0; i < n; i++) {
-                    if (kept.getAtIndex(ValueLayout.JAVA_FLOAT, from + i) == 0) {
-                        keys[i] = PRUNED;
-                    }
-                }
-            }
-            return n;
-        }
-
-        int[] histogram(int digit, int prefix) {
-            int shift = SHIFTS[digit];
-            int width = WIDTHS[digit];
-            int[] counts = new int[1 << width];
-            int[] keys = new int[BLOCK];
-            int largest = 0;
-            for (int from = 0; from < length; from += BLOCK) {
-                int n = load(from, keys);
-                if (digit == 0) {
-                    for (int i = 0; i < n; i++) {
-                        largest = Math.max(largest, keys[i]);
-                    }
-                }
-                for (int i = 0; i < n; i++) {
-                    if (keys[i] >> (shift + width) == prefix) {
-                        counts[(keys[i] >> shift) & ((1 << width) - 1)]++;
-                    }
-                }
-            }
-            hasNaN |= largest > INFINITY;
-            return counts;
-        }
-
-        void write(int key) {
-            int[] keys = new int[BLOCK];
-            float[] values = new float[BLOCK];
-            for (int from = 0; from < length; from += BLOCK) {
-                int n = load(from, keys);
-                for (int i = 0; i < n; i++) {
-                    values[i] = keys[i] > key ? 1 : 0;
-                }
-                MemorySegment.copy(
-                        values, 0, mask, ValueLayout.JAVA_FLOAT, (long) from * Float.BYTES, n);
-            }
-        }
-
-        /** Prunes the first entries of this key; returns how many are still to be found. */
-        long pruneFirst(int key, long count) {
-            long left = count;
-            int[] keys = new int[BLOCK];
-            for (int from = 0; from < length && left > 0; from += BLOCK) {
-                int n = load(from, keys);
-                for (int i = 0; i < n && left > 0; i++) {
-                    if (keys[i] == key) {
-                        mask.setAtIndex(ValueLayout.JAVA_FLOAT, from + i, 0);
-                        left--;
-                    }
-                }
-            }
-            return left;
+        int append(int prefix, int value) {
+            return (prefix << width) | value;
         }
     }
 }

@@ -3,6 +3,7 @@ package io.espalier.prune;
 import io.espalier.nn.Mask;
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.TensorException;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -14,20 +15,13 @@ import java.util.LinkedHashSet;
 import java.util.Set;
 
 /**
- * A parameter as pruning finds it, without gradients.
+ * A parameter as pruning finds it.
  *
  * @param module the module that stands at the target's place now
  * @param name the parameter's public name
- * @param stored the parameter as it is trained
- * @param mask what earlier pruning left, or {@code null}
- * @param importance the scores to go by in the parameter's place, or {@code null}
+ * @param input its values and what is known of them
  */
-record Site(
-        Module module,
-        String name,
-        Tensor stored,
-        @Nullable Tensor mask,
-        @Nullable Tensor importance) {
+record Site(Module module, String name, MaskInput input) {
     /**
      * Finds a parameter that is ranked by its own values.
      *
@@ -54,18 +48,17 @@ record Site(
                     "'"
                             + name
                             + "' of "
-                            + module.getClass().getSimpleName()
+                            + type(module)
                             + " is being pruned while it trains; freeze its DynamicPruning first.");
         }
         Mask mask = new Mask(name);
         boolean masked = isMasked(module, name);
-        Site site =
-                new Site(
-                        module,
-                        name,
+        var input =
+                new MaskInput(
                         module.parameter(module.storedName(name)).detach(),
-                        masked ? module.buffer(mask.bufferName()) : null,
-                        importance == null ? null : importance.detach());
+                        importance == null ? null : importance.detach(),
+                        masked ? module.buffer(mask.bufferName()) : null);
+        Site site = new Site(module, name, input);
         site.requirePrunable();
         if (!masked) {
             site.requireFree(mask.storedName());
@@ -88,14 +81,17 @@ record Site(
         return names;
     }
 
+    private static String type(Module module) {
+        return module.getClass().getSimpleName();
+    }
+
     private static EspalierException unknown(Module module, String name) {
-        String type = module.getClass().getSimpleName();
         if (module.hasBuffer(name)) {
             return new EspalierException(
                     "'"
                             + name
                             + "' of "
-                            + type
+                            + type(module)
                             + " is a buffer ("
                             + Tensors.type(module.buffer(name))
                             + "), not a parameter; only parameters can be pruned.");
@@ -105,65 +101,78 @@ record Site(
                 "No parameter '"
                         + name
                         + "' in "
-                        + type
+                        + type(module)
                         + " to prune; it has"
                         + (names.isEmpty() ? " none." : ": " + String.join(", ", names) + "."));
     }
 
     private void requirePrunable() {
-        if (!torch.isFloatingType(Tensors.type(stored))) {
+        if (!torch.isFloatingType(Tensors.type(stored()))) {
             throw new EspalierException(
                     this
                             + " holds integers ("
-                            + Tensors.type(stored)
+                            + Tensors.type(stored())
                             + "); only parameters of floating point can be pruned.");
         }
-        if (stored.numel() == 0) {
+        if (stored().numel() == 0) {
             throw new EspalierException(this + " has no entries; there is nothing to prune.");
         }
-        if (importance != null
-                && !Arrays.equals(Tensors.shape(importance), Tensors.shape(stored))) {
+        Tensor scores = input.entryScores();
+        if (!Arrays.equals(Tensors.shape(scores), Tensors.shape(stored()))) {
             throw new EspalierException(
                     "The importance scores for "
                             + this
                             + " have shape "
-                            + Arrays.toString(Tensors.shape(importance))
+                            + Arrays.toString(Tensors.shape(scores))
                             + "; give one score for each entry.");
         }
     }
 
     private void requireFree(String taken) {
-        if (module.hasParameter(taken) || module.hasBuffer(taken)) {
+        if (module.hasParameter(taken)
+                || module.hasBuffer(taken)
+                || module.namedChildren().containsKey(taken)) {
             throw new EspalierException(
                     this + " needs the name '" + taken + "', which the module uses already.");
         }
     }
 
-    /** What single entries are ranked by; where the mask holds an entry, it means nothing. */
-    Tensor entryScores() {
-        return importance == null ? stored : importance;
+    /** The parameter as it is trained, without gradient. */
+    Tensor stored() {
+        return input.values();
     }
 
-    /** What channels and patterns are ranked by. */
-    Tensor wholeScores() {
-        return importance == null ? value() : importance;
+    /** What earlier pruning left, or {@code null}. */
+    @Nullable Tensor mask() {
+        return input.mask();
     }
 
     /** The parameter as the mask leaves it. */
     Tensor value() {
-        return mask == null ? stored : stored.mul(mask);
+        return input.maskedValues();
     }
 
-    /** The mask, or ones where there is none. */
     Tensor maskOrOnes() {
-        return mask == null ? torch.ones_like(stored) : mask;
+        return input.maskOrOnes();
+    }
+
+    /** What a failed computation of this parameter's mask is reported as. */
+    EspalierException explained(RuntimeException e) {
+        return explained("Pruning " + this, e);
+    }
+
+    /** What a failed computation is reported as. */
+    static EspalierException explained(String what, RuntimeException e) {
+        return e instanceof EspalierException
+                ? new EspalierException(what + ": " + e.getMessage(), e)
+                : TensorException.in(what, e);
     }
 
     /** Puts a mask, which nobody else holds, on the parameter, in place of the one there. */
     void commit(Tensor newMask) {
-        Tensor own = newMask.to(stored.scalar_type()).contiguous();
+        Tensor own = newMask.to(stored().scalar_type()).contiguous();
         Mask parametrization = new Mask(name);
-        if (mask != null) {
+        if (mask() != null) {
             module.setBuffer(parametrization.bufferName(), own);
             return;
         }
@@ -180,11 +189,6 @@ record Site(
 
     @Override
     public String toString() {
-        return "'"
-                + name
-                + "' "
-                + Arrays.toString(Tensors.shape(stored))
-                + " of "
-                + module.getClass().getSimpleName();
+        return "'" + name + "' " + Arrays.toString(Tensors.shape(stored())) + " of " + type(module);
     }
 }
