@@ -96,6 +96,21 @@ public final class DataLoader implements Iterable<Batch> {
         return batchSize;
     }
 
+    /** Whether the order differs from epoch to epoch. */
+    public boolean isShuffled() {
+        return shuffled;
+    }
+
+    /** The seed of the order; 0 where nothing is shuffled. */
+    public long seed() {
+        return seed;
+    }
+
+    /** Whether a smaller last batch is left out. */
+    public boolean dropsLast() {
+        return dropLast;
+    }
+
     /** The number of batches in an epoch. */
     public int batches() {
         int whole = dataset.size() / batchSize;

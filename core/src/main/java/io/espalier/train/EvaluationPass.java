@@ -46,4 +46,11 @@ record EvaluationPass(DataLoader loader, List<Metric> metrics) {
         }
         return new Scores(step, values);
     }
+
+    /** Whether scores beat others in the first metric, and by at least so much. */
+    boolean isBetter(Scores scores, Scores than, double minDelta) {
+        double gain = scores.first() - than.first();
+        double improvement = metrics.getFirst().higherIsBetter() ? gain : -gain;
+        return improvement > 0 && improvement >= minDelta;
+    }
 }

@@ -4,6 +4,8 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Optimizer;
 import org.bytedeco.pytorch.OptimizerParamGroupVector;
 
+import java.util.Arrays;
+
 /** The learning rates of an optimizer's parameter groups, moved together by one factor. */
 final class LearningRates implements AutoCloseable {
     private final Optimizer optimizer;
@@ -21,17 +23,26 @@ final class LearningRates implements AutoCloseable {
         }
     }
 
-    void scale(double newFactor) {
-        if (newFactor == factor) {
-            return;
-        }
-        factor = newFactor;
+    /** Sets the rate of each group. */
+    static void set(Optimizer optimizer, double... rates) {
         try (var scope = new PointerScope()) {
             OptimizerParamGroupVector groups = optimizer.param_groups();
-            for (int i = 0; i < base.length; i++) {
-                groups.get(i).options().set_lr(base[i] * factor);
+            for (int i = 0; i < rates.length; i++) {
+                groups.get(i).options().set_lr(rates[i]);
             }
         }
+    }
+
+    void scale(double newFactor) {
+        if (newFactor != factor) {
+            factor = newFactor;
+            set(optimizer, Arrays.stream(base).map(rate -> rate * factor).toArray());
+        }
+    }
+
+    /** The rates that the optimizer was made with. */
+    double[] base() {
+        return base.clone();
     }
 
     /** The rate of the first group now. */

@@ -8,11 +8,12 @@ import io.espalier.tensor.EspalierException;
 import org.bytedeco.pytorch.Optimizer;
 import org.jspecify.annotations.Nullable;
 
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
-import java.util.OptionalLong;
 import java.util.function.Consumer;
 
 /**
@@ -41,9 +42,16 @@ public final class Trainer {
     OptionalDouble clipNorm = OptionalDouble.empty();
     OptionalDouble clipValue = OptionalDouble.empty();
     @Nullable EvaluationPass evaluation;
-    OptionalLong evaluationSteps = OptionalLong.empty();
+
+    /** How many steps lie between evaluations; 0 where there are none but at the epochs' ends. */
+    long evaluationSteps;
+
     OptionalInt patience = OptionalInt.empty();
     double minDelta;
+    boolean keepsBest;
+    @Nullable Path checkpointFile;
+    long checkpointSteps;
+    private @Nullable Path resumeFile;
     private int batchSize = DEFAULT_BATCH_SIZE;
     private long seed;
     private int ahead;
@@ -130,7 +138,7 @@ public final class Trainer {
     public Trainer evaluateEvery(long steps, Dataset dataset, Metric... metrics) {
         Settings.requirePositive("The number of steps between evaluations", steps);
         evaluateEpochs(dataset, metrics);
-        evaluationSteps = OptionalLong.of(steps);
+        evaluationSteps = steps;
         return this;
     }
 
@@ -144,7 +152,7 @@ public final class Trainer {
         evaluation =
                 new EvaluationPass(
                         new DataLoader(dataset, EvaluationPass.BATCH_SIZE), List.of(metrics));
-        evaluationSteps = OptionalLong.empty();
+        evaluationSteps = 0;
         return this;
     }
 
@@ -160,6 +168,39 @@ public final class Trainer {
         Settings.requireNotNegative("The smallest improvement", minDelta);
         patience = OptionalInt.of(evaluations);
         this.minDelta = minDelta;
+        return this;
+    }
+
+    /**
+     * Leaves the model, when the training ends, as it was at the evaluation with the best first
+     * metric.
+     */
+    public Trainer keepBest() {
+        keepsBest = true;
+        return this;
+    }
+
+    /**
+     * Writes a checkpoint after every {@code steps} steps and when the training ends or is stopped:
+     * one file, replaced in one step, so that a crash at any moment leaves the last one whole.
+     *
+     * @throws EspalierException if {@code steps} is below 1
+     */
+    public Trainer checkpointEvery(long steps, Path file) {
+        Settings.requirePositive("The number of steps between checkpoints", steps);
+        checkpointSteps = steps;
+        checkpointFile = file;
+        return this;
+    }
+
+    /**
+     * Lets the next training go on from a checkpoint, exactly as if it had not been interrupted:
+     * with the model, the optimizer, the order of the examples, the random generator and the
+     * schedule where they were. Model, optimizer and data must be set up as they were then; the
+     * number of epochs may be another.
+     */
+    public Trainer resume(Path checkpoint) {
+        resumeFile = checkpoint;
         return this;
     }
 
@@ -183,12 +224,25 @@ public final class Trainer {
      * Trains on the batches of a loader, its epochs counted from 0.
      *
      * @param epochs how often to go through it
-     * @throws EspalierException if there is no batch, {@code epochs} is negative, patience is set
-     *     and no evaluation, or the loss is not a finite number, in which case the step that showed
-     *     it is not made
+     * @throws EspalierException if there is no batch, {@code epochs} is negative, what {@link
+     *     #keepBest} or {@link #patience} look at is missing, checkpoints can't be written, the
+     *     checkpoint to go on from does not fit (nothing has changed then), or the loss is not a
+     *     finite number (the step that showed it is not made then)
      */
     public TrainingResult train(DataLoader loader, int epochs) {
         Settings.requireNotNegative("The number of epochs", epochs);
+        check(loader);
+        stopped = false;
+        var best = new BestModel();
+        Progress start =
+                resumeFile == null
+                        ? Progress.START
+                        : new Resumption(resumeFile, this, loader).restore(best);
+        resumeFile = null;
+        return new TrainingRun(this, loader, epochs, start, best).run();
+    }
+
+    private void check(DataLoader loader) {
         if (loader.batches() == 0) {
             throw new EspalierException(
                     "Nothing to train on: a dataset of "
@@ -197,13 +251,23 @@ public final class Trainer {
                             + loader.batchSize()
                             + ".");
         }
-        if (patience.isPresent() && evaluation == null) {
+        if ((patience.isPresent() || keepsBest) && evaluation == null) {
             throw new EspalierException(
-                    "Patience needs an evaluation to look at; call evaluateEvery or"
+                    (patience.isPresent() ? "Patience" : "Keeping the best model")
+                            + " needs an evaluation to look at; call evaluateEvery or"
                             + " evaluateEpochs.");
         }
-        stopped = false;
-        return new TrainingRun(this, loader, epochs).run();
+        if (checkpointFile != null) {
+            Path folder = checkpointFile.toAbsolutePath().getParent();
+            if (folder == null || !Files.isDirectory(folder) || !Files.isWritable(folder)) {
+                throw new EspalierException(
+                        "Can't write checkpoints to "
+                                + checkpointFile
+                                + ": no folder "
+                                + folder
+                                + " that may be written to.");
+            }
+        }
     }
 
     /** Ends a training in progress after its current step; may be called from any thread. */

@@ -1,5 +1,7 @@
 package io.espalier.train;
 
+import java.nio.file.Path;
+
 /** What a {@link Trainer} tells its listeners. */
 public sealed interface TrainingEvent {
     /**
@@ -31,4 +33,12 @@ public sealed interface TrainingEvent {
      * @param best whether the first metric is better than ever before in this run
      */
     record Evaluated(int epoch, Scores scores, boolean best) implements TrainingEvent {}
+
+    /**
+     * A checkpoint was written.
+     *
+     * @param step how many steps have been made
+     * @param file where it lies
+     */
+    record Checkpointed(long step, Path file) implements TrainingEvent {}
 }

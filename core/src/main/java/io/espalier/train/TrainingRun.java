@@ -12,9 +12,9 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Objects;
 import java.util.Optional;
 
 /** One training in progress: where it stands, and the loop that moves it on. */
@@ -22,24 +22,33 @@ final class TrainingRun {
     private final Trainer trainer;
     private final DataLoader loader;
     private final int epochs;
-    private final long steps;
-    private final List<Scores> evaluations = new ArrayList<>();
+    private final LearningRates rates;
+    private final BestModel bestModel;
+    private final List<Scores> evaluations;
     private long step;
     private int epoch;
+    private int batch;
     private double epochLoss;
-    private long epochSteps;
-    private @Nullable Scores best;
+    private int epochSteps;
+    private int best;
+    private int lastGain;
 
-    /** The last evaluation that was better by enough to go on for. */
-    private @Nullable Scores progress;
-
-    private int evaluationsWithoutProgress;
-
-    TrainingRun(Trainer trainer, DataLoader loader, int epochs) {
+    /** A run that goes on from where {@code progress} says. */
+    TrainingRun(
+            Trainer trainer, DataLoader loader, int epochs, Progress start, BestModel bestModel) {
         this.trainer = trainer;
         this.loader = loader;
         this.epochs = epochs;
-        this.steps = (long) epochs * loader.batches();
+        this.rates = new LearningRates(trainer.optimizer);
+        this.bestModel = bestModel;
+        evaluations = new ArrayList<>(start.evaluations());
+        step = start.step();
+        epoch = start.epoch();
+        batch = start.batch();
+        epochLoss = start.epochLoss();
+        epochSteps = start.epochSteps();
+        best = start.best();
+        lastGain = start.lastGain();
     }
 
     TrainingResult run() {
@@ -47,18 +56,24 @@ final class TrainingRun {
         if (!training) {
             trainer.model.train();
         }
-        try (var rates = new LearningRates(trainer.optimizer)) {
-            End end = End.COMPLETED;
-            while (epoch < epochs && end == End.COMPLETED) {
-                end = runEpoch(rates);
+        try (rates) {
+            long begin = step;
+            End end = ended();
+            while (end == null) {
+                runEpoch();
+                end = ended();
             }
+            if (trainer.checkpointFile != null && step > begin) {
+                writeCheckpoint(trainer.checkpointFile);
+            }
+            bestModel.restore(trainer.model);
             return new TrainingResult(
                     end,
                     step,
                     epoch,
                     epochLoss / epochSteps,
                     evaluations,
-                    Optional.ofNullable(best));
+                    best < 0 ? Optional.empty() : Optional.of(evaluations.get(best)));
         } finally {
             if (!training) {
                 trainer.model.eval();
@@ -66,51 +81,87 @@ final class TrainingRun {
         }
     }
 
-    /** Runs the rest of the current epoch; what it ends with is {@code COMPLETED} to go on. */
-    private End runEpoch(LearningRates rates) {
-        epochLoss = 0;
-        epochSteps = 0;
-        try (Batches batches = loader.epoch(epoch)) {
-            while (batches.hasNext()) {
-                if (trainer.mustStop()) {
-                    return End.STOPPED;
+    /** Why the training ends here; null where it goes on. */
+    private @Nullable End ended() {
+        if (epoch >= epochs) {
+            return End.COMPLETED;
+        }
+        if (trainer.patience.isPresent()
+                && evaluations.size() - 1 - lastGain >= trainer.patience.getAsInt()) {
+            return End.NO_PROGRESS;
+        }
+        return trainer.mustStop() ? End.STOPPED : null;
+    }
+
+    /** Runs what is left of the current epoch, or up to where the training ends. */
+    private void runEpoch() {
+        int current = epoch;
+        try (Batches batches = loader.epoch(current, batch)) {
+            while (batches.hasNext() && ended() == null) {
+                Batch next = nextOf(batches);
+                if (next == null) {
+                    return;
                 }
-                makeStep(batches.next(), rates);
+                makeStep(next);
                 boolean last = !batches.hasNext();
                 if (last) {
-                    tell(new TrainingEvent.EpochEnd(epoch, step, epochLoss / epochSteps));
+                    epoch++;
+                    batch = 0;
+                    tell(new TrainingEvent.EpochEnd(current, step, epochLoss / epochSteps));
                 }
-                if (evaluationIsDue(last) && !evaluate()) {
-                    epoch += last ? 1 : 0;
-                    return End.NO_PROGRESS;
+                if (trainer.evaluation != null && (last || isDue(trainer.evaluationSteps))) {
+                    evaluate(trainer.evaluation, current);
+                }
+                if (trainer.checkpointFile != null && isDue(trainer.checkpointSteps)) {
+                    writeCheckpoint(trainer.checkpointFile);
                 }
             }
         }
-        epoch++;
-        return End.COMPLETED;
     }
 
-    private void makeStep(Batch batch, LearningRates rates) {
+    /** The next batch; null where waiting for it was interrupted. */
+    private static @Nullable Batch nextOf(Batches batches) {
+        try {
+            return batches.next();
+        } catch (EspalierException e) {
+            if (e.getCause() instanceof InterruptedException) {
+                return null;
+            }
+            throw e;
+        }
+    }
+
+    private boolean isDue(long everySteps) {
+        return everySteps > 0 && step % everySteps == 0;
+    }
+
+    private void makeStep(Batch examples) {
+        long steps = (long) epochs * loader.batches();
         rates.scale(
                 trainer.learningRate.factor(
                         new LearningRate.Position(step, steps, loader.batches())));
         double value;
         try (var scope = new PointerScope()) {
             trainer.optimizer.zero_grad();
-            Tensor loss = trainer.loss.of(trainer.model.call(batch.input()), batch.target());
+            Tensor loss = trainer.loss.of(trainer.model.call(examples.input()), examples.target());
             value = loss.item_double();
-            requireFinite(value, rates);
+            requireFinite(value);
             loss.backward();
             clip();
             trainer.optimizer.step();
         }
+        if (batch == 0) {
+            epochLoss = 0;
+            epochSteps = 0;
+        }
         step++;
+        batch++;
         epochSteps++;
         epochLoss += value;
         tell(new TrainingEvent.Step(step, steps, epoch, value, rates.first()));
     }
 
-    private void requireFinite(double loss, LearningRates rates) {
+    private void requireFinite(double loss) {
         if (!Double.isFinite(loss)) {
             throw new EspalierException(
                     "The loss is "
@@ -132,40 +183,58 @@ final class TrainingRun {
         }
     }
 
-    private boolean evaluationIsDue(boolean epochEnds) {
-        return trainer.evaluation != null
-                && (epochEnds
-                        || (trainer.evaluationSteps.isPresent()
-                                && step % trainer.evaluationSteps.getAsLong() == 0));
-    }
-
-    /** Evaluates; whether there is reason to go on. */
-    private boolean evaluate() {
-        Scores scores = requireEvaluation().run(trainer.model, step);
+    private void evaluate(EvaluationPass evaluation, int current) {
+        Scores scores = evaluation.run(trainer.model, step);
         evaluations.add(scores);
-        boolean isBest = best == null || isBetter(scores, best, 0);
+        int last = evaluations.size() - 1;
+        boolean isBest = best < 0 || evaluation.isBetter(scores, evaluations.get(best), 0);
         if (isBest) {
-            best = scores;
+            best = last;
+            if (trainer.keepsBest) {
+                bestModel.copyOf(trainer.model);
+            }
         }
-        if (progress == null || isBetter(scores, progress, trainer.minDelta)) {
-            progress = scores;
-            evaluationsWithoutProgress = 0;
-        } else {
-            evaluationsWithoutProgress++;
+        if (lastGain < 0
+                || evaluation.isBetter(scores, evaluations.get(lastGain), trainer.minDelta)) {
+            lastGain = last;
         }
-        tell(new TrainingEvent.Evaluated(epoch, scores, isBest));
-        return trainer.patience.isEmpty()
-                || evaluationsWithoutProgress < trainer.patience.getAsInt();
+        tell(new TrainingEvent.Evaluated(current, scores, isBest));
     }
 
-    private boolean isBetter(Scores scores, Scores than, double minDelta) {
-        boolean higher = requireEvaluation().metrics().getFirst().higherIsBetter();
-        double gain = higher ? scores.first() - than.first() : than.first() - scores.first();
-        return gain > 0 && gain >= minDelta;
-    }
-
-    private EvaluationPass requireEvaluation() {
-        return Objects.requireNonNull(trainer.evaluation);
+    private void writeCheckpoint(Path file) {
+        byte[] optimizer = OptimizerState.save(trainer.optimizer);
+        var description =
+                new Checkpoint.Description(
+                        Checkpoint.Description.VERSION,
+                        new Progress(
+                                step,
+                                epoch,
+                                batch,
+                                epochLoss,
+                                epochSteps,
+                                evaluations,
+                                best,
+                                lastGain),
+                        Progress.Order.of(loader),
+                        OptimizerState.Kind.of(trainer.optimizer),
+                        rates.base(),
+                        Checkpoint.checksum(optimizer));
+        // A channel of an interrupted thread closes; the checkpoint is to be written all the same.
+        boolean interrupted = Thread.interrupted();
+        try {
+            new Checkpoint(
+                            description,
+                            trainer.model.stateDict(),
+                            bestModel.state(),
+                            optimizer,
+                            RandomState.get())
+                    .write(file);
+        } finally {
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
+        }
+        tell(new TrainingEvent.Checkpointed(step, file));
     }
 
     private void tell(TrainingEvent event) {

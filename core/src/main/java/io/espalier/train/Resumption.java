@@ -1,0 +1,85 @@
+package io.espalier.train;
+
+import io.espalier.data.DataLoader;
+import io.espalier.tensor.EspalierException;
+
+import org.bytedeco.javacpp.PointerScope;
+
+import java.nio.file.Path;
+
+/** Puts a checkpoint into a trainer's model and optimizer, whole or not at all. */
+final class Resumption {
+    private final Path file;
+    private final Trainer trainer;
+    private final DataLoader loader;
+
+    Resumption(Path file, Trainer trainer, DataLoader loader) {
+        this.file = file;
+        this.trainer = trainer;
+        this.loader = loader;
+    }
+
+    /**
+     * Restores everything and says where the training stands.
+     *
+     * @param best receives the best model so far
+     * @throws EspalierException if the checkpoint can't be read or is of another training; nothing
+     *     has changed then
+     */
+    Progress restore(BestModel best) {
+        try (var scope = new PointerScope()) {
+            Checkpoint checkpoint = Checkpoint.read(file);
+            check(checkpoint);
+            loadModel(checkpoint);
+            Checkpoint.Description description = checkpoint.description();
+            OptimizerState.load(trainer.optimizer, checkpoint.optimizer());
+            LearningRates.set(trainer.optimizer, description.learningRates());
+            RandomState.set(checkpoint.generator());
+            best.take(checkpoint.best());
+            return description.progress();
+        }
+    }
+
+    private void check(Checkpoint checkpoint) {
+        Checkpoint.Description description = checkpoint.description();
+        Progress progress = description.progress();
+        var order = Progress.Order.of(loader);
+        if (!order.equals(description.order()) || progress.batch() >= loader.batches()) {
+            throw misfit(
+                    "it is of a training on " + description.order() + ", this one is on " + order);
+        }
+        var kind = OptimizerState.Kind.of(trainer.optimizer);
+        if (!kind.equals(description.kind())
+                || description.learningRates().length != kind.groups().size()) {
+            throw misfit(
+                    "it is of "
+                            + description.kind()
+                            + ", this training has "
+                            + kind
+                            + (kind.toString().equals(description.kind().toString())
+                                    ? " of other shapes"
+                                    : ""));
+        }
+        if (trainer.keepsBest && progress.best() >= 0 && checkpoint.best().isEmpty()) {
+            throw misfit("it is of a training without keepBest()");
+        }
+        RandomState.check(checkpoint.generator());
+    }
+
+    private void loadModel(Checkpoint checkpoint) {
+        try {
+            trainer.model.loadStateDict(checkpoint.model());
+        } catch (EspalierException e) {
+            throw new EspalierException("Can't resume from " + file + ": " + e.getMessage(), e);
+        }
+    }
+
+    private EspalierException misfit(String reason) {
+        return new EspalierException(
+                "Can't resume from "
+                        + file
+                        + ": "
+                        + reason
+                        + "; set it up the same, or start anew.");
+    }
+}
