@@ -74,7 +74,8 @@ void main() {
     magnitude.freeze();
 
     IO.println(
-            "Odd or even, 97 %% pruned by movement:  %.3f".formatted(accuracy.evaluate(byMovement)));
+            "Odd or even, 97 %% pruned by movement:  %.3f"
+                    .formatted(accuracy.evaluate(byMovement)));
     IO.println(
             "Odd or even, 97 %% pruned by magnitude: %.3f"
                     .formatted(accuracy.evaluate(byMagnitude)));

@@ -34,7 +34,7 @@ record NpyHeader(NpyType type, boolean fortranOrder, List<Long> shape, long byte
     private static final int MAX_DIMENSIONS = 64;
 
     private static final Pattern DESCR =
-            Pattern.compile("['\"]descr['\"]\\s*:\\s*(['\"])([^'\"]*)\\1");
+            Pattern.compile("['\"]descr['\"]\\s*:\\s*(['\"])([<>=|]?\\w{1,8})\\1");
     private static final Pattern FORTRAN =
             Pattern.compile("['\"]fortran_order['\"]\\s*:\\s*(True|False)");
     private static final Pattern SHAPE =

@@ -17,6 +17,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
 import java.util.SequencedMap;
+import java.util.regex.Pattern;
 import java.util.zip.CRC32;
 import java.util.zip.CheckedInputStream;
 import java.util.zip.ZipEntry;
@@ -27,6 +28,8 @@ import java.util.zip.ZipOutputStream;
 /** Reads and writes NumPy's {@code .npz} files: a zip archive of named {@link Npy} arrays. */
 public final class Npz {
     private static final String SUFFIX = ".npy";
+
+    private static final Pattern ARRAY = Pattern.compile("[^\\p{Cntrl}]+\\.npy");
 
     /** What deflate can make of one byte at most; an entry that claims more is not believed. */
     private static final long MAX_RATIO = 1032;
@@ -45,9 +48,12 @@ public final class Npz {
         SequencedMap<String, Tensor> arrays = new LinkedHashMap<>();
         try (var zip = new ZipFile(file.toFile())) {
             for (ZipEntry entry : Collections.list(zip.entries())) {
-                if (!entry.getName().endsWith(SUFFIX)) {
+                if (!ARRAY.matcher(entry.getName()).matches()) {
                     throw new EspalierException(
-                            file + " is not an .npz file: it holds '" + entry.getName() + "'.");
+                            file
+                                    + " is not an .npz file: it holds '"
+                                    + entry.getName().replaceAll("\\p{Cntrl}", "?")
+                                    + "'.");
                 }
                 String name =
                         entry.getName().substring(0, entry.getName().length() - SUFFIX.length());
@@ -58,7 +64,11 @@ public final class Npz {
             return arrays;
         } catch (ZipException | EOFException e) {
             throw new EspalierException(
-                    file + " is not an .npz file, or is damaged: " + e.getMessage() + ".", e);
+                    file
+                            + " is not an .npz file, or is damaged: "
+                            + (e.getMessage() == null ? "it ends early" : e.getMessage())
+                            + ".",
+                    e);
         } catch (IOException e) {
             throw new EspalierException(
                     "Can't read " + file + ": " + AtomicFile.reason(e) + ".", e);

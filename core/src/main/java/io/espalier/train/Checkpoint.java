@@ -58,7 +58,7 @@ record Checkpoint(
             int version,
             Progress progress,
             Progress.Order order,
-            OptimizerState.Kind kind,
+            OptimizerKind kind,
             double[] learningRates,
             long checksum) {
         static final int VERSION = 1;

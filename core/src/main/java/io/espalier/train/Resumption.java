@@ -46,22 +46,14 @@ final class Resumption {
         var order = Progress.Order.of(loader);
         if (!order.equals(description.order()) || progress.batch() >= loader.batches()) {
             throw misfit(
-                    "it is of a training on " + description.order() + ", this one is on " + order);
+                    "this training is on " + order + ", that one was on " + description.order());
         }
-        var kind = OptimizerState.Kind.of(trainer.optimizer);
-        if (!kind.equals(description.kind())
-                || description.learningRates().length != kind.groups().size()) {
-            throw misfit(
-                    "it is of "
-                            + description.kind()
-                            + ", this training has "
-                            + kind
-                            + (kind.toString().equals(description.kind().toString())
-                                    ? " of other shapes"
-                                    : ""));
+        OptimizerKind kind = OptimizerKind.of(trainer.optimizer, trainer.model);
+        if (!kind.equals(description.kind())) {
+            throw misfit("this training " + kind.difference(description.kind()));
         }
         if (trainer.keepsBest && progress.best() >= 0 && checkpoint.best().isEmpty()) {
-            throw misfit("it is of a training without keepBest()");
+            throw misfit("this training keeps the best model, that one did not");
         }
         RandomState.check(checkpoint.generator());
     }

@@ -33,6 +33,9 @@ final class TrainingRun {
     private int best;
     private int lastGain;
 
+    /** The step that the last checkpoint holds. */
+    private long saved;
+
     /** A run that goes on from where {@code progress} says. */
     TrainingRun(
             Trainer trainer, DataLoader loader, int epochs, Progress start, BestModel bestModel) {
@@ -49,6 +52,7 @@ final class TrainingRun {
         epochSteps = start.epochSteps();
         best = start.best();
         lastGain = start.lastGain();
+        saved = step;
     }
 
     TrainingResult run() {
@@ -57,13 +61,12 @@ final class TrainingRun {
             trainer.model.train();
         }
         try (rates) {
-            long begin = step;
             End end = ended();
             while (end == null) {
                 runEpoch();
                 end = ended();
             }
-            if (trainer.checkpointFile != null && step > begin) {
+            if (trainer.checkpointFile != null && step > saved) {
                 writeCheckpoint(trainer.checkpointFile);
             }
             bestModel.restore(trainer.model);
@@ -216,7 +219,7 @@ final class TrainingRun {
                                 best,
                                 lastGain),
                         Progress.Order.of(loader),
-                        OptimizerState.Kind.of(trainer.optimizer),
+                        OptimizerKind.of(trainer.optimizer, trainer.model),
                         rates.base(),
                         Checkpoint.checksum(optimizer));
         // A channel of an interrupted thread closes; the checkpoint is to be written all the same.
@@ -234,6 +237,7 @@ final class TrainingRun {
                 Thread.currentThread().interrupt();
             }
         }
+        saved = step;
         tell(new TrainingEvent.Checkpointed(step, file));
     }
 

@@ -38,7 +38,7 @@ class PrintingTest {
                                                 .bias(false)
                                                 .paddingMode(PaddingMode.REFLECT)),
                         "Conv2d(4, 8, kernel_size=(3, 5), stride=(2, 1), padding=(1, 2),"
-                            + " dilation=(1, 2), groups=2, bias=False, padding_mode=reflect)"),
+                                + " dilation=(1, 2), groups=2, bias=False, padding_mode=reflect)"),
                 print(
                         new Conv3d(2, 3, 3, o -> o.padding(1)),
                         "Conv3d(2, 3, kernel_size=(3, 3, 3), stride=(1, 1, 1), padding=(1, 1, 1))"),
@@ -117,8 +117,7 @@ class PrintingTest {
                         new MaxPool2d(new long[] {3, 2}, o -> o.padding(1).ceilMode(true)),
                         "MaxPool2d(kernel_size=(3, 2), stride=(3, 2), padding=1, dilation=1,"
                                 + " ceil_mode=True)"),
-                print(
-                        new AvgPool1d(2), "AvgPool1d(kernel_size=(2,), stride=(2,), padding=(0,))"),
+                print(new AvgPool1d(2), "AvgPool1d(kernel_size=(2,), stride=(2,), padding=(0,))"),
                 print(
                         new AvgPool2d(3, o -> o.stride(1)),
                         "AvgPool2d(kernel_size=3, stride=1, padding=0)"),

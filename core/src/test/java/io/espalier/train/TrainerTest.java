@@ -119,6 +119,7 @@ class TrainerTest {
                                     case TrainingEvent.Step s -> "step " + s.step();
                                     case TrainingEvent.EpochEnd e -> "end " + e.epoch();
                                     case TrainingEvent.Evaluated e -> "score " + e.scores().step();
+                                    case TrainingEvent.Checkpointed c -> "saved " + c.step();
                                 }))
                 .train(points(15), 1);
         assertEquals(List.of("step 1", "step 2", "score 2", "step 3", "end 0", "score 3"), seen);

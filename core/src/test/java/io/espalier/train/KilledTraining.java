@@ -1,0 +1,51 @@
+package io.espalier.train;
+
+import io.espalier.data.Dataset;
+import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Libtorch;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** A process that trains, prints every step, and goes on from a checkpoint where there is one. */
+final class KilledTraining {
+    private KilledTraining() {}
+
+    /**
+     * Trains.
+     *
+     * @param arguments the file of the checkpoints, and the file for the final weights
+     */
+    public static void main(String... arguments) {
+        Libtorch.threads(1);
+        SmallNet net = SmallNet.masked();
+        Dataset data = SmallNet.examples(70);
+        Path checkpoint = Path.of(arguments[0]);
+        Trainer trainer = trainer(net).checkpointEvery(3, checkpoint);
+        trainer.listen(event -> {
+            if (event instanceof TrainingEvent.Step step) {
+                System.out.println("step " + step.step());
+            }
+        });
+        Libtorch.seed(13);
+        if (Files.exists(checkpoint)) {
+            trainer.resume(checkpoint);
+        }
+        try {
+            trainer.train(data, 20);
+            net.save(Path.of(arguments[1]));
+        } catch (EspalierException e) {
+            System.out.println("error " + e.getMessage());
+        }
+    }
+
+    static Trainer trainer(SmallNet net) {
+        return Trainer.of(
+                        net,
+                        Losses.crossEntropy(),
+                        Optimizers.adam(net.parameters(), AdamSettings.of(0.01)))
+                .batchSize(8)
+                .seed(3)
+                .learningRate(LearningRate.cosine().warmUp(5));
+    }
+}
