@@ -1,8 +1,10 @@
 package io.espalier.quant;
 
 import io.espalier.nn.Convolution;
+import io.espalier.nn.FloatFunctional;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
+import io.espalier.nn.Recurrent;
 import io.espalier.quant.QuantizedLayer.Range;
 import io.espalier.tensor.EspalierException;
 
@@ -21,7 +23,9 @@ final class Conversion {
 
     static void convert(Module model) {
         List<Site> sites = Site.of(model);
-        if (sites.stream().noneMatch(site -> site.observer(Site.OUTPUT).isPresent())) {
+        if (sites.stream()
+                .noneMatch(site ->
+                        site.qconfig().isFloat16() || site.observer(Site.OUTPUT).isPresent())) {
             throw new EspalierException(
                     model.getClass().getSimpleName()
                             + " is not prepared, so no range is known; call"
@@ -44,6 +48,12 @@ final class Conversion {
 
     /** Takes the observing hooks off, and sees to it that floats reach what computes in floats. */
     static void finish(Module model) {
+        model.namedModules()
+                .forEach((path, module) -> {
+                    if (module.getClass() == FloatFunctional.class) {
+                        model.replace(path, new QFunctional.InFloat());
+                    }
+                });
         for (Module module : model.namedModules().values()) {
             module.removeHooks(Observation.ObservingHook.class);
             if (computesInFloat(module)) {
@@ -63,10 +73,16 @@ final class Conversion {
 
     private static Module converted(Site site) {
         Module module = site.module();
+        if (site.qconfig().isFloat16()) {
+            return module instanceof Linear || module instanceof Recurrent
+                    ? DynamicQuantization.dynamic(site.path(), module, site.qconfig())
+                    : HalfPrecision.of(module);
+        }
         Module converted =
                 switch (module) {
                     case DeQuantStub stub -> new DeQuantize();
                     case QuantStub stub -> new Quantize(output(site));
+                    case FloatFunctional functional -> new QFunctional(output(site));
                     case FusedReLU fused -> weighted(site, fused.layer(), true);
                     default -> weighted(site, module, false);
                 };

@@ -1,5 +1,6 @@
 package io.espalier.quant;
 
+import io.espalier.nn.FloatFunctional;
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
 
@@ -65,6 +66,11 @@ final class Preparation {
         output.standsAt(site.path());
         output.training(module.isTraining());
         steps.add(() -> {
+            if (module instanceof FloatFunctional) {
+                module.replace(Site.OUTPUT, output);
+                output.onOutput(observation.alreadyObserved());
+                return;
+            }
             module.add(Site.OUTPUT, output);
             module.onOutput(observation.output());
             if (site.hasWeight()) {

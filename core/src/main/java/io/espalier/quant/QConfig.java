@@ -2,6 +2,7 @@ package io.espalier.quant;
 
 import static io.espalier.quant.Qscheme.PER_CHANNEL_SYMMETRIC;
 import static io.espalier.quant.Qscheme.PER_TENSOR_SYMMETRIC;
+import static io.espalier.quant.QuantizedType.FLOAT16;
 import static io.espalier.quant.QuantizedType.QINT8;
 import static io.espalier.quant.QuantizedType.QUINT8;
 
@@ -37,13 +38,17 @@ public record QConfig(ObserverFactory activation, ObserverFactory weight, Engine
      * The preset for a backend, equal to PyTorch's {@code get_default_qconfig}: activations by
      * histogram in unsigned 8 bit, weights in symmetric signed 8 bit, per channel but for qnnpack.
      * fbgemm and x86 leave out one bit of the activations, as the kernels need it on processors
-     * without VNNI.
+     * without VNNI. {@code "float16"} keeps all weights in 16-bit floats and computes in floats.
      *
-     * @param backend {@code "fbgemm"}, {@code "x86"}, {@code "qnnpack"} or {@code "onednn"}
+     * @param backend {@code "fbgemm"}, {@code "x86"}, {@code "qnnpack"}, {@code "onednn"} or {@code
+     *     "float16"}
      * @throws EspalierException if there is no such backend
      */
     public static QConfig forBackend(String backend) {
-        Engine engine = Engine.of(backend);
+        if (backend.equals("float16")) {
+            return float16();
+        }
+        Engine engine = engine(backend);
         return new QConfig(
                 HistogramObserver.with().dtype(QUINT8).reduceRange(reducesRange(engine)),
                 engine == Engine.QNNPACK
@@ -54,7 +59,77 @@ public record QConfig(ObserverFactory activation, ObserverFactory weight, Engine
                 engine);
     }
 
-    static boolean reducesRange(Engine engine) {
+    /**
+     * The preset for quantization-aware training on a backend, equal to PyTorch's {@code
+     * get_default_qat_qconfig}: moving averages of the ranges, and fake quantization with them.
+     *
+     * @param backend {@code "fbgemm"}, {@code "x86"}, {@code "qnnpack"} or {@code "onednn"}
+     * @throws EspalierException if there is no such backend
+     */
+    public static QConfig qatForBackend(String backend) {
+        Engine engine = engine(backend);
+        ObserverFactory activation =
+                MovingAverageMinMaxObserver.with().dtype(QUINT8).reduceRange(reducesRange(engine));
+        ObserverFactory weight =
+                engine == Engine.QNNPACK
+                        ? MovingAverageMinMaxObserver.with()
+                                .dtype(QINT8)
+                                .qscheme(PER_TENSOR_SYMMETRIC)
+                        : MovingAveragePerChannelMinMaxObserver.with()
+                                .dtype(QINT8)
+                                .qscheme(PER_CHANNEL_SYMMETRIC);
+        return new QConfig(
+                FusedMovingAvgObsFakeQuantize.with(activation),
+                FusedMovingAvgObsFakeQuantize.with(weight),
+                engine);
+    }
+
+    /**
+     * Dynamic quantization with one scale for each weight: PyTorch's {@code
+     * default_dynamic_qconfig}.
+     */
+    public static QConfig dynamic() {
+        return new QConfig(
+                PlaceholderObserver.with().dtype(QUINT8),
+                MinMaxObserver.with().dtype(QINT8).qscheme(PER_TENSOR_SYMMETRIC));
+    }
+
+    /**
+     * Dynamic quantization with a scale for each output of a weight: PyTorch's {@code
+     * per_channel_dynamic_qconfig}.
+     */
+    public static QConfig dynamicPerChannel() {
+        return new QConfig(
+                PlaceholderObserver.with().dtype(QUINT8),
+                PerChannelMinMaxObserver.with().dtype(QINT8).qscheme(PER_CHANNEL_SYMMETRIC));
+    }
+
+    /** Weights in 16-bit floats: PyTorch's {@code float16_dynamic_qconfig}. */
+    public static QConfig float16() {
+        return new QConfig(
+                PlaceholderObserver.with().dtype(FLOAT16),
+                PlaceholderObserver.with().dtype(FLOAT16));
+    }
+
+    /** Whether weights are kept as 16-bit floats and nothing is observed. */
+    boolean isFloat16() {
+        return weight.make().dtype() == FLOAT16;
+    }
+
+    private static Engine engine(String backend) {
+        for (Engine engine : Engine.values()) {
+            if (engine.toString().equals(backend)) {
+                return engine;
+            }
+        }
+        throw new EspalierException(
+                "No backend '"
+                        + backend
+                        + "'; there are: fbgemm, x86, qnnpack, onednn and, for inference,"
+                        + " float16.");
+    }
+
+    private static boolean reducesRange(Engine engine) {
         return engine == Engine.FBGEMM || engine == Engine.X86;
     }
 }

@@ -8,6 +8,7 @@ import org.bytedeco.pytorch.Tensor;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 
 /**
  * Makes a model compute in 8-bit integers.
@@ -86,6 +87,35 @@ public final class Quantization {
      */
     public static void convert(Module model) {
         Conversion.convert(model);
+    }
+
+    /**
+     * Replaces Linear, LSTM and GRU by layers with 8-bit weights (or 16-bit, by {@link
+     * QConfig#float16}) that take and return floats and quantize their inputs in each call. Needs
+     * no calibration.
+     *
+     * @param qconfig such as {@link QConfig#dynamic}, {@link QConfig#dynamicPerChannel} or {@link
+     *     QConfig#float16}; its activation is not used
+     * @throws EspalierException if the model has no such layer, or is one itself
+     */
+    public static void quantizeDynamic(Module model, QConfig qconfig) {
+        DynamicQuantization.apply(model, qconfig, DynamicQuantization.LAYERS);
+    }
+
+    /**
+     * As {@link #quantizeDynamic(Module, QConfig)}, for layers of some classes only.
+     *
+     * @throws EspalierException if the model has no such layer, is one itself, or a class has no
+     *     dynamic kernel
+     */
+    public static void quantizeDynamic(
+            Module model, QConfig qconfig, Set<? extends Class<? extends Module>> types) {
+        DynamicQuantization.apply(model, qconfig, types);
+    }
+
+    /** {@link #quantizeDynamic(Module, QConfig)} with {@link QConfig#dynamic}. */
+    public static void quantizeDynamic(Module model) {
+        quantizeDynamic(model, QConfig.dynamic());
     }
 
     /**

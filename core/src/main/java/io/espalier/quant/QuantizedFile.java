@@ -32,6 +32,7 @@ final class QuantizedFile {
     private static final String VERSION = "espalier.quantized.version";
     private static final String CURRENT = "1";
     private static final String TYPE = "type";
+    private static final String HALF = "HalfPrecision";
     private static final JsonMapper JSON = new JsonMapper();
 
     private QuantizedFile() {}
@@ -65,11 +66,13 @@ final class QuantizedFile {
         Map<String, String> description = new TreeMap<>();
         switch (module) {
             case QuantizedLayer layer -> description.putAll(layer.attributes());
+            case DynamicLayer layer -> description.putAll(layer.attributes());
+            case QFunctional functional -> {}
             case FusedReLU fused -> description.put("name", fused.typeName());
             case Identity identity -> {}
             case DeQuantize dequantize -> {}
             default -> {
-                return Map.of();
+                return HalfPrecision.isNarrow(module) ? Map.of(TYPE, HALF) : Map.of();
             }
         }
         description.put(TYPE, module.getClass().getSimpleName());
@@ -83,15 +86,27 @@ final class QuantizedFile {
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
             layers.forEach((path, description) -> {
-                Module old = model.module(path);
-                Module restored = restore(file, old, description, below(contents.tensors(), path));
-                restored.training(old.isTraining());
-                model.replace(path, restored);
+                if (!isHalf(description)) {
+                    Module old = model.module(path);
+                    Module restored =
+                            restore(file, old, description, below(contents.tensors(), path));
+                    restored.training(old.isTraining());
+                    model.replace(path, restored);
+                }
             });
             addFoldedBiases(model, contents.tensors());
+            layers.forEach((path, description) -> {
+                if (isHalf(description)) {
+                    HalfPrecision.narrow(model.module(path));
+                }
+            });
             model.loadStateDict(contents.tensors());
         }
         Conversion.finish(model);
+    }
+
+    private static boolean isHalf(Map<String, String> description) {
+        return HALF.equals(description.get(TYPE));
     }
 
     private static Map<String, Map<String, String>> layers(
@@ -137,8 +152,11 @@ final class QuantizedFile {
         return switch (type) {
             case "Quantize" -> new Quantize(QuantizedLayer.output(tensors));
             case "DeQuantize" -> new DeQuantize();
+            case "QFunctional" -> QFunctional.read(tensors);
             case "QuantizedLinear" -> QuantizedLinear.read(tensors, description);
             case "QuantizedConvolution" -> QuantizedConvolution.read(tensors, description);
+            case "DynamicLinear" -> DynamicLinear.read(tensors, description);
+            case "DynamicRecurrent" -> DynamicRecurrent.read(tensors, description);
             case "Identity" -> new Identity();
             case "FusedReLU" ->
                     new FusedReLU(

@@ -1,6 +1,7 @@
 package io.espalier.quant;
 
 import io.espalier.nn.Convolution;
+import io.espalier.nn.FloatFunctional;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.Recipe;
@@ -36,7 +37,7 @@ record Site(String path, Module module, QConfig qconfig) {
     private static void collect(
             String path, Module module, @Nullable Recipe inherited, List<Site> sites) {
         Recipe recipe = module.hasQconfig() ? module.qconfig().orElse(null) : inherited;
-        if (isQuantizable(module)) {
+        if (isQuantizable(module, recipe)) {
             if (recipe != null) {
                 sites.add(new Site(path, module, configuration(path, recipe)));
             }
@@ -61,8 +62,14 @@ record Site(String path, Module module, QConfig qconfig) {
                         + "; quantization needs a QConfig, such as QConfig.forBackend(\"x86\").");
     }
 
-    private static boolean isQuantizable(Module module) {
-        return hasWeight(module) || module instanceof QuantStub || module instanceof DeQuantStub;
+    private static boolean isQuantizable(Module module, @Nullable Recipe recipe) {
+        if (recipe instanceof QConfig qconfig && qconfig.isFloat16()) {
+            return module.namedChildren().isEmpty() && !module.ownParameters().isEmpty();
+        }
+        return hasWeight(module)
+                || module instanceof QuantStub
+                || module instanceof DeQuantStub
+                || module.getClass() == FloatFunctional.class;
     }
 
     /** Whether this is a layer with a weight, alone or fused. */
@@ -78,7 +85,7 @@ record Site(String path, Module module, QConfig qconfig) {
 
     /** Whether the module's output is observed. */
     boolean isObserved() {
-        return !(module instanceof DeQuantStub);
+        return !(module instanceof DeQuantStub) && !qconfig.isFloat16();
     }
 
     /** Makes the observer of the module's input, which knows the module's place. */

@@ -1,5 +1,9 @@
 package io.espalier.quant;
 
+import io.espalier.nn.AdaptiveAvgPool1d;
+import io.espalier.nn.AdaptiveAvgPool2d;
+import io.espalier.nn.AvgPool1d;
+import io.espalier.nn.AvgPool2d;
 import io.espalier.nn.Dropout;
 import io.espalier.nn.Flatten;
 import io.espalier.nn.Identity;
@@ -7,6 +11,7 @@ import io.espalier.nn.MaxPool1d;
 import io.espalier.nn.MaxPool2d;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
+import io.espalier.nn.Upsample;
 
 import java.util.Set;
 
@@ -20,7 +25,11 @@ final class Transparent {
                     Dropout.class,
                     MaxPool1d.class,
                     MaxPool2d.class,
-                    io.espalier.nn.AdaptiveAvgPool2d.class);
+                    AvgPool1d.class,
+                    AvgPool2d.class,
+                    AdaptiveAvgPool1d.class,
+                    AdaptiveAvgPool2d.class,
+                    Upsample.class);
 
     private Transparent() {}
 

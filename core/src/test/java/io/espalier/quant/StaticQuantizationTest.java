@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.espalier.nn.BatchNorm2d;
 import io.espalier.nn.Conv2d;
 import io.espalier.nn.Flatten;
+import io.espalier.nn.FloatFunctional;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Mask;
 import io.espalier.nn.MaxPool2d;
@@ -156,6 +157,44 @@ class StaticQuantizationTest {
         assertTrue(noise(expected, model.call(x)) < 0.05);
     }
 
+    /** {@code x + conv(x)}, then a product and a concatenation. */
+    static final class Residual extends Module {
+        final Conv2d conv = add("conv", new Conv2d(2, 2, 3, o -> o.padding(1)));
+        final FloatFunctional sum = add("sum", new FloatFunctional());
+        final FloatFunctional product = add("product", new FloatFunctional());
+        final FloatFunctional both = add("both", new FloatFunctional());
+
+        @Override
+        protected Tensor forward(Tensor x) {
+            Tensor y = conv.call(x);
+            Tensor sums = sum.addRelu(y, x);
+            return both.cat(List.of(sums, product.mul(sums, y)), 1);
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    @DisplayName("Arithmetic is quantized, also with a float operand, or left in float on request")
+    void quantizesArithmetic(boolean all) {
+        var model = new Residual();
+        model.eval();
+        Tensor x = Tensors.randn(2, 2, 6, 6);
+        Tensor expected = model.call(x);
+        Module original = model.copy();
+        model.qconfig(QConfig.forBackend("x86"));
+        if (!all) {
+            model.module("product").qconfig(null);
+        }
+        Quantization.prepare(model);
+        model.call(x);
+        Quantization.convert(model);
+        assertEquals(all, model.toString().contains("(product): QFunctional("));
+        assertTrue(noise(expected, model.call(x)) < 0.05, "" + noise(expected, model.call(x)));
+        Path file = directory.resolve("residual.safetensors");
+        Quantization.save(model, file);
+        assertTrue(Tensors.equal(model.call(x), Quantization.load(original, file).call(x)));
+    }
+
     @Test
     @DisplayName("What pruning set to zero is an exact zero among the integers")
     void keepsZeros() {
@@ -179,7 +218,7 @@ class StaticQuantizationTest {
     @ValueSource(strings = {"fbgemm", "qnnpack"})
     @DisplayName(
             "A saved model of a quarter of the size loads into its float architecture and computes"
-                + " the same")
+                    + " the same")
     void savesAndLoads(String backend) throws IOException {
         Sequential original = network();
         Path plain = directory.resolve("float.safetensors");
@@ -304,7 +343,8 @@ class StaticQuantizationTest {
     void presets() {
         assertEquals(Engine.QNNPACK, QConfig.forBackend("qnnpack").engine());
         assertEquals(
-                "No engine 'tpu'; there are: fbgemm, x86, qnnpack, onednn.",
+                "No backend 'tpu'; there are: fbgemm, x86, qnnpack, onednn and, for"
+                        + " inference, float16.",
                 messageOf(() -> QConfig.forBackend("tpu")));
     }
 

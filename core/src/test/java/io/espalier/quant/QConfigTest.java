@@ -1,0 +1,84 @@
+package io.espalier.quant;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import io.espalier.tensor.Engine;
+
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.Locale;
+import java.util.Objects;
+
+class QConfigTest {
+    private static JsonNode pytorchs(String name) throws IOException {
+        try (InputStream json =
+                Objects.requireNonNull(QConfigTest.class.getResourceAsStream("qconfigs.json"))) {
+            return new JsonMapper().readTree(json).get(name);
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"fbgemm", "x86", "qnnpack", "onednn"})
+    @DisplayName("A backend's presets are PyTorch's")
+    void presets(String backend) throws IOException {
+        QConfig inference = QConfig.forBackend(backend);
+        assertSame(pytorchs("default." + backend), inference);
+        assertEquals(Engine.of(backend), inference.engine());
+        assertSame(pytorchs("qat." + backend), QConfig.qatForBackend(backend));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"default_dynamic_qconfig", "per_channel_dynamic_qconfig"})
+    @DisplayName("The dynamic presets are PyTorch's")
+    void dynamic(String name) throws IOException {
+        assertSame(
+                pytorchs(name),
+                name.startsWith("default") ? QConfig.dynamic() : QConfig.dynamicPerChannel());
+    }
+
+    @org.junit.jupiter.api.Test
+    @DisplayName("The float16 preset is PyTorch's dynamic one, also by its backend's name")
+    void float16() {
+        for (QConfig qconfig : new QConfig[] {QConfig.float16(), QConfig.forBackend("float16")}) {
+            assertEquals(QuantizedType.FLOAT16, qconfig.weight().make().dtype());
+            assertEquals(QuantizedType.FLOAT16, qconfig.activation().make().dtype());
+        }
+    }
+
+    private static void assertSame(JsonNode expected, QConfig qconfig) {
+        assertSame(expected.get("activation"), qconfig.activation().make());
+        assertSame(expected.get("weight"), qconfig.weight().make());
+    }
+
+    private static void assertSame(JsonNode expected, Observer observer) {
+        assertEquals(expected.get("cls").asString(), observer.getClass().getSimpleName());
+        assertEquals("torch." + expected.get("dtype").asString(), observer.dtype().toString());
+        assertEquals(
+                expected.get("qscheme").asString().toUpperCase(Locale.ROOT),
+                observer.qscheme().name());
+        assertEquals(expected.get("quant_min").asInt(), observer.quantMin());
+        assertEquals(expected.get("quant_max").asInt(), observer.quantMax());
+        if (expected.has("reduce_range")) {
+            assertEquals(expected.get("reduce_range").asBoolean(), observer.reduceRange());
+        }
+        if (expected.has("ch_axis")) {
+            assertEquals(expected.get("ch_axis").asInt(), observer.channelAxis());
+        }
+        if (expected.has("observer")) {
+            Observer inner = ((FakeQuantize) observer).observer();
+            assertEquals(expected.get("observer").asString(), inner.getClass().getSimpleName());
+            double constant =
+                    inner instanceof MovingAverageMinMaxObserver average
+                            ? average.averagingConstant()
+                            : ((MovingAveragePerChannelMinMaxObserver) inner).averagingConstant();
+            assertEquals(expected.get("averaging_constant").asDouble(), constant);
+        }
+    }
+}
