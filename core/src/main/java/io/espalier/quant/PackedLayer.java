@@ -76,10 +76,12 @@ abstract class PackedLayer extends QuantizedLayer {
 
     private PackedObject packNow() {
         try (var scope = new PointerScope()) {
-            return pack(
-                    IntegerWeight.read(ownBuffers(), WEIGHT, channelAxis).quantized(),
-                    hasBias() ? buffer(BIAS) : null);
+            return pack(integerWeight().quantized(), hasBias() ? buffer(BIAS) : null);
         }
+    }
+
+    final IntegerWeight integerWeight() {
+        return IntegerWeight.read(ownBuffers(), WEIGHT, channelAxis);
     }
 
     final boolean hasBias() {

@@ -1,0 +1,124 @@
+package io.espalier.quant;
+
+import io.espalier.data.Batches;
+import io.espalier.data.DataLoader;
+import io.espalier.data.Dataset;
+import io.espalier.nn.Module;
+import io.espalier.tensor.EspalierException;
+import io.espalier.train.EvalMode;
+import io.espalier.train.Evaluator;
+import io.espalier.train.Metric;
+import io.espalier.train.Metrics;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+
+import java.util.Arrays;
+import java.util.List;
+
+/** Holds a quantized model against its float original. */
+public final class Evaluation {
+    /**
+     * The size of a batch for the layers' errors and the times: as in serving, not as in training.
+     */
+    private static final int BATCH_SIZE = 64;
+
+    /** Layers' errors settle after a few batches. */
+    private static final int BATCHES = 4;
+
+    /** Calls before any is timed, and pairs of timed calls, of which the median counts. */
+    private static final int WARM = 3;
+
+    private static final int PAIRS = 15;
+
+    private Evaluation() {}
+
+    /**
+     * Compares classifiers by accuracy.
+     *
+     * @see #compare(Module, Module, Dataset, Metric)
+     */
+    public static Comparison compare(Module reference, Module quantized, Dataset data) {
+        return compare(reference, quantized, data, Metrics.accuracy());
+    }
+
+    /**
+     * Compares two models on a dataset: the metric over all of it, size, time of a call (both
+     * models in turns), and each quantized layer's error on the first batches, which shows the
+     * layer that hurts. Both models are left as they are.
+     *
+     * @param reference the float model, fused or not
+     * @param quantized a converted copy of it
+     * @throws EspalierException if the dataset is empty, or a model can't take its inputs
+     */
+    public static Comparison compare(
+            Module reference, Module quantized, Dataset data, Metric metric) {
+        if (data.size() == 0) {
+            throw new EspalierException("Models can't be compared on an empty dataset.");
+        }
+        Evaluator evaluator = Evaluator.of(data, metric);
+        double referenceScore = evaluator.evaluate(reference);
+        double quantizedScore = evaluator.evaluate(quantized);
+        try (var one = new EvalMode(reference);
+                var other = new EvalMode(quantized);
+                var noGrad = new NoGradGuard()) {
+            List<Comparison.Layer> layers = layers(reference, quantized, data);
+            double[] times = times(reference, quantized, data);
+            return new Comparison(
+                    metric.name(),
+                    new Comparison.Figures(referenceScore, bytes(reference), times[0]),
+                    new Comparison.Figures(quantizedScore, bytes(quantized), times[1]),
+                    layers);
+        }
+    }
+
+    private static List<Comparison.Layer> layers(Module reference, Module quantized, Dataset data) {
+        try (var errors = new LayerErrors(reference, quantized);
+                Batches batches = new DataLoader(data, BATCH_SIZE).iterator()) {
+            for (int i = 0; i < BATCHES && batches.hasNext(); i++) {
+                try (var scope = new PointerScope()) {
+                    Tensor input = batches.next().input();
+                    reference.call(input);
+                    quantized.call(input);
+                }
+            }
+            return errors.layers();
+        }
+    }
+
+    /** The medians in milliseconds, of the reference and of the quantized model. */
+    private static double[] times(Module reference, Module quantized, Dataset data) {
+        try (Batches batches = new DataLoader(data, BATCH_SIZE).iterator()) {
+            Tensor input = batches.next().input();
+            double[] one = new double[PAIRS];
+            double[] other = new double[PAIRS];
+            for (int i = -WARM; i < PAIRS; i++) {
+                double first = time(reference, input);
+                double second = time(quantized, input);
+                if (i >= 0) {
+                    one[i] = first;
+                    other[i] = second;
+                }
+            }
+            return new double[] {median(one), median(other)};
+        }
+    }
+
+    private static double time(Module model, Tensor input) {
+        long start = System.nanoTime();
+        try (var scope = new PointerScope()) {
+            model.call(input);
+        }
+        return (System.nanoTime() - start) / 1e6;
+    }
+
+    private static double median(double[] values) {
+        Arrays.sort(values);
+        return values[values.length / 2];
+    }
+
+    private static long bytes(Module model) {
+        return model.stateDict().values().stream().mapToLong(Tensor::nbytes).sum();
+    }
+}

@@ -1,0 +1,153 @@
+package io.espalier.quant;
+
+import io.espalier.nn.BatchNorm;
+import io.espalier.nn.Convolution;
+import io.espalier.nn.Hook;
+import io.espalier.nn.Identity;
+import io.espalier.nn.Linear;
+import io.espalier.nn.Module;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SequencedMap;
+
+/**
+ * Measures layer by layer how far a quantized model is from its float original. A fused layer is
+ * held against the last of the layers that were fused into it.
+ */
+final class LayerErrors implements AutoCloseable {
+    /** The end of the activations' integers, where values are clamped. */
+    private static final long LAST = 255;
+
+    private final List<Pair> pairs = new ArrayList<>();
+    private final List<Hook.Registration> hooks = new ArrayList<>();
+    private final Map<Pair, Tensor> expected = new HashMap<>();
+
+    /** A quantized layer, the float layers that it stands for, and what was summed up so far. */
+    private static final class Pair {
+        final String path;
+        final QuantizedLayer quantized;
+        final List<Module> floats;
+        double signal;
+        double noise;
+        long values;
+        long saturated;
+
+        Pair(String path, QuantizedLayer quantized, List<Module> floats) {
+            this.path = path;
+            this.quantized = quantized;
+            this.floats = floats;
+        }
+    }
+
+    LayerErrors(Module reference, Module quantized) {
+        SequencedMap<String, Module> originals = reference.namedModules();
+        quantized
+                .namedModules()
+                .forEach((path, module) -> {
+                    if (module instanceof QuantizedLayer layer && originals.containsKey(path)) {
+                        pairs.add(new Pair(path, layer, fused(quantized, originals, path)));
+                    }
+                });
+        for (Pair pair : pairs) {
+            hooks.add(
+                    pair.floats
+                            .getLast()
+                            .onOutput((module, tensors) -> {
+                                expected.put(pair, tensors.getFirst());
+                                return tensors;
+                            }));
+            hooks.add(
+                    pair.quantized.onOutput((module, tensors) -> {
+                        compare(pair, tensors.getFirst());
+                        return tensors;
+                    }));
+        }
+    }
+
+    /** The float layer at a path, and those after it whose places hold an Identity now. */
+    private static List<Module> fused(
+            Module quantized, Map<String, Module> originals, String path) {
+        int dot = path.lastIndexOf('.');
+        String parent = path.substring(0, Math.max(dot, 0));
+        List<Module> chain = new ArrayList<>();
+        for (Map.Entry<String, Module> sibling :
+                new LinkedHashMap<>(quantized.module(parent).namedChildren()).entrySet()) {
+            String at = parent.isEmpty() ? sibling.getKey() : parent + "." + sibling.getKey();
+            Module original = originals.get(at);
+            boolean absorbed =
+                    sibling.getValue() instanceof Identity && !(original instanceof Identity);
+            if (original != null && (at.equals(path) || (!chain.isEmpty() && absorbed))) {
+                chain.add(original);
+            } else if (!chain.isEmpty()) {
+                break;
+            }
+        }
+        return chain;
+    }
+
+    private void compare(Pair pair, Tensor output) {
+        Tensor wanted = expected.remove(pair);
+        if (wanted == null) {
+            return;
+        }
+        try (var scope = new PointerScope()) {
+            Tensor noise = output.dequantize().sub(wanted);
+            pair.signal += wanted.pow(new Scalar(2L)).sum().item_double();
+            pair.noise += noise.pow(new Scalar(2L)).sum().item_double();
+            Tensor integers = output.int_repr();
+            pair.values += integers.numel();
+            pair.saturated += integers.eq(new Scalar(LAST)).sum().item_long();
+            if (output.q_zero_point() > 0) {
+                pair.saturated += integers.eq(new Scalar(0L)).sum().item_long();
+            }
+        }
+    }
+
+    /** What was found. */
+    List<Comparison.Layer> layers() {
+        return pairs.stream()
+                .map(pair ->
+                        new Comparison.Layer(
+                                pair.path,
+                                weightSqnr(pair),
+                                decibel(pair.signal, pair.noise),
+                                pair.values == 0 ? 0 : (double) pair.saturated / pair.values))
+                .toList();
+    }
+
+    private static double weightSqnr(Pair pair) {
+        Module layer = pair.floats.getFirst();
+        if (!(pair.quantized instanceof PackedLayer packed)
+                || !(layer instanceof Linear || layer instanceof Convolution)) {
+            return Double.NaN;
+        }
+        try (var scope = new PointerScope()) {
+            Module folded =
+                    pair.floats.size() > 1 && pair.floats.get(1) instanceof BatchNorm norm
+                            ? Folding.fold(layer, norm)
+                            : layer;
+            Tensor weight = folded.value("weight").detach();
+            Tensor noise = packed.integerWeight().quantized().dequantize().sub(weight);
+            return decibel(
+                    weight.pow(new Scalar(2L)).sum().item_double(),
+                    noise.pow(new Scalar(2L)).sum().item_double());
+        }
+    }
+
+    private static double decibel(double signal, double noise) {
+        return 10 * Math.log10(signal / noise);
+    }
+
+    @Override
+    public void close() {
+        hooks.forEach(Hook.Registration::close);
+    }
+}
