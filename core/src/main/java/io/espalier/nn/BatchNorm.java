@@ -163,6 +163,8 @@ public abstract class BatchNorm extends Module {
                 + Repr.of(options.momentum)
                 + ", affine="
                 + Repr.of(options.affine)
+                + ", bias="
+                + Repr.of(hasParameter("bias"))
                 + ", track_running_stats="
                 + Repr.of(options.trackRunningStats);
     }

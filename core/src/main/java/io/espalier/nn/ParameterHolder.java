@@ -53,6 +53,17 @@ abstract sealed class ParameterHolder permits Module {
     }
 
     /**
+     * Takes over another module's parameters, buffers and parametrizations in place of its own: the
+     * same tensors under the same names, so that masks stay and optimizers keep working.
+     */
+    public final void adopt(Module other) {
+        ParameterHolder from = other;
+        parameters = new LinkedHashMap<>(from.parameters);
+        buffers = new LinkedHashMap<>(from.buffers);
+        parametrized = new LinkedHashMap<>(from.parametrized);
+    }
+
+    /**
      * Takes a buffer away.
      *
      * @throws EspalierException if there is none of this name

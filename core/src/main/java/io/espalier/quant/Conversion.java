@@ -84,6 +84,14 @@ final class Conversion {
                     case QuantStub stub -> new Quantize(output(site));
                     case FloatFunctional functional -> new QFunctional(output(site));
                     case FusedReLU fused -> weighted(site, fused.layer(), true);
+                    case QatLayer qat -> trained(site, qat);
+                    case TrainedTogether fused ->
+                            throw new EspalierException(
+                                    "'"
+                                            + site.path()
+                                            + "' was fused for training and has no int8 kernel;"
+                                            + " prepare the model by prepareQat, or fuse it by"
+                                            + " fuseModules in eval mode.");
                     default -> weighted(site, module, false);
                 };
         if (converted instanceof PackedLayer layer) {
@@ -91,6 +99,17 @@ final class Conversion {
         }
         converted.training(module.isTraining());
         return converted;
+    }
+
+    /** The weight is quantized as the layer's own fake quantization learned to. */
+    private static Module trained(Site site, QatLayer qat) {
+        QConfig qconfig = site.qconfig();
+        var learned =
+                new QConfig(
+                        qconfig.activation(),
+                        () -> qat.fakeQuantize().<Observer>copy(),
+                        qconfig.engine());
+        return weighted(new Site(site.path(), qat, learned), qat.folded(), qat.hasReLU());
     }
 
     private static Module weighted(Site site, Module layer, boolean relu) {

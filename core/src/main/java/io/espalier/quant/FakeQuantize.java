@@ -1,14 +1,15 @@
 package io.espalier.quant;
 
-import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
+import java.lang.foreign.ValueLayout;
 import java.util.Set;
 
 /**
@@ -20,7 +21,7 @@ import java.util.Set;
  * <p>An observer inside it follows the range of the data; it can be switched off, and so can the
  * rounding.
  */
-public class FakeQuantize extends Observer {
+public class FakeQuantize extends Observer implements Rounding {
     private static final Set<String> RESIZABLE = Set.of("scale", "zero_point");
 
     private final Observer observer;
@@ -62,6 +63,7 @@ public class FakeQuantize extends Observer {
     }
 
     /** Lets values be rounded, or pass unchanged. */
+    @Override
     public final void enableFakeQuant(boolean enabled) {
         turn("fake_quant_enabled", enabled);
     }
@@ -72,17 +74,18 @@ public class FakeQuantize extends Observer {
     }
 
     /** Lets the range follow the data, or stay as it is. */
-    public void enableObserver(boolean enabled) {
+    @Override
+    public final void enableObserver(boolean enabled) {
         turn("observer_enabled", enabled);
     }
 
     final boolean isOn(String buffer) {
         // Little-endian: the first byte of 0 or 1, however wide.
-        return Tensors.segment(buffer(buffer)).get(java.lang.foreign.ValueLayout.JAVA_BYTE, 0) != 0;
+        return Tensors.segment(buffer(buffer)).get(ValueLayout.JAVA_BYTE, 0) != 0;
     }
 
     final void turn(String buffer, boolean on) {
-        buffer(buffer).fill_(new org.bytedeco.pytorch.Scalar(on ? 1L : 0L));
+        buffer(buffer).fill_(new Scalar(on ? 1L : 0L));
     }
 
     @Override
@@ -193,24 +196,5 @@ public class FakeQuantize extends Observer {
                 + channelAxis()
                 + ", "
                 + parametersText();
-    }
-
-    /**
-     * Fake quantization inside a model, by the class of each.
-     *
-     * @throws EspalierException if the model has none
-     */
-    static java.util.List<FakeQuantize> in(io.espalier.nn.Module model) {
-        var found =
-                model.namedModules().values().stream()
-                        .filter(FakeQuantize.class::isInstance)
-                        .map(FakeQuantize.class::cast)
-                        .toList();
-        if (found.isEmpty()) {
-            throw new EspalierException(
-                    "The model has no fake quantization; call Quantization.prepareQat on it"
-                            + " first.");
-        }
-        return found;
     }
 }

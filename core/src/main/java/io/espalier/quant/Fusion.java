@@ -10,6 +10,7 @@ import io.espalier.nn.Conv3d;
 import io.espalier.nn.ConvTranspose1d;
 import io.espalier.nn.ConvTranspose2d;
 import io.espalier.nn.ConvTranspose3d;
+import io.espalier.nn.Convolution;
 import io.espalier.nn.Identity;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
@@ -55,10 +56,12 @@ final class Fusion {
                     + " dimensions, by a ReLU, or by both in this order";
 
     private final Module model;
+    private final boolean forTraining;
     private final Set<String> taken = new HashSet<>();
 
-    private Fusion(Module model) {
+    private Fusion(Module model, boolean forTraining) {
         this.model = model;
+        this.forTraining = forTraining;
     }
 
     /** A chain that fits: where its modules stand, and what they are. */
@@ -67,9 +70,17 @@ final class Fusion {
 
     /** Checks all chains, then fuses them. */
     static void fuse(Module model, List<List<String>> chains) {
-        var fusion = new Fusion(model);
-        List<Chain> found = chains.stream().map(fusion::find).toList();
-        List<Module> fused = found.stream().map(Fusion::fused).toList();
+        new Fusion(model, false).fuse(chains);
+    }
+
+    /** Checks all chains, then fuses them; batch normalizations are kept, and go on training. */
+    static void fuseForTraining(Module model, List<List<String>> chains) {
+        new Fusion(model, true).fuse(chains);
+    }
+
+    private void fuse(List<List<String>> chains) {
+        List<Chain> found = chains.stream().map(this::find).toList();
+        List<Module> fused = found.stream().map(this::fused).toList();
         for (int i = 0; i < found.size(); i++) {
             List<String> paths = found.get(i).paths();
             model.replace(paths.getFirst(), fused.get(i));
@@ -134,13 +145,20 @@ final class Fusion {
                 "Can't fuse " + paths + ", which are (" + types + "); " + PATTERNS + ".");
     }
 
-    private static void requireFoldable(List<String> paths, Module layer, BatchNorm norm) {
-        if (layer.isTraining() || norm.isTraining()) {
+    private void requireFoldable(List<String> paths, Module layer, BatchNorm norm) {
+        if (!forTraining && (layer.isTraining() || norm.isTraining())) {
             throw new EspalierException(
                     "Can't fold the batch normalization of "
                             + paths
                             + " in training mode, where its statistics still change; call"
-                            + " eval() first, or use prepareQat to train fused.");
+                            + " eval() first, or fuseModulesQat to train fused.");
+        }
+        if (forTraining && layer instanceof Convolution c && c.isTransposed()) {
+            throw new EspalierException(
+                    "Can't fuse "
+                            + paths
+                            + " for training: a transposed convolution has no form that trains"
+                            + " with its batch normalization.");
         }
         if (norm.runningMean().isEmpty()) {
             throw new EspalierException(
@@ -161,7 +179,10 @@ final class Fusion {
         }
     }
 
-    private static Module fused(Chain chain) {
+    private Module fused(Chain chain) {
+        if (forTraining && chain.norm() != null) {
+            return trainedTogether(chain.layer(), chain.norm(), chain.relu());
+        }
         Module layer = chain.layer();
         boolean training = layer.isTraining();
         Module folded = chain.norm() == null ? layer.alias() : Folding.fold(layer, chain.norm());
@@ -171,6 +192,27 @@ final class Fusion {
         String name = WITH_RELU.get(layer.getClass());
         var fused = new FusedReLU(String.valueOf(name), folded, chain.relu().<ReLU>alias());
         fused.training(training);
+        if (layer.hasQconfig()) {
+            fused.qconfig(layer.qconfig().orElse(null));
+        }
+        return fused;
+    }
+
+    private static Module trainedTogether(Module layer, BatchNorm norm, @Nullable ReLU relu) {
+        String type = layer.getClass().getSimpleName();
+        boolean linear = layer instanceof Linear;
+        String name =
+                (linear ? "Linear" : "Conv")
+                        + "Bn"
+                        + (relu == null ? "" : "ReLU")
+                        + (linear ? "1d" : type.substring("Conv".length()));
+        var fused =
+                new TrainedTogether(
+                        name,
+                        layer.alias(),
+                        norm.<BatchNorm>alias(),
+                        relu == null ? null : relu.<ReLU>alias());
+        fused.training(layer.isTraining());
         if (layer.hasQconfig()) {
             fused.qconfig(layer.qconfig().orElse(null));
         }

@@ -38,7 +38,12 @@ record IntegerWeight(Tensor integers, QuantizationParameters parameters) {
                             + "; the int8 kernels take weights of torch.qint8.");
         }
         Tensor plain = weight.detach().contiguous();
-        return new IntegerWeight(Integers.quantize(plain, parameters).int_repr(), parameters);
+        boolean narrow =
+                parameters.quantMin() > parameters.dtype().min()
+                        || parameters.quantMax() < parameters.dtype().max();
+        // libtorch clamps to the type only; a range of fewer bits is clamped to beforehand.
+        Tensor inRange = narrow ? parameters.simulate(plain) : plain;
+        return new IntegerWeight(Integers.quantize(inRange, parameters).int_repr(), parameters);
     }
 
     /** The weight among the tensors of a module or a file. */

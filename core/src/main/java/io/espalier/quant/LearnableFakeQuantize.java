@@ -21,7 +21,7 @@ import java.lang.foreign.ValueLayout;
  * Quantization</a>, 2020; zero points after Bhalgat et al., <a
  * href="https://arxiv.org/abs/2004.09576">LSQ+</a>, 2020.
  */
-public class LearnableFakeQuantize extends Observer {
+public class LearnableFakeQuantize extends Observer implements Rounding {
     private final Observer observer;
 
     /** Learnable fake quantization that starts where {@code observer} says. */
@@ -58,6 +58,7 @@ public class LearnableFakeQuantize extends Observer {
      */
     public final void initialize(Tensor first) {
         super.forward(first);
+        learn(true);
     }
 
     /** Lets scale and zero point be trained; the observer rests. */
@@ -77,7 +78,14 @@ public class LearnableFakeQuantize extends Observer {
         parameter("zero_point").set_requires_grad(enabled);
     }
 
+    /** Lets scale and zero point follow the observer, or be trained. */
+    @Override
+    public final void enableObserver(boolean enabled) {
+        learn(!enabled);
+    }
+
     /** Lets values be rounded, or pass unchanged. */
+    @Override
     public final void enableFakeQuant(boolean enabled) {
         set("fake_quant_enabled", enabled);
     }

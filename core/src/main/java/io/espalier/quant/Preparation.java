@@ -30,7 +30,7 @@ final class Preparation {
         preparation.steps.forEach(Runnable::run);
     }
 
-    private static void requireSites(Module model, List<Site> sites) {
+    static void requireSites(Module model, List<Site> sites) {
         String name = model.getClass().getSimpleName();
         if (sites.isEmpty()) {
             throw new EspalierException(

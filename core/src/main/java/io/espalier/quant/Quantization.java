@@ -43,6 +43,18 @@ public final class Quantization {
         Fusion.fuse(model, chains(names));
     }
 
+    /**
+     * Fuses chains of layers for training: like {@link #fuseModules}, but a batch normalization is
+     * kept, and goes on training, until {@link #convert}. As PyTorch's {@code fuse_modules_qat}.
+     *
+     * @param names as for {@link #fuseModules}
+     * @throws EspalierException if a name does not exist, or a chain is shorter than two or of
+     *     another pattern
+     */
+    public static void fuseModulesQat(Module model, List<?> names) {
+        Fusion.fuseForTraining(model, chains(names));
+    }
+
     private static List<List<String>> chains(List<?> names) {
         if (names.stream().allMatch(String.class::isInstance)) {
             return List.of(strings(names));
@@ -76,6 +88,61 @@ public final class Quantization {
      */
     public static void prepare(Module model) {
         Preparation.prepare(model);
+    }
+
+    /**
+     * Puts fake quantization into all layers that have a {@code qconfig}, their own or one from
+     * above: from then on the model rounds weights and activations as its converted form will, and
+     * is trained like any other. Masks of pruned layers hold. As PyTorch's {@code prepare_qat}.
+     *
+     * <p>The converted form at any time is {@link #convert} of a {@link Module#copy} in eval mode.
+     *
+     * @throws EspalierException if the model is in eval mode, nothing in it has a qconfig, a
+     *     qconfig is not one for training, or the model is prepared already
+     */
+    public static void prepareQat(Module model) {
+        QatPreparation.prepare(model);
+    }
+
+    /**
+     * Stops, in a model prepared by {@link #prepareQat}, the statistics of batch normalizations
+     * where they are, also in training: usual for the last epochs. As PyTorch's {@code
+     * freeze_bn_stats}.
+     */
+    public static void freezeBatchNorm(Module model) {
+        eachLayerInTraining(model).forEach(layer -> layer.freezeStatistics(true));
+    }
+
+    /** Undoes {@link #freezeBatchNorm}. */
+    public static void unfreezeBatchNorm(Module model) {
+        eachLayerInTraining(model).forEach(layer -> layer.freezeStatistics(false));
+    }
+
+    private static List<QatLayer> eachLayerInTraining(Module model) {
+        return model.namedModules().values().stream()
+                .filter(QatLayer.class::isInstance)
+                .map(QatLayer.class::cast)
+                .toList();
+    }
+
+    /**
+     * Lets the ranges of all fake quantizations follow the data, or stay: usual for the last
+     * epochs.
+     *
+     * @throws EspalierException if the model has no fake quantization
+     */
+    public static void enableObservers(Module model, boolean enabled) {
+        Rounding.in(model).forEach(fake -> fake.enableObserver(enabled));
+    }
+
+    /**
+     * Lets all fake quantizations round, or pass values unchanged: training usually begins with
+     * unchanged values.
+     *
+     * @throws EspalierException if the model has no fake quantization
+     */
+    public static void enableFakeQuantization(Module model, boolean enabled) {
+        Rounding.in(model).forEach(fake -> fake.enableFakeQuant(enabled));
     }
 
     /**

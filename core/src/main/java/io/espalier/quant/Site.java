@@ -79,6 +79,8 @@ record Site(String path, Module module, QConfig qconfig) {
 
     private static boolean hasWeight(Module module) {
         return module instanceof FusedReLU
+                || module instanceof TrainedTogether
+                || module instanceof QatLayer
                 || module instanceof Linear
                 || module instanceof Convolution;
     }

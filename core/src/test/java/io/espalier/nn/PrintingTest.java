@@ -54,15 +54,15 @@ class PrintingTest {
                         "ConvTranspose3d(2, 3, kernel_size=(2, 2, 2), stride=(1, 1, 1))"),
                 print(
                         new BatchNorm1d(8),
-                        "BatchNorm1d(8, eps=1e-05, momentum=0.1, affine=True,"
+                        "BatchNorm1d(8, eps=1e-05, momentum=0.1, affine=True, bias=True,"
                                 + " track_running_stats=True)"),
                 print(
                         new BatchNorm2d(8, o -> o.eps(1e-3).momentum(0.01).affine(false)),
-                        "BatchNorm2d(8, eps=0.001, momentum=0.01, affine=False,"
+                        "BatchNorm2d(8, eps=0.001, momentum=0.01, affine=False, bias=False,"
                                 + " track_running_stats=True)"),
                 print(
                         new BatchNorm3d(8, o -> o.trackRunningStats(false)),
-                        "BatchNorm3d(8, eps=1e-05, momentum=0.1, affine=True,"
+                        "BatchNorm3d(8, eps=1e-05, momentum=0.1, affine=True, bias=True,"
                                 + " track_running_stats=False)"),
                 print(new LayerNorm(10), "LayerNorm((10,), eps=1e-05, elementwise_affine=True)"),
                 print(

@@ -91,7 +91,7 @@ class FusionTest {
     @Test
     @DisplayName(
             "Convolution, batch normalization and ReLU compute the same when fused, with and"
-                + " without a bias")
+                    + " without a bias")
     void foldsConvolutions() {
         for (boolean bias : new boolean[] {true, false}) {
             Sequential model = conv(bias);

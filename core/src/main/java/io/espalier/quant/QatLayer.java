@@ -1,0 +1,180 @@
+package io.espalier.quant;
+
+import io.espalier.nn.BatchNorm;
+import io.espalier.nn.Convolution;
+import io.espalier.nn.Functional;
+import io.espalier.nn.Linear;
+import io.espalier.nn.Module;
+import io.espalier.tensor.EspalierException;
+
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
+
+import java.util.Arrays;
+
+/**
+ * A linear layer or convolution, alone or with the batch normalization and the ReLU after it, that
+ * is trained while its weight is rounded as it will be when converted: PyTorch's {@code
+ * nn.intrinsic.qat} modules, {@code ConvBnReLU2d} and its siblings. Its parameters are the float
+ * layer's own, masks included.
+ *
+ * <p>With a batch normalization, the weight that is rounded is the folded one, {@code w · γ / σ}
+ * with the running σ; what the convolution then uses is that divided by {@code γ / σ} again, and
+ * the normalization with the batch's statistics follows. PyTorch divides the convolution's output
+ * instead, which is the same sum in another order and costs two passes over it. Source: Jacob et
+ * al., <a href="https://arxiv.org/abs/1712.05877">Quantization and Training of Neural Networks</a>,
+ * 2018.
+ */
+final class QatLayer extends Module {
+    private static final String NORM = "bn";
+    private static final FakeQuantizedParameter ROUNDED = new FakeQuantizedParameter("weight");
+
+    /** The float layer, for its geometry; its parameters are adopted by this module. */
+    private final Module layer;
+
+    private final @Nullable BatchNorm norm;
+    private final Observer fakeQuantize;
+    private final boolean relu;
+    private final String name;
+    private boolean frozen;
+
+    /**
+     * A layer in training.
+     *
+     * @param name what it prints as, such as {@code ConvBnReLU2d}
+     */
+    QatLayer(
+            String name,
+            Module layer,
+            @Nullable BatchNorm norm,
+            boolean relu,
+            Observer fakeQuantize) {
+        this.name = name;
+        this.layer = layer.alias();
+        this.relu = relu;
+        adopt(layer);
+        this.norm = norm == null ? null : add(NORM, norm.<BatchNorm>alias());
+        this.fakeQuantize = add(ROUNDED.child(), fakeQuantize);
+        if (norm == null) {
+            parametrize(ROUNDED.name(), ROUNDED);
+        }
+        if (fakeQuantize instanceof LearnableFakeQuantize learnable) {
+            initialize(learnable);
+        }
+        training(layer.isTraining());
+        if (layer.hasQconfig()) {
+            qconfig(layer.qconfig().orElse(null));
+        }
+    }
+
+    private void initialize(LearnableFakeQuantize learnable) {
+        try (var noGrad = new NoGradGuard()) {
+            Tensor weight = unroundedWeight();
+            learnable.initialize(norm == null ? weight : weight.mul(folding(norm)));
+        }
+    }
+
+    /** The weight after its mask, if it has one, before the rounding. */
+    private Tensor unroundedWeight() {
+        return floatLayer().value(ROUNDED.name());
+    }
+
+    /** Whether a ReLU is part of it. */
+    boolean hasReLU() {
+        return relu;
+    }
+
+    /** The trained rounding of its weight. */
+    Observer fakeQuantize() {
+        return fakeQuantize;
+    }
+
+    /**
+     * Lets the statistics of the batch normalization stay as they are from now on, also in
+     * training.
+     */
+    void freezeStatistics(boolean freeze) {
+        frozen = freeze;
+        training(isTraining());
+    }
+
+    @Override
+    public void training(boolean on) {
+        super.training(on);
+        if (frozen && norm != null) {
+            norm.training(false);
+        }
+    }
+
+    @Override
+    protected Tensor forward(Tensor x) {
+        Tensor y = compute(x, weight(), valueOrNull("bias"));
+        if (norm != null) {
+            y = norm.call(y);
+        }
+        return relu ? Functional.relu(y) : y;
+    }
+
+    private Tensor compute(Tensor x, Tensor weight, @Nullable Tensor bias) {
+        return switch (layer) {
+            case Linear linear -> Functional.linear(x, weight, bias);
+            case Convolution convolution -> convolution.convolve(x, weight, bias);
+            default ->
+                    throw new EspalierException(
+                            "No quantization-aware training for a " + layer + ".");
+        };
+    }
+
+    /** The weight as it is used: rounded, and where it is folded for that, unfolded again. */
+    private Tensor weight() {
+        Tensor weight = value(ROUNDED.name());
+        if (norm == null) {
+            return weight;
+        }
+        Tensor factor = folding(norm);
+        return fakeQuantize.call(weight.mul(factor)).div(factor);
+    }
+
+    /** γ / σ for each output channel, in the shape that multiplies the weight. */
+    private Tensor folding(BatchNorm norm) {
+        Tensor deviation = norm.runningVar().orElseThrow().add(new Scalar(norm.eps())).sqrt();
+        Tensor gamma = norm.weight();
+        Tensor factor = gamma == null ? deviation.reciprocal() : gamma.div(deviation);
+        long[] shape = new long[Math.toIntExact(parameter(storedName("weight")).dim())];
+        Arrays.fill(shape, 1);
+        shape[0] = -1;
+        // A pruned channel's γ may be zero; its weight is then rounded unfolded.
+        return torch.where(factor.eq(new Scalar(0)), torch.ones_like(factor), factor)
+                .reshape(shape);
+    }
+
+    /**
+     * The float layer that computes what this one does, the batch normalization folded, nothing
+     * rounded.
+     */
+    Module folded() {
+        Module plain = floatLayer();
+        return norm == null ? plain : Folding.fold(plain, norm);
+    }
+
+    private Module floatLayer() {
+        Module plain = layer.alias();
+        plain.adopt(this);
+        plain.unparametrize(ROUNDED.name(), ROUNDED);
+        return plain;
+    }
+
+    @Override
+    protected String typeName() {
+        return name;
+    }
+
+    @Override
+    protected String extraRepr() {
+        String text = layer.toString();
+        return text.substring(text.indexOf('(') + 1, text.lastIndexOf(')'));
+    }
+}

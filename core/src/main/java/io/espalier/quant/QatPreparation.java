@@ -1,0 +1,103 @@
+package io.espalier.quant;
+
+import io.espalier.nn.Convolution;
+import io.espalier.nn.Linear;
+import io.espalier.nn.Module;
+import io.espalier.tensor.EspalierException;
+
+import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Puts fake quantization into a model: layers with a weight become such that train rounded, and
+ * outputs go through fake quantizations where an observer would stand.
+ */
+final class QatPreparation {
+    private QatPreparation() {}
+
+    static void prepare(Module model) {
+        if (!model.isTraining()) {
+            throw new EspalierException(
+                    model.getClass().getSimpleName()
+                            + " is in eval mode, and prepareQat prepares for training; call train()"
+                            + " first, or prepare() to calibrate only.");
+        }
+        List<Site> sites = Site.of(model);
+        Preparation.requireSites(model, sites);
+        sites.forEach(QatPreparation::requireFakeQuantization);
+        Map<String, Module> replacements = new LinkedHashMap<>();
+        IdentityHashMap<Module, Module> known = new IdentityHashMap<>();
+        for (Site site : sites) {
+            if (trains(site.module())) {
+                replacements.put(
+                        site.path(),
+                        known.computeIfAbsent(site.module(), module -> inTraining(site)));
+            }
+        }
+        replacements.forEach(model::replace);
+        Preparation.prepare(model);
+    }
+
+    private static void requireFakeQuantization(Site site) {
+        requireFakeQuantization(site, "activation", site.qconfig().activation().make());
+        if (site.hasWeight()) {
+            requireFakeQuantization(site, "weight", site.qconfig().weight().make());
+        }
+    }
+
+    private static void requireFakeQuantization(Site site, String what, Observer made) {
+        if (!(made instanceof FakeQuantize
+                || made instanceof LearnableFakeQuantize
+                || made instanceof NoopObserver)) {
+            throw new EspalierException(
+                    "The qconfig of '"
+                            + site.path()
+                            + "' has a "
+                            + made.getClass().getSimpleName()
+                            + " for its "
+                            + what
+                            + ", which does not round in training; use"
+                            + " QConfig.qatForBackend(\"x86\"), or FakeQuantize.with(…).");
+        }
+    }
+
+    /**
+     * Whether a layer's weight is rounded in training; others are observed at their output only.
+     */
+    private static boolean trains(Module module) {
+        return module instanceof FusedReLU
+                || module instanceof TrainedTogether
+                || module instanceof Linear
+                || (module instanceof Convolution convolution && !convolution.isTransposed());
+    }
+
+    private static QatLayer inTraining(Site site) {
+        Observer rounding = site.qconfig().weight().make();
+        rounding.standsAt(site.path() + ".weight");
+        QatLayer layer =
+                switch (site.module()) {
+                    case FusedReLU fused ->
+                            new QatLayer(fused.typeName(), fused.layer(), null, true, rounding);
+                    case TrainedTogether fused ->
+                            new QatLayer(
+                                    fused.typeName(),
+                                    fused.layer(),
+                                    fused.norm(),
+                                    fused.hasReLU(),
+                                    rounding);
+                    default ->
+                            new QatLayer(
+                                    site.module().getClass().getSimpleName(),
+                                    site.module(),
+                                    null,
+                                    false,
+                                    rounding);
+                };
+        if (site.module().hasQconfig()) {
+            layer.qconfig(site.module().qconfig().orElse(null));
+        }
+        return layer;
+    }
+}

@@ -1,0 +1,34 @@
+package io.espalier.quant;
+
+import io.espalier.nn.Module;
+import io.espalier.tensor.EspalierException;
+
+import java.util.List;
+
+/** A fake quantization of either kind, with its two switches. */
+interface Rounding {
+    /** Lets values be rounded, or pass unchanged. */
+    void enableFakeQuant(boolean enabled);
+
+    /** Lets the range follow the data. */
+    void enableObserver(boolean enabled);
+
+    /**
+     * All in a model.
+     *
+     * @throws EspalierException if there is none
+     */
+    static List<Rounding> in(Module model) {
+        List<Rounding> found =
+                model.namedModules().values().stream()
+                        .filter(Rounding.class::isInstance)
+                        .map(Rounding.class::cast)
+                        .toList();
+        if (found.isEmpty()) {
+            throw new EspalierException(
+                    "The model has no fake quantization; call Quantization.prepareQat on it"
+                            + " first.");
+        }
+        return found;
+    }
+}

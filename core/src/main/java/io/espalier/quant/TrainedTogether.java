@@ -1,0 +1,44 @@
+package io.espalier.quant;
+
+import io.espalier.nn.BatchNorm;
+import io.espalier.nn.Module;
+import io.espalier.nn.ReLU;
+import io.espalier.nn.Sequential;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A layer, the batch normalization after it, and perhaps a ReLU as one module that still trains:
+ * PyTorch's {@code nn.intrinsic.ConvBnReLU2d} and its siblings.
+ */
+final class TrainedTogether extends Sequential {
+    private final String name;
+
+    TrainedTogether(String name, Module layer, BatchNorm norm, @Nullable ReLU relu) {
+        super(layer, norm);
+        this.name = name;
+        if (relu != null) {
+            append(relu);
+        }
+    }
+
+    /** The linear layer or convolution. */
+    Module layer() {
+        return get(0);
+    }
+
+    /** The batch normalization. */
+    BatchNorm norm() {
+        return (BatchNorm) get(1);
+    }
+
+    /** Whether a ReLU is part of it. */
+    boolean hasReLU() {
+        return size() > 2;
+    }
+
+    @Override
+    protected String typeName() {
+        return name;
+    }
+}
