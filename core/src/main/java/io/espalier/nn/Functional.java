@@ -28,8 +28,6 @@ public final class Functional {
 
     private Functional() {}
 
-    // ---- linear maps
-
     /** {@code x Wᵀ + b}: x [*, in], weight [out, in], bias [out] or {@code null}. */
     public static Tensor linear(Tensor x, Tensor weight, @Nullable Tensor bias) {
         return torch.linear(x, weight, optional(bias));
@@ -161,8 +159,6 @@ public final class Functional {
         return torch.pad(x, sides, name, new DoubleOptional());
     }
 
-    // ---- normalization
-
     /**
      * Each channel of x [N, C, …] less its mean, by its deviation, times weight [C] plus bias [C]
      * ({@code null}: 1 and 0). In training the batch's own statistics are used and move the running
@@ -206,8 +202,6 @@ public final class Functional {
             Tensor x, long groups, @Nullable Tensor weight, @Nullable Tensor bias, double eps) {
         return torch.group_norm(x, groups, optional(weight), optional(bias), eps, true);
     }
-
-    // ---- activations, for any shape
 
     /** max(x, 0). */
     public static Tensor relu(Tensor x) {
@@ -278,8 +272,6 @@ public final class Functional {
     public static Tensor logSoftmax(Tensor x, long dim) {
         return torch.log_softmax(x, dim);
     }
-
-    // ---- pooling and shape
 
     /** The maximum under a window moved over x [N, C, H, W]. */
     public static Tensor maxPool2d(
@@ -383,8 +375,6 @@ public final class Functional {
     public static Tensor dropout(Tensor x, double p, boolean training) {
         return training ? torch.dropout(x, p, true) : x;
     }
-
-    // ---- losses, each the mean over the batch
 
     /** The mean of the squared differences. */
     public static Tensor mseLoss(Tensor input, Tensor target) {

@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.TensorException;
 import io.espalier.tensor.Tensors;
 
@@ -10,15 +11,11 @@ import org.jspecify.annotations.Nullable;
 
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.Collections;
-import java.util.IdentityHashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 
@@ -37,20 +34,16 @@ import java.util.stream.Collectors;
  * replaced in its parent (fused, quantized), it runs what stands there now, so the field that
  * declared it stays right.
  */
-public abstract non-sealed class Module extends ParameterHolder implements Cloneable {
-    private SequencedMap<String, Module> children = new LinkedHashMap<>();
+public abstract non-sealed class Module extends ModuleTree implements Cloneable {
     private List<Hook> inputHooks = new CopyOnWriteArrayList<>();
     private List<Hook> outputHooks = new CopyOnWriteArrayList<>();
-    private @Nullable Module standIn;
     private boolean training = true;
     private @Nullable Recipe recipe;
     private boolean recipeSet;
 
     static {
-        io.espalier.tensor.Libtorch.start();
+        Libtorch.start();
     }
-
-    // ---- running
 
     /** Runs the module on one tensor and returns its (first) output. */
     public final Tensor call(Tensor input) {
@@ -76,7 +69,10 @@ public abstract non-sealed class Module extends ParameterHolder implements Clone
             }
             return outputs;
         } catch (RuntimeException e) {
-            throw TensorException.in(target.describeCall(inputs), e);
+            // The binding throws exactly this class; a mistake in a module's own code stays itself.
+            throw e.getClass() == RuntimeException.class
+                    ? TensorException.in(target.describeCall(inputs), e)
+                    : e;
         }
     }
 
@@ -137,120 +133,6 @@ public abstract non-sealed class Module extends ParameterHolder implements Clone
         outputHooks.removeIf(type::isInstance);
     }
 
-    // ---- children
-
-    /** Adds a child under a name and returns it, for use in a field's initializer. */
-    public final <M extends Module> M add(String name, M child) {
-        requireFree(name);
-        children.put(name, child);
-        return child;
-    }
-
-    /** The module that stands at this module's place now: itself unless it was replaced. */
-    public final Module current() {
-        Module module = this;
-        while (module.standIn != null) {
-            module = module.standIn;
-        }
-        return module;
-    }
-
-    /**
-     * The module at a dotted path, such as {@code "features.0"}; the empty path is this module.
-     *
-     * @throws EspalierException if there is none; the message lists the names at the place where
-     *     the path fails
-     */
-    public final Module module(String path) {
-        Module module = this;
-        if (!path.isEmpty()) {
-            for (String name : path.split("\\.", -1)) {
-                Module child = module.children.get(name);
-                if (child == null) {
-                    throw module.missing(
-                            "module",
-                            path.equals(name) ? name : name + "' (of '" + path,
-                            module.children.keySet());
-                }
-                module = child;
-            }
-        }
-        return module;
-    }
-
-    /**
-     * Puts another module at a path. The module that stood there, called through the field that
-     * declared it, runs the new one from now on; to go on using the old one inside the new, take
-     * its {@link #alias()}.
-     *
-     * @throws EspalierException if there is no module at the path, or the path is empty
-     */
-    public final void replace(String path, Module replacement) {
-        if (path.isEmpty()) {
-            throw new EspalierException(
-                    "A model can't replace itself; use the new module in its place.");
-        }
-        int dot = path.lastIndexOf('.');
-        Module parent = module(path.substring(0, Math.max(dot, 0)));
-        Module old = module(path);
-        if (old.equals(replacement)) {
-            return;
-        }
-        parent.children.replace(path.substring(dot + 1), replacement);
-        old.standIn = replacement;
-    }
-
-    /** This module and all below it by dotted path, parents first; this module's path is empty. */
-    public final SequencedMap<String, Module> namedModules() {
-        SequencedMap<String, Module> all = new LinkedHashMap<>();
-        collectModules("", all);
-        return all;
-    }
-
-    private void collectModules(String path, SequencedMap<String, Module> all) {
-        all.put(path, this);
-        children.forEach((name, child) -> child.collectModules(join(path, name), all));
-    }
-
-    /** The direct children by name. */
-    public final SequencedMap<String, Module> namedChildren() {
-        return Collections.unmodifiableSequencedMap(children);
-    }
-
-    /**
-     * All stored parameters by dotted name; one that stands at two places is listed at the first.
-     */
-    public final SequencedMap<String, Tensor> namedParameters() {
-        return distinct(walk(Module::ownParameters));
-    }
-
-    /** All buffers by dotted name. */
-    public final SequencedMap<String, Tensor> namedBuffers() {
-        return distinct(walk(Module::ownBuffers));
-    }
-
-    /** All stored parameters, each once: what an optimizer trains. */
-    public final List<Tensor> parameters() {
-        return List.copyOf(namedParameters().values());
-    }
-
-    private SequencedMap<String, Tensor> walk(Function<Module, Map<String, Tensor>> own) {
-        SequencedMap<String, Tensor> all = new LinkedHashMap<>();
-        namedModules()
-                .forEach((path, module) ->
-                        own.apply(module)
-                                .forEach((name, tensor) -> all.put(join(path, name), tensor)));
-        return all;
-    }
-
-    private static SequencedMap<String, Tensor> distinct(SequencedMap<String, Tensor> all) {
-        var seen = Collections.newSetFromMap(new IdentityHashMap<Tensor, Boolean>());
-        all.values().removeIf(tensor -> !seen.add(tensor));
-        return all;
-    }
-
-    // ---- state
-
     /**
      * All stored parameters and buffers by dotted name, in PyTorch's order: of each module its
      * parameters, its buffers, then its children. The tensors share the model's memory and carry no
@@ -268,7 +150,7 @@ public abstract non-sealed class Module extends ParameterHolder implements Clone
      *     message names them and the model is as it was
      */
     public final void loadStateDict(Map<String, Tensor> state) {
-        StateDict.load(this, state);
+        StateDict.load(this, state, "The state");
     }
 
     /**
@@ -288,11 +170,7 @@ public abstract non-sealed class Module extends ParameterHolder implements Clone
      */
     public final void load(Path file) {
         try (var scope = new PointerScope()) {
-            loadStateDict(SafeTensors.read(file).tensors());
-        } catch (EspalierException e) {
-            throw e.getMessage() != null && e.getMessage().contains(file.toString())
-                    ? e
-                    : new EspalierException(file + ": " + e.getMessage(), e);
+            StateDict.load(this, SafeTensors.read(file).tensors(), "The state in " + file);
         }
     }
 
@@ -307,8 +185,6 @@ public abstract non-sealed class Module extends ParameterHolder implements Clone
     /** Called after a state was loaded into the model, to compute what depends on it. */
     protected void stateLoaded() {}
 
-    // ---- mode, recipe
-
     /** Puts this module and all below it in training mode. */
     public final void train() {
         training(true);
@@ -322,7 +198,7 @@ public abstract non-sealed class Module extends ParameterHolder implements Clone
     /** Puts this module and all below it in training or inference mode. */
     public void training(boolean on) {
         training = on;
-        children.values().forEach(child -> child.training(on));
+        namedChildren().values().forEach(child -> child.training(on));
     }
 
     /** Whether this module is in training mode, which it is when new. */
@@ -348,8 +224,6 @@ public abstract non-sealed class Module extends ParameterHolder implements Clone
         return Optional.ofNullable(recipe);
     }
 
-    // ---- copies
-
     /**
      * A deep copy: modules, parameters, buffers, masks and hooks' registrations; nothing is shared
      * but the hooks.
@@ -367,7 +241,7 @@ public abstract non-sealed class Module extends ParameterHolder implements Clone
     public final <M extends Module> M alias() {
         Module original = this;
         Module alias = new ModuleCopier(UnaryOperator.identity()).copy(original);
-        alias.standIn = null;
+        alias.standAlone();
         return (M) alias;
     }
 
@@ -379,8 +253,8 @@ public abstract non-sealed class Module extends ParameterHolder implements Clone
     final Module shallow() {
         try {
             Module clone = (Module) super.clone();
-            clone.children = new LinkedHashMap<>(children);
             clone.ownContainers();
+            clone.ownChildren();
             clone.inputHooks = new CopyOnWriteArrayList<>(inputHooks);
             clone.outputHooks = new CopyOnWriteArrayList<>(outputHooks);
             return clone;
@@ -392,11 +266,8 @@ public abstract non-sealed class Module extends ParameterHolder implements Clone
     /** Maps the tensors and modules that this fresh clone still shares with its original. */
     final void remap(UnaryOperator<Tensor> tensors, UnaryOperator<Module> modules) {
         remapTensors(tensors);
-        children.replaceAll((name, child) -> modules.apply(child));
-        standIn = standIn == null ? null : modules.apply(standIn);
+        remapModules(modules);
     }
-
-    // ---- words
 
     /**
      * What is printed between the parentheses, such as {@code in_features=10, out_features=5,
@@ -410,14 +281,5 @@ public abstract non-sealed class Module extends ParameterHolder implements Clone
     @Override
     public final String toString() {
         return ModulePrinter.print(this);
-    }
-
-    @Override
-    final boolean hasChild(String name) {
-        return children.containsKey(name);
-    }
-
-    static String join(String path, String name) {
-        return path.isEmpty() ? name : path + "." + name;
     }
 }

@@ -18,9 +18,10 @@ import java.util.function.UnaryOperator;
 
 /**
  * The tensors of one module: parameters and buffers by name, and the functions that a parameter
- * passes through before {@code forward} sees it. {@link Module} adds the tree and the running.
+ * passes through before {@code forward} sees it. {@link ModuleTree} adds the tree, {@link Module}
+ * the running.
  */
-abstract sealed class ParameterHolder permits Module {
+abstract sealed class ParameterHolder permits ModuleTree {
     private SequencedMap<String, Tensor> parameters = new LinkedHashMap<>();
     private SequencedMap<String, Tensor> buffers = new LinkedHashMap<>();
     private Map<String, Parametrized> parametrized = new LinkedHashMap<>();
@@ -215,7 +216,9 @@ abstract sealed class ParameterHolder permits Module {
             return;
         }
         Tensor tensor = parameter(before);
-        requireFree(stored);
+        if (!stored.equals(name)) {
+            requireFree(stored);
+        }
         parameters.remove(before);
         parameters.put(stored, tensor);
         List<Parametrization> chain = parametrizations(name);
@@ -236,7 +239,10 @@ abstract sealed class ParameterHolder permits Module {
             throw new EspalierException(
                     "A name must not be empty or contain a dot; asked for '" + name + "'.");
         }
-        if (hasChild(name) || parameters.containsKey(name) || buffers.containsKey(name)) {
+        if (hasChild(name)
+                || parameters.containsKey(name)
+                || parametrized.containsKey(name)
+                || buffers.containsKey(name)) {
             throw new EspalierException(
                     typeName() + " already has '" + name + "'; choose another name.");
         }

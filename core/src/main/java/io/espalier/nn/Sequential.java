@@ -5,7 +5,7 @@ import io.espalier.tensor.EspalierException;
 import org.bytedeco.pytorch.Tensor;
 
 import java.util.List;
-import java.util.Map;
+import java.util.SequencedMap;
 
 /**
  * Modules one after another: each gets what the one before gave. Its children are called "0", "1",
@@ -20,8 +20,10 @@ public class Sequential extends Module {
     }
 
     /** The modules in the map's order under their names. */
-    public Sequential(Map<String, ? extends Module> modules) {
-        modules.forEach(this::append);
+    public static Sequential named(SequencedMap<String, ? extends Module> modules) {
+        Sequential sequential = new Sequential();
+        modules.forEach(sequential::append);
+        return sequential;
     }
 
     /** Adds a module at the end, named by its position, and returns this. */

@@ -41,17 +41,20 @@ final class StateDict {
         model.namedModules()
                 .forEach((path, module) -> {
                     module.ownParameters()
-                            .forEach((name, t) -> state.put(Module.join(path, name), t.detach()));
+                            .forEach((name, t) ->
+                                    state.put(ModuleTree.join(path, name), t.detach()));
                     module.ownBuffers()
-                            .forEach((name, t) -> state.put(Module.join(path, name), t.detach()));
+                            .forEach((name, t) ->
+                                    state.put(ModuleTree.join(path, name), t.detach()));
                 });
         return state;
     }
 
-    static void load(Module model, Map<String, Tensor> state) {
+    /** {@code what} is what an error calls the state. */
+    static void load(Module model, Map<String, Tensor> state, String what) {
         var load = new StateDict(model, state);
         model.namedModules().forEach(load::plan);
-        load.requireNoProblems();
+        load.requireNoProblems(what);
         try (var guard = new NoGradGuard()) {
             load.steps.forEach(Runnable::run);
         }
@@ -66,12 +69,12 @@ final class StateDict {
                     if (values != null) {
                         planMask(path, module, mask, parameter, values);
                     } else {
-                        planCopy(Module.join(path, name), parameter);
+                        planCopy(ModuleTree.join(path, name), parameter);
                     }
                 });
         module.ownBuffers()
                 .forEach((name, buffer) -> {
-                    String key = Module.join(path, name);
+                    String key = ModuleTree.join(path, name);
                     Tensor value = state.get(key);
                     if (value != null && module.isResizable(name) && sameType(value, buffer)) {
                         unused.remove(key);
@@ -84,15 +87,15 @@ final class StateDict {
 
     /** The mask that the state brings for a plain parameter, if it does. */
     private @Nullable Tensor maskFor(String path, Mask mask) {
-        return !state.containsKey(Module.join(path, mask.name()))
-                        && state.containsKey(Module.join(path, mask.storedName()))
-                ? state.get(Module.join(path, mask.bufferName()))
+        return !state.containsKey(ModuleTree.join(path, mask.name()))
+                        && state.containsKey(ModuleTree.join(path, mask.storedName()))
+                ? state.get(ModuleTree.join(path, mask.bufferName()))
                 : null;
     }
 
     private void planMask(String path, Module module, Mask mask, Tensor parameter, Tensor values) {
-        planCopy(Module.join(path, mask.storedName()), parameter);
-        String key = Module.join(path, mask.bufferName());
+        planCopy(ModuleTree.join(path, mask.storedName()), parameter);
+        String key = ModuleTree.join(path, mask.bufferName());
         unused.remove(key);
         if (!Arrays.equals(Tensors.shape(values), Tensors.shape(parameter))) {
             misfit.add(describe(key, values) + " for a parameter of " + describe(parameter));
@@ -134,14 +137,15 @@ final class StateDict {
         return Tensors.type(value) + " " + Arrays.toString(Tensors.shape(value));
     }
 
-    private void requireNoProblems() {
+    private void requireNoProblems(String what) {
         List<String> problems = new ArrayList<>();
         list(problems, "missing", missing);
         list(problems, "not in the model", unused);
         list(problems, "of another shape or type", misfit);
         if (!problems.isEmpty()) {
             throw new EspalierException(
-                    "The state does not fit "
+                    what
+                            + " does not fit "
                             + model.typeName()
                             + ", which is left as it was: "
                             + String.join("; ", problems)

@@ -143,7 +143,7 @@ class FunctionalTest {
     @Test
     @DisplayName(
             "cross entropy is the mean of the classes' negative log likelihoods, weighted and"
-                + " smoothed as asked")
+                    + " smoothed as asked")
     void crossEntropy() {
         Tensor logits =
                 Tensors.of(new float[] {0, (float) Math.log(3), (float) Math.log(4), 0}, 2, 2);

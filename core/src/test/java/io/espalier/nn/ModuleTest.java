@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.tensor.Tensors;
@@ -16,7 +17,11 @@ import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CopyOnWriteArrayList;
 
 class ModuleTest {
     static final class Two extends Module {
@@ -221,5 +226,97 @@ class ModuleTest {
                 messageOf(() -> layer.addParameter("x", Tensors.of(new long[] {1}, 1))));
         assertEquals(
                 "No buffer 'mask' in Linear; it has none.", messageOf(() -> layer.buffer("mask")));
+    }
+
+    record Branch(Linear linear, String name) {}
+
+    /** Holds its layers in whatever containers there are. */
+    static final class Containers extends Module {
+        final Branch branch = new Branch(add("a", new Linear(2, 2)), "a");
+        final Optional<Linear> optional = Optional.of(add("b", new Linear(2, 2)));
+        final Map<String, Linear> map = Map.of("c", add("c", new Linear(2, 2)));
+        final Module[] array = {add("d", new Linear(2, 2))};
+        final List<String> seen = new ArrayList<>();
+
+        @Override
+        protected Tensor forward(Tensor x) {
+            seen.add("x");
+            Tensor y = optional.orElseThrow().call(branch.linear.call(x));
+            for (Linear linear : map.values()) {
+                y = linear.call(y);
+            }
+            return array[0].call(y);
+        }
+    }
+
+    @Test
+    @DisplayName("a copy runs its own layers, whatever holds them")
+    void copyMapsContainers() {
+        Containers model = new Containers();
+        Tensor x = Tensors.randn(1, 2);
+        Tensor before = model.call(x);
+        Containers copy = model.copy();
+        model.parameters().forEach(parameter -> parameter.detach().zero_());
+        assertTrue(Tensors.equal(before, copy.call(x)));
+        assertEquals("a", copy.branch.name);
+        assertEquals(1, model.seen.size());
+    }
+
+    @Test
+    @DisplayName("a copy that can't hold its layers as the original does says so")
+    void copyRefusesContainer() {
+        var model =
+                new Module() {
+                    final CopyOnWriteArrayList<Linear> layers =
+                            new CopyOnWriteArrayList<>(List.of(add("a", new Linear(2, 2))));
+                };
+        String message = messageOf(model::copy);
+        assertTrue(
+                message.endsWith(
+                        "its field 'layers' is a CopyOnWriteArrayList; declare it as List or Map."),
+                message);
+        assertEquals(1, model.layers.size());
+    }
+
+    @Test
+    @DisplayName("a layer may be put back in its place")
+    void replacedBack() {
+        Two model = new Two();
+        Linear first = model.fc;
+        Linear second = new Linear(4, 3);
+        Tensor x = Tensors.randn(2, 4);
+        Tensor before = model.fc.call(x);
+        model.replace("fc", second);
+        model.replace("fc", first);
+        assertTrue(Tensors.equal(before, model.fc.call(x)));
+        assertTrue(Tensors.equal(before, second.call(x)));
+        assertSame(first, model.module("fc"));
+    }
+
+    @Test
+    @DisplayName("a module can't contain itself, nor replace what it contains")
+    void noCycles() {
+        Two model = new Two();
+        var around = new Sequential(model);
+        assertEquals(
+                "'again' can't be a child of a module that it contains.",
+                messageOf(() -> model.add("again", around)));
+        assertEquals(
+                "What replaces 'fc' can't contain it; let it hold the alias() of what it replaces.",
+                messageOf(() -> model.replace("fc", new Sequential(model.fc))));
+    }
+
+    @Test
+    @DisplayName("a mistake in a module's own code stays the exception it is")
+    void ownMistake() {
+        var model =
+                new Module() {
+                    @Override
+                    protected Tensor forward(Tensor x) {
+                        throw new IllegalStateException("mine");
+                    }
+                };
+        assertThrows(
+                IllegalStateException.class, () -> new Sequential(model).call(Tensors.ones(1)));
     }
 }

@@ -37,7 +37,7 @@ class NormalizationTest {
     @Test
     @DisplayName(
             "batch normalization uses the batch in training, moves the running statistics and uses"
-                + " them afterwards")
+                    + " them afterwards")
     void batchNorm() {
         BatchNorm2d layer = new BatchNorm2d(3, o -> o.eps(1e-3).momentum(0.3));
         fill(layer, "weight");
@@ -93,7 +93,7 @@ class NormalizationTest {
     @Test
     @DisplayName(
             "one and three dimensional batch normalization are the two dimensional one on other"
-                + " shapes")
+                    + " shapes")
     void otherRanks() {
         Tensor x = Tensors.randn(2, 3, 4, 5);
         Tensor expected = new BatchNorm2d(3).call(x);

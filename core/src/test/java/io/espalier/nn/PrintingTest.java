@@ -186,7 +186,7 @@ class PrintingTest {
                   (act): ReLU()
                 )\
                 """,
-                new Sequential(modules).toString());
+                Sequential.named(modules).toString());
     }
 
     @Test

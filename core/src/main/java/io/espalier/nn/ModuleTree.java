@@ -1,0 +1,184 @@
+package io.espalier.nn;
+
+import io.espalier.tensor.EspalierException;
+
+import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
+
+import java.util.Collections;
+import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SequencedMap;
+import java.util.function.Function;
+import java.util.function.UnaryOperator;
+
+/**
+ * The place of one module among the others: its children by name, dotted paths down from it, and
+ * what stands in its own place once it was replaced.
+ */
+abstract sealed class ModuleTree extends ParameterHolder permits Module {
+    private SequencedMap<String, Module> children = new LinkedHashMap<>();
+    private @Nullable Module standIn;
+
+    /**
+     * Adds a child under a name and returns it, for use in a field's initializer.
+     *
+     * @throws EspalierException if the name is taken, empty or has a dot, or the child contains
+     *     this module
+     */
+    public final <M extends Module> M add(String name, M child) {
+        requireFree(name);
+        if (((ModuleTree) child).contains(this)) {
+            throw new EspalierException(
+                    "'" + name + "' can't be a child of a module that it contains.");
+        }
+        children.put(name, child);
+        return child;
+    }
+
+    /** The module that stands at this module's place now: itself unless it was replaced. */
+    public final Module current() {
+        ModuleTree module = this;
+        while (module.standIn != null) {
+            module = module.standIn;
+        }
+        return (Module) module;
+    }
+
+    /**
+     * The module at a dotted path, such as {@code "features.0"}; the empty path is this module.
+     *
+     * @throws EspalierException if there is none; the message lists the names at the place where
+     *     the path fails
+     */
+    public final Module module(String path) {
+        ModuleTree module = this;
+        if (!path.isEmpty()) {
+            for (String name : path.split("\\.", -1)) {
+                Module child = module.children.get(name);
+                if (child == null) {
+                    throw module.missing(
+                            "module",
+                            path.equals(name) ? name : name + "' (of '" + path,
+                            module.children.keySet());
+                }
+                module = child;
+            }
+        }
+        return (Module) module;
+    }
+
+    /**
+     * Puts another module at a path. The module that stood there, called through the field that
+     * declared it, runs the new one from now on; to go on using the old one inside the new, take
+     * its {@link Module#alias()}.
+     *
+     * @throws EspalierException if there is no module at the path, the path is empty, or the
+     *     replacement contains what it replaces
+     */
+    public final void replace(String path, Module replacement) {
+        if (path.isEmpty()) {
+            throw new EspalierException(
+                    "A model can't replace itself; use the new module in its place.");
+        }
+        int dot = path.lastIndexOf('.');
+        ModuleTree parent = module(path.substring(0, Math.max(dot, 0)));
+        ModuleTree old = module(path);
+        ModuleTree fresh = replacement;
+        if (old.equals(fresh)) {
+            return;
+        }
+        if (fresh.contains(old)) {
+            throw new EspalierException(
+                    "What replaces '"
+                            + path
+                            + "' can't contain it; let it hold the alias() of what it replaces.");
+        }
+        parent.children.replace(path.substring(dot + 1), replacement);
+        fresh.standIn = null; // it may have stood here before
+        old.standIn = replacement;
+    }
+
+    private boolean contains(ModuleTree other) {
+        return equals(other)
+                || children.values().stream()
+                        .anyMatch(child -> ((ModuleTree) child).contains(other));
+    }
+
+    /** This module and all below it by dotted path, parents first; this module's path is empty. */
+    public final SequencedMap<String, Module> namedModules() {
+        SequencedMap<String, Module> all = new LinkedHashMap<>();
+        collectModules("", all);
+        return all;
+    }
+
+    private void collectModules(String path, SequencedMap<String, Module> all) {
+        all.put(path, (Module) this);
+        children.forEach(
+                (name, child) -> ((ModuleTree) child).collectModules(join(path, name), all));
+    }
+
+    /** The direct children by name. */
+    public final SequencedMap<String, Module> namedChildren() {
+        return Collections.unmodifiableSequencedMap(children);
+    }
+
+    /**
+     * All stored parameters by dotted name; one that stands at two places is listed at the first.
+     */
+    public final SequencedMap<String, Tensor> namedParameters() {
+        return distinct(walk(Module::ownParameters));
+    }
+
+    /** All buffers by dotted name. */
+    public final SequencedMap<String, Tensor> namedBuffers() {
+        return distinct(walk(Module::ownBuffers));
+    }
+
+    /** All stored parameters, each once: what an optimizer trains. */
+    public final List<Tensor> parameters() {
+        return List.copyOf(namedParameters().values());
+    }
+
+    private SequencedMap<String, Tensor> walk(Function<Module, Map<String, Tensor>> own) {
+        SequencedMap<String, Tensor> all = new LinkedHashMap<>();
+        namedModules()
+                .forEach((path, module) ->
+                        own.apply(module)
+                                .forEach((name, tensor) -> all.put(join(path, name), tensor)));
+        return all;
+    }
+
+    private static SequencedMap<String, Tensor> distinct(SequencedMap<String, Tensor> all) {
+        var seen = Collections.newSetFromMap(new IdentityHashMap<Tensor, Boolean>());
+        all.values().removeIf(tensor -> !seen.add(tensor));
+        return all;
+    }
+
+    @Override
+    final boolean hasChild(String name) {
+        return children.containsKey(name);
+    }
+
+    static String join(String path, String name) {
+        return path.isEmpty() ? name : path + "." + name;
+    }
+
+    /** Gives this fresh clone a container of its own, which still holds the original's children. */
+    final void ownChildren() {
+        children = new LinkedHashMap<>(children);
+    }
+
+    /** Maps the modules that this fresh clone still shares with its original. */
+    final void remapModules(UnaryOperator<Module> modules) {
+        children.replaceAll((name, child) -> modules.apply(child));
+        standIn = standIn == null ? null : modules.apply(standIn);
+    }
+
+    /** Runs itself again, whatever its original was replaced by. */
+    final void standAlone() {
+        standIn = null;
+    }
+}
