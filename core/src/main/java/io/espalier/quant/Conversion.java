@@ -33,7 +33,7 @@ final class Conversion {
                             + " before convert.");
         }
         Map<String, Module> replacements = new LinkedHashMap<>();
-        Map<Module, Module> known = new IdentityHashMap<>();
+        var known = new IdentityHashMap<Module, Module>();
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
             for (Site site : sites) {

@@ -31,7 +31,7 @@ final class DynamicQuantization {
             }
         }
         Map<String, Module> replacements = new LinkedHashMap<>();
-        Map<Module, Module> known = new IdentityHashMap<>();
+        var known = new IdentityHashMap<Module, Module>();
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
             model.namedModules()
