@@ -122,7 +122,7 @@ record CaseFile(String group, List<Entry> entries, Map<String, Tensor> tensors) 
         if (!whole.has("op")) {
             return new Case(
                     entry.id(),
-                    "preset",
+                    entry.id().substring(group.length() + 1),
                     Values.none("params"),
                     Values.none("inputs"),
                     new Values("expect", entry.json(), tensors),

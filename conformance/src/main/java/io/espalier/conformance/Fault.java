@@ -57,6 +57,11 @@ record Fault(String message, Map<String, String> params) {
                     new Kind(
                             "Parameter '(\\w+)' .* has to be pruned", List.of("pruned"), List.of()),
                     new Kind("object has no attribute '(\\w+)'", List.of(), List.of()),
+                    new Kind(
+                            "did not find fuser method for: \\(<[^>]+>,\\)",
+                            List.of("two"),
+                            List.of()),
+                    new Kind("<class 'torch\\.[\\w.]*?(\\w+)'>", List.of("fus"), List.of()),
                     // A fault that is not in this list: ours must at least name the same numbers.
                     new Kind("(?<![\\w.-])(-?\\d+(?:\\.\\d+)?)(?!\\w)", List.of(), List.of()));
 

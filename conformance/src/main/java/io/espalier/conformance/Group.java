@@ -1,13 +1,7 @@
 package io.espalier.conformance;
 
-import java.util.List;
-import java.util.Optional;
-
 /** Knows how to run the cases of one file. */
 interface Group {
-    /** The groups that Espalier supports. */
-    List<Group> SUPPORTED = List.of(new PruneGroup(), new PruneTrainGroup(), new ObserversGroup());
-
     /** The file's name without its ending, such as {@code prune}. */
     String name();
 
@@ -18,10 +12,6 @@ interface Group {
      * @throws MalformedCase if the case asks for something this group doesn't know
      */
     void run(Case reference, Check check);
-
-    static Optional<Group> named(String name) {
-        return SUPPORTED.stream().filter(group -> group.name().equals(name)).findFirst();
-    }
 
     /** For a group's {@code switch} over operations. */
     static MalformedCase unknown(String what, String name) {

@@ -7,7 +7,11 @@ import io.espalier.quant.MovingAveragePerChannelMinMaxObserver;
 import io.espalier.quant.ObserverSettings;
 import io.espalier.quant.PerChannelMinMaxObserver;
 import io.espalier.quant.Qscheme;
+import io.espalier.quant.QuantizationParameters;
 import io.espalier.quant.QuantizedType;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.pytorch.Tensor;
 
 import java.util.Arrays;
 
@@ -41,6 +45,29 @@ final class Observing {
         return arguments.has("ch_axis")
                 ? settings.channelAxis(bound(arguments, "ch_axis"))
                 : settings;
+    }
+
+    /** One scale in a case's arguments, or one per channel in its inputs. */
+    static QuantizationParameters parameters(
+            Case reference, QuantizedType dtype, int quantMin, int quantMax) {
+        Values params = reference.params();
+        if (reference.op().equals("per_tensor")) {
+            float scale = (float) params.real("scale");
+            int zeroPoint = bound(params, "zero_point");
+            return QuantizationParameters.perTensor(scale, zeroPoint, dtype, quantMin, quantMax);
+        }
+        return new QuantizationParameters(
+                Tensors.floats(reference.inputs().tensor("scale")),
+                integers(reference.inputs().tensor("zero_point")),
+                bound(params, "axis"),
+                dtype,
+                Qscheme.PER_CHANNEL_AFFINE,
+                quantMin,
+                quantMax);
+    }
+
+    private static int[] integers(Tensor tensor) {
+        return Arrays.stream(Tensors.longs(tensor)).mapToInt(Math::toIntExact).toArray();
     }
 
     static QuantizedType dtype(Values arguments) {

@@ -46,6 +46,10 @@ final class Values {
         return node.has(name);
     }
 
+    boolean isNull(String name) {
+        return value(name).isNull();
+    }
+
     /** The names of the values, in the file's order. */
     List<String> names() {
         return List.copyOf(node.propertyNames());

@@ -9,6 +9,9 @@ import io.espalier.prune.L1Unstructured;
 import io.espalier.prune.Prune;
 import io.espalier.prune.Schedule;
 import io.espalier.prune.Target;
+import io.espalier.quant.QConfig;
+import io.espalier.quant.Quantization;
+import io.espalier.tensor.Engine;
 import io.espalier.tensor.Libtorch;
 import io.espalier.train.Evaluator;
 import io.espalier.train.LearningRate;
@@ -17,6 +20,9 @@ import io.espalier.train.Optimizers;
 import io.espalier.train.SgdSettings;
 import io.espalier.train.Trainer;
 import io.espalier.train.TrainingEvent;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -30,8 +36,12 @@ public final class CompressDigits {
     /** How many digits a timed batch has. */
     public static final int TIMED_BATCH = 64;
 
+    private static final String FLOAT = "float";
+    private static final String PRUNED = "pruned";
+    private static final String INT8 = "int8";
+
     /** What is saved and measured, in order. */
-    public static final List<String> STAGES = List.of("float", "pruned");
+    public static final List<String> STAGES = List.of(FLOAT, PRUNED, INT8);
 
     private static final int BATCH = 128;
     private static final double LEARNING_RATE = 0.05;
@@ -63,9 +73,11 @@ public final class CompressDigits {
         Libtorch.seed(settings.seed());
         var model = new DigitNet();
         train(model);
-        model.save(file("float"));
+        model.save(file(FLOAT));
         prune(model);
-        model.save(file("pruned"));
+        model.save(file(PRUNED));
+        quantize(model);
+        Quantization.save(model, file(INT8));
         return measure();
     }
 
@@ -90,6 +102,26 @@ public final class CompressDigits {
             trainer.train(sample, 1);
         }
         weights.forEach(weight -> Prune.remove(weight.module(), weight.name()));
+    }
+
+    /** Fuses, lets observers see some training digits, and converts; zeros stay exact zeros. */
+    private void quantize(Module model) {
+        var calibration =
+                new DataLoader(train.take(Math.min(settings.calibration(), train.size())), BATCH);
+        listener.begins("Calibrating", calibration.batches());
+        model.eval();
+        Quantization.fuseModules(model, DigitNet.FUSED);
+        model.qconfig(QConfig.forBackend(Engine.current().toString()));
+        Quantization.prepare(model);
+        try (var guard = new NoGradGuard()) {
+            for (Batch batch : calibration) {
+                try (var scope = new PointerScope()) {
+                    model.call(batch.input());
+                }
+                listener.step("");
+            }
+        }
+        Quantization.convert(model);
     }
 
     private Trainer trainer(String work, Module model, double rate, Dataset data, int epochs) {
@@ -132,8 +164,11 @@ public final class CompressDigits {
 
     private Module load(String name) {
         var model = new DigitNet();
-        model.load(file(name));
         model.eval();
+        if (name.equals(INT8)) {
+            return Quantization.load(model, file(name));
+        }
+        model.load(file(name));
         return model;
     }
 

@@ -31,7 +31,7 @@ public record SavedModel(
     private static final String ORIGINAL = "_orig";
     private static final String MASK = "_mask";
 
-    /** Names that PyTorch's layers give to what they don't train. */
+    /** Names that layers, observers and quantized layers give to what is not trained. */
     private static final Set<String> BUFFERS =
             Set.of(
                     "running_mean",
@@ -39,6 +39,10 @@ public record SavedModel(
                     "num_batches_tracked",
                     "scale",
                     "zero_point",
+                    "weight_scale",
+                    "weight_zero_point",
+                    "input_scale",
+                    "input_zero_point",
                     "min_val",
                     "max_val",
                     "eps",
