@@ -1,0 +1,56 @@
+package io.espalier.examples;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
+
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.regex.MatchResult;
+import java.util.regex.Pattern;
+
+class GuidesTest {
+    private static final Path GUIDES = Path.of("..", "docs", "guide").toAbsolutePath().normalize();
+
+    @ParameterizedTest
+    @ValueSource(strings = {"pruning", "training", "quantization", "saving"})
+    @DisplayName("The Java of a guide, from top to bottom, is one program that runs")
+    void runs(String guide, @TempDir Path folder) throws IOException {
+        Path file = folder.resolve("Guide.java");
+        Files.writeString(
+                file,
+                String.join("\n", blocks("pruning.md", "text"))
+                        + "\nvoid main() throws Exception {\n"
+                        + String.join("\n", blocks(guide + ".md", "java"))
+                        + "}\n");
+        var program = new SourceProgram(file, folder);
+
+        program.compile();
+        String printed = assertTimeoutPreemptively(Duration.ofMinutes(2), program::run);
+
+        assertFalse(printed.isBlank());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"pruning", "training", "quantization", "saving"})
+    @DisplayName("A guide has the same Java in both languages")
+    void sameInBothLanguages(String guide) throws IOException {
+        assertEquals(blocks(guide + ".md", "java"), blocks(guide + ".zh-CN.md", "java"));
+    }
+
+    private static List<String> blocks(String guide, String language) throws IOException {
+        return Pattern.compile("(?s)```" + language + "\n(.*?)```")
+                .matcher(Files.readString(GUIDES.resolve(guide)))
+                .results()
+                .map((MatchResult block) -> block.group(1))
+                .toList();
+    }
+}
