@@ -9,8 +9,10 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.nn.BatchNorm1d;
 import io.espalier.nn.BatchNorm2d;
 import io.espalier.nn.Conv2d;
+import io.espalier.nn.ConvTranspose2d;
 import io.espalier.nn.Flatten;
 import io.espalier.nn.Functional;
 import io.espalier.nn.Linear;
@@ -339,5 +341,46 @@ class QatTest {
         model.call(Tensors.randn(4, 1, 6, 6));
 
         assertTrue(messageOf(() -> Quantization.convert(model)).contains("was fused for training"));
+    }
+
+    @Test
+    @DisplayName("a linear layer trains with its normalization too, and folds into one kernel")
+    void linearNorm() {
+        var model =
+                new Sequential(
+                        new Flatten(),
+                        new Linear(36, 8),
+                        new BatchNorm1d(8),
+                        new ReLU(),
+                        new Linear(8, 2));
+        Quantization.fuseModulesQat(model, List.of("1", "2", "3"));
+        model.qconfig(QConfig.qatForBackend("qnnpack"));
+        Quantization.prepareQat(model);
+        assertTrue(model.toString().contains("(1): LinearBnReLU1d("), model.toString());
+        train(model, 30, 0.05);
+        model.eval();
+        Tensor x = Tensors.randn(20, 1, 6, 6);
+        for (int i = 0; i < 500; i++) {
+            try (var scope = new PointerScope()) {
+                model.call(x);
+            }
+        }
+        float[] rounded = Tensors.floats(model.call(x));
+
+        Quantization.convert(model);
+
+        float step = Tensors.floats(model.module("4").buffer("scale"))[0];
+        assertArrayEquals(rounded, Tensors.floats(model.call(x)), 6 * step);
+        assertEquals("Identity()", model.module("2").toString());
+    }
+
+    @Test
+    @DisplayName("a transposed convolution can't be fused with its normalization for training")
+    void transposed() {
+        var model = new Sequential(new ConvTranspose2d(2, 2, 3), new BatchNorm2d(2));
+
+        assertTrue(
+                messageOf(() -> Quantization.fuseModulesQat(model, List.of("0", "1")))
+                        .contains("transposed"));
     }
 }
