@@ -91,6 +91,7 @@ public record Comparison(String metric, Figures reference, Figures quantized, Li
         return Double.isNaN(value) ? "-" : String.format(Locale.ROOT, "%.1f", value);
     }
 
+    @SuppressWarnings("AnnotateFormatMethod") // Error Prone's annotation would be a dependency
     private static void line(StringBuilder text, String format, Object... values) {
         text.append(String.format(Locale.ROOT, format, values));
     }
