@@ -8,15 +8,8 @@ import org.bytedeco.pytorch.Tensor;
 final class Printed {
     private Printed() {}
 
-    /** With the type where it isn't Python's default. */
+    /** The values, without a word on gradients. */
     static String tensor(Tensor tensor) {
-        String values = Tensors.toString(tensor);
-        String type =
-                switch (Tensors.type(tensor)) {
-                    case Int -> ", dtype=torch.int32)";
-                    case Byte -> ", dtype=torch.uint8)";
-                    default -> ")";
-                };
-        return values.substring(0, values.length() - 1) + type;
+        return Tensors.toString(tensor.detach());
     }
 }
