@@ -39,7 +39,7 @@ record SourceProgram(Path file, Path classes) {
                     List.of(
                             "-d",
                             classes.toString(),
-                            "-Xlint:all,-path,-classfile",
+                            "-Xlint:all,-path,-classfile,-try",
                             "-Werror",
                             "-proc:none");
             var sources = files.getJavaFileObjects(file);
