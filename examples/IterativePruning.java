@@ -40,14 +40,16 @@ void main() throws IOException {
 
     var model = new Net();
     var trainer =
-            Trainer.of(model, Losses.crossEntropy(), Optimizers.adam(model.parameters(), 1e-3));
-    trainer.train(digits, 4);
+            Trainer.of(model, Losses.crossEntropy(), Optimizers.adam(model.parameters(), 2e-3))
+                    .batchSize(32);
+    trainer.train(digits, 5);
 
     PruningResult result =
             IterativePruner.of(model)
-                    .schedule(Schedule.cubic(0.0, 0.95, 6))
+                    .schedule(Schedule.cubic(0.0, 0.9, 6))
                     .fineTune(trainer, digits, 1)
                     .keepWithin(0.005, accuracy)
+                    .retries(1)
                     .run(checkpoints);
 
     IO.println(result);
