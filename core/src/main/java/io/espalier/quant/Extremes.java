@@ -39,6 +39,9 @@ record Extremes(float[] min, float[] max, boolean clean) {
     private static final int LOWEST = key(-MASK);
     private static final int HIGHEST = key(MASK);
 
+    /** The bits of +∞; those of a NaN are above. */
+    private static final int INFINITE = 0x7f800000;
+
     /** What to do with NaN and infinite values. */
     interface NonFinite {
         /** Called when there are some; refuses them by throwing, or returns to leave them out. */
@@ -59,11 +62,22 @@ record Extremes(float[] min, float[] max, boolean clean) {
         Keys keys =
                 inner < SHORT_ROW && channels > 1
                         ? across(data, outer, channels, Math.toIntExact(inner))
-                        : along(data, outer, channels, inner);
+                        : along(data, outer, channels, inner, false);
         if (keys.lowest() >= LOWEST && keys.highest() <= HIGHEST) {
             return new Extremes(floats(keys.min), floats(keys.max), true);
         }
-        return careful(data, outer, channels, inner, nonFinite);
+        Keys ordinary = along(data, outer, channels, inner, true);
+        if (ordinary.refused > 0) {
+            nonFinite.found(ordinary.refused);
+        }
+        Extremes found = empty(channels);
+        for (int c = 0; c < channels; c++) {
+            if (ordinary.min[c] <= ordinary.max[c]) {
+                found.min[c] = value(ordinary.min[c]);
+                found.max[c] = value(ordinary.max[c]);
+            }
+        }
+        return new Extremes(found.min, found.max, false);
     }
 
     private static Extremes empty(int channels) {
@@ -74,13 +88,17 @@ record Extremes(float[] min, float[] max, boolean clean) {
         return new Extremes(min, max, true);
     }
 
-    /** The extremes so far, as ordered integers. */
-    private record Keys(int[] min, int[] max) {
-        static Keys none(int channels) {
-            var keys = new Keys(new int[channels], new int[channels]);
-            Arrays.fill(keys.min, Integer.MAX_VALUE);
-            Arrays.fill(keys.max, Integer.MIN_VALUE);
-            return keys;
+    /** The extremes so far, as ordered integers, and how many values were not finite. */
+    private static final class Keys {
+        final int[] min;
+        final int[] max;
+        long refused;
+
+        Keys(int channels) {
+            min = new int[channels];
+            max = new int[channels];
+            Arrays.fill(min, Integer.MAX_VALUE);
+            Arrays.fill(max, Integer.MIN_VALUE);
         }
 
         void add(Keys other) {
@@ -88,6 +106,7 @@ record Extremes(float[] min, float[] max, boolean clean) {
                 min[c] = Math.min(min[c], other.min[c]);
                 max[c] = Math.max(max[c], other.max[c]);
             }
+            refused += other.refused;
         }
 
         int lowest() {
@@ -99,14 +118,19 @@ record Extremes(float[] min, float[] max, boolean clean) {
         }
     }
 
-    /** Rows of {@code inner} values, one after the other. */
-    private static Keys along(MemorySegment data, long outer, int channels, long inner) {
-        Keys all = Keys.none(channels);
+    /**
+     * Rows of {@code inner} values, one after the other.
+     *
+     * @param careful whether masks and values that are not finite are left out
+     */
+    private static Keys along(
+            MemorySegment data, long outer, int channels, long inner, boolean careful) {
+        Keys all = new Keys(channels);
         Parallel.split(
                         outer * channels * inner,
                         GRAIN,
                         (from, to) -> {
-                            Keys keys = Keys.none(channels);
+                            Keys keys = new Keys(channels);
                             int[] block = new int[BLOCK];
                             long at = from;
                             while (at < to) {
@@ -115,9 +139,13 @@ record Extremes(float[] min, float[] max, boolean clean) {
                                 int n = (int) Math.min(BLOCK, Math.min(to, (row + 1) * inner) - at);
                                 MemorySegment.copy(
                                         data, ValueLayout.JAVA_INT, at * Float.BYTES, block, 0, n);
+                                at += n;
+                                if (careful) {
+                                    keys.refused += nonFinite(block, n);
+                                    n = keepOrdinary(block, n);
+                                }
                                 keys.min[c] = Math.min(keys.min[c], minKey(block, n));
                                 keys.max[c] = Math.max(keys.max[c], maxKey(block, n));
-                                at += n;
                             }
                             return keys;
                         })
@@ -128,12 +156,12 @@ record Extremes(float[] min, float[] max, boolean clean) {
     /** Short rows: keeps the extremes of every column of [outer, channels · inner]. */
     private static Keys across(MemorySegment data, long outer, int channels, int inner) {
         int columns = channels * inner;
-        Keys perColumn = Keys.none(columns);
+        Keys perColumn = new Keys(columns);
         Parallel.split(
                         outer,
                         Math.max(1, GRAIN / columns),
                         (from, to) -> {
-                            Keys keys = Keys.none(columns);
+                            Keys keys = new Keys(columns);
                             int[] row = new int[columns];
                             for (long r = from; r < to; r++) {
                                 MemorySegment.copy(
@@ -148,7 +176,7 @@ record Extremes(float[] min, float[] max, boolean clean) {
                             return keys;
                         })
                 .forEach(perColumn::add);
-        Keys all = Keys.none(channels);
+        Keys all = new Keys(channels);
         for (int i = 0; i < columns; i++) {
             all.min[i / inner] = Math.min(all.min[i / inner], perColumn.min[i]);
             all.max[i / inner] = Math.max(all.max[i / inner], perColumn.max[i]);
@@ -180,25 +208,23 @@ record Extremes(float[] min, float[] max, boolean clean) {
         }
     }
 
-    /** The pass for data with NaN, infinities or mask values in it. */
-    private static Extremes careful(
-            MemorySegment data, long outer, int channels, long inner, NonFinite nonFinite) {
-        Extremes found = empty(channels);
-        long refused = 0;
-        for (long at = 0; at < outer * channels * inner; at++) {
-            float value = data.getAtIndex(ValueLayout.JAVA_FLOAT, at);
-            if (!Float.isFinite(value)) {
-                refused++;
-            } else if (Math.abs(value) <= MASK) {
-                int c = (int) (at / inner % channels);
-                found.min[c] = Math.min(found.min[c], value);
-                found.max[c] = Math.max(found.max[c], value);
-            }
+    private static int nonFinite(int[] bits, int n) {
+        int count = 0;
+        for (int i = 0; i < n; i++) {
+            count += (bits[i] & 0x7fffffff) >= INFINITE ? 1 : 0;
         }
-        if (refused > 0) {
-            nonFinite.found(refused);
+        return count;
+    }
+
+    /** Moves the values that are data to the front, and returns their number. */
+    private static int keepOrdinary(int[] bits, int n) {
+        int kept = 0;
+        for (int i = 0; i < n; i++) {
+            int value = bits[i];
+            bits[kept] = value;
+            kept += (value & 0x7fffffff) <= HIGHEST ? 1 : 0;
         }
-        return new Extremes(found.min, found.max, false);
+        return kept;
     }
 
     private static int key(float value) {
@@ -206,10 +232,14 @@ record Extremes(float[] min, float[] max, boolean clean) {
         return bits ^ ((bits >> 31) & 0x7fffffff);
     }
 
+    private static float value(int key) {
+        return Float.intBitsToFloat(key ^ ((key >> 31) & 0x7fffffff));
+    }
+
     private static float[] floats(int[] keys) {
         float[] values = new float[keys.length];
         for (int i = 0; i < keys.length; i++) {
-            values[i] = Float.intBitsToFloat(keys[i] ^ ((keys[i] >> 31) & 0x7fffffff));
+            values[i] = value(keys[i]);
         }
         return values;
     }

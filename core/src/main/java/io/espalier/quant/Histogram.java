@@ -44,10 +44,7 @@ record Histogram(float[] counts, float min, float max) {
                 Parallel.split(
                         count,
                         Extremes.GRAIN,
-                        (from, to) ->
-                                clean
-                                        ? countAll(data, from, to, low, high, bins)
-                                        : countInside(data, from, to, low, high, bins));
+                        (from, to) -> count(data, from, to, low, high, bins, clean));
         float[] counts = new float[bins];
         for (int b = 0; b < bins; b++) {
             long sum = 0;
@@ -61,14 +58,23 @@ record Histogram(float[] counts, float min, float max) {
         return new Histogram(counts, min, max);
     }
 
-    private static int[] countAll(
-            MemorySegment data, long from, long to, float low, float high, int bins) {
+    private static int[] count(
+            MemorySegment data,
+            long from,
+            long to,
+            float low,
+            float high,
+            int bins,
+            boolean clean) {
         int[] tables = new int[TABLES * bins];
         float[] block = new float[Extremes.BLOCK];
         int[] index = new int[Extremes.BLOCK];
         for (long at = from; at < to; at += Extremes.BLOCK) {
             int n = (int) Math.min(Extremes.BLOCK, to - at);
             MemorySegment.copy(data, ValueLayout.JAVA_FLOAT, at * Float.BYTES, block, 0, n);
+            if (!clean) {
+                n = keepInside(block, n, low, high);
+            }
             locate(block, index, n, low, high, bins);
             int i = 0;
             for (; i + TABLES <= n; i += TABLES) {
@@ -92,17 +98,15 @@ record Histogram(float[] counts, float min, float max) {
         }
     }
 
-    private static int[] countInside(
-            MemorySegment data, long from, long to, float low, float high, int bins) {
-        int[] table = new int[bins];
-        float width = high - low;
-        for (long at = from; at < to; at++) {
-            float value = data.getAtIndex(ValueLayout.JAVA_FLOAT, at);
-            if (low <= value && value <= high) {
-                table[Math.min((int) ((value - low) * bins / width), bins - 1)]++;
-            }
+    /** Moves the values within the range to the front, and returns their number. */
+    private static int keepInside(float[] values, int n, float low, float high) {
+        int kept = 0;
+        for (int i = 0; i < n; i++) {
+            float value = values[i];
+            values[kept] = value;
+            kept += low <= value && value <= high ? 1 : 0;
         }
-        return table;
+        return kept;
     }
 
     /** The counts of both, over the range of both. */
