@@ -134,7 +134,7 @@ public abstract class BatchNorm extends Module {
             throw wrongInput(x, "the input must have " + features + " channels.");
         }
         boolean batchStatistics = isTraining() || !options.trackRunningStats;
-        if (isTraining() && x.numel() == features) {
+        if (batchStatistics && x.numel() == features) {
             throw wrongInput(
                     x,
                     "training needs more than one value per channel; give a larger batch or call"

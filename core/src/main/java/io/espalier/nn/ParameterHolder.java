@@ -229,9 +229,13 @@ abstract sealed class ParameterHolder permits ModuleTree {
         }
     }
 
-    /** The class's name as it is printed. */
+    /** The class's name as it is printed; that of its superclass where it has none. */
     protected String typeName() {
-        return getClass().getSimpleName();
+        Class<?> type = getClass();
+        while (type.isAnonymousClass()) {
+            type = type.getSuperclass();
+        }
+        return type.getSimpleName();
     }
 
     final void requireFree(String name) {

@@ -118,30 +118,24 @@ public final class Upsample extends Module {
         if (!fits || (given != 1 && given != rank)) {
             throw wrongInput(
                     x,
-                    "this mode and these numbers need "
-                            + (options.mode == Mode.LINEAR ? "[N, C, L]." : "[N, C, H, W]."));
+                    switch (options.mode) {
+                                case NEAREST -> "[N, C, L] or [N, C, H, W] is needed";
+                                case LINEAR -> "[N, C, L] is needed";
+                                case BILINEAR, BICUBIC -> "[N, C, H, W] is needed";
+                            }
+                            + ", and one number, or one for each dimension.");
         }
-        return Functional.interpolate(
-                x, outputSize(x, rank), factors(rank), options.mode, options.alignCorners);
-    }
-
-    private long[] outputSize(Tensor x, int rank) {
+        double[] factors = new double[scale.isEmpty() ? 0 : rank];
         long[] output = new long[rank];
         for (int d = 0; d < rank; d++) {
-            output[d] =
-                    size.isEmpty()
-                            ? (long) Math.floor(x.size(d + 2) * factors(rank)[d])
-                            : size.get(size.size() == 1 ? 0 : d);
+            if (scale.isEmpty()) {
+                output[d] = size.get(size.size() == 1 ? 0 : d);
+            } else {
+                factors[d] = scale.get(scale.size() == 1 ? 0 : d);
+                output[d] = (long) Math.floor(x.size(d + 2) * factors[d]);
+            }
         }
-        return output;
-    }
-
-    private double[] factors(int rank) {
-        double[] factors = new double[scale.isEmpty() ? 0 : rank];
-        for (int d = 0; d < factors.length; d++) {
-            factors[d] = scale.get(scale.size() == 1 ? 0 : d);
-        }
-        return factors;
+        return Functional.interpolate(x, output, factors, options.mode, options.alignCorners);
     }
 
     @Override

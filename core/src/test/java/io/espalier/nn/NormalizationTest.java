@@ -164,7 +164,8 @@ class NormalizationTest {
                         + " the channels.",
                 messageOf(() -> new GroupNorm(3, 4)));
         String batchNorm =
-                "BatchNorm2d(3, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)";
+                "BatchNorm2d(3, eps=1e-05, momentum=0.1, affine=True, bias=True,"
+                        + " track_running_stats=True)";
         assertEquals(
                 batchNorm + " on shape [2, 3]: 4 dimensions are needed, [N, C, H, W].",
                 messageOf(() -> new BatchNorm2d(3).call(Tensors.randn(2, 3))));

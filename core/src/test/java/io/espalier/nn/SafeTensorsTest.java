@@ -3,6 +3,7 @@ package io.espalier.nn;
 import static io.espalier.Errors.messageOf;
 import static io.espalier.TensorAssertions.assertSameTensors;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -18,6 +19,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -26,6 +28,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.SequencedMap;
 import java.util.stream.Stream;
@@ -78,6 +81,21 @@ class SafeTensorsTest {
         SafeTensors.Contents contents = SafeTensors.read(file());
         assertSameTensors(tensors, contents.tensors());
         assertEquals(metadata, contents.metadata());
+    }
+
+    @Test
+    @DisplayName("a file that PyTorch wrote is read, and written again byte by byte")
+    void pytorchsFile() throws IOException {
+        Path original = folder.resolve("pytorch.safetensors");
+        try (InputStream stream =
+                Objects.requireNonNull(getClass().getResourceAsStream("/pytorch.safetensors"))) {
+            Files.copy(stream, original);
+        }
+        SafeTensors.Contents contents = SafeTensors.read(original);
+        Tensor weight = Objects.requireNonNull(contents.tensors().get("prune_train-000/in.weight"));
+        assertArrayEquals(new long[] {10, 10}, Tensors.shape(weight));
+        SafeTensors.write(file(), contents.tensors(), contents.metadata());
+        assertArrayEquals(Files.readAllBytes(original), Files.readAllBytes(file()));
     }
 
     @Test
@@ -217,7 +235,7 @@ class SafeTensorsTest {
         byte[] valid = Files.readAllBytes(file());
         Random random = new Random(7);
         int refused = 0;
-        for (int round = 0; round < 3000; round++) {
+        for (int round = 0; round < 1500; round++) {
             byte[] bytes = valid.clone();
             if (round % 3 == 0) {
                 bytes = java.util.Arrays.copyOf(bytes, random.nextInt(bytes.length));
@@ -233,6 +251,6 @@ class SafeTensorsTest {
                 refused++;
             }
         }
-        assertTrue(refused > 1000, refused + " were refused");
+        assertTrue(refused > 500, refused + " were refused");
     }
 }

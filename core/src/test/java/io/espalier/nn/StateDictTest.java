@@ -144,4 +144,28 @@ class StateDictTest {
                         .contains("weight_mask is Float [3, 2] for a parameter of Float [2, 3]"));
         assertEquals(List.of("weight", "bias"), new ArrayList<>(plain.stateDict().keySet()));
     }
+
+    @Test
+    @DisplayName("a file that does not fit is named")
+    void namesFile(@TempDir Path folder) {
+        Path file = folder.resolve("other.safetensors");
+        new Linear(1, 1).save(file);
+        String message = messageOf(() -> net().load(file));
+        assertTrue(
+                message.startsWith("The state in " + file + " does not fit Sequential"), message);
+    }
+
+    @Test
+    @DisplayName("a layer that stands at two places is masked once")
+    void sharedLayer() {
+        Linear shared = new Linear(2, 2);
+        Sequential pruned = new Sequential(shared, shared);
+        mask(shared, Tensors.of(new float[] {1, 0, 0, 1}, 2, 2));
+        Linear plainShared = new Linear(2, 2);
+        Sequential plain = new Sequential(plainShared, plainShared);
+        plain.loadStateDict(pruned.stateDict());
+        assertEquals(List.of(new Mask("weight")), plainShared.parametrizations("weight"));
+        Tensor x = Tensors.randn(1, 2);
+        assertTrue(Tensors.equal(pruned.call(x), plain.call(x)));
+    }
 }
