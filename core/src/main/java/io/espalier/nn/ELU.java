@@ -16,6 +16,11 @@ public final class ELU extends Module {
         this.alpha = alpha;
     }
 
+    /** Values go down to minus this. */
+    public double alpha() {
+        return alpha;
+    }
+
     @Override
     protected Tensor forward(Tensor x) {
         return Functional.elu(x, alpha);

@@ -16,6 +16,11 @@ public final class LeakyReLU extends Module {
         this.negativeSlope = negativeSlope;
     }
 
+    /** The slope below 0. */
+    public double negativeSlope() {
+        return negativeSlope;
+    }
+
     @Override
     protected Tensor forward(Tensor x) {
         return Functional.leakyRelu(x, negativeSlope);

@@ -92,6 +92,8 @@ final class Conversion {
                                             + "' was fused for training and has no int8 kernel;"
                                             + " prepare the model by prepareQat, or fuse it by"
                                             + " fuseModules in eval mode.");
+                    case Module layer when QuantizedOperation.exists(layer) ->
+                            QuantizedOperation.of(layer, output(site), input(site));
                     default -> weighted(site, module, false);
                 };
         if (converted instanceof PackedLayer layer) {
@@ -114,10 +116,7 @@ final class Conversion {
 
     private static Module weighted(Site site, Module layer, boolean relu) {
         Range output = output(site);
-        @Nullable Range input =
-                site.observer(Site.INPUT)
-                        .map(o -> Range.of(site.path(), o.quantizationParameters()))
-                        .orElse(null);
+        @Nullable Range input = input(site);
         return switch (layer) {
             case Linear linear ->
                     QuantizedLinear.of(site.path(), linear, relu, site.qconfig(), output, input);
@@ -128,6 +127,12 @@ final class Conversion {
                     throw new EspalierException(
                             "No int8 kernel for the " + layer + " at '" + site.path() + "'.");
         };
+    }
+
+    private static @Nullable Range input(Site site) {
+        return site.observer(Site.INPUT)
+                .map(observer -> Range.of(site.path(), observer.quantizationParameters()))
+                .orElse(null);
     }
 
     private static Range output(Site site) {

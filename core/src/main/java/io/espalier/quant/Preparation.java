@@ -62,7 +62,7 @@ final class Preparation {
         if (!seen.add(module) || !site.isObserved()) {
             return;
         }
-        Observer output = site.qconfig().activation().make();
+        Observer output = site.outputFactory().make();
         output.standsAt(site.path());
         output.training(module.isTraining());
         steps.add(() -> {
@@ -73,7 +73,7 @@ final class Preparation {
             }
             module.add(Site.OUTPUT, output);
             module.onOutput(observation.output());
-            if (site.hasWeight()) {
+            if (site.quantizesInput()) {
                 module.onInput(observation.input(site.inputFactory()));
             }
         });

@@ -153,6 +153,9 @@ final class QuantizedFile {
             case "Quantize" -> new Quantize(QuantizedLayer.output(tensors));
             case "DeQuantize" -> new DeQuantize();
             case "QFunctional" -> QFunctional.read(tensors);
+            case "QuantizedOperation" ->
+                    QuantizedOperation.of(
+                            old, QuantizedLayer.output(tensors), QuantizedLayer.input(tensors));
             case "QuantizedLinear" -> QuantizedLinear.read(tensors, description);
             case "QuantizedConvolution" -> QuantizedConvolution.read(tensors, description);
             case "DynamicLinear" -> DynamicLinear.read(tensors, description);

@@ -67,6 +67,7 @@ record Site(String path, Module module, QConfig qconfig) {
             return module.namedChildren().isEmpty() && !module.ownParameters().isEmpty();
         }
         return hasWeight(module)
+                || QuantizedOperation.exists(module)
                 || module instanceof QuantStub
                 || module instanceof DeQuantStub
                 || module.getClass() == FloatFunctional.class;
@@ -88,6 +89,18 @@ record Site(String path, Module module, QConfig qconfig) {
     /** Whether the module's output is observed. */
     boolean isObserved() {
         return !(module instanceof DeQuantStub) && !qconfig.isFloat16();
+    }
+
+    /** Whether the module, once converted, must be able to quantize floats that it is handed. */
+    boolean quantizesInput() {
+        return hasWeight() || QuantizedOperation.exists(module);
+    }
+
+    /** Makes the observer of the module's output. */
+    ObserverFactory outputFactory() {
+        return QuantizedOperation.hasUnitRange(module)
+                ? FixedQParamsObserver.with(1.0 / 256, 0).dtype(QuantizedType.QUINT8)
+                : qconfig.activation();
     }
 
     /** Makes the observer of the module's input, which knows the module's place. */

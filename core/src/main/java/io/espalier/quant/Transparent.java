@@ -6,20 +6,29 @@ import io.espalier.nn.AvgPool1d;
 import io.espalier.nn.AvgPool2d;
 import io.espalier.nn.Dropout;
 import io.espalier.nn.Flatten;
+import io.espalier.nn.Hardsigmoid;
 import io.espalier.nn.Identity;
 import io.espalier.nn.MaxPool1d;
 import io.espalier.nn.MaxPool2d;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
+import io.espalier.nn.ReLU6;
+import io.espalier.nn.Tanh;
 import io.espalier.nn.Upsample;
 
 import java.util.Set;
 
-/** The layers whose kernels work on quantized tensors as they are and keep the scale. */
+/**
+ * The layers whose kernels work on quantized tensors as they are: they keep the scale, or have one
+ * that follows from what they compute.
+ */
 final class Transparent {
     private static final Set<Class<? extends Module>> LAYERS =
             Set.of(
                     ReLU.class,
+                    ReLU6.class,
+                    Tanh.class,
+                    Hardsigmoid.class,
                     Identity.class,
                     Flatten.class,
                     Dropout.class,
