@@ -78,6 +78,16 @@ final class Fusion {
         new Fusion(model, true).fuse(chains);
     }
 
+    /** Whether a chain of a model has a fused form for inference. */
+    static boolean fits(Module model, List<String> chain) {
+        try {
+            new Fusion(model, false).find(chain);
+            return true;
+        } catch (EspalierException e) {
+            return false;
+        }
+    }
+
     private void fuse(List<List<String>> chains) {
         List<Chain> found = chains.stream().map(this::find).toList();
         List<Module> fused = found.stream().map(this::fused).toList();

@@ -55,6 +55,24 @@ public final class Quantization {
         Fusion.fuseForTraining(model, chains(names));
     }
 
+    /**
+     * Finds all chains that {@link #fuseModules} can fuse, by running the model on an example, and
+     * fuses them. A layer whose result is used at a second place stays as it is.
+     *
+     * @param example what the model is called with, so many tensors as it takes
+     * @return the chains that were fused
+     * @throws EspalierException if the model is in training mode, or can't take the example
+     */
+    public static List<List<String>> fuse(Module model, Tensor... example) {
+        if (model.isTraining()) {
+            throw new EspalierException(
+                    "Fusing for inference needs a model in inference mode; call eval() first.");
+        }
+        List<List<String>> chains = ChainFinder.find(model, List.of(example));
+        Fusion.fuse(model, chains);
+        return chains;
+    }
+
     private static List<List<String>> chains(List<?> names) {
         if (names.stream().allMatch(String.class::isInstance)) {
             return List.of(strings(names));

@@ -1,11 +1,17 @@
 package io.espalier.tensor;
 
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
 /**
  * An error that libtorch reported; the message is its first line, without the native frames that
  * follow it.
  */
 public class TensorException extends EspalierException {
     private static final long serialVersionUID = 1L;
+
+    private static final Pattern NO_KERNEL =
+            Pattern.compile("^Could not run '([^']+)' with arguments from the '([^']+)' backend");
 
     private TensorException(String message, Throwable cause) {
         super(message, cause);
@@ -21,7 +27,24 @@ public class TensorException extends EspalierException {
     public static EspalierException in(String where, RuntimeException error) {
         return error instanceof EspalierException ours
                 ? ours
-                : new TensorException(where + ": " + firstLine(error), error);
+                : new TensorException(where + ": " + inPlainWords(firstLine(error)), error);
+    }
+
+    /** The dispatcher's answer to a tensor of the wrong kind, without its list of backends. */
+    private static String inPlainWords(String line) {
+        Matcher matcher = NO_KERNEL.matcher(line);
+        if (!matcher.find()) {
+            return line;
+        }
+        return matcher.group(2).equals("QuantizedCPU")
+                ? matcher.group(1)
+                        + " has no kernel for quantized tensors; put a DeQuantStub before it and a"
+                        + " QuantStub after it, or use a layer in its place, which then computes in"
+                        + " floats by itself."
+                : matcher.group(1)
+                        + " has no kernel for what it was given ("
+                        + matcher.group(2)
+                        + "); a quantized operator needs quantized tensors.";
     }
 
     private static String firstLine(RuntimeException error) {

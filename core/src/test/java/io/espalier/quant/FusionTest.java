@@ -153,6 +153,32 @@ class FusionTest {
         assertClose(before, model.call(x), 1e-5f);
     }
 
+    /** A convolution whose result goes on two ways, and one that is fusable. */
+    static final class TwoWays extends Module {
+        final Conv2d split = add("split", new Conv2d(3, 3, 1));
+        final BatchNorm2d norm = add("norm", new BatchNorm2d(3));
+        final Sequential rest = add("rest", conv(true));
+
+        @Override
+        protected Tensor forward(Tensor x) {
+            Tensor y = split.call(x);
+            return rest.call(norm.call(y).add(y));
+        }
+    }
+
+    @Test
+    @DisplayName("Chains are found by an example; a result that is used twice is left alone")
+    void findsChains() {
+        var model = trained(new TwoWays(), Tensors.randn(4, 3, 6, 6));
+        Tensor x = Tensors.randn(2, 3, 6, 6);
+        Tensor before = model.call(x);
+        assertEquals(List.of(List.of("rest.0", "rest.1", "rest.2")), Quantization.fuse(model, x));
+        assertClose(before, model.call(x), 1e-5f);
+        assertInstanceOf(BatchNorm2d.class, model.module("norm"));
+        assertTrue(
+                messageOf(() -> Quantization.fuse(new TwoWays(), x)).contains("call eval() first"));
+    }
+
     @Test
     @DisplayName("Wrong names, single modules and other patterns are errors that leave the model")
     void refusesWrongUse() {

@@ -196,6 +196,32 @@ class StaticQuantizationTest {
     }
 
     @Test
+    @DisplayName("A function without an int8 kernel is named in the error, with what to do")
+    void namesMissingKernels() {
+        var model =
+                new Module() {
+                    final Linear fc = add("fc", new Linear(4, 4));
+
+                    @Override
+                    protected Tensor forward(Tensor x) {
+                        return fc.call(x).exp();
+                    }
+                };
+        model.eval();
+        model.qconfig(QConfig.forBackend("x86"));
+        Quantization.prepare(model);
+        Tensor x = Tensors.randn(2, 4);
+        model.call(x);
+        Quantization.convert(model);
+        String message = messageOf(() -> model.call(x));
+        assertTrue(
+                message.contains("aten::exp")
+                        && message.contains(
+                                "has no kernel for quantized tensors; put a DeQuantStub before"),
+                message);
+    }
+
+    @Test
     @DisplayName("What pruning set to zero is an exact zero among the integers")
     void keepsZeros() {
         Sequential model = network();

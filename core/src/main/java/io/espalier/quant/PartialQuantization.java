@@ -1,0 +1,48 @@
+package io.espalier.quant;
+
+import io.espalier.nn.Module;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+
+import java.util.List;
+import java.util.Set;
+
+/** Quantizes some of a model's layers and leaves the others in float. */
+final class PartialQuantization {
+    private PartialQuantization() {}
+
+    /** The paths of the layers with weights that can be quantized. */
+    static List<String> layers(Module model, QConfig qconfig) {
+        Module copy = model.copy();
+        clear(copy);
+        copy.qconfig(qconfig);
+        List<Site> sites = Site.of(copy);
+        Preparation.requireSites(copy, sites);
+        return sites.stream().filter(Site::hasWeight).map(Site::path).toList();
+    }
+
+    /** A copy of the model with only these layers quantized. */
+    static Module only(Module model, QConfig qconfig, Set<String> paths, List<Tensor> calibration) {
+        Module copy = model.copy();
+        clear(copy);
+        paths.forEach(path -> copy.module(path).qconfig(qconfig));
+        copy.eval();
+        Quantization.prepare(copy);
+        for (Tensor batch : calibration) {
+            try (var scope = new PointerScope();
+                    var noGrad = new NoGradGuard()) {
+                copy.call(batch);
+            }
+        }
+        Quantization.convert(copy);
+        return copy;
+    }
+
+    private static void clear(Module model) {
+        model.namedModules().values().stream()
+                .filter(Module::hasQconfig)
+                .forEach(module -> module.qconfig(null));
+    }
+}
