@@ -84,6 +84,16 @@ abstract class PackedLayer extends QuantizedLayer {
         return IntegerWeight.read(ownBuffers(), WEIGHT, channelAxis);
     }
 
+    /** Adds to the bias; a layer without one gets one. */
+    final void shiftBias(Tensor shift) {
+        if (hasBias()) {
+            setBuffer(BIAS, buffer(BIAS).add(shift));
+        } else {
+            addBuffer(BIAS, shift);
+        }
+        packed = null;
+    }
+
     final boolean hasBias() {
         return hasBuffer(BIAS);
     }

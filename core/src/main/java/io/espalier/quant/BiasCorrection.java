@@ -1,0 +1,145 @@
+package io.espalier.quant;
+
+import io.espalier.nn.Convolution;
+import io.espalier.nn.Hook;
+import io.espalier.nn.Linear;
+import io.espalier.nn.Module;
+import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Takes back the shift that rounding a weight gives to a layer's mean output: with the rounding
+ * error {@code ε = W̃ − W}, the bias loses {@code ε · E[x]}, where {@code E[x]} is the float
+ * model's mean input of each channel.
+ *
+ * <p>Source: Nagel et al., <a href="https://arxiv.org/abs/1906.04721">Data-Free Quantization
+ * Through Weight Equalization and Bias Correction</a>, 2019, section 4.2; the means come from data.
+ */
+public final class BiasCorrection {
+    private BiasCorrection() {}
+
+    /** A layer of both models, and the sum of what was fed to each input channel. */
+    private static final class Pair {
+        final Module layer;
+        final PackedLayer quantized;
+        final double[] sums;
+        long count;
+
+        Pair(Module layer, PackedLayer quantized) {
+            this.layer = layer;
+            this.quantized = quantized;
+            this.sums = new double[inChannels(layer)];
+        }
+    }
+
+    /**
+     * Corrects the biases of a converted model in place.
+     *
+     * @param reference the float model that was converted, fused as it was; left as it is
+     * @param quantized the converted model
+     * @param data inputs of the model; a few hundred examples are enough
+     * @throws EspalierException if there are no data, or no quantized layer with a counterpart in
+     *     {@code reference}
+     */
+    public static void apply(Module reference, Module quantized, List<Tensor> data) {
+        List<Pair> pairs = pairs(reference, quantized);
+        if (data.isEmpty() || pairs.isEmpty()) {
+            throw new EspalierException(
+                    data.isEmpty()
+                            ? "Bias correction needs data; it got no batch."
+                            : "Bias correction found no quantized layer that the float model has at"
+                                    + " the same place; give the fused float model first.");
+        }
+        observe(reference, pairs, data);
+        try (var scope = new PointerScope();
+                var noGrad = new NoGradGuard()) {
+            pairs.stream().filter(pair -> pair.count > 0).forEach(BiasCorrection::correct);
+        }
+    }
+
+    private static List<Pair> pairs(Module reference, Module quantized) {
+        List<Pair> pairs = new ArrayList<>();
+        var originals = reference.namedModules();
+        quantized
+                .namedModules()
+                .forEach((path, module) -> {
+                    Module original = originals.get(path);
+                    Module layer = original instanceof FusedReLU fused ? fused.layer() : original;
+                    boolean plain =
+                            layer instanceof Linear
+                                    || (layer instanceof Convolution c && !c.isTransposed());
+                    if (plain && layer != null && module instanceof PackedLayer packed) {
+                        pairs.add(new Pair(layer, packed));
+                    }
+                });
+        return pairs;
+    }
+
+    private static int inChannels(Module layer) {
+        return Math.toIntExact(
+                layer instanceof Linear linear
+                        ? linear.inFeatures()
+                        : ((Convolution) layer).inChannels());
+    }
+
+    private static void observe(Module reference, List<Pair> pairs, List<Tensor> data) {
+        List<Hook.Registration> hooks = new ArrayList<>();
+        for (Pair pair : pairs) {
+            hooks.add(
+                    pair.layer.onInput((module, tensors) -> {
+                        add(pair, tensors.getFirst());
+                        return tensors;
+                    }));
+        }
+        try (var noGrad = new NoGradGuard()) {
+            for (Tensor batch : data) {
+                try (var scope = new PointerScope()) {
+                    reference.call(batch);
+                }
+            }
+        } finally {
+            hooks.forEach(Hook.Registration::close);
+        }
+    }
+
+    private static void add(Pair pair, Tensor x) {
+        try (var scope = new PointerScope()) {
+            int channels = pair.sums.length;
+            Tensor byChannel =
+                    pair.layer instanceof Linear
+                            ? x.reshape(-1, channels)
+                            : x.flatten(2, -1).transpose(1, 2).reshape(-1, channels);
+            float[] means = Tensors.floats(byChannel.to(ScalarType.Double).mean(new long[] {0}));
+            long rows = byChannel.size(0);
+            for (int c = 0; c < channels; c++) {
+                pair.sums[c] += means[c] * rows;
+            }
+            pair.count += rows;
+        }
+    }
+
+    private static void correct(Pair pair) {
+        Tensor weight = pair.layer.value("weight");
+        Tensor error = pair.quantized.integerWeight().quantized().dequantize().sub(weight);
+        long out = weight.size(0);
+        long in = weight.size(1);
+        long groups = pair.layer instanceof Convolution c ? c.groups() : 1;
+        float[] means = new float[pair.sums.length];
+        for (int c = 0; c < means.length; c++) {
+            means[c] = (float) (pair.sums[c] / pair.count);
+        }
+        Tensor expected =
+                Tensors.of(means, groups, 1, in).expand(groups, out / groups, in).reshape(out, in);
+        Tensor shift =
+                error.reshape(out, in, -1).sum(new long[] {2}).mul(expected).sum(new long[] {1});
+        pair.quantized.shiftBias(shift.neg());
+    }
+}

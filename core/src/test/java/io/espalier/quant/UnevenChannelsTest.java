@@ -1,0 +1,134 @@
+package io.espalier.quant;
+
+import static io.espalier.Errors.messageOf;
+import static io.espalier.TensorAssertions.assertClose;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.espalier.nn.AdaptiveAvgPool2d;
+import io.espalier.nn.Conv2d;
+import io.espalier.nn.Flatten;
+import io.espalier.nn.Linear;
+import io.espalier.nn.Module;
+import io.espalier.nn.ReLU;
+import io.espalier.nn.Sequential;
+import io.espalier.tensor.Libtorch;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+
+import java.util.List;
+
+/** A depthwise network whose channels have ranges from 1 to 1000: one scale can't serve them. */
+class UnevenChannelsTest {
+    private static final List<String> CHAIN = List.of("0", "2", "4", "8");
+
+    private Sequential model;
+    private Tensor x;
+
+    @BeforeEach
+    void uneven() {
+        Libtorch.seed(17);
+        model =
+                new Sequential(
+                        new Conv2d(3, 16, 1),
+                        new ReLU(),
+                        new Conv2d(16, 16, 3, o -> o.groups(16).padding(1)),
+                        new ReLU(),
+                        new Conv2d(16, 24, 1, o -> o.groups(2)),
+                        new ReLU(),
+                        new AdaptiveAvgPool2d(1),
+                        new Flatten(),
+                        new Linear(24, 5));
+        model.eval();
+        try (var guard = new NoGradGuard()) {
+            for (int c = 0; c < 16; c++) {
+                double factor = Math.pow(1000, c / 15.0);
+                scale(model.get(0), c, factor);
+                scale(model.get(2), c, 1 / factor);
+            }
+        }
+        x = Tensors.randn(64, 3, 8, 8);
+    }
+
+    private static void scale(Module layer, int channel, double factor) {
+        layer.parameter("weight").select(0, channel).mul_(new Scalar(factor));
+        if (factor > 1) {
+            layer.parameter("bias").select(0, channel).mul_(new Scalar(factor));
+        }
+    }
+
+    /** How far the model is from the original when its weights have one scale each. */
+    private static Sequential perTensor(Sequential original, Tensor x) {
+        Sequential model = original.copy();
+        Quantization.fuseModules(
+                model, List.of(List.of("0", "1"), List.of("2", "3"), List.of("4", "5")));
+        model.qconfig(QConfig.forBackend("qnnpack"));
+        Quantization.prepare(model);
+        model.call(x);
+        Quantization.convert(model);
+        return model;
+    }
+
+    private static float noise(Tensor expected, Tensor actual) {
+        return actual.sub(expected).norm().item_float() / expected.norm().item_float();
+    }
+
+    @Test
+    @DisplayName("Equalized, the network computes the same, and per-tensor quantization keeps it")
+    void equalizes() {
+        Tensor expected = model.call(x);
+        float before = noise(expected, perTensor(model, x).call(x));
+        Sequential equalized = model.copy();
+
+        Equalization.apply(equalized, CHAIN);
+
+        assertClose(expected, equalized.call(x), 1e-3f);
+        float after = noise(expected, perTensor(equalized, x).call(x));
+        assertTrue(after < before / 4, before + " became " + after);
+    }
+
+    @Test
+    @DisplayName("Corrected biases bring the mean output back")
+    void corrects() {
+        Tensor expected = model.call(x);
+        Sequential converted = perTensor(model, x);
+        Sequential fused = model.copy();
+        Quantization.fuseModules(
+                fused, List.of(List.of("0", "1"), List.of("2", "3"), List.of("4", "5")));
+        float before = shift(expected, converted.call(x));
+
+        BiasCorrection.apply(fused, converted, List.of(x));
+
+        float after = shift(expected, converted.call(x));
+        assertTrue(after < 0.7 * before, before + " became " + after);
+    }
+
+    /** The distance of the mean outputs. */
+    private static float shift(Tensor expected, Tensor actual) {
+        return actual.sub(expected).mean(new long[] {0}).norm().item_float();
+    }
+
+    @Test
+    @DisplayName("Layers that don't follow each other, and missing data, are clear errors")
+    void refusesWrongUse() {
+        assertTrue(
+                messageOf(() -> Equalization.apply(model, List.of("0")))
+                        .startsWith("Equalization needs two or more layers"));
+        assertTrue(
+                messageOf(() -> Equalization.apply(model, List.of("0", "8")))
+                        .contains("the first gives 16 channels, the second takes 24"));
+        assertTrue(
+                messageOf(() -> Equalization.apply(model, List.of("0", "1")))
+                        .startsWith("Can't equalize '1', a ReLU"));
+        Sequential converted = perTensor(model, x);
+        assertTrue(
+                messageOf(() -> BiasCorrection.apply(model, converted, List.of()))
+                        .contains("it got no batch"));
+    }
+}
