@@ -32,7 +32,7 @@ class ExamplesTest {
 
     private static void run(SourceProgram program) {
         program.compile();
-        String printed = assertTimeoutPreemptively(Duration.ofMinutes(2), program::run);
+        String printed = assertTimeoutPreemptively(Duration.ofMinutes(10), program::run);
         assertFalse(printed.isBlank(), () -> program.name() + " printed nothing");
     }
 }

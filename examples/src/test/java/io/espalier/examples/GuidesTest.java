@@ -34,7 +34,7 @@ class GuidesTest {
         var program = new SourceProgram(file, folder);
 
         program.compile();
-        String printed = assertTimeoutPreemptively(Duration.ofMinutes(2), program::run);
+        String printed = assertTimeoutPreemptively(Duration.ofMinutes(10), program::run);
 
         assertFalse(printed.isBlank());
     }
