@@ -98,13 +98,14 @@ public class FloatFunctional extends Module {
     /** Computes an operation; what takes this module's place overrides it. */
     protected Tensor compute(Operation operation) {
         return switch (operation) {
-            case Operation.Add(Tensor a, Tensor b) -> observed(a.add(b));
+            case Operation.Add(Tensor a, Tensor b) -> observed(Functional.add(a, b));
             case Operation.AddScalar(Tensor a, double number) -> a.add(new Scalar(number));
-            case Operation.Mul(Tensor a, Tensor b) -> observed(a.mul(b));
+            case Operation.Mul(Tensor a, Tensor b) -> observed(Functional.mul(a, b));
             case Operation.MulScalar(Tensor a, double number) -> a.mul(new Scalar(number));
             case Operation.Cat(List<Tensor> tensors, long dim) ->
                     observed(Functional.cat(tensors, dim));
-            case Operation.AddRelu(Tensor a, Tensor b) -> observed(Functional.relu(a.add(b)));
+            case Operation.AddRelu(Tensor a, Tensor b) ->
+                    observed(Functional.relu(Functional.add(a, b)));
             case Operation.Matmul(Tensor a, Tensor b) -> observed(Functional.matmul(a, b));
         };
     }

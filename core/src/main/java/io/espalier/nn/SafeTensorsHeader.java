@@ -3,6 +3,8 @@ package io.espalier.nn;
 import io.espalier.nn.SafeTensors.Entry;
 import io.espalier.tensor.EspalierException;
 
+import org.jspecify.annotations.Nullable;
+
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonGenerator;
 import tools.jackson.core.JsonParser;
@@ -153,8 +155,7 @@ final class SafeTensorsHeader {
         return numbers;
     }
 
-    private static void expect(
-            @org.jspecify.annotations.Nullable JsonToken token, JsonToken expected, String what) {
+    private static void expect(@Nullable JsonToken token, JsonToken expected, String what) {
         if (token != expected) {
             String needed =
                     switch (expected) {

@@ -8,12 +8,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.tensor.Tensors;
 
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.FieldSource;
 
 import java.util.List;
+import java.util.Map;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 
@@ -109,7 +111,7 @@ class EveryLayerTest {
                         .filter(entry ->
                                 !entry.getValue().grad().defined()
                                         || entry.getValue().grad().abs().sum().item_float() == 0)
-                        .map(java.util.Map.Entry::getKey)
+                        .map(Map.Entry::getKey)
                         .collect(Collectors.joining(", "));
         assertEquals("", without);
     }
@@ -143,7 +145,7 @@ class EveryLayerTest {
 
     private static void maskAll(Module module, String name) {
         Mask mask = new Mask(name);
-        Tensor zeros = module.parameter(name).detach().mul(new org.bytedeco.pytorch.Scalar(0.0));
+        Tensor zeros = module.parameter(name).detach().mul(new Scalar(0.0));
         module.storeAs(name, mask.storedName());
         module.addBuffer(mask.bufferName(), zeros.abs());
         module.parametrize(name, mask);

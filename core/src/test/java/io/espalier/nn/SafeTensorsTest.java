@@ -25,6 +25,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -238,7 +239,7 @@ class SafeTensorsTest {
         for (int round = 0; round < 1500; round++) {
             byte[] bytes = valid.clone();
             if (round % 3 == 0) {
-                bytes = java.util.Arrays.copyOf(bytes, random.nextInt(bytes.length));
+                bytes = Arrays.copyOf(bytes, random.nextInt(bytes.length));
             } else {
                 for (int change = 0; change <= round % 4; change++) {
                     bytes[random.nextInt(bytes.length)] = (byte) random.nextInt(256);
