@@ -1,6 +1,7 @@
 package io.espalier.prune;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -50,11 +51,20 @@ final class Channels {
         return mask.sum(others(mask, dim)).ne(new Scalar(0)).nonzero().reshape(-1);
     }
 
-    /** The mask, less the channels whose entry in {@code channelMask} is 0. */
-    static Tensor prune(Tensor mask, int dim, Tensor channelMask) {
-        long[] shape = new long[Math.toIntExact(mask.dim())];
+    /** The mask, less the channels whose entry in {@code keptChannels} is 0. */
+    static Tensor prune(Tensor mask, int dim, Tensor keptChannels) {
+        return mask.mul(along(mask, dim, keptChannels));
+    }
+
+    /** A mask like a tensor that keeps the channels whose entry in {@code keptChannels} is 1. */
+    static Tensor mask(Tensor like, int dim, Tensor keptChannels) {
+        return along(like, dim, keptChannels).expand(Tensors.shape(like)).contiguous();
+    }
+
+    private static Tensor along(Tensor like, int dim, Tensor keptChannels) {
+        long[] shape = new long[Math.toIntExact(like.dim())];
         Arrays.fill(shape, 1);
-        shape[dim] = channelMask.numel();
-        return mask.mul(channelMask.to(mask.scalar_type()).view(shape));
+        shape[dim] = keptChannels.numel();
+        return keptChannels.to(like.scalar_type()).view(shape);
     }
 }

@@ -39,6 +39,11 @@ public record LnStructured(Amount amount, double n, int dim) implements PruningM
     @Override
     public Tensor computeMask(Tensor scores, Tensor defaultMask) {
         int along = Channels.dimension(scores, dim);
+        return Channels.prune(defaultMask, along, keptChannels(scores, along));
+    }
+
+    /** Of each channel 1 if it is kept, else 0. */
+    Tensor keptChannels(Tensor scores, int along) {
         Tensor norms =
                 torch.linalg_vector_norm(
                         scores.detach(),
@@ -49,7 +54,6 @@ public record LnStructured(Amount amount, double n, int dim) implements PruningM
         if (norms.isnan().any().item_bool()) {
             Scores.requireNumbers(scores);
         }
-        Tensor channels = new L1Unstructured(amount).computeMask(norms, torch.ones_like(norms));
-        return Channels.prune(defaultMask, along, channels);
+        return new L1Unstructured(amount).computeMask(norms, torch.ones_like(norms));
     }
 }

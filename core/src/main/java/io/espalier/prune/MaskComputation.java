@@ -97,14 +97,33 @@ final class MaskComputation {
     private static Tensor channels(PruningMethod.Structured method, MaskInput input) {
         Tensor scores = input.wholeScores();
         int dim = Channels.dimension(scores, method.dim());
-        Tensor mask = input.maskOrOnes();
-        if (input.mask() == null) {
-            return ask(method, scores, mask);
+        Tensor mask = input.mask();
+        if (mask == null) {
+            return keptChannels(method, scores, dim)
+                    .map(kept -> Channels.mask(input.values(), dim, kept))
+                    .orElseGet(() -> ask(method, scores, input.maskOrOnes()));
         }
         Tensor alive = Channels.kept(mask, dim);
+        Tensor seen = scores.index_select(dim, alive);
+        Optional<Tensor> channels = keptChannels(method, seen, dim);
+        if (channels.isPresent()) {
+            Tensor kept = channels.get();
+            Tensor all = torch.zeros(mask.size(dim)).to(kept.scalar_type());
+            return Channels.prune(mask, dim, all.index_copy_(0, alive, kept));
+        }
         Tensor kept = mask.index_select(dim, alive);
-        Tensor partial = ask(method, scores.index_select(dim, alive), kept).mul(kept);
+        Tensor partial = ask(method, seen, kept).mul(kept);
         return torch.zeros_like(mask).index_copy_(dim, alive, partial);
+    }
+
+    /** The answer of a method that decides channel by channel: 1 for each that is kept. */
+    private static Optional<Tensor> keptChannels(
+            PruningMethod.Structured method, Tensor scores, int dim) {
+        return switch (method) {
+            case LnStructured ln -> Optional.of(ln.keptChannels(scores, dim));
+            case RandomStructured random -> Optional.of(random.keptChannels(scores.size(dim)));
+            default -> Optional.empty();
+        };
     }
 
     private static Tensor pattern(PruningMethod.Patterned method, MaskInput input) {

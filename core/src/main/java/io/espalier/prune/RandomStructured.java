@@ -26,10 +26,13 @@ public record RandomStructured(Amount amount, int dim) implements PruningMethod.
     @Override
     public Tensor computeMask(Tensor scores, Tensor defaultMask) {
         int along = Channels.dimension(scores, dim);
-        Tensor channels = torch.empty(scores.size(along));
-        Tensor kept =
-                RandomSelection.of(List.of(new Selection.Entries(channels, null)), amount)
-                        .getFirst();
-        return Channels.prune(defaultMask, along, kept);
+        return Channels.prune(defaultMask, along, keptChannels(scores.size(along)));
+    }
+
+    /** Of each channel 1 if it is kept, else 0. */
+    Tensor keptChannels(long count) {
+        Tensor channels = torch.empty(count);
+        return RandomSelection.of(List.of(new Selection.Entries(channels, null)), amount)
+                .getFirst();
     }
 }

@@ -1,0 +1,5 @@
+/** The benchmarks start. */
+@NullMarked
+package io.espalier.bench;
+
+import org.jspecify.annotations.NullMarked;
