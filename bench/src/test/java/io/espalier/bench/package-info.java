@@ -1,5 +1,0 @@
-/** The benchmarks start. */
-@NullMarked
-package io.espalier.bench;
-
-import org.jspecify.annotations.NullMarked;
