@@ -36,7 +36,10 @@ final class AheadLoader implements BatchSource {
             return switch (queue.take()) {
                 case Loaded.Made(Batch batch) -> batch;
                 case Loaded.Failed(Throwable error) ->
-                        throw new EspalierException(String.valueOf(error.getMessage()), error);
+                        throw error instanceof EspalierException ours
+                                ? new EspalierException(String.valueOf(ours.getMessage()), ours)
+                                : new EspalierException(
+                                        "Loading batch " + number + ": " + error, error);
             };
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();

@@ -6,7 +6,8 @@ import java.util.Iterator;
 import java.util.NoSuchElementException;
 
 /**
- * The batches of one epoch, in order. Asking for the next one frees the one before.
+ * The batches of one epoch, in order. Asking for the next one frees the one before; after an error
+ * there is none.
  *
  * <p>Whoever leaves before the end closes it, so that the loading stops at once.
  */
@@ -38,9 +39,14 @@ public final class Batches implements Iterator<Batch>, AutoCloseable {
             throw new NoSuchElementException("The epoch has no further batch.");
         }
         freeCurrent();
-        Batch batch = source.batch(next++);
-        current = batch;
-        return batch;
+        try {
+            Batch batch = source.batch(next++);
+            current = batch;
+            return batch;
+        } catch (RuntimeException e) {
+            close();
+            throw e;
+        }
     }
 
     /** Stops the loading and frees what was loaded; there is no next batch then. */

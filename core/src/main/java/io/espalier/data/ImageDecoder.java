@@ -5,12 +5,15 @@ import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Operators;
 import io.espalier.tensor.Tensors;
 
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 import java.awt.image.BufferedImage;
 import java.awt.image.DataBuffer;
 import java.io.File;
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Iterator;
@@ -86,22 +89,24 @@ record ImageDecoder(int height, int width, int channels, double[] mean, double[]
         BufferedImage image = read(file);
         int h = image.getHeight();
         int w = image.getWidth();
-        float[] planes = new float[channels * h * w];
+        byte[] planes = new byte[channels * h * w];
         int[] rgb = new int[w];
         for (int y = 0; y < h; y++) {
             rowOf(image, y, rgb);
             for (int x = 0; x < w; x++) {
                 int at = y * w + x;
                 if (channels == 1) {
-                    planes[at] = grey(rgb[x]) / 255f;
+                    planes[at] = (byte) grey(rgb[x]);
                 } else {
-                    planes[at] = (rgb[x] >> 16 & 0xFF) / 255f;
-                    planes[at + h * w] = (rgb[x] >> 8 & 0xFF) / 255f;
-                    planes[at + 2 * h * w] = (rgb[x] & 0xFF) / 255f;
+                    planes[at] = (byte) (rgb[x] >> 16);
+                    planes[at + h * w] = (byte) (rgb[x] >> 8);
+                    planes[at + 2 * h * w] = (byte) rgb[x];
                 }
             }
         }
-        Tensor tensor = Tensors.of(planes, channels, h, w);
+        Tensor bytes = Tensors.zeros(ScalarType.Byte, channels, h, w);
+        Tensors.segment(bytes).copyFrom(MemorySegment.ofArray(planes));
+        Tensor tensor = bytes.to(ScalarType.Float).div_(new Scalar(255));
         if (height != 0 && (height != h || width != w)) {
             Object size = new long[] {height, width};
             tensor =

@@ -9,7 +9,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.TreeMap;
@@ -178,7 +178,7 @@ public final class ImageFolder implements MapDataset {
     @Override
     public Example get(int index) {
         Tensor image = decoder.decode(files.get(index));
-        return Example.labelled(image, Arrays.binarySearch(classes.toArray(), labels.get(index)));
+        return Example.labelled(image, Collections.binarySearch(classes, labels.get(index)));
     }
 
     private static boolean isImage(Path file) {

@@ -49,6 +49,9 @@ record EvaluationPass(DataLoader loader, List<Metric> metrics) {
 
     /** Whether scores beat others in the first metric, and by at least so much. */
     boolean isBetter(Scores scores, Scores than, double minDelta) {
+        if (Double.isNaN(than.first())) {
+            return !Double.isNaN(scores.first());
+        }
         double gain = scores.first() - than.first();
         double improvement = metrics.getFirst().higherIsBetter() ? gain : -gain;
         return improvement > 0 && improvement >= minDelta;

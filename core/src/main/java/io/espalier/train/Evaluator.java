@@ -13,8 +13,8 @@ public interface Evaluator {
     double evaluate(Module model);
 
     /**
-     * Measures a metric on a dataset: in inference mode, without gradients, in batches of {@value
-     * EvaluationPass#BATCH_SIZE}. Afterwards every module is in the mode it was in.
+     * Measures a metric on a dataset: in inference mode, without gradients, in batches of 250.
+     * Afterwards every module is in the mode it was in.
      */
     static Evaluator of(Dataset dataset, Metric metric) {
         return of(new DataLoader(dataset, EvaluationPass.BATCH_SIZE), metric);

@@ -1,6 +1,7 @@
 package io.espalier.train;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.TensorException;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Adam;
@@ -77,6 +78,8 @@ public final class Optimizers {
             O optimizer = constructor.apply(new TensorVector(parameters.toArray(new Tensor[0])));
             optimizer.retainReference();
             return optimizer;
+        } catch (RuntimeException e) {
+            throw TensorException.in("Making an optimizer", e);
         }
     }
 }

@@ -69,7 +69,7 @@ public final class Trainer {
     }
 
     /**
-     * Trains on batches of this many examples; otherwise they have {@value #DEFAULT_BATCH_SIZE}.
+     * Trains on batches of this many examples; 64 where nothing is said.
      *
      * @throws EspalierException if it is below 1
      */

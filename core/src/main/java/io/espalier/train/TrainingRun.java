@@ -4,6 +4,7 @@ import io.espalier.data.Batch;
 import io.espalier.data.Batches;
 import io.espalier.data.DataLoader;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.TensorException;
 import io.espalier.train.TrainingResult.End;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -152,6 +153,8 @@ final class TrainingRun {
             loss.backward();
             clip();
             trainer.optimizer.step();
+        } catch (RuntimeException e) {
+            throw TensorException.in("Step " + (step + 1) + " of the training", e);
         }
         if (batch == 0) {
             epochLoss = 0;

@@ -168,6 +168,38 @@ class DataLoaderTest {
     }
 
     @Test
+    @DisplayName("a loop that is left early stops its thread, closed or not")
+    void abandoned() throws InterruptedException {
+        var thread = new AtomicReference<Thread>();
+        Dataset endless =
+                new MapDataset() {
+                    @Override
+                    public int size() {
+                        return 1_000_000;
+                    }
+
+                    @Override
+                    public Example get(int index) {
+                        thread.set(Thread.currentThread());
+                        return Example.labelled(Tensors.ones(1), index);
+                    }
+                };
+        assertEquals(1, firstSize(new DataLoader(endless, 1).ahead(1)));
+        for (int tries = 0; tries < 200 && thread.get().isAlive(); tries++) {
+            System.gc();
+            thread.get().join(100);
+        }
+        assertFalse(thread.get().isAlive());
+    }
+
+    private static int firstSize(DataLoader loader) {
+        for (Batch batch : loader) {
+            return batch.size();
+        }
+        return 0;
+    }
+
+    @Test
     @DisplayName("an error of the loading thread comes out where the batch is asked for")
     void errorsSurface() {
         MapDataset broken =
@@ -190,6 +222,7 @@ class DataLoaderTest {
                 batches.next();
                 batches.next();
                 assertEquals("Loading batch 2: no picture", messageOf(batches::next));
+                assertFalse(batches.hasNext(), "nothing after an error");
             }
         }
     }

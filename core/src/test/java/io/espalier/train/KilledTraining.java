@@ -9,6 +9,8 @@ import java.nio.file.Path;
 
 /** A process that trains, prints every step, and goes on from a checkpoint where there is one. */
 final class KilledTraining {
+    static final int EPOCHS = 60;
+
     private KilledTraining() {}
 
     /**
@@ -25,6 +27,7 @@ final class KilledTraining {
         trainer.listen(event -> {
             if (event instanceof TrainingEvent.Step step) {
                 System.out.println("step " + step.step());
+                pause();
             }
         });
         Libtorch.seed(13);
@@ -32,10 +35,19 @@ final class KilledTraining {
             trainer.resume(checkpoint);
         }
         try {
-            trainer.train(data, 20);
+            trainer.train(data, EPOCHS);
             net.save(Path.of(arguments[1]));
         } catch (EspalierException e) {
             System.out.println("error " + e.getMessage());
+        }
+    }
+
+    /** Makes a training that would be over in no time last until somebody can kill it. */
+    private static void pause() {
+        try {
+            Thread.sleep(2);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
     }
 

@@ -102,6 +102,15 @@ class OptimizersTest {
     }
 
     @Test
+    @DisplayName("a tensor that is no parameter is refused in one line")
+    void noLeaf() {
+        Tensor computed = Tensors.ones(2).set_requires_grad(true).mul(new Scalar(2));
+        assertEquals(
+                "Making an optimizer: can't optimize a non-leaf Tensor",
+                messageOf(() -> Optimizers.adam(List.of(computed), 0.1)));
+    }
+
+    @Test
     @DisplayName("settings out of range and no parameters are named")
     void wrongUse() {
         assertEquals(
@@ -112,7 +121,7 @@ class OptimizersTest {
                 messageOf(() -> Optimizers.sgd(List.of(Tensors.ones(1)), -1)));
         assertEquals(
                 "Nesterov needs a momentum above 0 and no dampening; momentum is 0.0, dampening"
-                    + " 0.0.",
+                        + " 0.0.",
                 messageOf(() -> SgdSettings.of(0.1).withNesterov()));
         assertEquals(
                 "Beta 2 must be 0 or more and below 1; asked for 1.0.",

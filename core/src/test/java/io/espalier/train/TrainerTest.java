@@ -26,6 +26,7 @@ import org.junit.jupiter.api.Test;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
 
 class TrainerTest {
     static final class Line extends Module {
@@ -189,6 +190,36 @@ class TrainerTest {
         String message = messageOf(() -> trainer.train(points(4), 1));
         assertTrue(message.contains(" in step 1 at a learning rate of 0.1;"), message);
         assertTrue(Tensors.equal(before, model.fc.weight()));
+    }
+
+    @Test
+    @DisplayName("a step that can't be made is one line, with the step's number")
+    void impossibleStep() {
+        Line model = new Line();
+        var trainer =
+                Trainer.of(
+                        model,
+                        (output, target) -> output.detach().sum(),
+                        Optimizers.sgd(model.parameters(), 0.1));
+        String message = messageOf(() -> trainer.train(points(4), 1));
+        assertTrue(message.startsWith("Step 1 of the training: "), message);
+    }
+
+    @Test
+    @DisplayName("an evaluation that gives no number is worse than any that does")
+    void notANumber() {
+        Line model = new Line();
+        var calls = new AtomicInteger();
+        Metric metric =
+                Metrics.mean(
+                        "sometimes",
+                        true,
+                        (output, target) -> calls.incrementAndGet() == 2 ? 4 : Double.NaN);
+        TrainingResult result =
+                Trainer.of(model, Losses.mse(), Optimizers.sgd(model.parameters(), 0.1))
+                        .evaluateEpochs(points(4), metric)
+                        .train(points(4), 3);
+        assertEquals(2, result.best().orElseThrow().step());
     }
 
     @Test
