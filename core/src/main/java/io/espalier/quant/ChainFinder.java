@@ -15,7 +15,6 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 
 /**
@@ -29,12 +28,12 @@ final class ChainFinder {
     private static final double TOLERANCE = 1e-3;
 
     private final Module model;
-    private final Map<Module, String> paths = new IdentityHashMap<>();
-    private final Map<Module, Integer> calls = new IdentityHashMap<>();
-    private final Map<Module, Module> next = new IdentityHashMap<>();
+    private final IdentityHashMap<Module, String> paths = new IdentityHashMap<>();
+    private final IdentityHashMap<Module, Integer> calls = new IdentityHashMap<>();
+    private final IdentityHashMap<Module, Module> next = new IdentityHashMap<>();
     private final Set<Module> branching =
             java.util.Collections.newSetFromMap(new IdentityHashMap<>());
-    private final Map<Tensor, Module> producers = new IdentityHashMap<>();
+    private final IdentityHashMap<Tensor, Module> producers = new IdentityHashMap<>();
 
     private ChainFinder(Module model) {
         this.model = model;
