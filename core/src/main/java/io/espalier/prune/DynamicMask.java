@@ -61,6 +61,14 @@ sealed interface DynamicMask extends Parametrization {
         }
     }
 
+    /** The masked value; what is masked never returns and no longer learns. */
+    record Shrinking(String name) implements DynamicMask {
+        @Override
+        public Tensor apply(Module owner, Tensor value) {
+            return value.mul(mask(owner));
+        }
+    }
+
     /**
      * The masked value; beside it the owner's buffer {@code NAME_scores} collects, as its gradient,
      * weight · ∂loss/∂value of all entries, masked or not (Sanh et al., <a

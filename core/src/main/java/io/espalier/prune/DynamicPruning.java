@@ -20,8 +20,9 @@ import java.util.function.Consumer;
 import java.util.function.Function;
 
 /**
- * Prunes while training: the masks are decided anew every few steps, along a schedule of the steps,
- * and what was pruned may return until {@link #freeze}.
+ * Prunes while training: the masks are decided every few steps, along a schedule of the steps, and,
+ * unless it prunes {@link #gradual gradually}, anew: what was pruned may return until {@link
+ * #freeze}.
  *
  * <pre>{@code
  * var pruning = DynamicPruning.magnitude(targets, Schedule.cubic(0, 0.98, 3000)).every(20);
@@ -77,8 +78,23 @@ public final class DynamicPruning implements Consumer<TrainingEvent> {
     }
 
     /**
-     * The same by other scores, such as {@link Importance#lamp}; they are asked for whenever the
-     * masks are decided, of the parameters as if they had no mask.
+     * Prunes the weights of smallest magnitude for good, a few at a time (automated gradual
+     * pruning, <a href="https://arxiv.org/abs/1710.01878">Zhu and Gupta 2017</a>).
+     *
+     * @param targets the parameters; one that is pruned already goes on from its mask
+     * @param schedule the share of all their entries that is pruned after each step
+     * @throws EspalierException if there is no target, or one of them can't be pruned
+     */
+    public static DynamicPruning gradual(List<Target> targets, Schedule schedule) {
+        return new DynamicPruning(
+                attach(targets, DynamicMask.Shrinking::new),
+                schedule,
+                parts -> parts.stream().map(Part::stored).toList());
+    }
+
+    /**
+     * The same as {@link #magnitude} by other scores, such as {@link Importance#lamp}; they are
+     * asked for whenever the masks are decided, of the parameters as if they had no mask.
      */
     public static DynamicPruning by(
             Importance importance, List<Target> targets, Schedule schedule) {
@@ -154,19 +170,38 @@ public final class DynamicPruning implements Consumer<TrainingEvent> {
 
     private void decide(double sparsity) {
         List<Tensor> scores = ranking.scores(parts);
-        List<Selection.Entries> entries =
-                scores.stream().map(each -> new Selection.Entries(each, null)).toList();
-        Amount amount = Amount.share(sparsity);
+        List<Selection.Entries> entries = new ArrayList<>();
+        for (int i = 0; i < parts.size(); i++) {
+            Part part = parts.get(i);
+            boolean shrinks = part.mask() instanceof DynamicMask.Shrinking;
+            Tensor mask = shrinks ? part.mask().mask(part.module()) : null;
+            entries.add(new Selection.Entries(scores.get(i), mask));
+        }
         List<Tensor> masks = new ArrayList<>();
         if (perLayer) {
-            entries.forEach(each -> masks.addAll(Selection.lowest(List.of(each), amount)));
+            entries.forEach(each -> masks.addAll(lowest(List.of(each), sparsity)));
         } else {
-            masks.addAll(Selection.lowest(entries, amount));
+            masks.addAll(lowest(entries, sparsity));
         }
         for (int i = 0; i < parts.size(); i++) {
             Part part = parts.get(i);
             part.mask().mask(part.module()).copy_(masks.get(i).view_as(part.stored()));
         }
+    }
+
+    /** Masks that leave these entries as sparse as asked for, or as they are where that is more. */
+    private static List<Tensor> lowest(List<Selection.Entries> entries, double sparsity) {
+        long size = 0;
+        long pruned = 0;
+        for (Selection.Entries each : entries) {
+            size += each.scores().numel();
+            pruned +=
+                    each.mask() == null
+                            ? 0
+                            : each.mask().numel() - each.mask().count_nonzero().item_long();
+        }
+        long wanted = Amount.share(sparsity).of(size);
+        return Selection.lowest(entries, Amount.count(Math.max(0, wanted - pruned)));
     }
 
     /** Movement scores above the lowest of all, so that their order is that of their magnitude. */

@@ -78,6 +78,30 @@ class DynamicPruningTest {
     }
 
     @Test
+    @DisplayName("gradual pruning takes more and more and never gives back")
+    void gradual() {
+        var layer = new Linear(6, 5);
+        Prune.l1Unstructured(layer, "weight", 3);
+        var pruning = DynamicPruning.gradual(weight(layer), Schedule.linear(0, 0.5, 5));
+        Tensor x = Tensors.randn(8, 6);
+        Tensor y = Tensors.randn(8, 5);
+        float[] before = Tensors.floats(layer.buffer("weight_mask"));
+        for (int n = 1; n <= 6; n++) {
+            step(layer, x, y);
+            pruning.update(n);
+            assertEquals(30 - Math.min(15, 3 * n), kept(layer));
+            float[] after = Tensors.floats(layer.buffer("weight_mask"));
+            for (int i = 0; i < after.length; i++) {
+                assertTrue(after[i] <= before[i]);
+            }
+            before = after;
+        }
+        Tensor last = layer.weight().clone();
+        pruning.freeze();
+        assertTrue(Tensors.equal(last, layer.weight()));
+    }
+
+    @Test
     @DisplayName("a movement score is the sum of −weight · gradient, also while it is masked")
     void movementScores() {
         var layer = new Linear(3, 1, false);
