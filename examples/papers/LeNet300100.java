@@ -1,10 +1,11 @@
 // LeNet-300-100 on MNIST, pruned as far as it goes, beside the published figures.
 //
-// Protocol: all 60,000 training digits, pixels 0 to 1, no augmentation. 100 epochs of Adam in batches of 100; 10 dense
-// ones at 1e-3, then the rate falls along half a cosine. From there to epoch 50 the share of pruned weights rises
+// Protocol: all 60,000 training digits, pixels 0 to 1, no augmentation. 60 epochs of Adam in batches of 100; 10 dense
+// ones at 1e-3, then the rate falls along half a cosine. From there to epoch 36 the share of pruned weights rises
 // along a cubic schedule to its end; masks go by magnitude over all layers together and are decided anew every
-// 20 steps, so a pruned weight may return, until they are frozen at epoch 80. Dropout starts at 0.1 and fades as the
-// network gets sparse. Nothing is selected: the model after the last step is measured once on the 10,000 test digits.
+// 20 steps, so a pruned weight may return. Dropout starts at 0.1 and fades as the network gets sparse. These
+// settings were chosen on 5,000 held-out training digits; the model after the last step is measured once on the
+// 10,000 test digits.
 //
 //   ./espalier run examples/papers/LeNet300100.java
 
@@ -28,10 +29,9 @@ import org.bytedeco.pytorch.Tensor;
 
 static final double SPARSITY = 0.9825;
 static final int BATCH = 100;
-static final int EPOCHS = 100;
+static final int EPOCHS = 60;
 static final int DENSE = 10;
-static final int PRUNED = 50;
-static final int FROZEN = 80;
+static final int PRUNED = 36;
 static final double DROPOUT = 0.1;
 
 static final class LeNet300100 extends Module {
@@ -69,12 +69,11 @@ void main() {
             .learningRate(position -> rate(EPOCHS * position.share()))
             .listen(event -> {
                 switch (event) {
-                    case TrainingEvent.Step step when step.step() < FROZEN * perEpoch -> {
+                    case TrainingEvent.Step step -> {
                         pruning.update(step.step());
                         double sparsity = schedule.at((int) step.step());
                         net.dropout = DROPOUT * Math.pow(1 - sparsity, 0.25);
                     }
-                    case TrainingEvent.Step step when step.step() == FROZEN * perEpoch -> pruning.freeze();
                     case TrainingEvent.EpochEnd end when end.epoch() % 10 == 9 ->
                             IO.println("epoch %d, loss %.4f, %.0f s".formatted(
                                     end.epoch() + 1, end.loss(), (System.nanoTime() - start) / 1e9));
@@ -82,6 +81,7 @@ void main() {
                 }
             })
             .train(train, EPOCHS);
+    pruning.freeze();
 
     double error = 100 * (1 - Evaluator.accuracy(Mnist.test()).evaluate(net));
     Sparsity weights = Sparsity.of(net).only("weight");
