@@ -1,11 +1,17 @@
 // The lottery ticket hypothesis (Frankle and Carbin, ICLR 2019) on MNIST with LeNet-300-100.
 //
-// Protocol, the paper's where it is not said otherwise: Gaussian Glorot initialization, Adam with 1.2e-3, batches of
-// 60 from 55,000 training digits. Nine times: train for 3 epochs (the paper: 50,000 steps), prune 20 % of what is left
-// in each layer, 10 % in the last, by magnitude, and rewind. That leaves 13.5 % of the weights. The ticket then
-// trains from its first weights, and its twin, with the same masks, from new random ones; both see the same
-// batches. Accuracy is on the 10,000 test digits, after 1,000 steps and after 5,000, with nothing chosen by it.
-// The claim is checked at 1,000 steps, where the paper finds the ticket ahead in speed and accuracy.
+// Protocol, the paper's where it is not said otherwise: Gaussian Glorot initialization, Adam with
+// 1.2e-3, batches of
+// 60 from 55,000 training digits. Nine times: train for 3 epochs (the paper: 50,000 steps), prune
+// 20 % of what is left
+// in each layer, 10 % in the last, by magnitude, and rewind. That leaves 13.5 % of the weights. The
+// ticket then
+// trains from its first weights, and its twin, with the same masks, from new random ones; both see
+// the same
+// batches. Accuracy is on the 10,000 test digits, after 1,000 steps and after 5,000, with nothing
+// chosen by it.
+// The claim is checked at 1,000 steps, where the paper finds the ticket ahead in speed and
+// accuracy.
 //
 //   ./espalier run examples/papers/LotteryTicket.java
 
@@ -24,11 +30,13 @@ import io.espalier.train.Losses;
 import io.espalier.train.Optimizers;
 import io.espalier.train.Trainer;
 import io.espalier.train.TrainingEvent;
+
+import org.bytedeco.pytorch.GeneratorOptional;
+import org.bytedeco.pytorch.Tensor;
+
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import org.bytedeco.pytorch.GeneratorOptional;
-import org.bytedeco.pytorch.Tensor;
 
 static final int ROUNDS = 9;
 static final List<Long> MEASURED = List.of(1000L, 5000L);
@@ -53,7 +61,8 @@ static final class LeNet300100 extends Module {
 }
 
 static Trainer trainer(LeNet300100 net) {
-    return Trainer.of(net, Losses.crossEntropy(), Optimizers.adam(net.parameters(), 1.2e-3)).batchSize(60);
+    return Trainer.of(net, Losses.crossEntropy(), Optimizers.adam(net.parameters(), 1.2e-3))
+            .batchSize(60);
 }
 
 /** Trains and returns the accuracy in percent after each of the steps to measure at. */
@@ -98,12 +107,21 @@ void main() {
             long step = MEASURED.get(i);
             double difference = ofTicket.get(step) - ofTwin.get(step);
             gain[i] += difference / 3;
-            IO.println("seed %d, %.1f %% of the weights, step %d: ticket %.2f %%, twin %.2f %%, ahead by %.2f"
-                    .formatted(seed, left, step, ofTicket.get(step), ofTwin.get(step), difference));
+            IO.println(
+                    "seed %d, %.1f %% of the weights, step %d: ticket %.2f %%, twin %.2f %%, ahead by %.2f"
+                            .formatted(
+                                    seed,
+                                    left,
+                                    step,
+                                    ofTicket.get(step),
+                                    ofTwin.get(step),
+                                    difference));
         }
     }
     for (int i = 0; i < gain.length; i++) {
-        IO.println("mean of 3 seeds, step %d: the ticket is ahead by %.2f points".formatted(MEASURED.get(i), gain[i]));
+        IO.println(
+                "mean of 3 seeds, step %d: the ticket is ahead by %.2f points"
+                        .formatted(MEASURED.get(i), gain[i]));
     }
     IO.println("%.0f s".formatted((System.nanoTime() - start) / 1e9));
 }

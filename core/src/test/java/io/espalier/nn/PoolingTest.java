@@ -210,7 +210,7 @@ class PoolingTest {
                 messageOf(() -> Upsample.toSize(new long[] {2}, o -> o.alignCorners(true))));
         assertEquals(
                 "Upsample(size=2, mode='linear') on shape [1, 1, 2, 2]: [N, C, L] is needed, and"
-                    + " one number, or one for each dimension.",
+                        + " one number, or one for each dimension.",
                 messageOf(() ->
                         Upsample.toSize(new long[] {2}, o -> o.mode(Upsample.Mode.LINEAR))
                                 .call(Tensors.randn(1, 1, 2, 2))));

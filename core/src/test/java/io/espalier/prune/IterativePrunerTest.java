@@ -152,7 +152,7 @@ class IterativePrunerTest {
     @Test
     @DisplayName(
             "when the evaluator fails, the best model stands and lies saved, and it goes on from"
-                + " there")
+                    + " there")
     void evaluatorFails() {
         int[] asked = {0};
         IterativePruner pruner =
@@ -192,7 +192,7 @@ class IterativePrunerTest {
     @Test
     @DisplayName(
             "an interrupted run gives and saves the best so far, and another process goes on from"
-                + " it")
+                    + " it")
     void interrupted() {
         PruningResult stopped =
                 pruner().fineTune(
