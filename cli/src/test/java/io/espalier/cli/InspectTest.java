@@ -9,6 +9,8 @@ import io.espalier.nn.ReLU;
 import io.espalier.nn.SafeTensors;
 import io.espalier.nn.Sequential;
 import io.espalier.prune.Prune;
+import io.espalier.quant.QConfig;
+import io.espalier.quant.Quantization;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -26,6 +28,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 
 @DisplayName("The command inspect")
@@ -114,14 +117,20 @@ class InspectTest {
     }
 
     @Test
-    @DisplayName("prints the tree that a file holds")
+    @DisplayName("prints the tree of a saved model, before and after quantization")
     void tree() {
-        SafeTensors.write(
-                directory.resolve("t.safetensors"),
-                Map.of("t", Tensors.ones(1)),
-                Map.of("tree", "Net(\n  (fc): Linear()\n)"));
+        var model = new Sequential(new Linear(3, 2), new ReLU());
+        model.save(directory.resolve("float.safetensors"));
+        model.eval();
+        Quantization.fuseModules(model, List.of("0", "1"));
+        model.qconfig(QConfig.forBackend("qnnpack"));
+        Quantization.prepare(model);
+        model.call(Tensors.randn(8, 3));
+        Quantization.convert(model);
+        Quantization.save(model, directory.resolve("int8.safetensors"));
 
-        assertTrue(inspect("t.safetensors").out().startsWith("Net(\n  (fc): Linear()\n)"));
+        assertTrue(inspect("float.safetensors").out().startsWith("Sequential(\n  (0): Linear(in"));
+        assertTrue(inspect("int8.safetensors").out().startsWith(model + System.lineSeparator()));
     }
 
     @Test

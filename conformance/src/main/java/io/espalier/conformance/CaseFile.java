@@ -33,8 +33,10 @@ record CaseFile(String group, List<Entry> entries, Map<String, Tensor> tensors) 
     /** A case as it is written, under the name by which it is reported. */
     record Entry(String id, JsonNode json) {}
 
-    /** Sixty times the largest kept file. */
+    /** Far above what a group takes, and far below what would exhaust memory. */
     private static final long LARGEST = 64L << 20;
+
+    private static final long LARGEST_TENSORS = 1L << 30;
 
     private static final JsonMapper JSON =
             JsonMapper.builder(
@@ -58,21 +60,23 @@ record CaseFile(String group, List<Entry> entries, Map<String, Tensor> tensors) 
         String group = json.getFileName().toString().replaceFirst("\\.json$", "");
         Path stored = json.resolveSibling(group + ".safetensors");
         List<Entry> entries = entries(group, parse(json));
-        return new CaseFile(
-                group,
-                entries,
-                Files.exists(stored) ? SafeTensors.read(stored).tensors() : Map.of());
+        if (!Files.exists(stored)) {
+            return new CaseFile(group, entries, Map.of());
+        }
+        requireSize(stored, LARGEST_TENSORS);
+        return new CaseFile(group, entries, SafeTensors.read(stored).tensors());
+    }
+
+    private static void requireSize(Path file, long most) {
+        if (file.toFile().length() > most) {
+            throw new EspalierException(
+                    file + " is larger than " + (most >> 20) + " MB; no group is that large.");
+        }
     }
 
     private static JsonNode parse(Path json) {
         try {
-            if (Files.size(json) > LARGEST) {
-                throw new EspalierException(
-                        json
-                                + " is larger than "
-                                + (LARGEST >> 20)
-                                + " MB; no group is that large.");
-            }
+            requireSize(json, LARGEST);
             JsonNode root = JSON.readTree(Files.readString(json));
             if (!root.isContainer()) {
                 throw new EspalierException(json + " holds no list of cases.");

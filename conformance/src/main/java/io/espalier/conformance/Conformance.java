@@ -31,6 +31,7 @@ public final class Conformance {
                             new QuantizeGroup(),
                             new FuseGroup(),
                             new PtqGroup(),
+                            new QatGroup(),
                             new QConfigsGroup())
                     .collect(Collectors.toUnmodifiableMap(Group::name, group -> group));
 

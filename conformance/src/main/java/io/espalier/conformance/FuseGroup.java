@@ -50,7 +50,7 @@ final class FuseGroup implements Group {
 
     private static void fold(String layer, boolean relu, Case reference, Check check) {
         Values inputs = reference.inputs();
-        int padding = reference.params().integer("padding", 0, 1000);
+        int padding = reference.params().integer("padding", 0, 16);
         var model =
                 new Sequential(
                         Layers.of(layer, inputs.tensor("weight"), inputs.has("bias"), padding),

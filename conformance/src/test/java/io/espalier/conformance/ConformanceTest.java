@@ -40,13 +40,12 @@ class ConformanceTest {
     private final List<String> lines = new ArrayList<>();
 
     @Test
-    @DisplayName("passes every kept case of every supported group")
+    @DisplayName("passes every kept case of every group")
     void keptCasesPass() {
         Summary summary = Conformance.run(KEPT, lines::add);
 
-        assertEquals(List.of(), lines.stream().filter(line -> line.contains("FAILED")).toList());
-        assertEquals(0, summary.failed());
-        assertTrue(summary.passed() >= 241, summary.toString());
+        assertEquals(List.of(), lines);
+        assertEquals(new Summary(524, 0, 0), summary);
     }
 
     @Test

@@ -160,7 +160,7 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
      * @throws EspalierException if the file can't be written
      */
     public final void save(Path file) {
-        SafeTensors.write(file, stateDict(), Map.of("format", "pt"));
+        SafeTensors.write(file, stateDict(), Map.of("format", "pt", "espalier.tree", toString()));
     }
 
     /**

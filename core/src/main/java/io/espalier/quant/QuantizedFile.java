@@ -55,7 +55,15 @@ final class QuantizedFile {
         SafeTensors.write(
                 file,
                 model.stateDict(),
-                Map.of("format", "pt", VERSION, CURRENT, LAYERS, JSON.writeValueAsString(layers)));
+                Map.of(
+                        "format",
+                        "pt",
+                        "espalier.tree",
+                        model.toString(),
+                        VERSION,
+                        CURRENT,
+                        LAYERS,
+                        JSON.writeValueAsString(layers)));
     }
 
     private static boolean isQuantized(Map<String, String> description) {

@@ -82,8 +82,9 @@ public final class CompressDigits {
     }
 
     private void train(Module model) {
+        long steps = (long) new DataLoader(train, BATCH).batches() * settings.epochs();
         trainer("Training", model, LEARNING_RATE, train, settings.epochs())
-                .learningRate(LearningRate.cosine().warmUp(100))
+                .learningRate(LearningRate.cosine().warmUp(steps / 10))
                 .train(train, settings.epochs());
     }
 

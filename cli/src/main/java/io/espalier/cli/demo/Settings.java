@@ -26,6 +26,6 @@ public record Settings(
 
     /** Some minutes, and a better network. */
     public static Settings full(long seed) {
-        return new Settings(seed, 10, 6, 60_000, 0.95, 2_000, 200);
+        return new Settings(seed, 6, 5, 60_000, 0.95, 2_000, 200);
     }
 }

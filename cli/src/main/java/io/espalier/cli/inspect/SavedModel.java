@@ -26,7 +26,7 @@ import java.util.Set;
 public record SavedModel(
         Path file, long fileBytes, Optional<String> tree, List<StoredTensor> tensors) {
     /** The metadata under which a model's tree is saved. */
-    public static final String TREE = "tree";
+    private static final String TREE = "espalier.tree";
 
     private static final String ORIGINAL = "_orig";
     private static final String MASK = "_mask";
