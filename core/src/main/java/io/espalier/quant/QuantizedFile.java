@@ -97,7 +97,7 @@ final class QuantizedFile {
                 if (!isHalf(description)) {
                     Module old = model.module(path);
                     Module restored =
-                            restore(file, old, description, below(contents.tensors(), path));
+                            restore(file, path, old, description, below(contents.tensors(), path));
                     restored.training(old.isTraining());
                     model.replace(path, restored);
                 }
@@ -152,6 +152,26 @@ final class QuantizedFile {
             }
         });
         return own;
+    }
+
+    private static Module restore(
+            Path file,
+            String path,
+            Module old,
+            Map<String, String> description,
+            Map<String, Tensor> tensors) {
+        try {
+            return restore(file, old, description, tensors);
+        } catch (IllegalArgumentException | ArithmeticException e) {
+            throw new EspalierException(
+                    file
+                            + " describes the layer at '"
+                            + path
+                            + "' in a form that can't be read: "
+                            + description
+                            + ".",
+                    e);
+        }
     }
 
     private static Module restore(

@@ -359,6 +359,13 @@ class StaticQuantizationTest {
                         .contains("has no quantized layer"));
         Path file = directory.resolve("int8.safetensors");
         Quantization.save(converted(network(), "x86"), file);
+        SafeTensors.Contents contents = SafeTensors.read(file);
+        Map<String, String> broken = new java.util.LinkedHashMap<>(contents.metadata());
+        broken.replaceAll((name, text) -> text.replace("\"stride\":\"1,1\"", "\"stride\":\"one\""));
+        SafeTensors.write(plain, contents.tensors(), broken);
+        assertTrue(
+                messageOf(() -> Quantization.load(network(), plain))
+                        .contains("describes the layer at '0' in a form that can't be read"));
         assertTrue(
                 messageOf(() -> Quantization.load(new Sequential(new Linear(1, 1)), file))
                         .contains("No module '1'"));
