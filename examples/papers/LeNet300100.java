@@ -1,11 +1,12 @@
 // LeNet-300-100 on MNIST, pruned as far as it goes, beside the published figures.
 //
-// Protocol: all 60,000 training digits, pixels 0 to 1, no augmentation. 60 epochs of Adam in batches of 100; 10 dense
-// ones at 1e-3, then the rate falls along half a cosine. From there to epoch 36 the share of pruned weights rises
-// along a cubic schedule to its end; masks go by magnitude over all layers together and are decided anew every
-// 20 steps, so a pruned weight may return. Dropout starts at 0.1 and fades as the network gets sparse. These
-// settings were chosen on 5,000 held-out training digits; the model after the last step is measured once on the
-// 10,000 test digits.
+// Protocol: all 60,000 training digits, pixels 0 to 1, no augmentation. 50 epochs of SGD with
+// momentum 0.9 and weight decay 5e-5 in batches of 100; 8 dense ones at a rate of 0.1, which
+// then falls along half a cosine. From there to epoch 25 the share of pruned weights rises along
+// a cubic schedule to its end, by magnitude over all layers together, every 20 steps, for good.
+// Dropout starts at 0.2 and fades as the network gets sparse. These settings were chosen on
+// 5,000 held-out training digits; the model after the last step is measured once on the 10,000
+// test digits.
 //
 //   ./espalier run examples/papers/LeNet300100.java
 
@@ -23,16 +24,18 @@ import io.espalier.tensor.Libtorch;
 import io.espalier.train.Evaluator;
 import io.espalier.train.Losses;
 import io.espalier.train.Optimizers;
+import io.espalier.train.SgdSettings;
 import io.espalier.train.Trainer;
 import io.espalier.train.TrainingEvent;
+
 import org.bytedeco.pytorch.Tensor;
 
 static final double SPARSITY = 0.9825;
 static final int BATCH = 100;
-static final int EPOCHS = 60;
-static final int DENSE = 10;
-static final int PRUNED = 36;
-static final double DROPOUT = 0.1;
+static final int EPOCHS = 50;
+static final int DENSE = 8;
+static final int PRUNED = 25;
+static final double DROPOUT = 0.2;
 
 static final class LeNet300100 extends Module {
     final Linear fc1 = add("fc1", new Linear(784, 300));
@@ -61,9 +64,15 @@ void main() {
     int perEpoch = train.size() / BATCH;
 
     var net = new LeNet300100();
-    Schedule schedule = Schedule.cubic(0, SPARSITY, (PRUNED - DENSE) * perEpoch).after(DENSE * perEpoch);
-    var pruning = DynamicPruning.magnitude(Target.weights(net), schedule).every(20);
-    Trainer.of(net, Losses.crossEntropy(), Optimizers.adam(net.parameters(), 1e-3))
+    Schedule schedule =
+            Schedule.cubic(0, SPARSITY, (PRUNED - DENSE) * perEpoch).after(DENSE * perEpoch);
+    var pruning = DynamicPruning.gradual(Target.weights(net), schedule).every(20);
+    Trainer.of(
+                    net,
+                    Losses.crossEntropy(),
+                    Optimizers.sgd(
+                            net.parameters(),
+                            SgdSettings.of(0.1).withMomentum(0.9).withWeightDecay(5e-5)))
             .batchSize(BATCH)
             .seed(1)
             .learningRate(position -> rate(EPOCHS * position.share()))
@@ -75,8 +84,12 @@ void main() {
                         net.dropout = DROPOUT * Math.pow(1 - sparsity, 0.25);
                     }
                     case TrainingEvent.EpochEnd end when end.epoch() % 10 == 9 ->
-                            IO.println("epoch %d, loss %.4f, %.0f s".formatted(
-                                    end.epoch() + 1, end.loss(), (System.nanoTime() - start) / 1e9));
+                            IO.println(
+                                    "epoch %d, loss %.4f, %.0f s"
+                                            .formatted(
+                                                    end.epoch() + 1,
+                                                    end.loss(),
+                                                    (System.nanoTime() - start) / 1e9));
                     default -> {}
                 }
             })
@@ -87,7 +100,8 @@ void main() {
     Sparsity weights = Sparsity.of(net).only("weight");
     IO.println();
     IO.println(weights);
-    IO.println("""
+    IO.println(
+            """
 
             LeNet-300-100, 266,200 weights         fewer weights   test error
             Deep Compression (Han et al., 2016)             12x       1.59 %%
@@ -96,6 +110,10 @@ void main() {
             this run                                     %6.1fx       %.2f %%
 
             all parameters, biases included: %.1fx; %.0f s\
-            """.formatted(
-            weights.compression(), error, Sparsity.of(net).compression(), (System.nanoTime() - start) / 1e9));
+            """
+                    .formatted(
+                            weights.compression(),
+                            error,
+                            Sparsity.of(net).compression(),
+                            (System.nanoTime() - start) / 1e9));
 }

@@ -1,9 +1,13 @@
 // LeNet-5 as Caffe has it, on MNIST, pruned as far as it goes, beside the published figures.
 //
-// Protocol: all 60,000 training digits, pixels 0 to 1, no augmentation. 22 epochs of Adam in batches of 128; 3 dense
-// ones at 1e-3, then the rate falls along half a cosine. From there to epoch 12 the share of pruned weights rises
-// along a cubic schedule to its end, by magnitude over all layers together, every 40 steps, for good. Dropout starts
-// at 0.3 and fades as the network gets sparse. Nothing is selected: the model after the last step is measured once
+// Protocol: all 60,000 training digits, pixels 0 to 1, no augmentation. 22 epochs of Adam in
+// batches of 128; 3 dense
+// ones at 1e-3, then the rate falls along half a cosine. From there to epoch 12 the share of pruned
+// weights rises
+// along a cubic schedule to its end, by magnitude over all layers together, every 40 steps, for
+// good. Dropout starts
+// at 0.3 and fades as the network gets sparse. Nothing is selected: the model after the last step
+// is measured once
 // on the 10,000 test digits.
 //
 //   ./espalier run examples/papers/LeNet5.java
@@ -27,6 +31,7 @@ import io.espalier.train.Losses;
 import io.espalier.train.Optimizers;
 import io.espalier.train.Trainer;
 import io.espalier.train.TrainingEvent;
+
 import org.bytedeco.pytorch.Tensor;
 
 static final double SPARSITY = 0.9908;
@@ -60,11 +65,15 @@ void main() {
     long start = System.nanoTime();
     Libtorch.seed(1);
     Batch digits = Mnist.train().all();
-    var train = new DataLoader(new TensorDataset(digits.input(), digits.target()), BATCH).shuffled(1).dropLast();
+    var train =
+            new DataLoader(new TensorDataset(digits.input(), digits.target()), BATCH)
+                    .shuffled(1)
+                    .dropLast();
     int perEpoch = train.batches();
 
     var net = new LeNet5();
-    Schedule schedule = Schedule.cubic(0, SPARSITY, (PRUNED - DENSE) * perEpoch).after(DENSE * perEpoch);
+    Schedule schedule =
+            Schedule.cubic(0, SPARSITY, (PRUNED - DENSE) * perEpoch).after(DENSE * perEpoch);
     var pruning = DynamicPruning.gradual(Target.weights(net), schedule).every(40);
     Trainer.of(net, Losses.crossEntropy(), Optimizers.adam(net.parameters(), 1e-3))
             .learningRate(position -> rate(EPOCHS * position.share()))
@@ -76,8 +85,12 @@ void main() {
                         net.dropout = DROPOUT * Math.pow(1 - sparsity, 0.25);
                     }
                     case TrainingEvent.EpochEnd end when end.epoch() % 5 == 4 ->
-                            IO.println("epoch %d, loss %.4f, %.0f s".formatted(
-                                    end.epoch() + 1, end.loss(), (System.nanoTime() - start) / 1e9));
+                            IO.println(
+                                    "epoch %d, loss %.4f, %.0f s"
+                                            .formatted(
+                                                    end.epoch() + 1,
+                                                    end.loss(),
+                                                    (System.nanoTime() - start) / 1e9));
                     default -> {}
                 }
             })
@@ -88,7 +101,8 @@ void main() {
     Sparsity weights = Sparsity.of(net).only("weight");
     IO.println();
     IO.println(weights);
-    IO.println("""
+    IO.println(
+            """
 
             LeNet-5 (Caffe), 430,500 weights       fewer weights   test error
             Deep Compression (Han et al., 2016)             12x       0.77 %%
@@ -97,6 +111,10 @@ void main() {
             this run                                     %6.1fx       %.2f %%
 
             all parameters, biases included: %.1fx; %.0f s\
-            """.formatted(
-            weights.compression(), error, Sparsity.of(net).compression(), (System.nanoTime() - start) / 1e9));
+            """
+                    .formatted(
+                            weights.compression(),
+                            error,
+                            Sparsity.of(net).compression(),
+                            (System.nanoTime() - start) / 1e9));
 }

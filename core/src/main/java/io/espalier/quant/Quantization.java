@@ -102,9 +102,9 @@ public final class Quantization {
      * Puts observers into all layers that have a {@code qconfig}, their own or one from above. Then
      * call the model on calibration data, and {@link #convert} it.
      *
-     * <p>Where the model has no {@link QuantStub}, a layer that is handed floats gets an observer of
-     * its input when that first happens: to load the state of a prepared model without stubs, call
-     * the model once before.
+     * <p>Where the model has no {@link QuantStub}, a layer that is handed floats gets an observer
+     * of its input when that first happens: to load the state of a prepared model without stubs,
+     * call the model once before.
      *
      * @throws EspalierException if nothing in the model has a qconfig, or it is prepared already
      */
