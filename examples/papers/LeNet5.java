@@ -1,14 +1,11 @@
 // LeNet-5 as Caffe has it, on MNIST, pruned as far as it goes, beside the published figures.
 //
-// Protocol: all 60,000 training digits, pixels 0 to 1, no augmentation. 22 epochs of Adam in
-// batches of 128; 3 dense
-// ones at 1e-3, then the rate falls along half a cosine. From there to epoch 12 the share of pruned
-// weights rises
-// along a cubic schedule to its end, by magnitude over all layers together, every 40 steps, for
-// good. Dropout starts
-// at 0.3 and fades as the network gets sparse. Nothing is selected: the model after the last step
-// is measured once
-// on the 10,000 test digits.
+// Protocol: all 60,000 training digits, pixels 0 to 1, no augmentation. 28 epochs of SGD with
+// momentum 0.9 and weight decay 5e-5 in batches of 100; 4 dense ones at a rate of 0.05, which
+// then falls along half a cosine. From there to epoch 14 the share of pruned weights rises along
+// a cubic schedule to its end, by magnitude over all layers together, every 50 steps, for good.
+// Dropout starts at 0.25 and fades as the network gets sparse. The model after the last step is
+// measured once on the 10,000 test digits.
 //
 //   ./espalier run examples/papers/LeNet5.java
 
@@ -29,17 +26,18 @@ import io.espalier.tensor.Libtorch;
 import io.espalier.train.Evaluator;
 import io.espalier.train.Losses;
 import io.espalier.train.Optimizers;
+import io.espalier.train.SgdSettings;
 import io.espalier.train.Trainer;
 import io.espalier.train.TrainingEvent;
 
 import org.bytedeco.pytorch.Tensor;
 
 static final double SPARSITY = 0.9908;
-static final int BATCH = 128;
-static final int EPOCHS = 22;
-static final int DENSE = 3;
-static final int PRUNED = 12;
-static final double DROPOUT = 0.3;
+static final int BATCH = 100;
+static final int EPOCHS = 28;
+static final int DENSE = 4;
+static final int PRUNED = 14;
+static final double DROPOUT = 0.25;
 
 static final class LeNet5 extends Module {
     final Conv2d conv1 = add("conv1", new Conv2d(1, 20, 5));
@@ -74,8 +72,13 @@ void main() {
     var net = new LeNet5();
     Schedule schedule =
             Schedule.cubic(0, SPARSITY, (PRUNED - DENSE) * perEpoch).after(DENSE * perEpoch);
-    var pruning = DynamicPruning.gradual(Target.weights(net), schedule).every(40);
-    Trainer.of(net, Losses.crossEntropy(), Optimizers.adam(net.parameters(), 1e-3))
+    var pruning = DynamicPruning.gradual(Target.weights(net), schedule).every(50);
+    Trainer.of(
+                    net,
+                    Losses.crossEntropy(),
+                    Optimizers.sgd(
+                            net.parameters(),
+                            SgdSettings.of(0.05).withMomentum(0.9).withWeightDecay(5e-5)))
             .learningRate(position -> rate(EPOCHS * position.share()))
             .listen(event -> {
                 switch (event) {

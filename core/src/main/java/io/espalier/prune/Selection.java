@@ -1,5 +1,6 @@
 package io.espalier.prune;
 
+import io.espalier.tensor.LargePages;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -62,6 +63,7 @@ final class Selection {
             Tensor scores = plain(each.scores());
             Tensor kept = each.mask() == null ? null : plain(each.mask());
             Tensor mask = torch.empty(Tensors.shape(scores));
+            LargePages.advise(mask);
             read.add(scores);
             if (kept != null) {
                 read.add(kept);
