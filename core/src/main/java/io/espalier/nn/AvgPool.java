@@ -6,10 +6,8 @@ import java.util.List;
 import java.util.function.UnaryOperator;
 
 /** What the mean poolings of one and two dimensions share. */
-public abstract class AvgPool extends Module {
-    private final List<Long> kernel;
+public abstract non-sealed class AvgPool extends Pooling {
     private final Options options;
-    private final int rank;
 
     /**
      * How a pooling differs from the plain one; values are one number for all dimensions or one for
@@ -47,32 +45,12 @@ public abstract class AvgPool extends Module {
     }
 
     AvgPool(int rank, long[] kernel, UnaryOperator<Options> with) {
-        this.rank = rank;
-        this.kernel = Extents.of(kernel);
-        Options given = with.apply(Options.DEFAULT);
-        this.options = given.stride.isEmpty() ? given.stride(kernel) : given;
-        Extents.requireWindow(kernelSize(), padding());
-        stride();
+        this(rank, kernel, with.apply(Options.DEFAULT));
     }
 
-    /** The window's size along each dimension. */
-    public long[] kernelSize() {
-        return Extents.expand("kernel_size", kernel, rank, 1);
-    }
-
-    /** The window's steps along each dimension. */
-    public long[] stride() {
-        return Extents.expand("stride", options.stride, rank, 1);
-    }
-
-    /** The padding of both sides of each dimension. */
-    public long[] padding() {
-        return Extents.expand("padding", options.padding, rank, 0);
-    }
-
-    /** Whether a last window that does not fit whole counts. */
-    public boolean ceilMode() {
-        return options.ceilMode;
+    private AvgPool(int rank, long[] kernel, Options options) {
+        super(rank, kernel, options.stride, options.padding, options.ceilMode);
+        this.options = options;
     }
 
     /** Whether the padding counts in the mean. */
@@ -82,28 +60,15 @@ public abstract class AvgPool extends Module {
 
     @Override
     protected Tensor forward(Tensor x) {
-        return rank == 1
+        return isFlat()
                 ? Functional.avgPool1d(
                         x, kernelSize(), stride(), padding(), ceilMode(), countIncludePad())
                 : Functional.avgPool2d(
                         x, kernelSize(), stride(), padding(), ceilMode(), countIncludePad());
     }
 
-    /**
-     * PyTorch keeps the numbers of the one-dimensional pooling as tuples, those of the other as
-     * given.
-     */
     @Override
     protected String extraRepr() {
-        return "kernel_size="
-                + sizes(kernel)
-                + ", stride="
-                + sizes(options.stride)
-                + ", padding="
-                + sizes(options.padding);
-    }
-
-    private String sizes(List<Long> values) {
-        return rank == 1 ? Repr.tuple(Extents.array(values)) : Repr.numberOrTuple(values);
+        return window(isFlat());
     }
 }

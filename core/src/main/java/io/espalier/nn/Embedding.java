@@ -42,7 +42,7 @@ public class Embedding extends Module {
         }
     }
 
-    private static long inTable(long count, long index) {
+    static long inTable(long count, long index) {
         if (index < -count || index >= count) {
             throw new EspalierException(
                     "padding_idx must be in "

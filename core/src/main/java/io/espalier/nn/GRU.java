@@ -20,6 +20,7 @@ import java.util.function.UnaryOperator;
  */
 public class GRU extends Recurrent {
     private static final int GATES = 3;
+    private static final int STATES = 1;
 
     /** A network with PyTorch's defaults: one layer, one direction, the sequence first. */
     public GRU(long inputSize, long hiddenSize) {
@@ -32,12 +33,7 @@ public class GRU extends Recurrent {
      * @throws EspalierException if a number is out of range
      */
     public GRU(long inputSize, long hiddenSize, UnaryOperator<Options> with) {
-        super(GATES, inputSize, hiddenSize, with);
-    }
-
-    @Override
-    final int stateCount() {
-        return 1;
+        super(GATES, STATES, inputSize, hiddenSize, with);
     }
 
     @Override

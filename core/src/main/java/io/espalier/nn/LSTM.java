@@ -20,6 +20,7 @@ import java.util.function.UnaryOperator;
  */
 public class LSTM extends Recurrent {
     private static final int GATES = 4;
+    private static final int STATES = 2;
 
     /** A network with PyTorch's defaults: one layer, one direction, the sequence first. */
     public LSTM(long inputSize, long hiddenSize) {
@@ -32,12 +33,7 @@ public class LSTM extends Recurrent {
      * @throws EspalierException if a number is out of range
      */
     public LSTM(long inputSize, long hiddenSize, UnaryOperator<Options> with) {
-        super(GATES, inputSize, hiddenSize, with);
-    }
-
-    @Override
-    final int stateCount() {
-        return 2;
+        super(GATES, STATES, inputSize, hiddenSize, with);
     }
 
     @Override

@@ -6,10 +6,8 @@ import java.util.List;
 import java.util.function.UnaryOperator;
 
 /** What the maximum poolings of one and two dimensions share. */
-public abstract class MaxPool extends Module {
-    private final List<Long> kernel;
+public abstract non-sealed class MaxPool extends Pooling {
     private final Options options;
-    private final int rank;
 
     /**
      * How a pooling differs from the plain one; values are one number for all dimensions or one for
@@ -48,43 +46,23 @@ public abstract class MaxPool extends Module {
     }
 
     MaxPool(int rank, long[] kernel, UnaryOperator<Options> with) {
-        this.rank = rank;
-        this.kernel = Extents.of(kernel);
-        Options given = with.apply(Options.DEFAULT);
-        this.options = given.stride.isEmpty() ? given.stride(kernel) : given;
-        Extents.requireWindow(kernelSize(), padding());
-        stride();
+        this(rank, kernel, with.apply(Options.DEFAULT));
+    }
+
+    private MaxPool(int rank, long[] kernel, Options options) {
+        super(rank, kernel, options.stride, options.padding, options.ceilMode);
+        this.options = options;
         dilation();
-    }
-
-    /** The window's size along each dimension. */
-    public long[] kernelSize() {
-        return Extents.expand("kernel_size", kernel, rank, 1);
-    }
-
-    /** The window's steps along each dimension. */
-    public long[] stride() {
-        return Extents.expand("stride", options.stride, rank, 1);
-    }
-
-    /** The padding of both sides of each dimension. */
-    public long[] padding() {
-        return Extents.expand("padding", options.padding, rank, 0);
     }
 
     /** The distance between two elements of the window along each dimension. */
     public long[] dilation() {
-        return Extents.expand("dilation", options.dilation, rank, 1);
-    }
-
-    /** Whether a last window that does not fit whole counts. */
-    public boolean ceilMode() {
-        return options.ceilMode;
+        return expand("dilation", options.dilation, 1);
     }
 
     @Override
     protected Tensor forward(Tensor x) {
-        return rank == 1
+        return isFlat()
                 ? Functional.maxPool1d(x, kernelSize(), stride(), padding(), dilation(), ceilMode())
                 : Functional.maxPool2d(
                         x, kernelSize(), stride(), padding(), dilation(), ceilMode());
@@ -92,15 +70,10 @@ public abstract class MaxPool extends Module {
 
     @Override
     protected String extraRepr() {
-        return "kernel_size="
-                + Repr.numberOrTuple(kernel)
-                + ", stride="
-                + Repr.numberOrTuple(options.stride)
-                + ", padding="
-                + Repr.numberOrTuple(options.padding)
+        return window(false)
                 + ", dilation="
                 + Repr.numberOrTuple(options.dilation)
                 + ", ceil_mode="
-                + Repr.of(options.ceilMode);
+                + Repr.of(ceilMode());
     }
 }

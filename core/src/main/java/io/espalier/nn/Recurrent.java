@@ -22,6 +22,7 @@ import java.util.function.UnaryOperator;
 public abstract class Recurrent extends Module {
     private final long inputSize;
     private final long hiddenSize;
+    private final int states;
     private final Options options;
     private final List<String> names = new ArrayList<>();
 
@@ -65,7 +66,14 @@ public abstract class Recurrent extends Module {
         }
     }
 
-    Recurrent(int gates, long inputSize, long hiddenSize, UnaryOperator<Options> with) {
+    /**
+     * A network of a kind.
+     *
+     * @param gates how many rows of {@code hiddenSize} its weights have
+     * @param states how many tensors its state has
+     */
+    Recurrent(int gates, int states, long inputSize, long hiddenSize, UnaryOperator<Options> with) {
+        this.states = states;
         this.inputSize = Extents.requireAtLeast("input_size", inputSize, 1);
         this.hiddenSize = Extents.requireAtLeast("hidden_size", hiddenSize, 1);
         this.options = with.apply(Options.DEFAULT);
@@ -119,9 +127,6 @@ public abstract class Recurrent extends Module {
         return options.bidirectional ? 2 : 1;
     }
 
-    /** How many tensors its state has. */
-    abstract int stateCount();
-
     /** Runs over [L, N, size] or [N, L, size] from a state; gives the output and the last state. */
     abstract List<Tensor> run(Tensor x, List<Tensor> state, TensorVector weights);
 
@@ -144,11 +149,11 @@ public abstract class Recurrent extends Module {
      */
     @Override
     protected List<Tensor> forwardAll(List<Tensor> inputs) {
-        if (inputs.size() != 1 && inputs.size() != 1 + stateCount()) {
+        if (inputs.size() != 1 && inputs.size() != 1 + states) {
             throw new EspalierException(
                     typeName()
                             + " takes a sequence, or a sequence and "
-                            + (stateCount() == 1 ? "a state" : "the states h and c")
+                            + (states == 1 ? "a state" : "the states h and c")
                             + "; it was called with "
                             + inputs.size()
                             + " tensors.");
@@ -186,7 +191,7 @@ public abstract class Recurrent extends Module {
                                 + ".");
             }
         }
-        while (state.size() < stateCount()) {
+        while (state.size() < states) {
             state.add(torch.zeros(shape, x.options()));
         }
         var weights = new TensorVector();

@@ -50,6 +50,9 @@ class EveryLayerTest {
                     new Sample(
                             () -> new Embedding(5, 3, 0),
                             List.of(Tensors.of(new long[] {1, 4, 0}, 3))),
+                    new Sample(
+                            () -> new EmbeddingBag(5, 3),
+                            List.of(Tensors.of(new long[] {1, 4, 0, 4}, 2, 2))),
                     sample(
                             () ->
                                     new Sequential(
