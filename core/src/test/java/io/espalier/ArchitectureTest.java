@@ -40,6 +40,8 @@ class ArchitectureTest {
                     .definedBy("io.espalier.train..")
                     .layer("prune")
                     .definedBy("io.espalier.prune..")
+                    .layer("graph")
+                    .definedBy("io.espalier.graph..")
                     .layer("quant")
                     .definedBy("io.espalier.quant..")
                     .whereLayer("tensor")
@@ -52,8 +54,10 @@ class ArchitectureTest {
                     .mayOnlyAccessLayers("tensor", "nn", "data")
                     .whereLayer("prune")
                     .mayOnlyAccessLayers("tensor", "nn", "data", "train")
+                    .whereLayer("graph")
+                    .mayOnlyAccessLayers("tensor", "nn")
                     .whereLayer("quant")
-                    .mayOnlyAccessLayers("tensor", "nn", "data", "train");
+                    .mayOnlyAccessLayers("tensor", "nn", "data", "train", "graph");
 
     @ArchTest
     static final ArchRule EVERY_PACKAGE_IS_A_KNOWN_ROOM =
@@ -65,7 +69,8 @@ class ArchitectureTest {
                             "io.espalier.data..",
                             "io.espalier.train..",
                             "io.espalier.prune..",
-                            "io.espalier.quant..");
+                            "io.espalier.quant..",
+                            "io.espalier.graph..");
 
     /** A wrong argument to these ends the process, so one room checks them all. */
     @ArchTest

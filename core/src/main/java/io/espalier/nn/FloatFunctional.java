@@ -3,7 +3,6 @@ package io.espalier.nn;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.TensorException;
 
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 
 import java.util.List;
@@ -99,9 +98,9 @@ public class FloatFunctional extends Module {
     protected Tensor compute(Operation operation) {
         return switch (operation) {
             case Operation.Add(Tensor a, Tensor b) -> observed(Functional.add(a, b));
-            case Operation.AddScalar(Tensor a, double number) -> a.add(new Scalar(number));
+            case Operation.AddScalar(Tensor a, double number) -> Functional.add(a, number);
             case Operation.Mul(Tensor a, Tensor b) -> observed(Functional.mul(a, b));
-            case Operation.MulScalar(Tensor a, double number) -> a.mul(new Scalar(number));
+            case Operation.MulScalar(Tensor a, double number) -> Functional.mul(a, number);
             case Operation.Cat(List<Tensor> tensors, long dim) ->
                     observed(Functional.cat(tensors, dim));
             case Operation.AddRelu(Tensor a, Tensor b) ->

@@ -5,11 +5,17 @@ import io.espalier.tensor.Libtorch;
 import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarOptional;
+import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 
 /**
  * The layers' mathematics as functions, PyTorch's {@code torch.nn.functional}. Shapes are given as
@@ -30,7 +36,7 @@ public final class Functional {
 
     /** {@code x Wᵀ + b}: x [*, in], weight [out, in], bias [out] or {@code null}. */
     public static Tensor linear(Tensor x, Tensor weight, @Nullable Tensor bias) {
-        return torch.linear(x, weight, optional(bias));
+        return recorded(torch.linear(x, weight, optional(bias)), "aten::linear", x, weight, bias);
     }
 
     /** The rows of {@code weight} [count, size] at {@code indices} [*]: [*, size]. */
@@ -40,22 +46,102 @@ public final class Functional {
 
     /** The rows at {@code indices}, of which the one at {@code paddingIndex} gets no gradient. */
     public static Tensor embedding(Tensor indices, Tensor weight, long paddingIndex) {
-        return torch.embedding(weight, indices, paddingIndex, false, false);
+        return recorded(
+                torch.embedding(weight, indices, paddingIndex, false, false),
+                "aten::embedding",
+                weight,
+                indices,
+                paddingIndex,
+                false,
+                false);
     }
 
     /** The matrix product of the last two dimensions. */
     public static Tensor matmul(Tensor a, Tensor b) {
-        return torch.matmul(a, b);
+        return recorded(torch.matmul(a, b), "aten::matmul", a, b);
     }
 
     /** {@code a + b} by elements, with broadcasting. */
     public static Tensor add(Tensor a, Tensor b) {
-        return torch.add(a, b);
+        return recorded(torch.add(a, b), "aten::add.Tensor", a, b);
     }
 
     /** {@code a · b} by elements, with broadcasting. */
     public static Tensor mul(Tensor a, Tensor b) {
-        return torch.mul(a, b);
+        return recorded(torch.mul(a, b), "aten::mul.Tensor", a, b);
+    }
+
+    /** The difference by elements, with broadcasting. */
+    public static Tensor sub(Tensor a, Tensor b) {
+        return recorded(torch.sub(a, b), "aten::sub.Tensor", a, b);
+    }
+
+    /** The quotient by elements, with broadcasting. */
+    public static Tensor div(Tensor a, Tensor b) {
+        return recorded(torch.div(a, b), "aten::div.Tensor", a, b);
+    }
+
+    /** {@code a + number}, by elements. */
+    public static Tensor add(Tensor a, double number) {
+        return recorded(torch.add(a, new Scalar(number)), "aten::add.Scalar", a, number);
+    }
+
+    /** {@code a · number}, by elements. */
+    public static Tensor mul(Tensor a, double number) {
+        return recorded(torch.mul(a, new Scalar(number)), "aten::mul.Scalar", a, number);
+    }
+
+    /** The values cut off at both ends. */
+    public static Tensor clamp(Tensor x, double min, double max) {
+        return recorded(
+                torch.clamp(
+                        x,
+                        new ScalarOptional(new Scalar(min)),
+                        new ScalarOptional(new Scalar(max))),
+                "aten::clamp",
+                x,
+                min,
+                max);
+    }
+
+    /** The mean along dimensions, which have length 1 afterwards or, without keepDim, are gone. */
+    public static Tensor mean(Tensor x, long[] dims, boolean keepDim) {
+        return recorded(
+                torch.mean(x, dims, keepDim, new ScalarTypeOptional()),
+                "aten::mean.dim",
+                x,
+                dims,
+                keepDim);
+    }
+
+    /** The same elements in another shape; one length may be −1, which the others determine. */
+    public static Tensor reshape(Tensor x, long... shape) {
+        return recorded(torch.reshape(x, shape), "aten::reshape", x, shape);
+    }
+
+    /** Two dimensions swapped. */
+    public static Tensor transpose(Tensor x, long dim0, long dim1) {
+        return recorded(torch.transpose(x, dim0, dim1), "aten::transpose.int", x, dim0, dim1);
+    }
+
+    /** The dimensions in another order. */
+    public static Tensor permute(Tensor x, long... dims) {
+        return recorded(torch.permute(x, dims), "aten::permute", x, dims);
+    }
+
+    /** A dimension of length 1 put in. */
+    public static Tensor unsqueeze(Tensor x, long dim) {
+        return recorded(torch.unsqueeze(x, dim), "aten::unsqueeze", x, dim);
+    }
+
+    /** A dimension of length 1 taken out. */
+    public static Tensor squeeze(Tensor x, long dim) {
+        return recorded(torch.squeeze(x, dim), "aten::squeeze.dim", x, dim);
+    }
+
+    /** The elements {@code start … start + length − 1} along a dimension. */
+    public static Tensor narrow(Tensor x, long dim, long start, long length) {
+        return recorded(torch.narrow(x, dim, start, length), "aten::narrow", x, dim, start, length);
     }
 
     /**
@@ -65,8 +151,23 @@ public final class Functional {
      */
     public static Tensor scaledDotProductAttention(
             Tensor query, Tensor key, Tensor value, @Nullable Tensor mask, double dropout) {
-        return torch.scaled_dot_product_attention(
-                query, key, value, optional(mask), dropout, false, new DoubleOptional(), false);
+        return recorded(
+                torch.scaled_dot_product_attention(
+                        query,
+                        key,
+                        value,
+                        optional(mask),
+                        dropout,
+                        false,
+                        new DoubleOptional(),
+                        false),
+                "aten::scaled_dot_product_attention",
+                query,
+                key,
+                value,
+                mask,
+                dropout,
+                false);
     }
 
     /** {@link #conv2d(Tensor, Tensor, Tensor, long[], long[], long[], long)} over [N, C, L]. */
@@ -78,7 +179,16 @@ public final class Functional {
             long[] padding,
             long[] dilation,
             long groups) {
-        return torch.conv1d(x, weight, optional(bias), stride, padding, dilation, groups);
+        return recorded(
+                torch.conv1d(x, weight, optional(bias), stride, padding, dilation, groups),
+                "aten::conv1d",
+                x,
+                weight,
+                bias,
+                stride,
+                padding,
+                dilation,
+                groups);
     }
 
     /**
@@ -93,7 +203,16 @@ public final class Functional {
             long[] padding,
             long[] dilation,
             long groups) {
-        return torch.conv2d(x, weight, optional(bias), stride, padding, dilation, groups);
+        return recorded(
+                torch.conv2d(x, weight, optional(bias), stride, padding, dilation, groups),
+                "aten::conv2d",
+                x,
+                weight,
+                bias,
+                stride,
+                padding,
+                dilation,
+                groups);
     }
 
     /**
@@ -107,7 +226,16 @@ public final class Functional {
             long[] padding,
             long[] dilation,
             long groups) {
-        return torch.conv3d(x, weight, optional(bias), stride, padding, dilation, groups);
+        return recorded(
+                torch.conv3d(x, weight, optional(bias), stride, padding, dilation, groups),
+                "aten::conv3d",
+                x,
+                weight,
+                bias,
+                stride,
+                padding,
+                dilation,
+                groups);
     }
 
     /** The convolution of as many dimensions as the weight has. */
@@ -140,23 +268,37 @@ public final class Functional {
             long groups,
             long[] dilation) {
         TensorOptional b = optional(bias);
-        return switch (stride.length) {
-            case 1 ->
-                    torch.conv_transpose1d(
-                            x, weight, b, stride, padding, outputPadding, groups, dilation);
-            case 2 ->
-                    torch.conv_transpose2d(
-                            x, weight, b, stride, padding, outputPadding, groups, dilation);
-            default ->
-                    torch.conv_transpose3d(
-                            x, weight, b, stride, padding, outputPadding, groups, dilation);
-        };
+        int rank = stride.length;
+        Tensor result =
+                switch (rank) {
+                    case 1 ->
+                            torch.conv_transpose1d(
+                                    x, weight, b, stride, padding, outputPadding, groups, dilation);
+                    case 2 ->
+                            torch.conv_transpose2d(
+                                    x, weight, b, stride, padding, outputPadding, groups, dilation);
+                    default ->
+                            torch.conv_transpose3d(
+                                    x, weight, b, stride, padding, outputPadding, groups, dilation);
+                };
+        return recorded(
+                result,
+                "aten::conv_transpose" + rank + "d" + (rank == 1 ? "" : ".input"),
+                x,
+                weight,
+                bias,
+                stride,
+                padding,
+                outputPadding,
+                groups,
+                dilation);
     }
 
     /** Pads {@code x}: two numbers for each dimension, the last dimension first. */
     public static Tensor pad(Tensor x, long[] sides, PaddingMode mode) {
         String name = mode == PaddingMode.ZEROS ? "constant" : mode.toString();
-        return torch.pad(x, sides, name, new DoubleOptional());
+        return recorded(
+                torch.pad(x, sides, name, new DoubleOptional()), "aten::pad", x, sides, name);
     }
 
     /**
@@ -173,12 +315,23 @@ public final class Functional {
             boolean training,
             double momentum,
             double eps) {
-        return torch.batch_norm(
+        return recorded(
+                torch.batch_norm(
+                        x,
+                        optional(weight),
+                        optional(bias),
+                        optional(runningMean),
+                        optional(runningVar),
+                        training,
+                        momentum,
+                        eps,
+                        true),
+                "aten::batch_norm",
                 x,
-                optional(weight),
-                optional(bias),
-                optional(runningMean),
-                optional(runningVar),
+                weight,
+                bias,
+                runningMean,
+                runningVar,
                 training,
                 momentum,
                 eps,
@@ -191,7 +344,15 @@ public final class Functional {
      */
     public static Tensor layerNorm(
             Tensor x, long[] shape, @Nullable Tensor weight, @Nullable Tensor bias, double eps) {
-        return torch.layer_norm(x, shape, optional(weight), optional(bias), eps, true);
+        return recorded(
+                torch.layer_norm(x, shape, optional(weight), optional(bias), eps, true),
+                "aten::layer_norm",
+                x,
+                shape,
+                weight,
+                bias,
+                eps,
+                true);
     }
 
     /**
@@ -200,77 +361,89 @@ public final class Functional {
      */
     public static Tensor groupNorm(
             Tensor x, long groups, @Nullable Tensor weight, @Nullable Tensor bias, double eps) {
-        return torch.group_norm(x, groups, optional(weight), optional(bias), eps, true);
+        return recorded(
+                torch.group_norm(x, groups, optional(weight), optional(bias), eps, true),
+                "aten::group_norm",
+                x,
+                groups,
+                weight,
+                bias,
+                eps,
+                true);
     }
 
     /** max(x, 0). */
     public static Tensor relu(Tensor x) {
-        return torch.relu(x);
+        return recorded(torch.relu(x), "aten::relu", x);
     }
 
     /** min(max(x, 0), 6). */
     public static Tensor relu6(Tensor x) {
-        return torch.relu6(x);
+        return recorded(torch.relu6(x), "aten::relu6", x);
     }
 
     /** x where it is positive, {@code slope · x} elsewhere. */
     public static Tensor leakyRelu(Tensor x, double slope) {
-        return torch.leaky_relu(x, new Scalar(slope));
+        return recorded(torch.leaky_relu(x, new Scalar(slope)), "aten::leaky_relu", x, slope);
     }
 
     /** x where it is positive, {@code weight · x} elsewhere: x [N, C, …], weight [1] or [C]. */
     public static Tensor prelu(Tensor x, Tensor weight) {
-        return torch.prelu(x, weight);
+        return recorded(torch.prelu(x, weight), "aten::prelu", x, weight);
     }
 
     /** x where it is positive, {@code alpha · (exp(x) − 1)} elsewhere. */
     public static Tensor elu(Tensor x, double alpha) {
-        return torch.elu(x, new Scalar(alpha), new Scalar(1.0), new Scalar(1.0));
+        return recorded(
+                torch.elu(x, new Scalar(alpha), new Scalar(1.0), new Scalar(1.0)),
+                "aten::elu",
+                x,
+                alpha);
     }
 
     /** x · Φ(x), Φ being the normal distribution function. */
     public static Tensor gelu(Tensor x) {
-        return torch.gelu(x);
+        return recorded(torch.gelu(x), "aten::gelu", x);
     }
 
     /** {@link #gelu} approximated by tanh. */
     public static Tensor geluTanh(Tensor x) {
-        return torch.gelu(x, "tanh");
+        return recorded(torch.gelu(x, "tanh"), "aten::gelu", x, "tanh");
     }
 
     /** x · sigmoid(x). */
     public static Tensor silu(Tensor x) {
-        return torch.silu(x);
+        return recorded(torch.silu(x), "aten::silu", x);
     }
 
     /** x · min(max(x + 3, 0), 6) / 6. */
     public static Tensor hardswish(Tensor x) {
-        return torch.hardswish(x);
+        return recorded(torch.hardswish(x), "aten::hardswish", x);
     }
 
     /** min(max(x + 3, 0), 6) / 6. */
     public static Tensor hardsigmoid(Tensor x) {
-        return torch.hardsigmoid(x);
+        return recorded(torch.hardsigmoid(x), "aten::hardsigmoid", x);
     }
 
     /** 1 / (1 + exp(−x)). */
     public static Tensor sigmoid(Tensor x) {
-        return torch.sigmoid(x);
+        return recorded(torch.sigmoid(x), "aten::sigmoid", x);
     }
 
     /** The hyperbolic tangent. */
     public static Tensor tanh(Tensor x) {
-        return torch.tanh(x);
+        return recorded(torch.tanh(x), "aten::tanh", x);
     }
 
     /** exp(x) over its sum along {@code dim}. */
     public static Tensor softmax(Tensor x, long dim) {
-        return torch.softmax(x, dim);
+        return recorded(torch.softmax(x, dim), "aten::softmax.int", x, dim);
     }
 
     /** The logarithm of {@link #softmax}, computed without its rounding. */
     public static Tensor logSoftmax(Tensor x, long dim) {
-        return torch.log_softmax(x, dim);
+        return recorded(torch.log_softmax(x, dim), "aten::log_softmax.int", x, dim);
     }
 
     /** The maximum under a window moved over x [N, C, H, W]. */
@@ -281,7 +454,15 @@ public final class Functional {
             long[] padding,
             long[] dilation,
             boolean ceilMode) {
-        return torch.max_pool2d(x, kernel, stride, padding, dilation, ceilMode);
+        return recorded(
+                torch.max_pool2d(x, kernel, stride, padding, dilation, ceilMode),
+                "aten::max_pool2d",
+                x,
+                kernel,
+                stride,
+                padding,
+                dilation,
+                ceilMode);
     }
 
     /** The maximum under a window moved over x [N, C, L]. */
@@ -292,7 +473,15 @@ public final class Functional {
             long[] padding,
             long[] dilation,
             boolean ceilMode) {
-        return torch.max_pool1d(x, kernel, stride, padding, dilation, ceilMode);
+        return recorded(
+                torch.max_pool1d(x, kernel, stride, padding, dilation, ceilMode),
+                "aten::max_pool1d",
+                x,
+                kernel,
+                stride,
+                padding,
+                dilation,
+                ceilMode);
     }
 
     /** The mean under a window moved over x [N, C, L]. */
@@ -303,7 +492,15 @@ public final class Functional {
             long[] padding,
             boolean ceilMode,
             boolean countIncludePad) {
-        return torch.avg_pool1d(x, kernel, stride, padding, ceilMode, countIncludePad);
+        return recorded(
+                torch.avg_pool1d(x, kernel, stride, padding, ceilMode, countIncludePad),
+                "aten::avg_pool1d",
+                x,
+                kernel,
+                stride,
+                padding,
+                ceilMode,
+                countIncludePad);
     }
 
     /** The mean under a window moved over x [N, C, H, W]. */
@@ -314,18 +511,34 @@ public final class Functional {
             long[] padding,
             boolean ceilMode,
             boolean countIncludePad) {
-        return torch.avg_pool2d(
-                x, kernel, stride, padding, ceilMode, countIncludePad, new LongOptional());
+        return recorded(
+                torch.avg_pool2d(
+                        x, kernel, stride, padding, ceilMode, countIncludePad, new LongOptional()),
+                "aten::avg_pool2d",
+                x,
+                kernel,
+                stride,
+                padding,
+                ceilMode,
+                countIncludePad);
     }
 
     /** The mean of x [N, C, L] over as many windows as the output is to have elements. */
     public static Tensor adaptiveAvgPool1d(Tensor x, long outputSize) {
-        return torch.adaptive_avg_pool1d(x, outputSize);
+        return recorded(
+                torch.adaptive_avg_pool1d(x, outputSize),
+                "aten::adaptive_avg_pool1d",
+                x,
+                new long[] {outputSize});
     }
 
     /** The mean of x [N, C, H, W] over as many windows as the output is to have elements. */
     public static Tensor adaptiveAvgPool2d(Tensor x, long... outputSize) {
-        return torch.adaptive_avg_pool2d(x, outputSize);
+        return recorded(
+                torch.adaptive_avg_pool2d(x, outputSize),
+                "aten::adaptive_avg_pool2d",
+                x,
+                outputSize);
     }
 
     /**
@@ -342,14 +555,49 @@ public final class Functional {
                 factors.length > 0 ? new DoubleOptional(factors[0]) : new DoubleOptional();
         DoubleOptional second =
                 factors.length > 1 ? new DoubleOptional(factors[1]) : new DoubleOptional();
+        boolean flat = size.length == 1;
         return switch (mode) {
             case NEAREST ->
-                    size.length == 1
-                            ? torch.upsample_nearest1d(x, size, first)
-                            : torch.upsample_nearest2d(x, size, first, second);
-            case LINEAR -> torch.upsample_linear1d(x, size, alignCorners, first);
-            case BILINEAR -> torch.upsample_bilinear2d(x, size, alignCorners, first, second);
-            case BICUBIC -> torch.upsample_bicubic2d(x, size, alignCorners, first, second);
+                    flat
+                            ? recorded(
+                                    torch.upsample_nearest1d(x, size, first),
+                                    "aten::upsample_nearest1d",
+                                    x,
+                                    size,
+                                    factor(factors, 0))
+                            : recorded(
+                                    torch.upsample_nearest2d(x, size, first, second),
+                                    "aten::upsample_nearest2d",
+                                    x,
+                                    size,
+                                    factor(factors, 0),
+                                    factor(factors, 1));
+            case LINEAR ->
+                    recorded(
+                            torch.upsample_linear1d(x, size, alignCorners, first),
+                            "aten::upsample_linear1d",
+                            x,
+                            size,
+                            alignCorners,
+                            factor(factors, 0));
+            case BILINEAR ->
+                    recorded(
+                            torch.upsample_bilinear2d(x, size, alignCorners, first, second),
+                            "aten::upsample_bilinear2d",
+                            x,
+                            size,
+                            alignCorners,
+                            factor(factors, 0),
+                            factor(factors, 1));
+            case BICUBIC ->
+                    recorded(
+                            torch.upsample_bicubic2d(x, size, alignCorners, first, second),
+                            "aten::upsample_bicubic2d",
+                            x,
+                            size,
+                            alignCorners,
+                            factor(factors, 0),
+                            factor(factors, 1));
         };
     }
 
@@ -358,14 +606,23 @@ public final class Functional {
      * end.
      */
     public static Tensor flatten(Tensor x, long startDim, long endDim) {
-        return torch.flatten(x, startDim, endDim);
+        return recorded(
+                torch.flatten(x, startDim, endDim),
+                "aten::flatten.using_ints",
+                x,
+                startDim,
+                endDim);
     }
 
     /** Tensors one after another along {@code dim}. */
     public static Tensor cat(Iterable<Tensor> tensors, long dim) {
         var vector = new TensorVector();
-        tensors.forEach(vector::push_back);
-        return torch.cat(vector, dim);
+        List<Tensor> list = new ArrayList<>();
+        for (Tensor tensor : tensors) {
+            vector.push_back(tensor);
+            list.add(tensor);
+        }
+        return recorded(torch.cat(vector, dim), "aten::cat", list, dim);
     }
 
     /**
@@ -433,6 +690,18 @@ public final class Functional {
     public static Tensor klDivergence(Tensor logProbabilities, Tensor target) {
         return torch.kl_div(logProbabilities, target, SUM, false)
                 .div(new Scalar(logProbabilities.size(0)));
+    }
+
+    private static @Nullable Double factor(double[] factors, int index) {
+        return index < factors.length ? factors[index] : null;
+    }
+
+    /** Tells the recorder, where one is bound, which operator gave a result. */
+    private static Tensor recorded(Tensor result, String operator, @Nullable Object... arguments) {
+        if (CallRecorder.CURRENT.isBound()) {
+            CallRecorder.CURRENT.get().function(result, operator, Arrays.asList(arguments));
+        }
+        return result;
     }
 
     private static TensorOptional optional(@Nullable Tensor tensor) {

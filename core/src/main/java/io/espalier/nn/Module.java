@@ -58,20 +58,26 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
     /** Runs the module on several tensors and returns all its outputs. */
     public final List<Tensor> callAll(List<Tensor> inputs) {
         Module target = current();
+        return CallRecorder.CURRENT.isBound()
+                ? CallRecorder.CURRENT.get().module(target, inputs, () -> target.run(inputs))
+                : target.run(inputs);
+    }
+
+    private List<Tensor> run(List<Tensor> inputs) {
         try {
             List<Tensor> seen = inputs;
-            for (Hook hook : target.inputHooks) {
-                seen = hook.apply(target, seen);
+            for (Hook hook : inputHooks) {
+                seen = hook.apply(this, seen);
             }
-            List<Tensor> outputs = target.forwardAll(seen);
-            for (Hook hook : target.outputHooks) {
-                outputs = hook.apply(target, outputs);
+            List<Tensor> outputs = forwardAll(seen);
+            for (Hook hook : outputHooks) {
+                outputs = hook.apply(this, outputs);
             }
             return outputs;
         } catch (RuntimeException e) {
             // The binding throws exactly this class; a mistake in a module's own code stays itself.
             throw e.getClass() == RuntimeException.class
-                    ? TensorException.in(target.describeCall(inputs), e)
+                    ? TensorException.in(describeCall(inputs), e)
                     : e;
         }
     }
@@ -113,6 +119,11 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
                         .map(t -> Arrays.toString(Tensors.shape(t)))
                         .collect(Collectors.joining(", "));
         return typeName() + "(" + extraRepr() + ") on shape " + shapes;
+    }
+
+    /** Whether any hook sees the calls of this very module. */
+    public final boolean hasHooks() {
+        return !inputHooks.isEmpty() || !outputHooks.isEmpty();
     }
 
     /** Calls {@code hook} with the inputs of every later call, before {@code forward}. */

@@ -131,6 +131,9 @@ abstract sealed class ParameterHolder permits ModuleTree {
         for (Parametrization parametrization : through.chain()) {
             value = parametrization.apply((Module) this, value);
         }
+        if (CallRecorder.CURRENT.isBound()) {
+            CallRecorder.CURRENT.get().parameter((Module) this, name, value);
+        }
         return value;
     }
 

@@ -1,0 +1,120 @@
+package io.espalier.graph;
+
+import io.espalier.tensor.EspalierException;
+
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.UnaryOperator;
+import java.util.stream.Collectors;
+
+/**
+ * A program over the modules of a model: each value is computed once, by one node, before it is
+ * used. It never changes; a pass makes another.
+ *
+ * @param inputs what the model is called with
+ * @param nodes the steps in their order
+ * @param outputs what it returns
+ */
+public record Graph(List<Value> inputs, List<Node> nodes, List<Value> outputs) {
+    /**
+     * Copies and checks.
+     *
+     * @throws EspalierException if a value is used before it is computed, or computed twice
+     */
+    public Graph {
+        inputs = List.copyOf(inputs);
+        nodes = List.copyOf(nodes);
+        outputs = List.copyOf(outputs);
+        Set<Value> known = new HashSet<>(inputs);
+        for (Node node : nodes) {
+            requireKnown(known, node.inputs(), node.toString());
+            for (Value result : node.results()) {
+                if (!known.add(result)) {
+                    throw new EspalierException(
+                            "A graph computes '" + result + "' twice: " + node + ".");
+                }
+            }
+        }
+        requireKnown(known, outputs, "return");
+    }
+
+    private static void requireKnown(Set<Value> known, List<Value> used, String where) {
+        for (Value value : used) {
+            if (!known.contains(value)) {
+                throw new EspalierException(
+                        "A graph uses '" + value + "' before it is computed: " + where + ".");
+            }
+        }
+    }
+
+    /** The node that computes each value; an input of the graph has none. */
+    public Map<Value, Node> producers() {
+        Map<Value, Node> producers = new HashMap<>();
+        nodes.forEach(node -> node.results().forEach(result -> producers.put(result, node)));
+        return producers;
+    }
+
+    /** The nodes that use each value, in their order, once for each use. */
+    public Map<Value, List<Node>> consumers() {
+        Map<Value, List<Node>> consumers = new LinkedHashMap<>();
+        for (Node node : nodes) {
+            for (Value input : node.inputs()) {
+                consumers.computeIfAbsent(input, value -> new ArrayList<>()).add(node);
+            }
+        }
+        return consumers;
+    }
+
+    /** Whether the model returns a value. */
+    public boolean returns(Value value) {
+        return outputs.contains(value);
+    }
+
+    /** Without the nodes whose results nobody uses. */
+    public Graph withoutUnused() {
+        Map<Value, Node> producers = producers();
+        Set<Node> used = java.util.Collections.newSetFromMap(new IdentityHashMap<>());
+        Deque<Value> open = new ArrayDeque<>(outputs);
+        while (!open.isEmpty()) {
+            Node producer = producers.get(open.pop());
+            if (producer != null && used.add(producer)) {
+                open.addAll(producer.inputs());
+            }
+        }
+        return new Graph(inputs, nodes.stream().filter(used::contains).toList(), outputs);
+    }
+
+    /** With other values in the places of some; nodes that compute the replaced ones stay. */
+    public Graph replacing(Map<Value, Value> replacements) {
+        UnaryOperator<Value> replace =
+                value -> {
+                    Value now = value;
+                    while (replacements.containsKey(now)) {
+                        now = replacements.get(now);
+                    }
+                    return now;
+                };
+        return new Graph(
+                inputs,
+                nodes.stream().map(node -> node.withInputs(replace)).toList(),
+                outputs.stream().map(replace).toList());
+    }
+
+    /** The program, one node on a line. */
+    @Override
+    public String toString() {
+        return inputs.stream().map(Value::name).collect(Collectors.joining(", ", "graph(", "):\n"))
+                + nodes.stream().map(node -> "    " + node + "\n").collect(Collectors.joining())
+                + outputs.stream()
+                        .map(Value::name)
+                        .collect(Collectors.joining(", ", "    return ", ""));
+    }
+}

@@ -1,0 +1,165 @@
+package io.espalier.graph;
+
+import io.espalier.nn.Module;
+import io.espalier.tensor.EspalierException;
+
+import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
+
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.SequencedMap;
+import java.util.Set;
+
+/**
+ * A module that computes what a {@link Graph} says. Its children stand at the paths that the graph
+ * calls, so names of parameters are those of the model it was traced from.
+ *
+ * <p>Unlike a module of code, which may do anything, it can be read and rewritten as a whole.
+ */
+public final class GraphModule extends Module {
+    private final Graph graph;
+    private final Program program;
+    private final List<@Nullable Module> owners;
+
+    /**
+     * A module of a graph and of what it calls.
+     *
+     * @param modules by dotted path, outer ones first: all that the graph calls or takes tensors
+     *     from, others are left out; the empty path gives its tensors to the new module itself
+     * @throws EspalierException if a path is missing
+     */
+    public GraphModule(Graph graph, Map<String, Module> modules) {
+        this.graph = graph;
+        Set<String> paths = new LinkedHashSet<>();
+        for (Node node : graph.nodes()) {
+            switch (node) {
+                case Node.ModuleCall call -> paths.add(call.path());
+                case Node.Attribute attribute -> paths.add(attribute.owner());
+                case Node.FunctionCall call -> {}
+            }
+        }
+        for (String path : paths) {
+            if (!modules.containsKey(path)) {
+                throw new EspalierException(
+                        "The graph uses '"
+                                + path
+                                + "', which is not among its modules: "
+                                + String.join(", ", modules.keySet())
+                                + ".");
+            }
+        }
+        modules.forEach((path, module) -> {
+            if (path.isEmpty()) {
+                adopt(module);
+                if (module.hasQconfig()) {
+                    qconfig(module.qconfig().orElse(null));
+                }
+            } else if (paths.contains(path) || isAbove(path, paths)) {
+                place(path, module);
+            }
+        });
+        List<@Nullable Module> called = new ArrayList<>();
+        for (Node node : graph.nodes()) {
+            called.add(
+                    switch (node) {
+                        case Node.ModuleCall call -> module(call.path());
+                        case Node.Attribute attribute -> module(attribute.owner());
+                        case Node.FunctionCall call -> null;
+                    });
+        }
+        this.owners = called;
+        this.program = new Program(graph);
+        training(false);
+    }
+
+    private static boolean isAbove(String path, Set<String> paths) {
+        return paths.stream().anyMatch(used -> used.startsWith(path + "."));
+    }
+
+    private void place(String path, Module module) {
+        Module parent = this;
+        int from = 0;
+        for (int dot = path.indexOf('.'); dot >= 0; dot = path.indexOf('.', from)) {
+            String name = path.substring(from, dot);
+            Module child = parent.namedChildren().get(name);
+            parent = child == null ? parent.add(name, new Container()) : child;
+            from = dot + 1;
+        }
+        parent.add(path.substring(from), module);
+    }
+
+    /**
+     * Runs a model once and writes down what it calls: layers as single nodes, functions of {@link
+     * io.espalier.nn.Functional}, and the user's own modules as what they call. A module that
+     * computes with tensors in other ways is one node.
+     *
+     * <p>The new module shares the model's tensors, and stays as it is when layers of the model are
+     * replaced. The example decides where the model's code depends on it, such as a shape.
+     *
+     * @param example what the model is called with, so many tensors as it takes
+     * @throws EspalierException if the model is in training mode, or hands a call a tensor that no
+     *     recorded call made; the message names the line
+     */
+    public static GraphModule trace(Module model, Tensor... example) {
+        if (model.isTraining()) {
+            throw new EspalierException(
+                    "Tracing needs a model in inference mode; call eval() first.");
+        }
+        Graph graph = Tracer.trace(model, List.of(example));
+        return of(graph, model);
+    }
+
+    /** A graph over aliases of the modules it calls; of the others it needs only the tensors. */
+    private static GraphModule of(Graph graph, Module model) {
+        Set<String> called = new HashSet<>();
+        for (Node node : graph.nodes()) {
+            if (node instanceof Node.ModuleCall call) {
+                called.add(call.path());
+            }
+        }
+        SequencedMap<String, Module> modules = new LinkedHashMap<>();
+        model.namedModules()
+                .forEach((path, module) ->
+                        modules.put(
+                                path,
+                                called.contains(path) ? module.alias() : Container.of(module)));
+        return new GraphModule(graph, modules);
+    }
+
+    /** The program. */
+    public Graph graph() {
+        return graph;
+    }
+
+    /** The modules that the graph calls, by path. */
+    public SequencedMap<String, Module> modules() {
+        SequencedMap<String, Module> modules = new LinkedHashMap<>();
+        for (Node node : graph.nodes()) {
+            switch (node) {
+                case Node.ModuleCall call -> modules.put(call.path(), module(call.path()));
+                case Node.Attribute attribute ->
+                        modules.put(attribute.owner(), module(attribute.owner()));
+                case Node.FunctionCall call -> {}
+            }
+        }
+        return modules;
+    }
+
+    @Override
+    protected List<Tensor> forwardAll(List<Tensor> inputs) {
+        if (inputs.size() != graph.inputs().size()) {
+            throw new EspalierException(
+                    "The graph takes "
+                            + graph.inputs()
+                            + "; it was called with "
+                            + inputs.size()
+                            + " tensors.");
+        }
+        return program.run(inputs, owners);
+    }
+}
