@@ -19,6 +19,9 @@ final class Affine {
                 zeroPoints[c] = symmetricZeroPoint(settings);
             } else {
                 scales[c] = Math.max((high - low) / steps(settings), settings.eps());
+                if (settings.qscheme() == Qscheme.PER_CHANNEL_AFFINE_FLOAT_QPARAMS) {
+                    scales[c] = shortened(scales[c], settings.dtype());
+                }
                 zeroPoints[c] = zeroPoint(settings, low, scales[c]);
             }
         }
@@ -34,6 +37,17 @@ final class Affine {
 
     static QuantizationParameters parameters(ObserverSettings settings, float min, float max) {
         return parameters(settings, new float[] {min}, new float[] {max});
+    }
+
+    /**
+     * The next scale of so few bits that its product with a zero point is exact in what rows of
+     * tables keep it in: 24 bits less 8, or, of 16-bit floats, 11 bits less 4.
+     */
+    private static float shortened(float scale, QuantizedType dtype) {
+        boolean half = dtype == QuantizedType.QUINT4X2;
+        float unit = Math.ulp(scale) * (half ? 1 << 17 : 1 << 8);
+        float least = half ? 0x1p-24f : unit;
+        return (float) Math.ceil(scale / Math.max(unit, least)) * Math.max(unit, least);
     }
 
     private static float steps(ObserverSettings settings) {

@@ -85,6 +85,7 @@ final class Conversion {
                     case FloatFunctional functional -> new QFunctional(output(site));
                     case FusedReLU fused -> weighted(site, fused.layer(), true);
                     case QatLayer qat -> trained(site, qat);
+                    case Module table when site.isTable() -> table(site);
                     case TrainedTogether fused ->
                             throw new EspalierException(
                                     "'"
@@ -112,6 +113,18 @@ final class Conversion {
                         () -> qat.fakeQuantize().<Observer>copy(),
                         qconfig.engine());
         return weighted(new Site(site.path(), qat, learned), qat.folded(), qat.hasReLU());
+    }
+
+    /** The rows are quantized as their own fake quantization learned to, if they have one. */
+    private static Module table(Site site) {
+        @Nullable Module learned =
+                site.module().namedChildren().get(FakeQuantizedParameter.WEIGHT.child());
+        if (learned == null) {
+            return QuantizedTable.of(site.path(), site.module(), site.weightFactory());
+        }
+        Module plain = site.module().alias();
+        plain.unparametrize(FakeQuantizedParameter.WEIGHT.name(), FakeQuantizedParameter.WEIGHT);
+        return QuantizedTable.of(site.path(), plain, () -> learned.<Observer>copy());
     }
 
     private static Module weighted(Site site, Module layer, boolean relu) {

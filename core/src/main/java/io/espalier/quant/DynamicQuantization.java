@@ -1,5 +1,9 @@
 package io.espalier.quant;
 
+import io.espalier.nn.Embedding;
+import io.espalier.nn.EmbeddingBag;
+import io.espalier.nn.GRU;
+import io.espalier.nn.LSTM;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.Recurrent;
@@ -10,24 +14,51 @@ import org.bytedeco.pytorch.NoGradGuard;
 
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.Map;
 import java.util.Set;
 
 /** Replaces layers by such with small weights and float activations; needs no calibration. */
 final class DynamicQuantization {
     /** The layers that are worth it: their time goes into reading weights. */
-    static final Set<Class<? extends Module>> LAYERS =
-            Set.of(Linear.class, io.espalier.nn.LSTM.class, io.espalier.nn.GRU.class);
+    private static final Set<Class<? extends Module>> NETWORKS =
+            Set.of(Linear.class, LSTM.class, GRU.class);
+
+    /** The tables of vectors, which are most of a text model's bytes. */
+    private static final Set<Class<? extends Module>> TABLES =
+            Set.of(Embedding.class, EmbeddingBag.class);
+
+    private static final String KERNELS = "Linear, LSTM, GRU, Embedding and EmbeddingBag";
 
     private DynamicQuantization() {}
 
+    /** Replaces all layers that the configuration is for. */
+    static void apply(Module model, QConfig qconfig) {
+        Set<Class<? extends Module>> types = new LinkedHashSet<>();
+        if (!qconfig.isWeightOnly()) {
+            types.addAll(NETWORKS);
+        }
+        if (!qconfig.isFloat16()) {
+            types.addAll(TABLES);
+        }
+        apply(model, qconfig, types);
+    }
+
     static void apply(Module model, QConfig qconfig, Set<? extends Class<? extends Module>> types) {
         for (Class<? extends Module> type : types) {
-            if (!LAYERS.contains(type)) {
+            if (!NETWORKS.contains(type) && !TABLES.contains(type)) {
                 throw new EspalierException(
                         "No dynamic kernel for "
                                 + type.getSimpleName()
-                                + "; there are Linear, LSTM and GRU.");
+                                + "; there are "
+                                + KERNELS
+                                + ".");
+            }
+            if (qconfig.isWeightOnly() && !TABLES.contains(type)) {
+                throw new EspalierException(
+                        "A weight-only qconfig is for Embedding and EmbeddingBag; asked for "
+                                + type.getSimpleName()
+                                + ". Use QConfig.dynamic() for it.");
             }
         }
         Map<String, Module> replacements = new LinkedHashMap<>();
@@ -49,7 +80,9 @@ final class DynamicQuantization {
                     replacements.isEmpty()
                             ? model.getClass().getSimpleName()
                                     + " has no layer to quantize dynamically; there are kernels"
-                                    + " for Linear, LSTM and GRU."
+                                    + " for "
+                                    + KERNELS
+                                    + "."
                             : "A "
                                     + model.getClass().getSimpleName()
                                     + " alone can't be replaced by its quantized form; put it in"
@@ -59,7 +92,12 @@ final class DynamicQuantization {
     }
 
     /** The layer with small weights. */
-    static DynamicLayer dynamic(String path, Module layer, QConfig qconfig) {
+    static Module dynamic(String path, Module layer, QConfig qconfig) {
+        if (QuantizedTable.isTable(layer)) {
+            return qconfig.isFloat16()
+                    ? HalfPrecision.of(layer)
+                    : QuantizedTable.of(path, layer, qconfig.tableWeight());
+        }
         DynamicLayer dynamic =
                 switch (layer) {
                     case Linear linear -> DynamicLinear.of(path, linear, qconfig);

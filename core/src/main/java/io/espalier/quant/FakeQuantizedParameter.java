@@ -13,6 +13,9 @@ import org.bytedeco.pytorch.Tensor;
  * @param name the parameter's public name, such as {@code "weight"}
  */
 record FakeQuantizedParameter(String name) implements Parametrization {
+    /** That of a layer's weight. */
+    static final FakeQuantizedParameter WEIGHT = new FakeQuantizedParameter("weight");
+
     /** The name of the child that holds the fake quantization. */
     String child() {
         return name + "_fake_quant";

@@ -37,12 +37,8 @@ record IntegerWeight(Tensor integers, QuantizationParameters parameters) {
                             + parameters.dtype()
                             + "; the int8 kernels take weights of torch.qint8.");
         }
-        Tensor plain = weight.detach().contiguous();
-        boolean narrow =
-                parameters.quantMin() > parameters.dtype().min()
-                        || parameters.quantMax() < parameters.dtype().max();
         // libtorch clamps to the type only; a range of fewer bits is clamped to beforehand.
-        Tensor inRange = narrow ? parameters.simulate(plain) : plain;
+        Tensor inRange = Integers.inRange(weight.detach().contiguous(), parameters);
         return new IntegerWeight(Integers.quantize(inRange, parameters).int_repr(), parameters);
     }
 

@@ -18,17 +18,31 @@ final class Integers {
             throw new EspalierException(
                     "Can't quantize to " + parameters.dtype() + ", which has no integers.");
         }
+        // libtorch clamps to the type only, and has none of 4 bits here.
+        Tensor values = parameters.dtype() == QuantizedType.QUINT4X2 ? inRange(x, parameters) : x;
         if (!parameters.isPerChannel()) {
             return torch.quantize_per_tensor(
-                    x, parameters.scale(), parameters.zeroPoint(), parameters.dtype().scalarType());
+                    values,
+                    parameters.scale(),
+                    parameters.zeroPoint(),
+                    parameters.dtype().scalarType());
         }
         requireChannels(x, parameters);
         return torch.quantize_per_channel(
-                x,
+                values,
                 doubles(parameters.scales()),
                 longs(parameters.zeroPoints()),
                 parameters.channelAxis(),
                 parameters.dtype().scalarType());
+    }
+
+    /** The values that integers of the parameters' own range can stand for, next to {@code x}'s. */
+    static Tensor inRange(Tensor x, QuantizationParameters parameters) {
+        boolean narrow =
+                parameters.dtype() == QuantizedType.QUINT4X2
+                        || parameters.quantMin() > parameters.dtype().min()
+                        || parameters.quantMax() < parameters.dtype().max();
+        return narrow ? parameters.simulate(x) : x;
     }
 
     /** A quantized tensor of plain integers. */

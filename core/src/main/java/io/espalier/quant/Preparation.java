@@ -72,6 +72,9 @@ final class Preparation {
                 return;
             }
             module.add(Site.OUTPUT, output);
+            if (site.isTable()) {
+                return; // it says that the table is prepared, and sees nothing
+            }
             module.onOutput(observation.output());
             if (site.quantizesInput()) {
                 module.onInput(observation.input(site.inputFactory()));

@@ -1,9 +1,11 @@
 package io.espalier.quant;
 
+import static io.espalier.quant.Qscheme.PER_CHANNEL_AFFINE_FLOAT_QPARAMS;
 import static io.espalier.quant.Qscheme.PER_CHANNEL_SYMMETRIC;
 import static io.espalier.quant.Qscheme.PER_TENSOR_SYMMETRIC;
 import static io.espalier.quant.QuantizedType.FLOAT16;
 import static io.espalier.quant.QuantizedType.QINT8;
+import static io.espalier.quant.QuantizedType.QUINT4X2;
 import static io.espalier.quant.QuantizedType.QUINT8;
 
 import io.espalier.nn.Recipe;
@@ -102,6 +104,67 @@ public record QConfig(ObserverFactory activation, ObserverFactory weight, Engine
         return new QConfig(
                 PlaceholderObserver.with().dtype(QUINT8),
                 PerChannelMinMaxObserver.with().dtype(QINT8).qscheme(PER_CHANNEL_SYMMETRIC));
+    }
+
+    /**
+     * Tables of vectors in 8 bits, each row with a scale of its own, all else in float: PyTorch's
+     * {@code float_qparams_weight_only_qconfig}.
+     */
+    public static QConfig weightOnly() {
+        return tables(QUINT8);
+    }
+
+    /** Tables of vectors in 4 bits: PyTorch's {@code float_qparams_weight_only_qconfig_4bit}. */
+    public static QConfig weightOnly4Bit() {
+        return tables(QUINT4X2);
+    }
+
+    private static QConfig tables(QuantizedType dtype) {
+        return new QConfig(
+                PlaceholderObserver.with(),
+                PerChannelMinMaxObserver.with()
+                        .dtype(dtype)
+                        .qscheme(PER_CHANNEL_AFFINE_FLOAT_QPARAMS));
+    }
+
+    /**
+     * Training of tables of vectors for 8 bits: PyTorch's {@code default_embedding_qat_qconfig}.
+     */
+    public static QConfig qatWeightOnly() {
+        return tablesInTraining(QUINT8);
+    }
+
+    /**
+     * Training of tables of vectors for 4 bits: PyTorch's {@code
+     * default_embedding_qat_qconfig_4bit}.
+     */
+    public static QConfig qatWeightOnly4Bit() {
+        return tablesInTraining(QUINT4X2);
+    }
+
+    private static QConfig tablesInTraining(QuantizedType dtype) {
+        return new QConfig(
+                NoopObserver.with(),
+                FakeQuantize.with(
+                        MovingAveragePerChannelMinMaxObserver.with()
+                                .dtype(dtype)
+                                .qscheme(PER_CHANNEL_AFFINE_FLOAT_QPARAMS)));
+    }
+
+    /** Whether it is for tables of vectors and leaves all else in float. */
+    boolean isWeightOnly() {
+        return weight.make().qscheme() == PER_CHANNEL_AFFINE_FLOAT_QPARAMS;
+    }
+
+    /**
+     * Makes the observers of tables' weights: its own, or the preset where it has none for them.
+     */
+    ObserverFactory tableWeight() {
+        Observer made = weight.make();
+        if (made.qscheme() == PER_CHANNEL_AFFINE_FLOAT_QPARAMS) {
+            return weight;
+        }
+        return made instanceof Rounding ? qatWeightOnly().weight() : weightOnly().weight();
     }
 
     /** Weights in 16-bit floats: PyTorch's {@code float16_dynamic_qconfig}. */

@@ -30,7 +30,7 @@ import java.util.Arrays;
  */
 final class QatLayer extends Module {
     private static final String NORM = "bn";
-    private static final FakeQuantizedParameter ROUNDED = new FakeQuantizedParameter("weight");
+    private static final FakeQuantizedParameter ROUNDED = FakeQuantizedParameter.WEIGHT;
 
     /** The float layer, for its geometry; its parameters are adopted by this module. */
     private final Module layer;

@@ -41,9 +41,11 @@ final class QatPreparation {
     }
 
     private static void requireFakeQuantization(Site site) {
-        requireFakeQuantization(site, "activation", site.qconfig().activation().make());
+        if (!site.isTable()) {
+            requireFakeQuantization(site, "activation", site.qconfig().activation().make());
+        }
         if (site.hasWeight()) {
-            requireFakeQuantization(site, "weight", site.qconfig().weight().make());
+            requireFakeQuantization(site, "weight", site.weightFactory().make());
         }
     }
 
@@ -70,12 +72,16 @@ final class QatPreparation {
         return module instanceof FusedReLU
                 || module instanceof TrainedTogether
                 || module instanceof Linear
+                || QuantizedTable.isTable(module)
                 || (module instanceof Convolution convolution && !convolution.isTransposed());
     }
 
-    private static QatLayer inTraining(Site site) {
-        Observer rounding = site.qconfig().weight().make();
+    private static Module inTraining(Site site) {
+        Observer rounding = site.weightFactory().make();
         rounding.standsAt(site.path() + ".weight");
+        if (site.isTable()) {
+            return tableInTraining(site.module(), rounding);
+        }
         QatLayer layer =
                 switch (site.module()) {
                     case FusedReLU fused ->
@@ -99,5 +105,13 @@ final class QatPreparation {
             layer.qconfig(site.module().qconfig().orElse(null));
         }
         return layer;
+    }
+
+    /** The same table with its weight rounded in every call. */
+    private static Module tableInTraining(Module table, Observer rounding) {
+        Module rounded = table.alias();
+        rounded.add(FakeQuantizedParameter.WEIGHT.child(), rounding);
+        rounded.parametrize(FakeQuantizedParameter.WEIGHT.name(), FakeQuantizedParameter.WEIGHT);
+        return rounded;
     }
 }

@@ -11,11 +11,16 @@ public enum Qscheme {
     /** A scale and a zero point for each channel. */
     PER_CHANNEL_AFFINE,
     /** A scale for each channel, the ranges symmetric about zero. */
-    PER_CHANNEL_SYMMETRIC;
+    PER_CHANNEL_SYMMETRIC,
+    /**
+     * A scale and a zero point for each row of a table of vectors: {@link #PER_CHANNEL_AFFINE} with
+     * scales of so few bits that a zero stays exactly zero in the table's kernels.
+     */
+    PER_CHANNEL_AFFINE_FLOAT_QPARAMS;
 
     /** Whether each channel has its own scale. */
     public boolean isPerChannel() {
-        return this == PER_CHANNEL_AFFINE || this == PER_CHANNEL_SYMMETRIC;
+        return this != PER_TENSOR_AFFINE && this != PER_TENSOR_SYMMETRIC;
     }
 
     /** Whether ranges are symmetric about zero. */

@@ -180,15 +180,17 @@ public final class Quantization {
 
     /**
      * Replaces Linear, LSTM and GRU by layers with 8-bit weights (or 16-bit, by {@link
-     * QConfig#float16}) that take and return floats and quantize their inputs in each call. Needs
-     * no calibration.
+     * QConfig#float16}) that take and return floats and quantize their inputs in each call, and the
+     * tables of Embedding and EmbeddingBag by such of 8 bits (not by {@code float16}). Needs no
+     * calibration.
      *
      * @param qconfig such as {@link QConfig#dynamic}, {@link QConfig#dynamicPerChannel} or {@link
-     *     QConfig#float16}; its activation is not used
+     *     QConfig#float16}; or, for tables only, {@link QConfig#weightOnly} or {@link
+     *     QConfig#weightOnly4Bit}; its activation is not used
      * @throws EspalierException if the model has no such layer, or is one itself
      */
     public static void quantizeDynamic(Module model, QConfig qconfig) {
-        DynamicQuantization.apply(model, qconfig, DynamicQuantization.LAYERS);
+        DynamicQuantization.apply(model, qconfig);
     }
 
     /**

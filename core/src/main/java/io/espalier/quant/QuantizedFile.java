@@ -75,6 +75,7 @@ final class QuantizedFile {
         switch (module) {
             case QuantizedLayer layer -> description.putAll(layer.attributes());
             case DynamicLayer layer -> description.putAll(layer.attributes());
+            case QuantizedTable table -> description.putAll(table.attributes());
             case QFunctional functional -> {}
             case FusedReLU fused -> description.put("name", fused.typeName());
             case Identity identity -> {}
@@ -186,6 +187,9 @@ final class QuantizedFile {
                             old, QuantizedLayer.output(tensors), QuantizedLayer.input(tensors));
             case "QuantizedLinear" -> QuantizedLinear.read(tensors, description);
             case "QuantizedConvolution" -> QuantizedConvolution.read(tensors, description);
+            case "QuantizedEmbedding" ->
+                    new QuantizedEmbedding(QuantizedTable.rows(tensors, description));
+            case "QuantizedEmbeddingBag" -> QuantizedEmbeddingBag.read(tensors, description);
             case "DynamicLinear" -> DynamicLinear.read(tensors, description);
             case "DynamicRecurrent" -> DynamicRecurrent.read(tensors, description);
             case "Identity" -> new Identity();

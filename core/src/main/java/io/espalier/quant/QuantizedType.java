@@ -12,6 +12,8 @@ public enum QuantizedType {
     QINT8(-128, 127, ScalarType.QInt8),
     /** Signed 32 bit: biases and accumulators. */
     QINT32(Integer.MIN_VALUE, Integer.MAX_VALUE, ScalarType.QInt32),
+    /** Unsigned 4 bit, 0 … 15, two in a byte: tables of vectors. */
+    QUINT4X2(0, 15, ScalarType.QUInt8),
     /** 16-bit floating point: stored as it is, without scale and zero point. */
     FLOAT16(0, 0, ScalarType.Half);
 
@@ -40,6 +42,7 @@ public enum QuantizedType {
         return this != FLOAT16;
     }
 
+    /** The type that libtorch computes with; 4-bit integers take a byte each there. */
     ScalarType scalarType() {
         return scalarType;
     }

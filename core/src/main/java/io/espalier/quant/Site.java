@@ -66,6 +66,9 @@ record Site(String path, Module module, QConfig qconfig) {
         if (recipe instanceof QConfig qconfig && qconfig.isFloat16()) {
             return module.namedChildren().isEmpty() && !module.ownParameters().isEmpty();
         }
+        if (recipe instanceof QConfig qconfig && qconfig.isWeightOnly()) {
+            return QuantizedTable.isTable(module);
+        }
         return hasWeight(module)
                 || QuantizedOperation.exists(module)
                 || module instanceof QuantStub
@@ -83,7 +86,18 @@ record Site(String path, Module module, QConfig qconfig) {
                 || module instanceof TrainedTogether
                 || module instanceof QatLayer
                 || module instanceof Linear
-                || module instanceof Convolution;
+                || module instanceof Convolution
+                || QuantizedTable.isTable(module);
+    }
+
+    /** Whether this is a table of vectors, of which only the weight is quantized. */
+    boolean isTable() {
+        return QuantizedTable.isTable(module);
+    }
+
+    /** Makes the observer, or fake quantization, of the module's weight. */
+    ObserverFactory weightFactory() {
+        return isTable() ? qconfig.tableWeight() : qconfig.weight();
     }
 
     /** Whether the module's output is observed. */
@@ -93,11 +107,14 @@ record Site(String path, Module module, QConfig qconfig) {
 
     /** Whether the module, once converted, must be able to quantize floats that it is handed. */
     boolean quantizesInput() {
-        return hasWeight() || QuantizedOperation.exists(module);
+        return (hasWeight() && !isTable()) || QuantizedOperation.exists(module);
     }
 
     /** Makes the observer of the module's output. */
     ObserverFactory outputFactory() {
+        if (isTable()) {
+            return PlaceholderObserver.with();
+        }
         return QuantizedOperation.hasUnitRange(module)
                 ? FixedQParamsObserver.with(1.0 / 256, 0).dtype(QuantizedType.QUINT8)
                 : qconfig.activation();

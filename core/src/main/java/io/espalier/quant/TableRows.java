@@ -1,0 +1,160 @@
+package io.espalier.quant;
+
+import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Operators;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The vectors of a table as integers, in the layout that libtorch's lookup kernels read: each row
+ * holds its integers, one or two in a byte, then its scale and its offset {@code −scale ·
+ * zeroPoint}, as 32-bit floats behind bytes and as 16-bit floats behind half bytes.
+ *
+ * @param bytes unsigned 8 bit [count, {@code size} + 8] or [count, ⌈{@code size} / 2⌉ + 4]
+ * @param size the size of each vector
+ * @param dtype {@code QUINT8} or {@code QUINT4X2}
+ */
+record TableRows(Tensor bytes, long size, QuantizedType dtype) {
+    /** The largest 16-bit float. */
+    private static final float LARGEST_HALF = 65504;
+
+    /** Observes and quantizes a table [count, size]. */
+    static TableRows of(String place, Tensor weight, ObserverFactory factory) {
+        Observer observer = factory.make();
+        observer.standsAt(place);
+        observer.call(weight.detach());
+        return of(place, weight.detach(), observer.quantizationParameters());
+    }
+
+    private static TableRows of(String place, Tensor weight, QuantizationParameters parameters) {
+        QuantizedType dtype = parameters.dtype();
+        boolean bytes = dtype == QuantizedType.QUINT8;
+        if ((!bytes && dtype != QuantizedType.QUINT4X2) || parameters.channelAxis() != 0) {
+            throw new EspalierException(
+                    "The table '"
+                            + place
+                            + "' is configured as "
+                            + dtype
+                            + " "
+                            + parameters.qscheme()
+                            + "; tables are torch.quint8 or torch.quint4x2 with a scale for each"
+                            + " row.");
+        }
+        Tensor scales = parameters.scaleTensor();
+        Tensor offsets = parameters.zeroPointTensor().mul(scales).neg();
+        if (!bytes && offsets.abs().max().item_float() > LARGEST_HALF) {
+            throw new EspalierException(
+                    "The table '"
+                            + place
+                            + "' holds values of more than "
+                            + LARGEST_HALF
+                            + ", the largest 16-bit float, in which 4-bit rows keep their offset;"
+                            + " use 8 bits.");
+        }
+        Tensor integers = Integers.quantize(weight.contiguous(), parameters).int_repr();
+        Tensor tail = torch.stack(new TensorVector(scales, offsets), 1);
+        return new TableRows(
+                torch.cat(
+                        new TensorVector(
+                                bytes ? integers : paired(integers),
+                                (bytes ? tail : tail.to(ScalarType.Half)).view(ScalarType.Byte)),
+                        1),
+                weight.size(1),
+                dtype);
+    }
+
+    /** Two columns in one byte, the first in the low half. */
+    private static Tensor paired(Tensor integers) {
+        Tensor even = integers.size(1) % 2 == 0 ? integers : torch.constant_pad_nd(integers, 0, 1);
+        Tensor pairs = even.reshape(even.size(0), even.size(1) / 2, 2);
+        return pairs.select(2, 1).mul(new Scalar(16L)).add(pairs.select(2, 0));
+    }
+
+    /**
+     * The sum of each bag's vectors.
+     *
+     * @param indices Long [M]
+     * @param offsets Long [N], where each bag begins
+     * @param weights what each vector is multiplied by, float [M], or {@code null}
+     */
+    Tensor sums(Tensor indices, Tensor offsets, @Nullable Tensor weights) {
+        String operator =
+                dtype == QuantizedType.QUINT8
+                        ? "quantized::embedding_bag_byte_rowwise_offsets"
+                        : "quantized::embedding_bag_4bit_rowwise_offsets";
+        Tensor sums;
+        try {
+            sums =
+                    Operators.call(
+                            operator, "", bytes, indices, offsets, false, 0, false, weights, null,
+                            false);
+        } catch (EspalierException e) {
+            requireInTable(indices);
+            throw e;
+        }
+        return sums.size(1) == size ? sums : sums.narrow(1, 0, size);
+    }
+
+    /** Says what the kernel found, which names no limits. */
+    private void requireInTable(Tensor indices) {
+        long least = indices.min().item_long();
+        long most = indices.max().item_long();
+        if (least < 0 || most >= count()) {
+            throw new EspalierException(
+                    "An index of a table of "
+                            + count()
+                            + " vectors must be in 0…"
+                            + (count() - 1)
+                            + "; got "
+                            + least
+                            + "…"
+                            + most
+                            + ".");
+        }
+    }
+
+    /** The vectors at {@code indices}, Long [M]: float [M, size]. */
+    Tensor vectors(Tensor indices) {
+        return sums(indices, numbers(indices.numel()), null);
+    }
+
+    /** The whole table in floats. */
+    Tensor dequantized() {
+        return vectors(numbers(bytes.size(0)));
+    }
+
+    static Tensor numbers(long count) {
+        return torch.arange(new Scalar(count)).to(ScalarType.Long);
+    }
+
+    long count() {
+        return bytes.size(0);
+    }
+
+    /** The table among the tensors of a file. */
+    static TableRows read(Tensor bytes, long size, QuantizedType dtype) {
+        boolean whole = dtype == QuantizedType.QUINT8;
+        long width = whole ? size + 2 * Float.BYTES : (size + 1) / 2 + 2 * Short.BYTES;
+        if (bytes.dim() != 2 || bytes.size(1) != width || Tensors.type(bytes) != ScalarType.Byte) {
+            throw new EspalierException(
+                    "A table of vectors of "
+                            + size
+                            + " as "
+                            + dtype
+                            + " has rows of "
+                            + width
+                            + " bytes; the file's is "
+                            + java.util.Arrays.toString(Tensors.shape(bytes))
+                            + " of "
+                            + Tensors.type(bytes)
+                            + ".");
+        }
+        return new TableRows(bytes, size, dtype);
+    }
+}
