@@ -246,8 +246,12 @@ public abstract class Convolution extends Module {
         if (options.paddingMode == PaddingMode.ZEROS) {
             return Functional.conv(x, weight, bias, stride, padding, dilation, groups());
         }
-        Tensor padded = Functional.pad(x, bothSides(), options.paddingMode);
-        return Functional.conv(padded, weight, bias, stride, new long[rank], dilation, groups());
+        return Functional.conv(pad(x), weight, bias, stride, new long[rank], dilation, groups());
+    }
+
+    /** An input with this convolution's padding around it. */
+    public final Tensor pad(Tensor x) {
+        return Functional.pad(x, bothSides(), options.paddingMode);
     }
 
     /**

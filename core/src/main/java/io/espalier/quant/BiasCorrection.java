@@ -1,8 +1,6 @@
 package io.espalier.quant;
 
-import io.espalier.nn.Convolution;
 import io.espalier.nn.Hook;
-import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
@@ -28,15 +26,15 @@ public final class BiasCorrection {
 
     /** A layer of both models, and the sum of what was fed to each input channel. */
     private static final class Pair {
-        final Module layer;
+        final WeightedLayer original;
         final PackedLayer quantized;
         final double[] sums;
         long count;
 
-        Pair(Module layer, PackedLayer quantized) {
-            this.layer = layer;
+        Pair(WeightedLayer original, PackedLayer quantized) {
+            this.original = original;
             this.quantized = quantized;
-            this.sums = new double[inChannels(layer)];
+            this.sums = new double[Math.toIntExact(original.inChannels())];
         }
     }
 
@@ -72,32 +70,24 @@ public final class BiasCorrection {
                 .namedModules()
                 .forEach((path, module) -> {
                     Module original = originals.get(path);
-                    Module layer = original instanceof FusedReLU fused ? fused.layer() : original;
-                    boolean plain =
-                            layer instanceof Linear
-                                    || (layer instanceof Convolution c && !c.isTransposed());
-                    if (plain && layer != null && module instanceof PackedLayer packed) {
-                        pairs.add(new Pair(layer, packed));
+                    if (original != null && module instanceof PackedLayer packed) {
+                        WeightedLayer.of(path, original)
+                                .ifPresent(layer -> pairs.add(new Pair(layer, packed)));
                     }
                 });
         return pairs;
-    }
-
-    private static int inChannels(Module layer) {
-        return Math.toIntExact(
-                layer instanceof Linear linear
-                        ? linear.inFeatures()
-                        : ((Convolution) layer).inChannels());
     }
 
     private static void observe(Module reference, List<Pair> pairs, List<Tensor> data) {
         List<Hook.Registration> hooks = new ArrayList<>();
         for (Pair pair : pairs) {
             hooks.add(
-                    pair.layer.onInput((module, tensors) -> {
-                        add(pair, tensors.getFirst());
-                        return tensors;
-                    }));
+                    pair.original
+                            .layer()
+                            .onInput((module, tensors) -> {
+                                add(pair, tensors.getFirst());
+                                return tensors;
+                            }));
         }
         try (var noGrad = new NoGradGuard()) {
             for (Tensor batch : data) {
@@ -113,10 +103,7 @@ public final class BiasCorrection {
     private static void add(Pair pair, Tensor x) {
         try (var scope = new PointerScope()) {
             int channels = pair.sums.length;
-            Tensor byChannel =
-                    pair.layer instanceof Linear
-                            ? x.reshape(-1, channels)
-                            : x.flatten(2, -1).transpose(1, 2).reshape(-1, channels);
+            Tensor byChannel = pair.original.inputByChannel(x);
             float[] means = Tensors.floats(byChannel.to(ScalarType.Double).mean(new long[] {0}));
             long rows = byChannel.size(0);
             for (int c = 0; c < channels; c++) {
@@ -127,11 +114,11 @@ public final class BiasCorrection {
     }
 
     private static void correct(Pair pair) {
-        Tensor weight = pair.layer.value("weight");
+        Tensor weight = pair.original.weight();
         Tensor error = pair.quantized.integerWeight().quantized().dequantize().sub(weight);
         long out = weight.size(0);
         long in = weight.size(1);
-        long groups = pair.layer instanceof Convolution c ? c.groups() : 1;
+        long groups = pair.original.groups();
         float[] means = new float[pair.sums.length];
         for (int c = 0; c < means.length; c++) {
             means[c] = (float) (pair.sums[c] / pair.count);

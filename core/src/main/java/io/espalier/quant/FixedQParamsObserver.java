@@ -4,6 +4,9 @@ import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+import java.util.Arrays;
 
 /**
  * Looks at nothing: scale and zero point are known beforehand. PyTorch's {@code
@@ -38,10 +41,30 @@ public class FixedQParamsObserver extends Observer {
         quantizationParameters();
     }
 
+    /** An observer with a scale and zero point for the tensor or for each channel. */
+    private FixedQParamsObserver(ObserverSettings settings, QuantizationParameters known) {
+        super(settings);
+        settings.requireInteger(typeName());
+        addBuffer("scale", known.scaleTensor());
+        addBuffer("zero_point", known.zeroPointTensor().to(ScalarType.Long));
+    }
+
     /** The default settings, with scale and zero point. */
     public static ObserverSettings with(double scale, int zeroPoint) {
         return ObserverSettings.of(
                 settings -> new FixedQParamsObserver(settings, scale, zeroPoint));
+    }
+
+    /**
+     * The settings for parameters that are known: their type, scheme and range of integers, and
+     * their channels where they have some.
+     */
+    public static ObserverSettings with(QuantizationParameters known) {
+        return ObserverSettings.of(settings -> new FixedQParamsObserver(settings, known))
+                .dtype(known.dtype())
+                .qscheme(known.qscheme())
+                .quantRange(known.quantMin(), known.quantMax())
+                .channelAxis(Math.max(known.channelAxis(), 0));
     }
 
     @Override
@@ -50,9 +73,11 @@ public class FixedQParamsObserver extends Observer {
     @Override
     public final QuantizationParameters quantizationParameters() {
         return new QuantizationParameters(
-                new float[] {scalar("scale")},
-                new int[] {Math.toIntExact(Tensors.longs(buffer("zero_point"))[0])},
-                -1,
+                Tensors.floats(buffer("scale")),
+                Arrays.stream(Tensors.longs(buffer("zero_point")))
+                        .mapToInt(Math::toIntExact)
+                        .toArray(),
+                channelAxis(),
                 dtype(),
                 qscheme(),
                 quantMin(),

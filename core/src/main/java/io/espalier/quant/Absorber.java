@@ -1,0 +1,64 @@
+package io.espalier.quant;
+
+import io.espalier.nn.BatchNorm;
+import io.espalier.nn.GroupNorm;
+import io.espalier.nn.LayerNorm;
+import io.espalier.nn.Module;
+import io.espalier.tensor.EspalierException;
+
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * What can take a multiplication of each channel of its output into its own parameters: a
+ * normalization with a weight, a Linear layer, or a convolution.
+ *
+ * @param path where it stands
+ * @param module what stands there
+ */
+record Absorber(String path, Module module) {
+    /**
+     * The absorber at a path of a model.
+     *
+     * @throws EspalierException if there stands something else
+     */
+    static Absorber at(Module model, String path) {
+        var absorber = new Absorber(path, model.module(path));
+        boolean able =
+                absorber.isNorm()
+                        ? absorber.module.hasParameter("weight")
+                        : WeightedLayer.of(path, absorber.module).isPresent();
+        if (!able) {
+            throw new EspalierException(
+                    "'"
+                            + path
+                            + "', a "
+                            + absorber.module.getClass().getSimpleName()
+                            + (absorber.isNorm() ? " without weights" : "")
+                            + ", can't take the division in; name the layer before it if there is"
+                            + " nothing but ReLU, dropout or pooling between, or use Group.alone.");
+        }
+        return absorber;
+    }
+
+    private boolean isNorm() {
+        return module instanceof LayerNorm
+                || module instanceof BatchNorm
+                || module instanceof GroupNorm;
+    }
+
+    /** The number of channels of its output. */
+    long channels() {
+        return isNorm()
+                ? module.value("weight").numel()
+                : WeightedLayer.of(path, module).orElseThrow().outChannels();
+    }
+
+    /** Takes the factors in. */
+    void multiply(Tensor factors) {
+        if (isNorm()) {
+            module.ownParameters().values().forEach(parameter -> parameter.mul_(factors));
+        } else {
+            WeightedLayer.of(path, module).orElseThrow().scaleOutput(factors);
+        }
+    }
+}

@@ -1,0 +1,282 @@
+package io.espalier.quant;
+
+import static io.espalier.Errors.messageOf;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.espalier.nn.Conv1d;
+import io.espalier.nn.Conv2d;
+import io.espalier.nn.Conv3d;
+import io.espalier.nn.Flatten;
+import io.espalier.nn.Linear;
+import io.espalier.nn.Mask;
+import io.espalier.nn.Module;
+import io.espalier.nn.PaddingMode;
+import io.espalier.nn.ReLU;
+import io.espalier.nn.Sequential;
+import io.espalier.tensor.Libtorch;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+import java.util.ArrayList;
+import java.util.List;
+
+class AdaRoundTest {
+    private Tensor x;
+
+    /** Images whose neighbouring pixels are alike, so that errors of weights can make up. */
+    @BeforeEach
+    void images() {
+        Libtorch.seed(3);
+        x = Tensors.randn(64, 1, 12, 12).cumsum(2).cumsum(3).mul(new Scalar(0.1));
+    }
+
+    private static Sequential network() {
+        var model =
+                new Sequential(
+                        new Conv2d(1, 8, 3, o -> o.padding(1)),
+                        new ReLU(),
+                        new Conv2d(8, 8, 3, o -> o.groups(8).stride(2)),
+                        new ReLU(),
+                        new Flatten(),
+                        new Linear(200, 10));
+        model.eval();
+        Quantization.fuseModules(model, List.of(List.of("0", "1"), List.of("2", "3")));
+        return model;
+    }
+
+    /** Weights of so many bits, activations of eight. */
+    private static QConfig weights(int bits, boolean perChannel) {
+        ObserverSettings observer =
+                perChannel
+                        ? PerChannelMinMaxObserver.with().qscheme(Qscheme.PER_CHANNEL_SYMMETRIC)
+                        : MinMaxObserver.with().qscheme(Qscheme.PER_TENSOR_SYMMETRIC);
+        int half = 1 << (bits - 1);
+        return new QConfig(
+                HistogramObserver.with().reduceRange(true),
+                observer.dtype(QuantizedType.QINT8).quantRange(-half, half - 1));
+    }
+
+    private static float distance(Tensor expected, Tensor actual) {
+        return actual.sub(expected).norm().item_float() / expected.norm().item_float();
+    }
+
+    private static Module convert(Module model, Tensor x) {
+        Quantization.prepare(model);
+        model.call(x);
+        Quantization.convert(model);
+        return model;
+    }
+
+    @ParameterizedTest
+    @DisplayName("loses less than rounding to nearest, alone and converted, on data not learned on")
+    @CsvSource({"4, false", "4, true", "3, false", "3, true", "2, true"})
+    void helps(int bits, boolean perChannel) {
+        Sequential model = network();
+        model.qconfig(weights(bits, perChannel));
+        Tensor unseen = x.narrow(0, 48, 16);
+        Tensor expected = model.call(unseen);
+        float nearest = distance(expected, convert(model.copy(), x).call(unseen));
+
+        AdaRound result = AdaRound.apply(model, List.of(x.narrow(0, 0, 24), x.narrow(0, 24, 24)));
+
+        float alone = distance(expected, model.call(unseen));
+        float converted = distance(expected, convert(model, x).call(unseen));
+        assertTrue(alone < 0.8 * nearest, alone + " of " + nearest + "\n" + result);
+        assertTrue(converted < 0.8 * nearest, converted + " of " + nearest);
+        assertEquals(
+                List.of("0", "2", "5"),
+                result.layers().stream().map(AdaRound.Layer::path).toList());
+    }
+
+    @ParameterizedTest
+    @DisplayName("the integers after conversion are those that were learned, of so many bits")
+    @CsvSource({"8, false", "5, true", "4, false", "2, true"})
+    void sameGrid(int bits, boolean perChannel) {
+        Sequential model = network();
+        model.qconfig(weights(bits, perChannel));
+        AdaRound.apply(model, List.of(x), o -> o.iterations(100));
+        float[] learned = Tensors.floats(model.module("5").value("weight"));
+
+        convert(model, x);
+
+        var layer = (PackedLayer) model.module("5");
+        float[] back = Tensors.floats(layer.integerWeight().quantized().dequantize());
+        assertArrayEquals(learned, back, 1e-6f);
+        int half = 1 << (bits - 1);
+        for (long integer : Tensors.longs(layer.buffer("weight"))) {
+            assertTrue(-half <= integer && integer < half, "integer " + integer);
+        }
+    }
+
+    @Test
+    @DisplayName("each weight goes up or down by less than one step, or stays at the range's end")
+    void movesLessThanAStep() {
+        var model = new Sequential(new Flatten(), new Linear(144, 6));
+        model.qconfig(weights(4, false));
+        float[] before = Tensors.floats(model.module("1").parameter("weight"));
+
+        AdaRound.apply(model, List.of(x));
+
+        float[] after = Tensors.floats(model.module("1").parameter("weight"));
+        var qconfig = (QConfig) model.module("1").qconfig().orElseThrow();
+        float step = qconfig.weight().make().quantizationParameters().scale();
+        for (int i = 0; i < before.length; i++) {
+            boolean clamped = after[i] == 7 * step && before[i] > after[i];
+            assertTrue(clamped || Math.abs(after[i] - before[i]) < step * 1.001f, "weight " + i);
+        }
+    }
+
+    @Test
+    @DisplayName("pruned weights stay zero, and so do others that are zero")
+    void keepsZeros() {
+        Sequential model = network();
+        Module linear = model.module("5");
+        Tensor mask = Tensors.rand(10, 200).gt(new Scalar(0.5)).to(x.scalar_type());
+        linear.storeAs("weight", "weight_orig");
+        linear.addBuffer("weight_mask", mask);
+        linear.parametrize("weight", new Mask("weight"));
+        try (var guard = new NoGradGuard()) {
+            model.module("0.0").parameter("weight").select(0, 2).zero_();
+        }
+        model.qconfig(weights(3, true));
+
+        AdaRound.apply(model, List.of(x), o -> o.iterations(200));
+
+        assertEquals(List.of(new Mask("weight")), linear.parametrizations("weight"));
+        float[] kept = Tensors.floats(mask);
+        float[] weights = Tensors.floats(linear.value("weight"));
+        for (int i = 0; i < kept.length; i++) {
+            assertTrue(kept[i] != 0 || weights[i] == 0, "weight " + i);
+        }
+        float[] zeroed = Tensors.floats(model.module("0.0").value("weight").select(0, 2));
+        assertArrayEquals(new float[9], zeroed);
+        convert(model, x);
+        long[] integers = Tensors.longs(model.module("5").buffer("weight"));
+        for (int i = 0; i < kept.length; i++) {
+            assertTrue(kept[i] != 0 || integers[i] == 0, "integer " + i);
+        }
+    }
+
+    @Test
+    @DisplayName("convolutions of every kind are seen as the matrix products that they are")
+    void samplesEveryKind() {
+        List<Module> layers =
+                List.of(
+                        new Conv1d(4, 6, 3, o -> o.groups(2).padding(1).stride(2)),
+                        new Conv2d(4, 6, new long[] {3, 2}, o -> o.dilation(2, 1).stride(1, 2)),
+                        new Conv2d(4, 4, 3, o -> o.padding(2).paddingMode(PaddingMode.REFLECT)),
+                        new Conv3d(4, 2, 2, o -> o.padding(1).bias(false)),
+                        new Linear(7, 3));
+        List<Tensor> inputs =
+                List.of(
+                        Tensors.randn(2, 4, 9),
+                        Tensors.randn(2, 4, 8, 7),
+                        Tensors.randn(4, 6, 6), // one image without a batch
+                        Tensors.randn(2, 4, 3, 4, 5),
+                        Tensors.randn(3, 2, 7));
+        for (int i = 0; i < layers.size(); i++) {
+            Module layer = layers.get(i);
+            Tensor input = inputs.get(i);
+            Tensor output = layer.call(input);
+            WeightedLayer weighted = WeightedLayer.of("", layer).orElseThrow();
+            var samples = new LayerSamples(weighted, 10_000);
+
+            samples.add(input, input, 10_000, new java.util.Random(1));
+
+            Tensor expected =
+                    output.movedim(output.dim() - 1 - weighted.spatialDimensions(), -1)
+                            .reshape(-1, weighted.outChannels());
+            Tensor found = samples.targets().transpose(0, 1).reshape(-1, weighted.outChannels());
+            if (layer.hasParameter("bias")) {
+                found = found.add(layer.value("bias"));
+            }
+            assertEquals(expected.size(0), samples.count());
+            assertTrue(distance(expected, found) < 1e-5f, layer.toString());
+        }
+    }
+
+    @Test
+    @DisplayName("the same seed gives the same weights; the listener hears of each layer")
+    void isSeeded() {
+        List<AdaRound.Layer> heard = new ArrayList<>();
+        Sequential model = network();
+        model.qconfig(weights(3, false));
+        Sequential twin = model.copy();
+        Sequential other = model.copy();
+
+        AdaRound result =
+                AdaRound.apply(model, List.of(x), o -> o.iterations(100).listener(heard::add));
+        AdaRound.apply(twin, List.of(x), o -> o.iterations(100));
+        AdaRound.apply(other, List.of(x), o -> o.iterations(100).seed(9).samples(500));
+
+        assertEquals(result.layers(), heard);
+        for (AdaRound.Layer layer : heard) {
+            assertTrue(layer.learned() <= layer.nearest(), result.toString());
+        }
+        Tensor weight = model.module("5").value("weight");
+        assertTrue(Tensors.equal(weight, twin.module("5").value("weight")));
+        assertFalse(Tensors.equal(weight, other.module("5").value("weight")));
+    }
+
+    @Test
+    @DisplayName("a listener that fails leaves the model as it was")
+    void wholeOrNotAtAll() {
+        Sequential model = network();
+        model.qconfig(weights(4, false));
+        Tensor before = model.call(x);
+
+        assertEquals(
+                "enough",
+                org.junit.jupiter.api.Assertions.assertThrows(
+                                IllegalStateException.class,
+                                () ->
+                                        AdaRound.apply(
+                                                model,
+                                                List.of(x),
+                                                o ->
+                                                        o.iterations(20)
+                                                                .listener(layer -> {
+                                                                    throw new IllegalStateException(
+                                                                            "enough");
+                                                                })))
+                        .getMessage());
+
+        assertTrue(Tensors.equal(before, model.call(x)));
+        assertFalse(model.module("0").hasQconfig());
+    }
+
+    @Test
+    @DisplayName("no qconfig, no data, a prepared model and no iterations are clear errors")
+    void refusesWrongUse() {
+        Sequential model = network();
+        assertTrue(
+                messageOf(() -> AdaRound.apply(model, List.of(x)))
+                        .startsWith("Nothing to prepare in Sequential: no layer"));
+        model.qconfig(weights(4, false));
+        assertEquals(
+                "AdaRound needs calibration data; it got no batch.",
+                messageOf(() -> AdaRound.apply(model, List.of())));
+        assertEquals(
+                "AdaRound needs one iteration and one sample or more; got 0 and 4096.",
+                messageOf(() -> AdaRound.apply(model, List.of(x), o -> o.iterations(0))));
+        assertEquals(
+                "The calibration data gives '0' values that are NaN or infinite; give other data.",
+                messageOf(() -> AdaRound.apply(model, List.of(x.log()), o -> o.iterations(5))));
+        Quantization.prepare(model);
+        assertTrue(
+                messageOf(() -> AdaRound.apply(model, List.of(x)))
+                        .startsWith("The model is prepared already"));
+    }
+}
