@@ -19,9 +19,6 @@ import java.util.function.UnaryOperator;
  * using RNN Encoder–Decoder</a>, 2014.
  */
 public class GRU extends Recurrent {
-    private static final int GATES = 3;
-    private static final int STATES = 1;
-
     /** A network with PyTorch's defaults: one layer, one direction, the sequence first. */
     public GRU(long inputSize, long hiddenSize) {
         this(inputSize, hiddenSize, options -> options);
@@ -33,22 +30,22 @@ public class GRU extends Recurrent {
      * @throws EspalierException if a number is out of range
      */
     public GRU(long inputSize, long hiddenSize, UnaryOperator<Options> with) {
-        super(GATES, STATES, inputSize, hiddenSize, with);
+        super(RecurrentShape.Kind.GRU, inputSize, hiddenSize, with);
     }
 
     @Override
-    final List<Tensor> run(Tensor x, List<Tensor> state, TensorVector weights) {
+    final List<Tensor> run(Tensor x, List<Tensor> state, TensorVector weights, Options options) {
         T_TensorTensor_T result =
                 torch.gru(
                         x,
                         state.getFirst(),
                         weights,
-                        options().bias(),
-                        options().layers(),
-                        options().dropout(),
+                        options.bias(),
+                        options.layers(),
+                        options.dropout(),
                         isTraining(),
-                        options().bidirectional(),
-                        options().batchFirst());
+                        options.bidirectional(),
+                        options.batchFirst());
         return owned(result, result.get0(), result.get1());
     }
 }

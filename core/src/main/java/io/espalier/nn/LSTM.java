@@ -19,9 +19,6 @@ import java.util.function.UnaryOperator;
  * Short-Term Memory</a>, 1997.
  */
 public class LSTM extends Recurrent {
-    private static final int GATES = 4;
-    private static final int STATES = 2;
-
     /** A network with PyTorch's defaults: one layer, one direction, the sequence first. */
     public LSTM(long inputSize, long hiddenSize) {
         this(inputSize, hiddenSize, options -> options);
@@ -33,22 +30,22 @@ public class LSTM extends Recurrent {
      * @throws EspalierException if a number is out of range
      */
     public LSTM(long inputSize, long hiddenSize, UnaryOperator<Options> with) {
-        super(GATES, STATES, inputSize, hiddenSize, with);
+        super(RecurrentShape.Kind.LSTM, inputSize, hiddenSize, with);
     }
 
     @Override
-    final List<Tensor> run(Tensor x, List<Tensor> state, TensorVector weights) {
+    final List<Tensor> run(Tensor x, List<Tensor> state, TensorVector weights, Options options) {
         T_TensorTensorTensor_T result =
                 torch.lstm(
                         x,
                         new TensorVector(state.getFirst(), state.getLast()),
                         weights,
-                        options().bias(),
-                        options().layers(),
-                        options().dropout(),
+                        options.bias(),
+                        options.layers(),
+                        options.dropout(),
                         isTraining(),
-                        options().bidirectional(),
-                        options().batchFirst());
+                        options.bidirectional(),
+                        options.batchFirst());
         return owned(result, result.get0(), result.get1(), result.get2());
     }
 }

@@ -71,9 +71,9 @@ abstract sealed class ModuleTree extends ParameterHolder permits Module {
     }
 
     /**
-     * Puts another module at a path. The module that stood there, called through the field that
-     * declared it, runs the new one from now on; to go on using the old one inside the new, take
-     * its {@link Module#alias()}.
+     * Puts another module at a path, and wherever else below this module the same one stands. The
+     * module that stood there, called through the field that declared it, runs the new one from now
+     * on; to go on using the old one inside the new, take its {@link Module#alias()}.
      *
      * @throws EspalierException if there is no module at the path, the path is empty, or the
      *     replacement contains what it replaces
@@ -83,8 +83,6 @@ abstract sealed class ModuleTree extends ParameterHolder permits Module {
             throw new EspalierException(
                     "A model can't replace itself; use the new module in its place.");
         }
-        int dot = path.lastIndexOf('.');
-        ModuleTree parent = module(path.substring(0, Math.max(dot, 0)));
         ModuleTree old = module(path);
         ModuleTree fresh = replacement;
         if (old.equals(fresh)) {
@@ -96,7 +94,9 @@ abstract sealed class ModuleTree extends ParameterHolder permits Module {
                             + path
                             + "' can't contain it; let it hold the alias() of what it replaces.");
         }
-        parent.children.replace(path.substring(dot + 1), replacement);
+        for (ModuleTree parent : List.copyOf(namedModules().values())) {
+            parent.children.replaceAll((name, child) -> child.equals(old) ? replacement : child);
+        }
         fresh.standIn = null; // it may have stood here before
         old.standIn = replacement;
     }

@@ -1,12 +1,11 @@
 package io.espalier.nn;
 
+import io.espalier.nn.RecurrentShape.Kind;
 import io.espalier.tensor.EspalierException;
-import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
-import org.bytedeco.pytorch.global.torch;
 
 import java.lang.ref.Reference;
 import java.util.ArrayList;
@@ -20,10 +19,7 @@ import java.util.function.UnaryOperator;
  * PyTorch's names.
  */
 public abstract class Recurrent extends Module {
-    private final long inputSize;
-    private final long hiddenSize;
-    private final int states;
-    private final Options options;
+    private final RecurrentShape shape;
     private final List<String> names = new ArrayList<>();
 
     /**
@@ -66,17 +62,14 @@ public abstract class Recurrent extends Module {
         }
     }
 
-    /**
-     * A network of a kind.
-     *
-     * @param gates how many rows of {@code hiddenSize} its weights have
-     * @param states how many tensors its state has
-     */
-    Recurrent(int gates, int states, long inputSize, long hiddenSize, UnaryOperator<Options> with) {
-        this.states = states;
-        this.inputSize = Extents.requireAtLeast("input_size", inputSize, 1);
-        this.hiddenSize = Extents.requireAtLeast("hidden_size", hiddenSize, 1);
-        this.options = with.apply(Options.DEFAULT);
+    Recurrent(Kind kind, long inputSize, long hiddenSize, UnaryOperator<Options> with) {
+        Options options = with.apply(Options.DEFAULT);
+        this.shape =
+                new RecurrentShape(
+                        kind,
+                        Extents.requireAtLeast("input_size", inputSize, 1),
+                        Extents.requireAtLeast("hidden_size", hiddenSize, 1),
+                        options);
         Extents.requireAtLeast("num_layers", options.layers, 1);
         Dropout.requireShare(options.dropout);
         if (options.dropout > 0 && options.layers == 1) {
@@ -86,49 +79,65 @@ public abstract class Recurrent extends Module {
                             + " has one. Ask for more layers or no dropout.");
         }
         for (long layer = 0; layer < options.layers; layer++) {
-            long fed = layer == 0 ? inputSize : hiddenSize * directions();
-            addWeights("_l" + layer, gates * hiddenSize, fed);
-            if (options.bidirectional) {
-                addWeights("_l" + layer + "_reverse", gates * hiddenSize, fed);
+            long fed = layer == 0 ? inputSize : hiddenSize * shape.directions();
+            for (String suffix : shape.suffixes(layer)) {
+                addWeights(suffix, kind.gates() * hiddenSize, fed);
             }
         }
     }
 
     private void addWeights(String suffix, long rows, long fed) {
         addUniform("weight_ih" + suffix, rows, fed);
-        addUniform("weight_hh" + suffix, rows, hiddenSize);
-        if (options.bias) {
+        addUniform("weight_hh" + suffix, rows, shape.hiddenSize());
+        if (shape.options().bias) {
             addUniform("bias_ih" + suffix, rows);
             addUniform("bias_hh" + suffix, rows);
         }
     }
 
-    private void addUniform(String name, long... shape) {
-        addParameter(name, Init.uniform(1 / Math.sqrt(hiddenSize), shape));
+    private void addUniform(String name, long... size) {
+        addParameter(name, Init.uniform(1 / Math.sqrt(shape.hiddenSize()), size));
         names.add(name);
+    }
+
+    /** Its kind, sizes and options, for a layer like it. */
+    public final RecurrentShape shape() {
+        return shape;
     }
 
     /** The size of each element of the sequence. */
     public long inputSize() {
-        return inputSize;
+        return shape.inputSize();
     }
 
     /** The size of the state. */
     public long hiddenSize() {
-        return hiddenSize;
+        return shape.hiddenSize();
     }
 
-    /** The options it was made with, for a layer like it. */
+    /** The options it was made with. */
     public Options options() {
-        return options;
+        return shape.options();
     }
 
-    private long directions() {
-        return options.bidirectional ? 2 : 1;
+    /**
+     * Runs one layer with whatever weights it is given.
+     *
+     * @param x the sequences [L, N, fed]
+     * @param state each tensor [directions, N, hidden]
+     * @param weights those of the layer in the order of their names in a state: of each direction
+     *     both weights and, if there are any, both biases
+     * @return the outputs [L, N, directions · hidden], then the last state
+     */
+    public final List<Tensor> runLayer(Tensor x, List<Tensor> state, List<Tensor> weights) {
+        var vector = new TensorVector();
+        weights.forEach(vector::push_back);
+        Options one = shape.options().layers(1).dropout(0).batchFirst(false);
+        return run(x, state, vector, one);
     }
 
     /** Runs over [L, N, size] or [N, L, size] from a state; gives the output and the last state. */
-    abstract List<Tensor> run(Tensor x, List<Tensor> state, TensorVector weights);
+    abstract List<Tensor> run(Tensor x, List<Tensor> state, TensorVector weights, Options options);
 
     /** Tensors of their own, where those that a native tuple gives are views into it. */
     static List<Tensor> owned(Pointer tuple, Tensor... parts) {
@@ -149,65 +158,18 @@ public abstract class Recurrent extends Module {
      */
     @Override
     protected List<Tensor> forwardAll(List<Tensor> inputs) {
-        if (inputs.size() != 1 && inputs.size() != 1 + states) {
-            throw new EspalierException(
-                    typeName()
-                            + " takes a sequence, or a sequence and "
-                            + (states == 1 ? "a state" : "the states h and c")
-                            + "; it was called with "
-                            + inputs.size()
-                            + " tensors.");
-        }
-        Tensor x = inputs.getFirst();
-        if ((x.dim() != 2 && x.dim() != 3) || x.size(-1) != inputSize) {
-            throw wrongInput(
-                    x, "2 or 3 dimensions are needed, the last of size " + inputSize + ".");
-        }
-        if (x.dim() == 3) {
-            return runBatch(x, inputs.subList(1, inputs.size()));
-        }
-        int batchDim = options.batchFirst ? 0 : 1;
-        List<Tensor> state = inputs.stream().skip(1).map(tensor -> tensor.unsqueeze(1)).toList();
-        List<Tensor> outputs = new ArrayList<>();
-        for (Tensor output : runBatch(x.unsqueeze(batchDim), state)) {
-            outputs.add(output.squeeze(outputs.isEmpty() ? batchDim : 1));
-        }
-        return outputs;
-    }
-
-    private List<Tensor> runBatch(Tensor x, List<Tensor> given) {
-        long[] shape = {
-            options.layers * directions(), x.size(options.batchFirst ? 0 : 1), hiddenSize
-        };
-        List<Tensor> state = new ArrayList<>(given);
-        for (Tensor tensor : given) {
-            if (!Arrays.equals(Tensors.shape(tensor), shape)) {
-                throw wrongInput(
-                        x,
-                        "the state must be "
-                                + Arrays.toString(shape)
-                                + "; it is "
-                                + Arrays.toString(Tensors.shape(tensor))
-                                + ".");
-            }
-        }
-        while (state.size() < states) {
-            state.add(torch.zeros(shape, x.options()));
-        }
-        var weights = new TensorVector();
-        names.forEach(name -> weights.push_back(value(name)));
-        return run(x, state, weights);
+        return shape.run(
+                this,
+                inputs,
+                (x, state) -> {
+                    var weights = new TensorVector();
+                    names.forEach(name -> weights.push_back(value(name)));
+                    return run(x, state, weights, shape.options());
+                });
     }
 
     @Override
     protected String extraRepr() {
-        return inputSize
-                + ", "
-                + hiddenSize
-                + (options.layers == 1 ? "" : ", num_layers=" + options.layers)
-                + (options.bias ? "" : ", bias=False")
-                + (options.batchFirst ? ", batch_first=True" : "")
-                + (options.dropout == 0 ? "" : ", dropout=" + Repr.of(options.dropout))
-                + (options.bidirectional ? ", bidirectional=True" : "");
+        return shape.toString();
     }
 }

@@ -85,6 +85,8 @@ final class Conversion {
                     case FloatFunctional functional -> new QFunctional(output(site));
                     case FusedReLU fused -> weighted(site, fused.layer(), true);
                     case QatLayer qat -> trained(site, qat);
+                    case ObservedRecurrent observed ->
+                            QuantizedRecurrent.of(site, observed, output(site), input(site));
                     case Module table when site.isTable() -> table(site);
                     case TrainedTogether fused ->
                             throw new EspalierException(

@@ -65,8 +65,7 @@ final class Fusion {
     }
 
     /** A chain that fits: where its modules stand, and what they are. */
-    private record Chain(
-            List<String> paths, Module layer, @Nullable BatchNorm norm, @Nullable ReLU relu) {}
+    record Chain(List<String> paths, Module layer, @Nullable BatchNorm norm, @Nullable ReLU relu) {}
 
     /** Checks all chains, then fuses them. */
     static void fuse(Module model, List<List<String>> chains) {
@@ -90,6 +89,7 @@ final class Fusion {
 
     private void fuse(List<List<String>> chains) {
         List<Chain> found = chains.stream().map(this::find).toList();
+        new SharedModules(model).requireFusedEverywhere(found);
         List<Module> fused = found.stream().map(this::fused).toList();
         for (int i = 0; i < found.size(); i++) {
             List<String> paths = found.get(i).paths();

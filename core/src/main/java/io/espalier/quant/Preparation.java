@@ -2,6 +2,7 @@ package io.espalier.quant;
 
 import io.espalier.nn.FloatFunctional;
 import io.espalier.nn.Module;
+import io.espalier.nn.Recurrent;
 import io.espalier.tensor.EspalierException;
 
 import java.util.ArrayList;
@@ -22,7 +23,7 @@ final class Preparation {
         List<Site> sites = Site.of(model);
         requireSites(model, sites);
         var preparation = new Preparation();
-        sites.forEach(preparation::plan);
+        sites.forEach(site -> preparation.plan(model, site));
         model.namedModules().values().stream()
                 .filter(Transparent::is)
                 .filter(preparation.seen::add)
@@ -57,9 +58,18 @@ final class Preparation {
         }
     }
 
-    private void plan(Site site) {
+    private void plan(Module model, Site site) {
         Module module = site.module();
         if (!seen.add(module) || !site.isObserved()) {
+            return;
+        }
+        if (module instanceof Recurrent network) {
+            var observed = new ObservedRecurrent(site, network);
+            steps.add(() -> {
+                model.replace(site.path(), observed);
+                observed.onOutput(observation.alreadyObserved());
+                observed.onInput(observation.input(site.inputFactory()));
+            });
             return;
         }
         Observer output = site.outputFactory().make();

@@ -79,7 +79,8 @@ final class QFunctional extends FloatFunctional {
         };
     }
 
-    private static Tensor inFloat(Tensor tensor) {
+    /** The tensor itself, or what its integers stand for. */
+    static Tensor inFloat(Tensor tensor) {
         return tensor.is_quantized() ? tensor.dequantize() : tensor;
     }
 

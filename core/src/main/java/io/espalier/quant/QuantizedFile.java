@@ -145,7 +145,8 @@ final class QuantizedFile {
         }
     }
 
-    private static Map<String, Tensor> below(Map<String, Tensor> tensors, String path) {
+    /** The tensors whose names begin with a path, by the rest of their names. */
+    static Map<String, Tensor> below(Map<String, Tensor> tensors, String path) {
         Map<String, Tensor> own = new LinkedHashMap<>();
         tensors.forEach((name, tensor) -> {
             if (name.startsWith(path + ".")) {
@@ -190,6 +191,7 @@ final class QuantizedFile {
             case "QuantizedEmbedding" ->
                     new QuantizedEmbedding(QuantizedTable.rows(tensors, description));
             case "QuantizedEmbeddingBag" -> QuantizedEmbeddingBag.read(tensors, description);
+            case "QuantizedRecurrent" -> QuantizedRecurrent.read(tensors, description);
             case "DynamicLinear" -> DynamicLinear.read(tensors, description);
             case "DynamicRecurrent" -> DynamicRecurrent.read(tensors, description);
             case "Identity" -> new Identity();

@@ -54,13 +54,25 @@ abstract class QuantizedLayer extends Module {
                     Tensors.floats(required(tensors, scale))[0],
                     Math.toIntExact(Tensors.longs(required(tensors, zeroPoint))[0]));
         }
+
+        /** Keeps it in two buffers of a module. */
+        void addTo(Module module, String scaleName, String zeroPointName) {
+            module.addBuffer(scaleName, Tensors.of(scale));
+            module.addBuffer(zeroPointName, Tensors.of(new long[] {zeroPoint}, 1));
+        }
+
+        /** As PyTorch prints it. */
+        @Override
+        public String toString() {
+            return "scale=" + io.espalier.nn.Repr.of((double) scale) + ", zero_point=" + zeroPoint;
+        }
     }
 
     /** A layer with the range of its output and, where it saw floats, of its input. */
     QuantizedLayer(Range output, @Nullable Range input) {
-        addRange(SCALE, ZERO_POINT, output);
+        output.addTo(this, SCALE, ZERO_POINT);
         if (input != null) {
-            addRange(INPUT_SCALE, INPUT_ZERO_POINT, input);
+            input.addTo(this, INPUT_SCALE, INPUT_ZERO_POINT);
         }
         readRanges();
     }
@@ -88,11 +100,6 @@ abstract class QuantizedLayer extends Module {
                             + ".");
         }
         return found;
-    }
-
-    private void addRange(String scaleName, String zeroPointName, Range range) {
-        addBuffer(scaleName, Tensors.of(range.scale()));
-        addBuffer(zeroPointName, Tensors.of(new long[] {range.zeroPoint()}, 1));
     }
 
     private void readRanges() {
@@ -125,13 +132,26 @@ abstract class QuantizedLayer extends Module {
         if (x.is_quantized()) {
             return x;
         }
+        requireInputRange();
+        return quantize(x, inputScale, inputZeroPoint);
+    }
+
+    /** How an input is, or is to be, quantized. */
+    final Range inputRange(Tensor x) {
+        if (x.is_quantized()) {
+            return new Range((float) x.q_scale(), Math.toIntExact(x.q_zero_point()));
+        }
+        requireInputRange();
+        return new Range((float) inputScale, Math.toIntExact(inputZeroPoint));
+    }
+
+    private void requireInputRange() {
         if (!hasBuffer(INPUT_SCALE)) {
             throw new EspalierException(
                     typeName()
                             + " was handed a float tensor, but saw none while calibrating; put a"
                             + " QuantStub before it, or calibrate the model as it is used.");
         }
-        return quantize(x, inputScale, inputZeroPoint);
     }
 
     static Tensor quantize(Tensor x, double scale, long zeroPoint) {

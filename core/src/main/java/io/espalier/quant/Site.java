@@ -5,6 +5,7 @@ import io.espalier.nn.FloatFunctional;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.Recipe;
+import io.espalier.nn.Recurrent;
 import io.espalier.tensor.EspalierException;
 
 import org.jspecify.annotations.Nullable;
@@ -87,6 +88,8 @@ record Site(String path, Module module, QConfig qconfig) {
                 || module instanceof QatLayer
                 || module instanceof Linear
                 || module instanceof Convolution
+                || module instanceof Recurrent
+                || module instanceof ObservedRecurrent
                 || QuantizedTable.isTable(module);
     }
 
