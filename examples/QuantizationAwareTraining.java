@@ -51,19 +51,19 @@ void main() {
     Quantization.prepareQat(model);
     IO.println(model);
 
+    // What counts is what the integers will say, so that is what is evaluated on the way.
     Trainer.of(
                     model,
                     Losses.crossEntropy(),
                     Optimizers.sgd(model.parameters(), SgdSettings.of(0.05).withMomentum(0.9)))
             .evaluateEvery(40, testSet, Metrics.accuracy())
+            .evaluateAs(Quantization::converted)
             .listen(event -> {
                 if (event instanceof TrainingEvent.Evaluated evaluated) {
                     IO.println(
-                            "step %d: rounded %.3f, converted %.3f"
+                            "step %d: in 8-bit integers %.3f"
                                     .formatted(
-                                            evaluated.scores().step(),
-                                            evaluated.scores().first(),
-                                            accuracyInIntegers(model, testSet)));
+                                            evaluated.scores().step(), evaluated.scores().first()));
                 }
             })
             .train(trainSet, 2);
@@ -80,12 +80,4 @@ void main() {
     IO.println(
             "Accuracy in 8-bit integers: %.3f"
                     .formatted(Evaluator.accuracy(testSet).evaluate(model)));
-}
-
-/** What the model would score if it were converted now; the model itself trains on. */
-static double accuracyInIntegers(Module model, Dataset testSet) {
-    Module converted = model.copy();
-    converted.eval();
-    Quantization.convert(converted);
-    return Evaluator.accuracy(testSet).evaluate(converted);
 }

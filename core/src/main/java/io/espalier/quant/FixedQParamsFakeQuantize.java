@@ -34,16 +34,6 @@ public class FixedQParamsFakeQuantize extends FakeQuantize {
 
     @Override
     protected String extraRepr() {
-        return switches()
-                + ", "
-                + parametersText()
-                + ", dtype="
-                + dtype()
-                + ", quant_min="
-                + quantMin()
-                + ", quant_max="
-                + quantMax()
-                + ", qscheme="
-                + qscheme();
+        return switches() + ", " + parametersText() + ", " + rangeText();
     }
 }

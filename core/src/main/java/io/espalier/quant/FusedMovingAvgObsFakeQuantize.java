@@ -83,14 +83,8 @@ public class FusedMovingAvgObsFakeQuantize extends FakeQuantize {
         return switches()
                 + ", "
                 + parametersText()
-                + ", dtype="
-                + dtype()
-                + ", quant_min="
-                + quantMin()
-                + ", quant_max="
-                + quantMax()
-                + ", qscheme="
-                + qscheme()
+                + ", "
+                + rangeText()
                 + ", reduce_range="
                 + (reduceRange() ? "True" : "False");
     }

@@ -223,13 +223,7 @@ public class LearnableFakeQuantize extends Observer implements Rounding {
                 + Printed.tensor(parameter("scale"))
                 + ", zero_point="
                 + Printed.tensor(parameter("zero_point"))
-                + ", dtype="
-                + dtype()
-                + ", quant_min="
-                + quantMin()
-                + ", quant_max="
-                + quantMax()
-                + ", qscheme="
-                + qscheme();
+                + ", "
+                + rangeText();
     }
 }

@@ -150,6 +150,18 @@ public abstract class Observer extends Module {
         }
     }
 
+    /** Type, integers and scheme, as fake quantizations print them. */
+    final String rangeText() {
+        return "dtype="
+                + dtype()
+                + ", quant_min="
+                + quantMin()
+                + ", quant_max="
+                + quantMax()
+                + ", qscheme="
+                + qscheme();
+    }
+
     final float scalar(String buffer) {
         return Tensors.segment(buffer(buffer)).get(ValueLayout.JAVA_FLOAT, 0);
     }

@@ -132,14 +132,16 @@ public final class ObserverSettings implements ObserverFactory {
 
     /** The smallest integer in use, after {@link #quantRange} and {@link #reduceRange}. */
     int quantMin() {
-        int min = custom == null ? dtype.min() : custom.min;
-        return reduceRange ? Math.floorDiv(min, 2) : min;
+        return reduced(custom == null ? dtype.min() : custom.min);
     }
 
     /** The largest integer in use, after {@link #quantRange} and {@link #reduceRange}. */
     int quantMax() {
-        int max = custom == null ? dtype.max() : custom.max;
-        return reduceRange ? Math.floorDiv(max, 2) : max;
+        return reduced(custom == null ? dtype.max() : custom.max);
+    }
+
+    private int reduced(int end) {
+        return reduceRange ? Math.floorDiv(end, 2) : end;
     }
 
     /**
@@ -149,28 +151,19 @@ public final class ObserverSettings implements ObserverFactory {
      */
     void validate(String who) {
         if (custom != null) {
-            if (!(custom.min <= 0 && 0 <= custom.max && custom.min < custom.max)) {
+            boolean hasZero = custom.min <= 0 && 0 <= custom.max && custom.min < custom.max;
+            boolean fits =
+                    !dtype.isInteger() || (custom.min >= dtype.min() && custom.max <= dtype.max());
+            if (!hasZero || !fits) {
                 throw new EspalierException(
                         who
                                 + " can't quantize to "
                                 + custom.min
                                 + "…"
                                 + custom.max
-                                + "; the range must contain zero and more than one integer.");
-            }
-            if (dtype.isInteger() && (custom.min < dtype.min() || custom.max > dtype.max())) {
-                throw new EspalierException(
-                        who
-                                + " can't quantize to "
-                                + custom.min
-                                + "…"
-                                + custom.max
-                                + ": "
-                                + dtype
-                                + " holds "
-                                + dtype.min()
-                                + "…"
-                                + dtype.max()
+                                + (hasZero
+                                        ? ": " + dtype + " holds " + dtype.min() + "…" + dtype.max()
+                                        : "; the range must contain zero and more than one integer")
                                 + ".");
             }
         }

@@ -103,13 +103,15 @@ public final class Quantization {
      * call the model on calibration data, and {@link #convert} it.
      *
      * <p>Where the model has no {@link QuantStub}, a layer that is handed floats gets an observer
-     * of its input when that first happens: to load the state of a prepared model without stubs,
-     * call the model once before.
+     * of its input when that first happens, or at once if there is an example: to load the state of
+     * a prepared model without stubs, give one.
      *
-     * @throws EspalierException if nothing in the model has a qconfig, or it is prepared already
+     * @param example what the model is called with, so many tensors as it takes; it is not observed
+     * @throws EspalierException if nothing in the model has a qconfig, it is prepared already, or
+     *     can't take the example
      */
-    public static void prepare(Module model) {
-        Preparation.prepare(model);
+    public static void prepare(Module model, Tensor... example) {
+        EntryObservers.prepare(model, List.of(example), Preparation::prepare);
     }
 
     /**
@@ -117,13 +119,16 @@ public final class Quantization {
      * above: from then on the model rounds weights and activations as its converted form will, and
      * is trained like any other. Masks of pruned layers hold. As PyTorch's {@code prepare_qat}.
      *
-     * <p>The converted form at any time is {@link #convert} of a {@link Module#copy} in eval mode.
+     * <p>{@link #converted} gives the converted form at any time. An optimizer made before the
+     * first call does not train learnable scales of inputs that come as floats, nor can a state be
+     * loaded then, unless there is an example, as for {@link #prepare}.
      *
+     * @param example what the model is called with, so many tensors as it takes; it is not observed
      * @throws EspalierException if the model is in eval mode, nothing in it has a qconfig, a
-     *     qconfig is not one for training, or the model is prepared already
+     *     qconfig is not one for training, the model is prepared already, or can't take the example
      */
-    public static void prepareQat(Module model) {
-        QatPreparation.prepare(model);
+    public static void prepareQat(Module model, Tensor... example) {
+        EntryObservers.prepare(model, List.of(example), QatPreparation::prepare);
     }
 
     /**
@@ -176,6 +181,21 @@ public final class Quantization {
      */
     public static void convert(Module model) {
         Conversion.convert(model);
+    }
+
+    /**
+     * A copy of a prepared model, in inference mode and converted; the model itself is left as it
+     * is, to be calibrated or trained on. What {@code trainer.evaluateAs(Quantization::converted)}
+     * evaluates.
+     *
+     * @throws EspalierException as {@link #convert} does
+     */
+    @SuppressWarnings("TypeParameterUnusedInFormals") // the copy is of the model's class
+    public static <M extends Module> M converted(M model) {
+        M copy = model.copy();
+        copy.eval();
+        convert(copy);
+        return copy;
     }
 
     /**

@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
 
 /**
  * Trains a model: the loop of steps, with schedules, evaluation, early stop and progress.
@@ -42,6 +43,7 @@ public final class Trainer {
     OptionalDouble clipNorm = OptionalDouble.empty();
     OptionalDouble clipValue = OptionalDouble.empty();
     @Nullable EvaluationPass evaluation;
+    UnaryOperator<Module> evaluated = UnaryOperator.identity();
 
     /** How many steps lie between evaluations; 0 where there are none but at the epochs' ends. */
     long evaluationSteps;
@@ -153,6 +155,18 @@ public final class Trainer {
                 new EvaluationPass(
                         new DataLoader(dataset, EvaluationPass.BATCH_SIZE), List.of(metrics));
         evaluationSteps = 0;
+        return this;
+    }
+
+    /**
+     * Evaluates what {@code form} makes of the model, instead of the model itself: {@code
+     * Quantization::converted} measures a model in quantization-aware training as the integers will
+     * compute it. What is best, and when patience ends, follows from it.
+     *
+     * @param form gives another model and leaves the one it gets as it is
+     */
+    public Trainer evaluateAs(UnaryOperator<Module> form) {
+        evaluated = form;
         return this;
     }
 

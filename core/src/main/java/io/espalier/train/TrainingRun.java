@@ -190,7 +190,7 @@ final class TrainingRun {
     }
 
     private void evaluate(EvaluationPass evaluation, int current) {
-        Scores scores = evaluation.run(trainer.model, step);
+        Scores scores = evaluation.run(trainer.evaluated.apply(trainer.model), step);
         evaluations.add(scores);
         int last = evaluations.size() - 1;
         boolean isBest = best < 0 || evaluation.isBetter(scores, evaluations.get(best), 0);

@@ -13,7 +13,6 @@ import io.espalier.tensor.Tensors;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.DisplayName;
-import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -220,192 +219,41 @@ class ObserverTest {
         assertNotSame(changed.make(), changed.make());
     }
 
-    @Nested
-    @DisplayName("unusual data")
-    class UnusualData {
-        @Test
-        @DisplayName("NaN and infinity are refused, with their number and the place")
-        void refusesNonFinite() {
-            Observer observer = MinMaxObserver.with().make();
-            observer.standsAt("body.0");
+    @Test
+    @DisplayName("fixed parameters are what was given, whatever comes")
+    void fixed() {
+        Observer observer = FixedQParamsObserver.with(1 / 256.0, 0).make();
 
-            assertEquals(
-                    "MinMaxObserver at 'body.0' saw 2 values that are NaN or infinite; mend the"
-                            + " data, or set ignoreNonFinite() to leave such values out.",
-                    messageOf(() ->
-                            observer.call(Tensors.of(1f, Float.NaN, Float.NEGATIVE_INFINITY))));
-            assertTrue(messageOf(observer::quantizationParameters).contains("no data"));
-        }
+        observer.call(Tensors.of(-50f, 50f));
 
-        @Test
-        @DisplayName("NaN, infinity and mask values are left out when asked, everywhere")
-        void leavesOut() {
-            float[] values = {1, Float.NaN, -2, Float.POSITIVE_INFINITY, 3, -Float.MAX_VALUE};
-            Tensor x = Tensors.of(values, 1, 6);
-            var whole = (MinMaxObserver) MinMaxObserver.with().ignoreNonFinite().make();
-            var perChannel =
-                    (PerChannelMinMaxObserver)
-                            PerChannelMinMaxObserver.with().ignoreNonFinite().make();
-            var histogram = (HistogramObserver) HistogramObserver.with(5).ignoreNonFinite().make();
-
-            whole.call(x);
-            perChannel.call(x);
-            histogram.call(x);
-
-            assertEquals(-2f, whole.min());
-            assertEquals(3f, whole.max());
-            assertArrayEquals(new float[] {-2}, perChannel.mins());
-            assertArrayEquals(new float[] {3}, perChannel.maxs());
-            assertArrayEquals(
-                    new float[] {1, 0, 0, 1, 1}, Tensors.floats(histogram.buffer("histogram")));
-        }
-
-        @Test
-        @DisplayName("data that is all mask, or empty, counts as none")
-        void nothingToSee() {
-            Observer observer = MinMaxObserver.with().make();
-
-            observer.call(Tensors.of(-Float.MAX_VALUE));
-            observer.call(Tensors.zeros(0, 3));
-
-            assertTrue(messageOf(observer::quantizationParameters).contains("seen no data"));
-        }
-
-        @ParameterizedTest
-        @DisplayName("constant, zero and single values give a positive scale")
-        @ValueSource(floats = {0, 1.5f, -2f})
-        void constant(float value) {
-            for (var settings :
-                    new ObserverSettings[] {
-                        MinMaxObserver.with(),
-                        MovingAverageMinMaxObserver.with(),
-                        HistogramObserver.with(),
-                        PercentileObserver.with(),
-                        EntropyObserver.with(),
-                        MseObserver.with()
-                    }) {
-                Observer observer = settings.make();
-                observer.call(Tensors.of(value));
-                observer.call(Tensors.of(value, value, value));
-
-                QuantizationParameters found = observer.quantizationParameters();
-                assertTrue(found.scale() > 0);
-                float back = Tensors.floats(found.simulate(Tensors.of(value)))[0];
-                assertEquals(value, back, 0.02f, settings.make().toString());
-            }
-        }
+        assertEquals(1 / 256f, observer.quantizationParameters().scale());
+        assertEquals(0, observer.quantizationParameters().zeroPoint());
     }
 
-    @Nested
-    @DisplayName("wrong settings")
-    class WrongSettings {
-        @Test
-        @DisplayName("a scheme that the observer can't do names it and the one that can")
-        void scheme() {
-            assertEquals(
-                    "HistogramObserver sees the tensor as a whole and can't do"
-                            + " torch.per_channel_affine; use PerChannelMinMaxObserver, or a"
-                            + " per-tensor scheme.",
-                    messageOf(HistogramObserver.with().qscheme(Qscheme.PER_CHANNEL_AFFINE)::make));
-            assertEquals(
-                    "PerChannelMinMaxObserver sees each channel and can't do"
-                            + " torch.per_tensor_affine; use MinMaxObserver, or a per-channel"
-                            + " scheme.",
-                    messageOf(
-                            PerChannelMinMaxObserver.with().qscheme(Qscheme.PER_TENSOR_AFFINE)
-                                    ::make));
-        }
+    @Test
+    @DisplayName("a placeholder carries its type only")
+    void placeholder() {
+        Observer observer = PlaceholderObserver.with().dtype(QuantizedType.FLOAT16).make();
 
-        @Test
-        @DisplayName("a channel axis that the tensor does not have names both")
-        void axis() {
-            Observer observer = PerChannelMinMaxObserver.with().channelAxis(2).make();
+        observer.call(Tensors.of(1f));
 
-            assertEquals(
-                    "PerChannelMinMaxObserver looks at channels along dimension 2, but a tensor of"
-                            + " shape [3, 4] came in; choose a channel axis below 2.",
-                    messageOf(() -> observer.call(Tensors.zeros(3, 4))));
-        }
-
-        @Test
-        @DisplayName("another number of channels than before is refused, nothing changes")
-        void channels() {
-            Observer observer = PerChannelMinMaxObserver.with().make();
-            observer.call(random(3, 3, 4));
-            QuantizationParameters before = observer.quantizationParameters();
-
-            assertTrue(messageOf(() -> observer.call(Tensors.zeros(5, 4))).contains("3 channels"));
-            assertEquals(before, observer.quantizationParameters());
-        }
-
-        @ParameterizedTest
-        @DisplayName("a range without zero, reversed, or beyond the type is refused")
-        @CsvSource({"1, 15", "5, -5", "0, 256", "-1, 20"})
-        void range(int min, int max) {
-            assertTrue(
-                    messageOf(MinMaxObserver.with().quantRange(min, max)::make)
-                            .startsWith("MinMaxObserver can't quantize to " + min + "…" + max));
-        }
-
-        @Test
-        @DisplayName("floats have no scale to look for")
-        void float16() {
-            assertTrue(
-                    messageOf(MinMaxObserver.with().dtype(QuantizedType.FLOAT16)::make)
-                            .contains("PlaceholderObserver"));
-        }
-
-        @Test
-        @DisplayName("observers of two classes don't merge")
-        void mergeOthers() {
-            Observer histogram = HistogramObserver.with().make();
-
-            assertEquals(
-                    "MinMaxObserver can't be merged with a HistogramObserver; merge observers of"
-                            + " one class.",
-                    messageOf(() -> MinMaxObserver.with().make().merge(histogram)));
-        }
+        assertEquals("PlaceholderObserver(dtype=torch.float16)", observer.toString());
+        assertTrue(messageOf(observer::quantizationParameters).contains("looks for no scale"));
     }
 
-    @Nested
-    @DisplayName("observers that don't search")
-    class WithoutSearch {
-        @Test
-        @DisplayName("fixed parameters are what was given, whatever comes")
-        void fixed() {
-            Observer observer = FixedQParamsObserver.with(1 / 256.0, 0).make();
+    @Test
+    @DisplayName("recording keeps copies of the latest batches, no more than its limit")
+    void recording() {
+        var observer = (RecordingObserver) RecordingObserver.with(2).make();
+        Tensor last = Tensors.of(3f);
 
-            observer.call(Tensors.of(-50f, 50f));
+        observer.call(Tensors.of(1f));
+        observer.call(Tensors.of(2f));
+        observer.call(last);
+        last.zero_();
 
-            assertEquals(1 / 256f, observer.quantizationParameters().scale());
-            assertEquals(0, observer.quantizationParameters().zeroPoint());
-        }
-
-        @Test
-        @DisplayName("a placeholder carries its type only")
-        void placeholder() {
-            Observer observer = PlaceholderObserver.with().dtype(QuantizedType.FLOAT16).make();
-
-            observer.call(Tensors.of(1f));
-
-            assertEquals("PlaceholderObserver(dtype=torch.float16)", observer.toString());
-            assertTrue(messageOf(observer::quantizationParameters).contains("looks for no scale"));
-        }
-
-        @Test
-        @DisplayName("recording keeps copies of the latest batches, no more than its limit")
-        void recording() {
-            var observer = (RecordingObserver) RecordingObserver.with(2).make();
-            Tensor last = Tensors.of(3f);
-
-            observer.call(Tensors.of(1f));
-            observer.call(Tensors.of(2f));
-            observer.call(last);
-            last.zero_();
-
-            assertEquals(2, observer.recorded().size());
-            assertArrayEquals(new float[] {2}, Tensors.floats(observer.recorded().getFirst()));
-            assertArrayEquals(new float[] {3}, Tensors.floats(observer.recorded().getLast()));
-        }
+        assertEquals(2, observer.recorded().size());
+        assertArrayEquals(new float[] {2}, Tensors.floats(observer.recorded().getFirst()));
+        assertArrayEquals(new float[] {3}, Tensors.floats(observer.recorded().getLast()));
     }
 }

@@ -1,0 +1,95 @@
+package io.espalier.quant;
+
+import static io.espalier.Errors.messageOf;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+import java.util.Random;
+
+/** Settings that observers refuse, and what they say. */
+class ObserverSettingsTest {
+    private static Tensor random(long seed, long... shape) {
+        var random = new Random(seed);
+        int count = (int) java.util.Arrays.stream(shape).reduce(1, Math::multiplyExact);
+        float[] values = new float[count];
+        for (int i = 0; i < count; i++) {
+            values[i] = (float) random.nextGaussian();
+        }
+        return Tensors.of(values, shape);
+    }
+
+    @Test
+    @DisplayName("a scheme that the observer can't do names it and the one that can")
+    void scheme() {
+        assertEquals(
+                "HistogramObserver sees the tensor as a whole and can't do"
+                        + " torch.per_channel_affine; use PerChannelMinMaxObserver, or a"
+                        + " per-tensor scheme.",
+                messageOf(HistogramObserver.with().qscheme(Qscheme.PER_CHANNEL_AFFINE)::make));
+        assertEquals(
+                "PerChannelMinMaxObserver sees each channel and can't do"
+                        + " torch.per_tensor_affine; use MinMaxObserver, or a per-channel"
+                        + " scheme.",
+                messageOf(
+                        PerChannelMinMaxObserver.with().qscheme(Qscheme.PER_TENSOR_AFFINE)::make));
+    }
+
+    @Test
+    @DisplayName("a channel axis that the tensor does not have names both")
+    void axis() {
+        Observer observer = PerChannelMinMaxObserver.with().channelAxis(2).make();
+
+        assertEquals(
+                "PerChannelMinMaxObserver looks at channels along dimension 2, but a tensor of"
+                        + " shape [3, 4] came in; choose a channel axis below 2.",
+                messageOf(() -> observer.call(Tensors.zeros(3, 4))));
+    }
+
+    @Test
+    @DisplayName("another number of channels than before is refused, nothing changes")
+    void channels() {
+        Observer observer = PerChannelMinMaxObserver.with().make();
+        observer.call(random(3, 3, 4));
+        QuantizationParameters before = observer.quantizationParameters();
+
+        assertTrue(messageOf(() -> observer.call(Tensors.zeros(5, 4))).contains("3 channels"));
+        assertEquals(before, observer.quantizationParameters());
+    }
+
+    @ParameterizedTest
+    @DisplayName("a range without zero, reversed, or beyond the type is refused")
+    @CsvSource({"1, 15", "5, -5", "0, 256", "-1, 20"})
+    void range(int min, int max) {
+        assertTrue(
+                messageOf(MinMaxObserver.with().quantRange(min, max)::make)
+                        .startsWith("MinMaxObserver can't quantize to " + min + "…" + max));
+    }
+
+    @Test
+    @DisplayName("floats have no scale to look for")
+    void float16() {
+        assertTrue(
+                messageOf(MinMaxObserver.with().dtype(QuantizedType.FLOAT16)::make)
+                        .contains("PlaceholderObserver"));
+    }
+
+    @Test
+    @DisplayName("observers of two classes don't merge")
+    void mergeOthers() {
+        Observer histogram = HistogramObserver.with().make();
+
+        assertEquals(
+                "MinMaxObserver can't be merged with a HistogramObserver; merge observers of"
+                        + " one class.",
+                messageOf(() -> MinMaxObserver.with().make().merge(histogram)));
+    }
+}
