@@ -138,6 +138,12 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
         return () -> outputHooks.remove(hook);
     }
 
+    /** Whether there is a hook of a class. */
+    public final boolean hasHook(Class<? extends Hook> type) {
+        return inputHooks.stream().anyMatch(type::isInstance)
+                || outputHooks.stream().anyMatch(type::isInstance);
+    }
+
     /** Takes all hooks off that are of a class, such as those that observe. */
     public final void removeHooks(Class<? extends Hook> type) {
         inputHooks.removeIf(type::isInstance);

@@ -16,12 +16,19 @@ import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /** Puts layers with int8 kernels where a prepared and calibrated model has float layers. */
 final class Conversion {
     private Conversion() {}
 
-    static void convert(Module model) {
+    /**
+     * Converts a model.
+     *
+     * @param inFloat the paths of the modules whose own arithmetic is to run in floats
+     */
+    static void convert(Module model, Set<String> inFloat) {
+        FloatInside.require(model, inFloat);
         List<Site> sites = Site.of(model);
         if (sites.stream()
                 .noneMatch(site ->
@@ -44,6 +51,7 @@ final class Conversion {
         }
         replacements.forEach(model::replace);
         finish(model);
+        FloatInside.mark(model, inFloat);
     }
 
     /** Takes the observing hooks off, and sees to it that floats reach what computes in floats. */
@@ -82,7 +90,7 @@ final class Conversion {
                 switch (module) {
                     case DeQuantStub stub -> new DeQuantize();
                     case QuantStub stub -> new Quantize(output(site));
-                    case FloatFunctional functional -> new QFunctional(output(site));
+                    case FloatFunctional functional -> new QFunctional(outputIfSeen(site));
                     case FusedReLU fused -> weighted(site, fused.layer(), true);
                     case QatLayer qat -> trained(site, qat);
                     case ObservedRecurrent observed ->
@@ -148,6 +156,13 @@ final class Conversion {
         return site.observer(Site.INPUT)
                 .map(observer -> Range.of(site.path(), observer.quantizationParameters()))
                 .orElse(null);
+    }
+
+    /** The range of arithmetic, of which adding and multiplying numbers are not observed. */
+    private static @Nullable Range outputIfSeen(Site site) {
+        boolean unseen =
+                site.observer(Site.OUTPUT).filter(observer -> !observer.hasObserved()).isPresent();
+        return unseen ? null : output(site);
     }
 
     private static Range output(Site site) {

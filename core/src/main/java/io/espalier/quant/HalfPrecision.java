@@ -46,7 +46,8 @@ final class HalfPrecision {
         }
     }
 
-    private static String publicName(Module layer, String stored) {
+    /** The name that a parameter goes by, whatever it is stored as. */
+    static String publicName(Module layer, String stored) {
         return layer.parametrizedNames().stream()
                 .filter(name -> layer.storedName(name).equals(stored))
                 .findFirst()

@@ -40,7 +40,9 @@ public record QConfig(ObserverFactory activation, ObserverFactory weight, Engine
      * The preset for a backend, equal to PyTorch's {@code get_default_qconfig}: activations by
      * histogram in unsigned 8 bit, weights in symmetric signed 8 bit, per channel but for qnnpack.
      * fbgemm and x86 leave out one bit of the activations, as the kernels need it on processors
-     * without VNNI. {@code "float16"} keeps all weights in 16-bit floats and computes in floats.
+     * without VNNI. The weight of a transposed convolution, whose kernels take no more, has one
+     * scale everywhere. {@code "float16"} keeps all weights in 16-bit floats and computes in
+     * floats.
      *
      * @param backend {@code "fbgemm"}, {@code "x86"}, {@code "qnnpack"}, {@code "onednn"} or {@code
      *     "float16"}
@@ -172,6 +174,20 @@ public record QConfig(ObserverFactory activation, ObserverFactory weight, Engine
         return new QConfig(
                 PlaceholderObserver.with().dtype(FLOAT16),
                 PlaceholderObserver.with().dtype(FLOAT16));
+    }
+
+    /**
+     * The same for a transposed convolution, whose kernels take one scale for the weight: the plain
+     * observer where the weight's has one for each channel.
+     *
+     * @param other the engine that runs it
+     */
+    QConfig transposed(Engine other) {
+        ObserverFactory one =
+                weight.make().qscheme().isPerChannel()
+                        ? MinMaxObserver.with().dtype(QINT8).qscheme(PER_TENSOR_SYMMETRIC)
+                        : weight;
+        return new QConfig(activation, one, other);
     }
 
     /** Whether weights are kept as 16-bit floats and nothing is observed. */

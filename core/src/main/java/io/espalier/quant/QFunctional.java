@@ -2,10 +2,11 @@ package io.espalier.quant;
 
 import io.espalier.nn.FloatFunctional;
 import io.espalier.quant.QuantizedLayer.Range;
+import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Operators;
-import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
 
 import java.util.List;
 import java.util.Map;
@@ -16,45 +17,87 @@ import java.util.Map;
  * floats and quantizes the result.
  */
 final class QFunctional extends FloatFunctional {
-    private double scale;
-    private long zeroPoint;
+    private static final String SCALE = "scale";
+    private static final String ZERO_POINT = "zero_point";
 
-    QFunctional(Range output) {
-        addBuffer("scale", Tensors.of(output.scale()));
-        addBuffer("zero_point", Tensors.of(new long[] {output.zeroPoint()}, 1));
-        stateLoaded();
+    private @Nullable Range output;
+    private boolean givesFloats;
+
+    /**
+     * Arithmetic in integers.
+     *
+     * @param output the range of its results; {@code null} where none was observed, since numbers
+     *     were added or multiplied only, whose results' ranges follow from their operands'
+     */
+    QFunctional(@Nullable Range output) {
+        if (output != null) {
+            output.addTo(this, SCALE, ZERO_POINT);
+        }
+        this.output = output;
     }
 
     static QFunctional read(Map<String, Tensor> tensors) {
-        return new QFunctional(QuantizedLayer.output(tensors));
+        return new QFunctional(
+                tensors.containsKey(SCALE) ? Range.read(tensors, SCALE, ZERO_POINT) : null);
     }
 
     @Override
     protected void stateLoaded() {
-        scale = Tensors.floats(buffer("scale"))[0];
-        zeroPoint = Tensors.longs(buffer("zero_point"))[0];
+        if (output != null) {
+            output = Range.read(ownBuffers(), SCALE, ZERO_POINT);
+        }
+    }
+
+    private Range output(Operation operation) {
+        if (output == null) {
+            throw new EspalierException(
+                    "A QFunctional saw no result of "
+                            + operation.getClass().getSimpleName()
+                            + " while calibrating, so its range is not known; calibrate the model"
+                            + " as it is used.");
+        }
+        return output;
+    }
+
+    /** From now on its results are floats, rounded as they are. */
+    void giveFloats() {
+        givesFloats = true;
     }
 
     @Override
     protected Tensor compute(Operation operation) {
+        Tensor result = rounded(operation);
+        return givesFloats ? inFloat(result) : result;
+    }
+
+    private Tensor rounded(Operation operation) {
         return switch (operation) {
             case Operation.Add(Tensor a, Tensor b) when quantized(a, b) ->
-                    Operators.call("quantized::add", "", a, b, scale, zeroPoint);
+                    run("quantized::add", operation, a, b);
             case Operation.AddRelu(Tensor a, Tensor b) when quantized(a, b) ->
-                    Operators.call("quantized::add_relu", "", a, b, scale, zeroPoint);
+                    run("quantized::add_relu", operation, a, b);
             case Operation.Mul(Tensor a, Tensor b) when quantized(a, b) ->
-                    Operators.call("quantized::mul", "", a, b, scale, zeroPoint);
+                    run("quantized::mul", operation, a, b);
             case Operation.Cat(List<Tensor> tensors, long dim)
                     when tensors.stream().allMatch(Tensor::is_quantized) ->
-                    Operators.call("quantized::cat", "", tensors, dim, scale, zeroPoint);
+                    run("quantized::cat", operation, tensors, dim);
             case Operation.AddScalar(Tensor a, double number) when a.is_quantized() ->
                     Operators.call("quantized::add_scalar", "", a, number);
             case Operation.MulScalar(Tensor a, double number) when a.is_quantized() ->
                     Operators.call("quantized::mul_scalar", "", a, number);
             case Operation.AddScalar scalar -> super.compute(scalar);
             case Operation.MulScalar scalar -> super.compute(scalar);
-            default -> QuantizedLayer.quantize(super.compute(inFloat(operation)), scale, zeroPoint);
+            default -> {
+                Range range = output(operation);
+                yield QuantizedLayer.quantize(
+                        super.compute(inFloat(operation)), range.scale(), range.zeroPoint());
+            }
         };
+    }
+
+    private Tensor run(String operator, Operation operation, Object first, Object second) {
+        Range range = output(operation);
+        return Operators.call(operator, "", first, second, range.scale(), range.zeroPoint());
     }
 
     private static boolean quantized(Tensor a, Tensor b) {
@@ -86,7 +129,7 @@ final class QFunctional extends FloatFunctional {
 
     @Override
     protected String extraRepr() {
-        return "scale=" + io.espalier.nn.Repr.of(scale) + ", zero_point=" + zeroPoint;
+        return output == null ? "" : output.toString();
     }
 
     /**

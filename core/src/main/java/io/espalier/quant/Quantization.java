@@ -180,7 +180,20 @@ public final class Quantization {
      *     configuration has no int8 kernel
      */
     public static void convert(Module model) {
-        Conversion.convert(model);
+        Conversion.convert(model, Set.of());
+    }
+
+    /**
+     * As {@link #convert(Module)}, for models that compute between their layers what has no int8
+     * kernel, such as {@code fc.call(x).exp()}: in the named modules this runs in floats. Their
+     * layers still compute in integers, but take and give floats, which costs a conversion each.
+     *
+     * @param inFloat the paths of modules that have layers; the empty path is the model itself
+     * @throws EspalierException as {@link #convert(Module)}, or if a path names no module with
+     *     layers
+     */
+    public static void convert(Module model, Set<String> inFloat) {
+        Conversion.convert(model, inFloat);
     }
 
     /**

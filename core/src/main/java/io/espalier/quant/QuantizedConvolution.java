@@ -3,6 +3,7 @@ package io.espalier.quant;
 import io.espalier.nn.Convolution;
 import io.espalier.nn.PaddingMode;
 import io.espalier.nn.Repr;
+import io.espalier.tensor.Engine;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Operator;
 import io.espalier.tensor.Operators;
@@ -79,7 +80,15 @@ final class QuantizedConvolution extends PackedLayer {
                             + convolution.paddingMode()
                             + ", which has no int8 kernel; leave it in float with qconfig(null).");
         }
-        var weight = Weight.of(place, convolution.weight(), convolution.bias(), qconfig);
+        var weight =
+                Weight.of(
+                        place,
+                        convolution.weight(),
+                        convolution.bias(),
+                        convolution.isTransposed()
+                                ? qconfig.transposed(
+                                        transposing(place, convolution, qconfig.engine()))
+                                : qconfig);
         var geometry =
                 new Geometry(
                         convolution.isTransposed(),
@@ -89,6 +98,29 @@ final class QuantizedConvolution extends PackedLayer {
                         convolution.outputPadding(),
                         convolution.groups());
         return new QuantizedConvolution(weight, geometry, relu, output, input);
+    }
+
+    /**
+     * The engine that runs a transposed convolution: oneDNN's kernels, which x86 chooses too, give
+     * wrong sums for these, and qnnpack's for those of three dimensions.
+     */
+    private static Engine transposing(String place, Convolution convolution, Engine wanted) {
+        boolean right =
+                wanted == Engine.FBGEMM
+                        || (wanted == Engine.QNNPACK && convolution.stride().length < 3);
+        if (right) {
+            return wanted;
+        }
+        if (!Engine.available().contains(Engine.FBGEMM)) {
+            throw new EspalierException(
+                    "The transposed convolution '"
+                            + place
+                            + "' has no right int8 kernel of the engine "
+                            + wanted
+                            + " and fbgemm is not in this platform's libtorch; leave it in float"
+                            + " with qconfig(null).");
+        }
+        return Engine.FBGEMM;
     }
 
     static QuantizedConvolution read(Map<String, Tensor> tensors, Map<String, String> attributes) {

@@ -19,6 +19,7 @@ import tools.jackson.databind.json.JsonMapper;
 
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.TreeMap;
@@ -30,6 +31,7 @@ import java.util.TreeMap;
 final class QuantizedFile {
     private static final String LAYERS = "espalier.quantized";
     private static final String VERSION = "espalier.quantized.version";
+    private static final String IN_FLOAT = "espalier.quantized.in_float";
     private static final String CURRENT = "1";
     private static final String TYPE = "type";
     private static final String HALF = "HalfPrecision";
@@ -63,7 +65,9 @@ final class QuantizedFile {
                         VERSION,
                         CURRENT,
                         LAYERS,
-                        JSON.writeValueAsString(layers)));
+                        JSON.writeValueAsString(layers),
+                        IN_FLOAT,
+                        JSON.writeValueAsString(FloatInside.in(model))));
     }
 
     private static boolean isQuantized(Map<String, String> description) {
@@ -92,6 +96,7 @@ final class QuantizedFile {
     static void load(Module model, Path file) {
         SafeTensors.Contents contents = SafeTensors.read(file);
         Map<String, Map<String, String>> layers = layers(file, contents.metadata());
+        List<String> inFloat = inFloat(file, contents.metadata());
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
             layers.forEach((path, description) -> {
@@ -112,6 +117,7 @@ final class QuantizedFile {
             model.loadStateDict(contents.tensors());
         }
         Conversion.finish(model);
+        FloatInside.mark(model, inFloat);
     }
 
     private static boolean isHalf(Map<String, String> description) {
@@ -137,8 +143,17 @@ final class QuantizedFile {
                             + CURRENT
                             + ". Convert the model again.");
         }
+        return parse(file, json, new TypeReference<Map<String, Map<String, String>>>() {});
+    }
+
+    private static List<String> inFloat(Path file, Map<String, String> metadata) {
+        String json = metadata.getOrDefault(IN_FLOAT, "[]");
+        return parse(file, json, new TypeReference<List<String>>() {});
+    }
+
+    private static <T> T parse(Path file, String json, TypeReference<T> type) {
         try {
-            return JSON.readValue(json, new TypeReference<Map<String, Map<String, String>>>() {});
+            return JSON.readValue(json, type);
         } catch (JacksonException e) {
             throw new EspalierException(
                     file + " describes its quantized layers in a form that can't be read.", e);

@@ -25,8 +25,8 @@ abstract class QuantizedLayer extends Module {
 
     private double scale;
     private long zeroPoint;
-    private double inputScale;
-    private long inputZeroPoint;
+    private @Nullable Range inputRange;
+    private boolean takesAnyFloats;
 
     /**
      * How one activation tensor is quantized, in unsigned 8 bit.
@@ -105,10 +105,7 @@ abstract class QuantizedLayer extends Module {
     private void readRanges() {
         scale = Tensors.floats(buffer(SCALE))[0];
         zeroPoint = Tensors.longs(buffer(ZERO_POINT))[0];
-        if (hasBuffer(INPUT_SCALE)) {
-            inputScale = Tensors.floats(buffer(INPUT_SCALE))[0];
-            inputZeroPoint = Tensors.longs(buffer(INPUT_ZERO_POINT))[0];
-        }
+        inputRange = input(ownBuffers());
     }
 
     @Override
@@ -132,8 +129,8 @@ abstract class QuantizedLayer extends Module {
         if (x.is_quantized()) {
             return x;
         }
-        requireInputRange();
-        return quantize(x, inputScale, inputZeroPoint);
+        Range range = inputRange(x);
+        return quantize(x, range.scale(), range.zeroPoint());
     }
 
     /** How an input is, or is to be, quantized. */
@@ -141,17 +138,26 @@ abstract class QuantizedLayer extends Module {
         if (x.is_quantized()) {
             return new Range((float) x.q_scale(), Math.toIntExact(x.q_zero_point()));
         }
-        requireInputRange();
-        return new Range((float) inputScale, Math.toIntExact(inputZeroPoint));
-    }
-
-    private void requireInputRange() {
-        if (!hasBuffer(INPUT_SCALE)) {
+        if (inputRange != null) {
+            return inputRange;
+        }
+        if (!takesAnyFloats) {
             throw new EspalierException(
                     typeName()
                             + " was handed a float tensor, but saw none while calibrating; put a"
                             + " QuantStub before it, or calibrate the model as it is used.");
         }
+        Observer observer = MinMaxObserver.with().reduceRange(true).make();
+        observer.call(x);
+        return Range.of(typeName(), observer.quantizationParameters());
+    }
+
+    /**
+     * From now on floats are taken also where none came while calibrating: by their own range, with
+     * one bit less, as dynamic layers do.
+     */
+    final void takeAnyFloats() {
+        takesAnyFloats = true;
     }
 
     static Tensor quantize(Tensor x, double scale, long zeroPoint) {

@@ -9,15 +9,20 @@ import io.espalier.nn.Hardswish;
 import io.espalier.nn.LayerNorm;
 import io.espalier.nn.LeakyReLU;
 import io.espalier.nn.Module;
+import io.espalier.nn.PReLU;
 import io.espalier.nn.Repr;
 import io.espalier.nn.Sigmoid;
 import io.espalier.nn.Softmax;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Operators;
+import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 
@@ -32,15 +37,19 @@ final class QuantizedOperation extends QuantizedLayer {
                     Sigmoid.class,
                     Softmax.class,
                     LeakyReLU.class,
+                    PReLU.class,
                     ELU.class,
                     LayerNorm.class,
                     GroupNorm.class,
                     BatchNorm2d.class,
                     BatchNorm3d.class);
 
-    private final String name;
-    private final String extra;
-    private final Kernel kernel;
+    private static final int LAST = 255;
+    private static final String WEIGHT = "weight";
+    private static final String WEIGHT_SCALE = "weight_scale";
+    private static final String WEIGHT_ZERO_POINT = "weight_zero_point";
+
+    private final Form form;
 
     /**
      * What is computed from a quantized tensor; it must hold no tensor, so that copies are right.
@@ -50,12 +59,12 @@ final class QuantizedOperation extends QuantizedLayer {
         Tensor apply(QuantizedOperation self, Tensor x);
     }
 
-    private QuantizedOperation(
-            String name, String extra, Kernel kernel, Range output, @Nullable Range input) {
+    /** A layer in its int8 form: how it prints, and what it computes. */
+    private record Form(String name, String extra, Kernel kernel) {}
+
+    private QuantizedOperation(Form form, Range output, @Nullable Range input) {
         super(output, input);
-        this.name = name;
-        this.extra = extra;
-        this.kernel = kernel;
+        this.form = form;
     }
 
     /** Whether a layer has such a form. */
@@ -69,89 +78,66 @@ final class QuantizedOperation extends QuantizedLayer {
     }
 
     static QuantizedOperation of(Module layer, Range output, @Nullable Range input) {
-        QuantizedOperation made =
-                switch (layer) {
-                    case Hardswish l ->
-                            simple("QuantizedHardswish", "", "hardswish", output, input);
-                    case Sigmoid l -> simple("Sigmoid", "", "sigmoid", output, input);
-                    case Softmax l -> softmax(l.dim(), output, input);
-                    case LeakyReLU l -> leakyRelu(l.negativeSlope(), output, input);
-                    case ELU l -> elu(l.alpha(), output, input);
-                    case LayerNorm l -> layerNorm(l, output, input);
-                    case GroupNorm l -> groupNorm(l, output, input);
-                    case BatchNorm l -> batchNorm(l, output, input);
-                    default ->
-                            throw new EspalierException(
-                                    "No int8 kernel for " + layer.getClass().getSimpleName() + ".");
-                };
+        var made = new QuantizedOperation(form(layer), output, input);
         layer.ownParameters()
                 .keySet()
-                .forEach(parameter ->
-                        made.addBuffer(parameter, layer.value(parameter).detach().clone()));
+                .forEach(parameter -> {
+                    String name = HalfPrecision.publicName(layer, parameter);
+                    made.addBuffer(name, layer.value(name).detach().clone());
+                });
         for (String statistic : List.of("running_mean", "running_var")) {
             if (layer.hasBuffer(statistic)) {
                 made.addBuffer(statistic, layer.buffer(statistic).clone());
             }
         }
+        if (layer instanceof PReLU) {
+            made.addWeightRange();
+        }
         return made;
     }
 
-    private static QuantizedOperation simple(
-            String name, String extra, String operator, Range output, @Nullable Range input) {
-        return new QuantizedOperation(
-                name,
-                extra,
-                (self, x) ->
-                        Operators.call(
-                                "quantized::" + operator, "", x, self.scale(), self.zeroPoint()),
-                output,
-                input);
+    private static Form form(Module layer) {
+        return switch (layer) {
+            case Hardswish l ->
+                    new Form("QuantizedHardswish", "", (self, x) -> self.run("hardswish", x));
+            case Sigmoid l -> new Form("Sigmoid", "", (self, x) -> self.run("sigmoid", x));
+            case Softmax l -> softmax(l.dim());
+            case LeakyReLU l -> leakyRelu(l.negativeSlope());
+            case PReLU l -> new Form("QuantizedPReLU", "", QuantizedOperation::prelu);
+            case ELU l -> elu(l.alpha());
+            case LayerNorm l -> layerNorm(l);
+            case GroupNorm l -> groupNorm(l);
+            case BatchNorm l -> batchNorm(l);
+            default ->
+                    throw new EspalierException(
+                            "No int8 kernel for " + layer.getClass().getSimpleName() + ".");
+        };
     }
 
-    private static QuantizedOperation softmax(long dim, Range output, @Nullable Range input) {
-        return new QuantizedOperation(
-                "QuantizedSoftmax",
-                "dim=" + dim,
-                (self, x) ->
-                        Operators.call(
-                                "quantized::softmax", "", x, dim, self.scale(), self.zeroPoint()),
-                output,
-                input);
+    private static Form softmax(long dim) {
+        return new Form("QuantizedSoftmax", "dim=" + dim, (self, x) -> self.run("softmax", x, dim));
     }
 
-    private static QuantizedOperation leakyRelu(double slope, Range output, @Nullable Range input) {
-        return new QuantizedOperation(
+    private static Form leakyRelu(double slope) {
+        return new Form(
                 "QuantizedLeakyReLU",
                 "negative_slope=" + Repr.of(slope),
-                (self, x) ->
-                        Operators.call(
-                                "quantized::leaky_relu",
-                                "",
-                                x,
-                                slope,
-                                false,
-                                self.scale(),
-                                self.zeroPoint()),
-                output,
-                input);
+                (self, x) -> self.run("leaky_relu", x, slope, false));
     }
 
-    private static QuantizedOperation elu(double alpha, Range output, @Nullable Range input) {
-        return new QuantizedOperation(
+    private static Form elu(double alpha) {
+        return new Form(
                 "QuantizedELU",
                 "alpha=" + Repr.of(alpha),
                 (self, x) ->
                         Operators.call(
-                                "quantized::elu", "", x, self.scale(), self.zeroPoint(), alpha),
-                output,
-                input);
+                                "quantized::elu", "", x, self.scale(), self.zeroPoint(), alpha));
     }
 
-    private static QuantizedOperation layerNorm(
-            LayerNorm layer, Range output, @Nullable Range input) {
+    private static Form layerNorm(LayerNorm layer) {
         long[] shape = layer.normalizedShape();
         double eps = layer.eps();
-        return new QuantizedOperation(
+        return new Form(
                 "QuantizedLayerNorm",
                 Repr.tuple(shape)
                         + ", eps="
@@ -159,25 +145,19 @@ final class QuantizedOperation extends QuantizedLayer {
                         + ", elementwise_affine="
                         + Repr.of(layer.options().elementwiseAffine()),
                 (self, x) ->
-                        Operators.call(
-                                "quantized::layer_norm",
-                                "",
+                        self.run(
+                                "layer_norm",
                                 x,
                                 shape,
-                                self.optional("weight"),
+                                self.optional(WEIGHT),
                                 self.optional("bias"),
-                                eps,
-                                self.scale(),
-                                self.zeroPoint()),
-                output,
-                input);
+                                eps));
     }
 
-    private static QuantizedOperation groupNorm(
-            GroupNorm layer, Range output, @Nullable Range input) {
+    private static Form groupNorm(GroupNorm layer) {
         long groups = layer.numGroups();
         double eps = layer.eps();
-        return new QuantizedOperation(
+        return new Form(
                 "QuantizedGroupNorm",
                 groups
                         + ", "
@@ -187,22 +167,16 @@ final class QuantizedOperation extends QuantizedLayer {
                         + ", affine="
                         + Repr.of(layer.options().affine()),
                 (self, x) ->
-                        Operators.call(
-                                "quantized::group_norm",
-                                "",
+                        self.run(
+                                "group_norm",
                                 x,
                                 groups,
-                                self.optional("weight"),
+                                self.optional(WEIGHT),
                                 self.optional("bias"),
-                                eps,
-                                self.scale(),
-                                self.zeroPoint()),
-                output,
-                input);
+                                eps));
     }
 
-    private static QuantizedOperation batchNorm(
-            BatchNorm layer, Range output, @Nullable Range input) {
+    private static Form batchNorm(BatchNorm layer) {
         if (layer.runningMean().isEmpty()) {
             throw new EspalierException(
                     "A batch normalization without running statistics has no int8 kernel; leave"
@@ -210,7 +184,7 @@ final class QuantizedOperation extends QuantizedLayer {
         }
         String rank = layer instanceof BatchNorm3d ? "3d" : "2d";
         double eps = layer.eps();
-        return new QuantizedOperation(
+        return new Form(
                 "QuantizedBatchNorm" + rank,
                 layer.numFeatures()
                         + ", eps="
@@ -221,19 +195,48 @@ final class QuantizedOperation extends QuantizedLayer {
                         + Repr.of(layer.options().affine())
                         + ", track_running_stats=True",
                 (self, x) ->
-                        Operators.call(
-                                "quantized::batch_norm" + rank,
-                                "",
+                        self.run(
+                                "batch_norm" + rank,
                                 x,
-                                self.optional("weight"),
+                                self.optional(WEIGHT),
                                 self.optional("bias"),
                                 self.buffer("running_mean"),
                                 self.buffer("running_var"),
-                                eps,
-                                self.scale(),
-                                self.zeroPoint()),
-                output,
-                input);
+                                eps));
+    }
+
+    /**
+     * The kernel takes its weight in the input's type and multiplies what is positive by 1 in the
+     * weight's integers, so 1 has to be one of them.
+     */
+    private void addWeightRange() {
+        float least = 0;
+        float most = 1;
+        for (float weight : Tensors.floats(buffer(WEIGHT))) {
+            least = Math.min(least, weight);
+            most = Math.max(most, weight);
+        }
+        float stepsToOne = Math.max(1, (float) Math.floor(LAST / (most - least)));
+        addBuffer(WEIGHT_SCALE, Tensors.of(1 / stepsToOne));
+        addBuffer(WEIGHT_ZERO_POINT, Tensors.of(new long[] {Math.round(-least * stepsToOne)}, 1));
+    }
+
+    private Tensor prelu(Tensor x) {
+        Tensor weight =
+                torch.quantize_per_tensor(
+                        buffer(WEIGHT),
+                        buffer(WEIGHT_SCALE),
+                        buffer(WEIGHT_ZERO_POINT),
+                        ScalarType.QUInt8);
+        return run("prelu", x, weight);
+    }
+
+    /** Calls an operator that ends with the output's scale and zero point. */
+    private Tensor run(String operator, @Nullable Object... first) {
+        @Nullable Object[] arguments = Arrays.copyOf(first, first.length + 2);
+        arguments[first.length] = scale();
+        arguments[first.length + 1] = zeroPoint();
+        return Operators.call("quantized::" + operator, "", arguments);
     }
 
     private @Nullable Tensor optional(String buffer) {
@@ -242,7 +245,7 @@ final class QuantizedOperation extends QuantizedLayer {
 
     @Override
     protected Tensor forward(Tensor x) {
-        return kernel.apply(this, quantized(x));
+        return form.kernel().apply(this, quantized(x));
     }
 
     @Override
@@ -252,11 +255,11 @@ final class QuantizedOperation extends QuantizedLayer {
 
     @Override
     protected String typeName() {
-        return name;
+        return form.name();
     }
 
     @Override
     protected String extraRepr() {
-        return extra;
+        return form.extra();
     }
 }

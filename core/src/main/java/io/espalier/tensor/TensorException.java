@@ -39,8 +39,9 @@ public class TensorException extends EspalierException {
         return matcher.group(2).equals("QuantizedCPU")
                 ? matcher.group(1)
                         + " has no kernel for quantized tensors; put a DeQuantStub before it and a"
-                        + " QuantStub after it, or use a layer in its place, which then computes in"
-                        + " floats by itself."
+                        + " QuantStub after it, use a layer in its place, which then computes in"
+                        + " floats by itself, or name the module around it when converting:"
+                        + " Quantization.convert(model, Set.of(path))."
                 : matcher.group(1)
                         + " has no kernel for what it was given ("
                         + matcher.group(2)
