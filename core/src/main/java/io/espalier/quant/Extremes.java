@@ -27,17 +27,14 @@ record Extremes(float[] min, float[] max, boolean clean) {
      */
     static final float MASK = 1e30f;
 
-    /** Elements read at a time; their copy stays in the first-level cache. */
-    static final int BLOCK = 4096;
-
     /** Elements worth a thread. */
     static final long GRAIN = 1 << 16;
 
     /** Rows shorter than this are looked at across, many channels at a time. */
     private static final int SHORT_ROW = 64;
 
-    private static final int LOWEST = key(-MASK);
-    private static final int HIGHEST = key(MASK);
+    private static final int LOWEST = key(Float.floatToRawIntBits(-MASK));
+    private static final int HIGHEST = key(Float.floatToRawIntBits(MASK));
 
     /** The bits of +∞; those of a NaN are above. */
     private static final int INFINITE = 0x7f800000;
@@ -62,11 +59,20 @@ record Extremes(float[] min, float[] max, boolean clean) {
         Keys keys =
                 inner < SHORT_ROW && channels > 1
                         ? across(data, outer, channels, Math.toIntExact(inner))
-                        : along(data, outer, channels, inner, false);
+                        : along(
+                                outer,
+                                channels,
+                                inner,
+                                (found, c, from, to) -> found.add(c, data, from, to));
         if (keys.lowest() >= LOWEST && keys.highest() <= HIGHEST) {
             return new Extremes(floats(keys.min), floats(keys.max), true);
         }
-        Keys ordinary = along(data, outer, channels, inner, true);
+        Keys ordinary =
+                along(
+                        outer,
+                        channels,
+                        inner,
+                        (found, c, from, to) -> addOrdinary(found, c, data, from, to));
         if (ordinary.refused > 0) {
             nonFinite.found(ordinary.refused);
         }
@@ -101,6 +107,28 @@ record Extremes(float[] min, float[] max, boolean clean) {
             Arrays.fill(max, Integer.MIN_VALUE);
         }
 
+        /** Takes in the values {@code from … to} of a channel. */
+        void add(int channel, MemorySegment data, long from, long to) {
+            int least = min[channel];
+            int most = max[channel];
+            for (long i = from; i < to; i++) {
+                int key = key(data.get(ValueLayout.JAVA_INT, i * Float.BYTES));
+                least = Math.min(least, key);
+                most = Math.max(most, key);
+            }
+            min[channel] = least;
+            max[channel] = most;
+        }
+
+        /** Takes in one value of each channel, from {@code from} on. */
+        void addRow(MemorySegment data, long from) {
+            for (int i = 0; i < min.length; i++) {
+                int key = key(data.get(ValueLayout.JAVA_INT, (from + i) * Float.BYTES));
+                min[i] = Math.min(min[i], key);
+                max[i] = Math.max(max[i], key);
+            }
+        }
+
         void add(Keys other) {
             for (int c = 0; c < min.length; c++) {
                 min[c] = Math.min(min[c], other.min[c]);
@@ -118,34 +146,24 @@ record Extremes(float[] min, float[] max, boolean clean) {
         }
     }
 
-    /**
-     * Rows of {@code inner} values, one after the other.
-     *
-     * @param careful whether masks and values that are not finite are left out
-     */
-    private static Keys along(
-            MemorySegment data, long outer, int channels, long inner, boolean careful) {
+    /** What is done with the values {@code from … to}, which are all of one channel. */
+    private interface Stretch {
+        void take(Keys keys, int channel, long from, long to);
+    }
+
+    /** Rows of {@code inner} values, one after the other. */
+    private static Keys along(long outer, int channels, long inner, Stretch stretch) {
         Keys all = new Keys(channels);
         Parallel.split(
                         outer * channels * inner,
                         GRAIN,
                         (from, to) -> {
                             Keys keys = new Keys(channels);
-                            int[] block = new int[BLOCK];
-                            long at = from;
-                            while (at < to) {
+                            for (long at = from; at < to; ) {
                                 long row = at / inner;
-                                int c = (int) (row % channels);
-                                int n = (int) Math.min(BLOCK, Math.min(to, (row + 1) * inner) - at);
-                                MemorySegment.copy(
-                                        data, ValueLayout.JAVA_INT, at * Float.BYTES, block, 0, n);
-                                at += n;
-                                if (careful) {
-                                    keys.refused += nonFinite(block, n);
-                                    n = keepOrdinary(block, n);
-                                }
-                                keys.min[c] = Math.min(keys.min[c], minKey(block, n));
-                                keys.max[c] = Math.max(keys.max[c], maxKey(block, n));
+                                long end = Math.min(to, (row + 1) * inner);
+                                stretch.take(keys, (int) (row % channels), at, end);
+                                at = end;
                             }
                             return keys;
                         })
@@ -162,16 +180,8 @@ record Extremes(float[] min, float[] max, boolean clean) {
                         Math.max(1, GRAIN / columns),
                         (from, to) -> {
                             Keys keys = new Keys(columns);
-                            int[] row = new int[columns];
-                            for (long r = from; r < to; r++) {
-                                MemorySegment.copy(
-                                        data,
-                                        ValueLayout.JAVA_INT,
-                                        r * columns * Float.BYTES,
-                                        row,
-                                        0,
-                                        columns);
-                                widen(keys.min, keys.max, row);
+                            for (long row = from; row < to; row++) {
+                                keys.addRow(data, row * columns);
                             }
                             return keys;
                         })
@@ -184,51 +194,24 @@ record Extremes(float[] min, float[] max, boolean clean) {
         return all;
     }
 
-    private static int minKey(int[] bits, int n) {
-        int least = Integer.MAX_VALUE;
-        for (int i = 0; i < n; i++) {
-            least = Math.min(least, bits[i] ^ ((bits[i] >> 31) & 0x7fffffff));
-        }
-        return least;
-    }
-
-    private static int maxKey(int[] bits, int n) {
-        int most = Integer.MIN_VALUE;
-        for (int i = 0; i < n; i++) {
-            most = Math.max(most, bits[i] ^ ((bits[i] >> 31) & 0x7fffffff));
-        }
-        return most;
-    }
-
-    private static void widen(int[] min, int[] max, int[] bits) {
-        for (int i = 0; i < bits.length; i++) {
-            int key = bits[i] ^ ((bits[i] >> 31) & 0x7fffffff);
-            min[i] = Math.min(min[i], key);
-            max[i] = Math.max(max[i], key);
+    /** Leaves out masks and values that are not finite, which it counts. */
+    private static void addOrdinary(
+            Keys keys, int channel, MemorySegment data, long from, long to) {
+        for (long i = from; i < to; i++) {
+            int bits = data.get(ValueLayout.JAVA_INT, i * Float.BYTES);
+            int magnitude = bits & 0x7fffffff;
+            if (magnitude <= HIGHEST) {
+                int key = key(bits);
+                keys.min[channel] = Math.min(keys.min[channel], key);
+                keys.max[channel] = Math.max(keys.max[channel], key);
+            } else if (magnitude >= INFINITE) {
+                keys.refused++;
+            }
         }
     }
 
-    private static int nonFinite(int[] bits, int n) {
-        int count = 0;
-        for (int i = 0; i < n; i++) {
-            count += (bits[i] & 0x7fffffff) >= INFINITE ? 1 : 0;
-        }
-        return count;
-    }
-
-    /** Moves the values that are data to the front, and returns their number. */
-    private static int keepOrdinary(int[] bits, int n) {
-        int kept = 0;
-        for (int i = 0; i < n; i++) {
-            int value = bits[i];
-            bits[kept] = value;
-            kept += (value & 0x7fffffff) <= HIGHEST ? 1 : 0;
-        }
-        return kept;
-    }
-
-    private static int key(float value) {
-        int bits = Float.floatToRawIntBits(value);
+    /** The bits of a float as an integer of the same order. */
+    private static int key(int bits) {
         return bits ^ ((bits >> 31) & 0x7fffffff);
     }
 

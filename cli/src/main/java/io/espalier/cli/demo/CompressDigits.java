@@ -29,8 +29,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Trains a network on handwritten digits, prunes it in rounds with fine-tuning, quantizes it to
- * int8, and measures what lies in the files afterwards.
+ * Trains a network on handwritten digits, prunes it in rounds with fine-tuning, quantizes the
+ * pruned network in four ways, and measures what lies in the files afterwards.
  */
 public final class CompressDigits {
     /** How many digits a timed batch has. */
@@ -38,10 +38,13 @@ public final class CompressDigits {
 
     private static final String FLOAT = "float";
     private static final String PRUNED = "pruned";
+    private static final String FLOAT16 = "float16";
+    private static final String DYNAMIC = "dynamic";
     private static final String INT8 = "int8";
+    private static final String QAT = "qat";
 
-    /** What is saved and measured, in order. */
-    public static final List<String> STAGES = List.of(FLOAT, PRUNED, INT8);
+    /** What is saved and measured, in order; all after the second are the pruned network. */
+    public static final List<String> STAGES = List.of(FLOAT, PRUNED, FLOAT16, DYNAMIC, INT8, QAT);
 
     private static final int BATCH = 128;
     private static final double LEARNING_RATE = 0.05;
@@ -68,16 +71,21 @@ public final class CompressDigits {
         this.listener = listener;
     }
 
-    /** Does it all; returns the stages float, pruned and int8. */
+    /** Does it all; returns the stages in the order of {@link #STAGES}. */
     public List<Stage> run() {
         Libtorch.seed(settings.seed());
         var model = new DigitNet();
         train(model);
         model.save(file(FLOAT));
         prune(model);
+        Module masked = model.copy();
+        Target.weights(model).forEach(weight -> Prune.remove(weight.module(), weight.name()));
         model.save(file(PRUNED));
-        quantize(model);
-        Quantization.save(model, file(INT8));
+        model.eval();
+        halve(model.copy());
+        quantizeDynamically(model.copy());
+        quantize(model.copy());
+        trainForIntegers(masked);
         return measure();
     }
 
@@ -102,7 +110,19 @@ public final class CompressDigits {
             Prune.globalUnstructured(weights, L1Unstructured::new, share);
             trainer.train(sample, 1);
         }
-        weights.forEach(weight -> Prune.remove(weight.module(), weight.name()));
+    }
+
+    /** Keeps all weights in 16-bit floats. */
+    private void halve(Module model) {
+        model.qconfig(QConfig.float16());
+        Quantization.convert(model);
+        Quantization.save(model, file(FLOAT16));
+    }
+
+    /** Keeps the weights of linear layers in 8 bit; their inputs are quantized in each call. */
+    private void quantizeDynamically(Module model) {
+        Quantization.quantizeDynamic(model, QConfig.dynamicPerChannel());
+        Quantization.save(model, file(DYNAMIC));
     }
 
     /** Fuses, lets observers see some training digits, and converts; zeros stay exact zeros. */
@@ -110,7 +130,6 @@ public final class CompressDigits {
         var calibration =
                 new DataLoader(train.take(Math.min(settings.calibration(), train.size())), BATCH);
         listener.begins("Calibrating", calibration.batches());
-        model.eval();
         Quantization.fuseModules(model, DigitNet.FUSED);
         model.qconfig(QConfig.forBackend(Engine.current().toString()));
         Quantization.prepare(model);
@@ -123,6 +142,21 @@ public final class CompressDigits {
             }
         }
         Quantization.convert(model);
+        Quantization.save(model, file(INT8));
+    }
+
+    /** Trains on with weights and activations rounded and the masks in force, and converts. */
+    private void trainForIntegers(Module model) {
+        Dataset sample = train.take(Math.min(settings.roundedTraining(), train.size()));
+        Quantization.fuseModulesQat(model, DigitNet.FUSED);
+        model.qconfig(QConfig.qatForBackend(Engine.current().toString()));
+        Quantization.prepareQat(model);
+        trainer("Training for int8", model, FINE_TUNING_RATE, sample, settings.roundedEpochs())
+                .learningRate(LearningRate.cosine())
+                .train(sample, settings.roundedEpochs());
+        model.eval();
+        Quantization.convert(model);
+        Quantization.save(model, file(QAT));
     }
 
     private Trainer trainer(String work, Module model, double rate, Dataset data, int epochs) {
@@ -166,7 +200,7 @@ public final class CompressDigits {
     private Module load(String name) {
         var model = new DigitNet();
         model.eval();
-        if (name.equals(INT8)) {
+        if (!name.equals(FLOAT) && !name.equals(PRUNED)) {
             return Quantization.load(model, file(name));
         }
         model.load(file(name));

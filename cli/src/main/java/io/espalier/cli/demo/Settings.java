@@ -9,6 +9,8 @@ package io.espalier.cli.demo;
  * @param fineTuning how many of the training digits an epoch of fine-tuning takes
  * @param sparsity the share of the weights that is zero after the last round
  * @param calibration how many training digits the observers see
+ * @param roundedEpochs of training for int8
+ * @param roundedTraining how many of the training digits such an epoch takes
  * @param timings how often each model is timed
  */
 public record Settings(
@@ -18,14 +20,16 @@ public record Settings(
         int fineTuning,
         double sparsity,
         int calibration,
+        int roundedEpochs,
+        int roundedTraining,
         int timings) {
     /** About a minute on two cores. */
     public static Settings quick(long seed) {
-        return new Settings(seed, 2, 3, 20_000, 0.90, 1_000, 50);
+        return new Settings(seed, 2, 3, 20_000, 0.90, 1_000, 1, 60_000, 50);
     }
 
     /** Some minutes, and a better network. */
     public static Settings full(long seed) {
-        return new Settings(seed, 6, 5, 60_000, 0.95, 2_000, 200);
+        return new Settings(seed, 6, 5, 60_000, 0.95, 2_000, 2, 60_000, 200);
     }
 }

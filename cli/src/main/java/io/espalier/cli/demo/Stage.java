@@ -5,7 +5,7 @@ import java.nio.file.Path;
 /**
  * A model on its way from float to int8, as it was measured.
  *
- * @param name {@code float}, {@code pruned} or {@code int8}
+ * @param name one of {@link CompressDigits#STAGES}
  * @param file where it is saved
  * @param accuracy the share of the test digits it gets right, 0…1
  * @param bytes the file's size

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.data.Dataset;
 import io.espalier.data.Mnist;
+import io.espalier.nn.Module;
 import io.espalier.quant.Quantization;
 import io.espalier.train.Evaluator;
 
@@ -16,10 +17,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 
 @DisplayName("Compressing a network on a few digits")
 class CompressDigitsTest {
-    private static final Settings SMALL = new Settings(3, 2, 2, 512, 0.85, 128, 3);
+    private static final Settings SMALL = new Settings(3, 2, 2, 512, 0.85, 128, 1, 512, 3);
 
     @TempDir Path directory;
 
@@ -32,23 +34,42 @@ class CompressDigitsTest {
 
         List<Stage> stages = new CompressDigits(SMALL, train, test, directory, heard).run();
 
-        assertEquals(List.of("float", "pruned", "int8"), stages.stream().map(Stage::name).toList());
-        Stage full = stages.get(0);
-        Stage pruned = stages.get(1);
-        Stage int8 = stages.get(2);
-        assertTrue(full.accuracy() > 0.5, full.toString());
-        assertTrue(int8.accuracy() > 0.5, int8.toString());
+        assertEquals(
+                List.of("float", "pruned", "float16", "dynamic", "int8", "qat"),
+                stages.stream().map(Stage::name).toList());
+        Stage full = stages.getFirst();
+        double sparsity = stages.get(1).sparsity();
         assertTrue(full.sparsity() < 0.01, full.toString());
-        assertEquals(0.85, pruned.sparsity(), 0.005);
-        assertTrue(int8.sparsity() >= pruned.sparsity() - 0.01, int8.toString());
-        assertTrue(int8.bytes() <= 0.30 * full.bytes(), int8.toString());
+        assertEquals(0.85, sparsity, 0.005);
+        for (Stage stage : stages.subList(2, 6)) {
+            assertTrue(stage.sparsity() >= sparsity - 0.01, stage.toString());
+            double largest = stage.name().equals("float16") ? 0.51 : 0.30;
+            assertTrue(stage.bytes() <= largest * full.bytes(), stage.toString());
+        }
         for (Stage stage : stages) {
+            assertTrue(stage.accuracy() > 0.5, stage.toString());
             assertTrue(Files.exists(stage.file()), stage.toString());
             assertTrue(stage.latencyMillis() > 0, stage.toString());
         }
-        assertEquals(List.of("Training", "Pruning", "Calibrating", "Measuring"), heard.parts);
+        assertEquals(
+                List.of("Training", "Pruning", "Calibrating", "Training for int8", "Measuring"),
+                heard.parts);
         assertEquals(heard.promised, heard.steps);
-        assertEquals(int8.accuracy(), accuracyOf(int8.file(), test));
+        for (Stage stage : stages.subList(2, 6)) {
+            assertEquals(stage.accuracy(), accuracyOf(stage.file(), test), stage.name());
+        }
+        assertEquals(List.of("QuantizedConvReLU2d", "QuantizedLinear"), kindsIn("qat"));
+        assertEquals(List.of("Conv2d", "DynamicQuantizedLinear"), kindsIn("dynamic"));
+    }
+
+    /** What the first and the last layer of a stage are. */
+    private List<String> kindsIn(String stage) {
+        var model = new DigitNet();
+        model.eval();
+        Module loaded = Quantization.load(model, directory.resolve(CompressDigits.fileName(stage)));
+        return Stream.of("conv1", "fc2")
+                .map(path -> loaded.module(path).toString().replaceAll("(?s)\\(.*", ""))
+                .toList();
     }
 
     private static double accuracyOf(Path file, Dataset test) {
