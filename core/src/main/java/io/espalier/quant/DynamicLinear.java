@@ -62,11 +62,7 @@ final class DynamicLinear extends DynamicLayer {
 
     @Override
     protected String extraRepr() {
-        Tensor weight = buffer("weight");
-        return "in_features="
-                + weight.size(1)
-                + ", out_features="
-                + weight.size(0)
+        return Printed.features(buffer("weight"))
                 + ", dtype="
                 + dtype()
                 + (isFloat16() ? "" : ", qscheme=" + weightScheme());

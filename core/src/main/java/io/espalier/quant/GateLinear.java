@@ -109,11 +109,7 @@ final class GateLinear extends Module {
 
     @Override
     protected String extraRepr() {
-        Tensor weight = buffer(WEIGHT);
-        return "in_features="
-                + weight.size(1)
-                + ", out_features="
-                + weight.size(0)
+        return Printed.features(buffer(WEIGHT))
                 + (output == null ? "" : ", " + output)
                 + ", qscheme="
                 + (channelAxis < 0 ? Qscheme.PER_TENSOR_AFFINE : Qscheme.PER_CHANNEL_AFFINE);

@@ -68,14 +68,6 @@ final class QuantizedLinear extends PackedLayer {
 
     @Override
     protected String extraRepr() {
-        Tensor weight = buffer("weight");
-        return "in_features="
-                + weight.size(1)
-                + ", out_features="
-                + weight.size(0)
-                + ", "
-                + ranges()
-                + ", qscheme="
-                + weightScheme();
+        return Printed.features(buffer("weight")) + ", " + ranges() + ", qscheme=" + weightScheme();
     }
 }

@@ -4,7 +4,6 @@ import static io.espalier.Errors.messageOf;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.nn.BatchNorm2d;
@@ -16,7 +15,6 @@ import io.espalier.nn.Mask;
 import io.espalier.nn.MaxPool2d;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
-import io.espalier.nn.SafeTensors;
 import io.espalier.nn.Sequential;
 import io.espalier.tensor.Engine;
 import io.espalier.tensor.Libtorch;
@@ -33,11 +31,8 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.Executors;
 
@@ -50,7 +45,7 @@ class StaticQuantizationTest {
     }
 
     /** A small network of the usual layers, without stubs. */
-    private static Sequential network() {
+    static Sequential network() {
         return FusionTest.trained(
                 new Sequential(
                         new Conv2d(1, 8, 3, o -> o.padding(1)),
@@ -64,15 +59,16 @@ class StaticQuantizationTest {
                 Tensors.randn(4, 1, 8, 8));
     }
 
-    private static Tensor batch() {
+    static Tensor batch() {
         return Tensors.randn(16, 1, 8, 8);
     }
 
-    private static void fuse(Module model) {
+    static void fuse(Module model) {
         Quantization.fuseModules(model, List.of(List.of("0", "1", "2"), List.of("5", "6")));
     }
 
-    private static <M extends Module> M converted(M model, String backend) {
+    /** It after the usual steps. */
+    static <M extends Module> M converted(M model, String backend) {
         fuse(model);
         model.qconfig(QConfig.forBackend(backend));
         Quantization.prepare(model);
@@ -240,57 +236,6 @@ class StaticQuantizationTest {
         }
     }
 
-    @ParameterizedTest
-    @ValueSource(strings = {"fbgemm", "qnnpack"})
-    @DisplayName(
-            "A saved model of a quarter of the size loads into its float architecture and computes"
-                    + " the same")
-    void savesAndLoads(String backend) throws IOException {
-        Sequential original = network();
-        Path plain = directory.resolve("float.safetensors");
-        original.save(plain);
-        Sequential model = converted(original.<Sequential>copy(), backend);
-        Path file = directory.resolve("int8.safetensors");
-
-        Quantization.save(model, file);
-        Sequential back = Quantization.load(network(), file);
-
-        Tensor x = batch();
-        assertTrue(Tensors.equal(model.call(x), back.call(x)));
-        assertEquals(model.toString(), back.toString());
-        assertTrue(Files.size(file) < 0.45 * Files.size(plain), "header and all");
-    }
-
-    @Test
-    @DisplayName("A fused layer left in float is saved and loaded too")
-    void savesFusedFloats() {
-        Sequential model = network();
-        fuse(model);
-        model.qconfig(QConfig.forBackend("x86"));
-        model.module("0").qconfig(null);
-        Quantization.prepare(model);
-        model.call(batch());
-        Quantization.convert(model);
-        Path file = directory.resolve("mixed.safetensors");
-        Quantization.save(model, file);
-        Tensor x = batch();
-        assertTrue(Tensors.equal(model.call(x), Quantization.load(network(), file).call(x)));
-    }
-
-    @Test
-    @DisplayName("A loaded state repacks the weights")
-    void repacks() {
-        Sequential one = converted(network(), "x86");
-        Sequential other = one.copy();
-        Map<String, Tensor> state = new java.util.LinkedHashMap<>(one.stateDict());
-        state.computeIfPresent("7.bias", (name, bias) -> bias.add(new Scalar(1.0)));
-        Tensor x = batch();
-        Tensor before = other.call(x);
-        other.loadStateDict(state);
-        assertFalse(Tensors.equal(before, other.call(x)));
-        assertTrue(Tensors.equal(before, one.call(x)));
-    }
-
     @Test
     @DisplayName("Copies and eight threads give what one gives")
     void runsConcurrently() throws Exception {
@@ -339,36 +284,6 @@ class StaticQuantizationTest {
         single.qconfig(QConfig.forBackend("x86"));
         assertTrue(
                 messageOf(() -> Quantization.prepare(single)).contains("put it in a Sequential"));
-    }
-
-    @Test
-    @DisplayName("Files that hold no quantized model, or one of another version, are clear errors")
-    void refusesOtherFiles() {
-        Path plain = directory.resolve("plain.safetensors");
-        network().save(plain);
-        assertTrue(
-                messageOf(() -> Quantization.load(network(), plain))
-                        .contains("holds no quantized model"));
-        SafeTensors.write(
-                plain,
-                Map.of(),
-                Map.of("espalier.quantized", "{}", "espalier.quantized.version", "9"));
-        assertTrue(messageOf(() -> Quantization.load(network(), plain)).contains("of version 9"));
-        assertTrue(
-                messageOf(() -> Quantization.save(network(), plain))
-                        .contains("has no quantized layer"));
-        Path file = directory.resolve("int8.safetensors");
-        Quantization.save(converted(network(), "x86"), file);
-        SafeTensors.Contents contents = SafeTensors.read(file);
-        Map<String, String> broken = new java.util.LinkedHashMap<>(contents.metadata());
-        broken.replaceAll((name, text) -> text.replace("\"stride\":\"1,1\"", "\"stride\":\"one\""));
-        SafeTensors.write(plain, contents.tensors(), broken);
-        assertTrue(
-                messageOf(() -> Quantization.load(network(), plain))
-                        .contains("describes the layer at '0' in a form that can't be read"));
-        assertTrue(
-                messageOf(() -> Quantization.load(new Sequential(new Linear(1, 1)), file))
-                        .contains("No module '1'"));
     }
 
     @Test
