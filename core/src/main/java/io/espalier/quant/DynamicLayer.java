@@ -10,6 +10,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -17,7 +18,7 @@ import java.util.Map;
  * A layer whose weights are 8-bit integers or 16-bit floats and whose activations are floats, which
  * the kernel quantizes anew in each call.
  */
-abstract class DynamicLayer extends Module {
+abstract class DynamicLayer extends Module implements IntegerWeighted {
     private final Engine engine;
     private final int channelAxis;
     private final QuantizedType dtype;
@@ -71,6 +72,16 @@ abstract class DynamicLayer extends Module {
         return dtype == QuantizedType.FLOAT16
                 ? buffer(name).to(ScalarType.Float)
                 : IntegerWeight.read(ownBuffers(), name, channelAxis).quantized();
+    }
+
+    /** The names of the weights. */
+    abstract List<String> weightNames();
+
+    @Override
+    public final Map<String, Tensor> floatWeights() {
+        Map<String, Tensor> weights = new LinkedHashMap<>();
+        weightNames().forEach(name -> weights.put(name, QFunctional.inFloat(forPacking(name))));
+        return weights;
     }
 
     /** Packs the weights with the current engine. */

@@ -34,6 +34,11 @@ final class DynamicLinear extends DynamicLayer {
     }
 
     @Override
+    List<String> weightNames() {
+        return List.of("weight");
+    }
+
+    @Override
     List<PackedObject> pack() {
         String operator =
                 isFloat16() ? "quantized::linear_prepack_fp16" : "quantized::linear_prepack";

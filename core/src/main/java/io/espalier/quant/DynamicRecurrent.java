@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 
 /** LSTM and GRU on floats with small weights: PyTorch's dynamic LSTM and GRU. */
 final class DynamicRecurrent extends DynamicLayer {
@@ -54,6 +55,13 @@ final class DynamicRecurrent extends DynamicLayer {
             }
         }
         return layer;
+    }
+
+    @Override
+    List<String> weightNames() {
+        return shape.suffixes().stream()
+                .flatMap(suffix -> Stream.of(IH + suffix, HH + suffix))
+                .toList();
     }
 
     @Override

@@ -61,6 +61,10 @@ final class GateLinear extends Module {
         return engine == Engine.FBGEMM || engine == Engine.X86;
     }
 
+    IntegerWeight weight() {
+        return IntegerWeight.read(ownBuffers(), WEIGHT, channelAxis);
+    }
+
     /** The packed weight, which is made when it is first asked for. */
     PackedObject packed() {
         PackedObject known = packed;
@@ -74,9 +78,7 @@ final class GateLinear extends Module {
     private PackedObject pack() {
         try (var scope = new PointerScope()) {
             return Operators.find("quantized::linear_prepack", "")
-                    .packed(
-                            IntegerWeight.read(ownBuffers(), WEIGHT, channelAxis).quantized(),
-                            hasBuffer(BIAS) ? buffer(BIAS) : null);
+                    .packed(weight().quantized(), hasBuffer(BIAS) ? buffer(BIAS) : null);
         }
     }
 

@@ -1,10 +1,8 @@
 package io.espalier.quant;
 
 import io.espalier.nn.BatchNorm;
-import io.espalier.nn.Convolution;
 import io.espalier.nn.Hook;
 import io.espalier.nn.Identity;
-import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -33,14 +31,14 @@ final class LayerErrors implements AutoCloseable {
     /** A quantized layer, the float layers that it stands for, and what was summed up so far. */
     private static final class Pair {
         final String path;
-        final QuantizedLayer quantized;
+        final Module quantized;
         final List<Module> floats;
         double signal;
         double noise;
         long values;
         long saturated;
 
-        Pair(String path, QuantizedLayer quantized, List<Module> floats) {
+        Pair(String path, Module quantized, List<Module> floats) {
             this.path = path;
             this.quantized = quantized;
             this.floats = floats;
@@ -52,8 +50,10 @@ final class LayerErrors implements AutoCloseable {
         quantized
                 .namedModules()
                 .forEach((path, module) -> {
-                    if (module instanceof QuantizedLayer layer && originals.containsKey(path)) {
-                        pairs.add(new Pair(path, layer, fused(quantized, originals, path)));
+                    boolean small =
+                            module instanceof QuantizedLayer || module instanceof IntegerWeighted;
+                    if (small && originals.containsKey(path)) {
+                        pairs.add(new Pair(path, module, fused(quantized, originals, path)));
                     }
                 });
         for (Pair pair : pairs) {
@@ -99,9 +99,12 @@ final class LayerErrors implements AutoCloseable {
             return;
         }
         try (var scope = new PointerScope()) {
-            Tensor noise = output.dequantize().sub(wanted);
-            pair.signal += wanted.pow(new Scalar(2L)).sum().item_double();
-            pair.noise += noise.pow(new Scalar(2L)).sum().item_double();
+            Tensor noise = QFunctional.inFloat(output).sub(wanted);
+            pair.signal += squares(wanted);
+            pair.noise += squares(noise);
+            if (!output.is_quantized()) {
+                return;
+            }
             Tensor integers = output.int_repr();
             pair.values += integers.numel();
             pair.saturated += integers.eq(new Scalar(LAST)).sum().item_long();
@@ -125,8 +128,7 @@ final class LayerErrors implements AutoCloseable {
 
     private static double weightSqnr(Pair pair) {
         Module layer = pair.floats.getFirst();
-        if (!(pair.quantized instanceof PackedLayer packed)
-                || !(layer instanceof Linear || layer instanceof Convolution)) {
+        if (!(pair.quantized instanceof IntegerWeighted weighted)) {
             return Double.NaN;
         }
         try (var scope = new PointerScope()) {
@@ -134,12 +136,22 @@ final class LayerErrors implements AutoCloseable {
                     pair.floats.size() > 1 && pair.floats.get(1) instanceof BatchNorm norm
                             ? Folding.fold(layer, norm)
                             : layer;
-            Tensor weight = folded.value("weight").detach();
-            Tensor noise = packed.integerWeight().quantized().dequantize().sub(weight);
-            return decibel(
-                    weight.pow(new Scalar(2L)).sum().item_double(),
-                    noise.pow(new Scalar(2L)).sum().item_double());
+            double signal = 0;
+            double noise = 0;
+            for (var entry : weighted.floatWeights().entrySet()) {
+                if (!folded.hasParameter(entry.getKey())) {
+                    return Double.NaN; // the reference is fused, or another model
+                }
+                Tensor weight = folded.value(entry.getKey()).detach();
+                signal += squares(weight);
+                noise += squares(entry.getValue().sub(weight));
+            }
+            return decibel(signal, noise);
         }
+    }
+
+    private static double squares(Tensor tensor) {
+        return tensor.pow(new Scalar(2L)).sum().item_double();
     }
 
     private static double decibel(double signal, double noise) {

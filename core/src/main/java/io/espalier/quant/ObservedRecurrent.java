@@ -5,6 +5,7 @@ import io.espalier.nn.Module;
 import io.espalier.nn.Recurrent;
 import io.espalier.nn.RecurrentShape;
 
+import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
@@ -57,6 +58,11 @@ final class ObservedRecurrent extends Module {
     private void roundInTraining(Site site, String name) {
         Observer rounding = observer(site, site.qconfig().weight(), name);
         if (rounding instanceof Rounding) {
+            if (rounding instanceof LearnableFakeQuantize learnable) {
+                try (var noGrad = new NoGradGuard()) {
+                    learnable.initialize(value(name));
+                }
+            }
             var parametrization = new FakeQuantizedParameter(name);
             add(parametrization.child(), rounding);
             parametrize(name, parametrization);

@@ -14,7 +14,7 @@ import java.util.TreeMap;
  * A quantized layer with an {@link IntegerWeight} and a float {@code bias}. From them the weight is
  * packed for the engine that runs it.
  */
-abstract class PackedLayer extends QuantizedLayer {
+abstract class PackedLayer extends QuantizedLayer implements IntegerWeighted {
     private static final String WEIGHT = "weight";
     private static final String BIAS = "bias";
 
@@ -82,6 +82,11 @@ abstract class PackedLayer extends QuantizedLayer {
 
     final IntegerWeight integerWeight() {
         return IntegerWeight.read(ownBuffers(), WEIGHT, channelAxis);
+    }
+
+    @Override
+    public Map<String, Tensor> floatWeights() {
+        return Map.of(WEIGHT, integerWeight().quantized().dequantize());
     }
 
     /** Adds to the bias; a layer without one gets one. */

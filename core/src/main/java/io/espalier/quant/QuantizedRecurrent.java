@@ -26,7 +26,7 @@ import java.util.Map;
  * <p>Inputs and outputs are those of the float network: the sequence of outputs is quantized, the
  * last state is floats.
  */
-final class QuantizedRecurrent extends QuantizedLayer {
+final class QuantizedRecurrent extends QuantizedLayer implements IntegerWeighted {
     private static final String INPUT_GATES = "ih";
     private static final String STATE_GATES = "hh";
     private static final String HIDDEN = "hidden_l";
@@ -142,6 +142,18 @@ final class QuantizedRecurrent extends QuantizedLayer {
         }
         return new QuantizedRecurrent(
                 shape, engine, axis, products, hidden, output(tensors), input(tensors));
+    }
+
+    @Override
+    public Map<String, Tensor> floatWeights() {
+        Map<String, Tensor> weights = new LinkedHashMap<>();
+        for (String suffix : shape.suffixes()) {
+            for (String kind : List.of(INPUT_GATES, STATE_GATES)) {
+                GateLinear product = (GateLinear) module(kind + suffix);
+                weights.put("weight_" + kind + suffix, product.weight().quantized().dequantize());
+            }
+        }
+        return weights;
     }
 
     private void readHidden() {

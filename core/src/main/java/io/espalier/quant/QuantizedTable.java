@@ -14,7 +14,7 @@ import java.util.TreeMap;
  * A table of vectors in 8 or 4 bits, which gives floats. Only its weight is quantized, each row
  * with a scale of its own, so it needs no calibration.
  */
-abstract sealed class QuantizedTable extends Module
+abstract sealed class QuantizedTable extends Module implements IntegerWeighted
         permits QuantizedEmbedding, QuantizedEmbeddingBag {
     private static final String WEIGHT = "weight";
 
@@ -49,6 +49,11 @@ abstract sealed class QuantizedTable extends Module
 
     final TableRows rows() {
         return new TableRows(buffer(WEIGHT), size, dtype);
+    }
+
+    @Override
+    public Map<String, Tensor> floatWeights() {
+        return Map.of(WEIGHT, rows().dequantized());
     }
 
     /** What a file must say of this layer besides its tensors. */

@@ -11,8 +11,11 @@ import io.espalier.data.Dataset;
 import io.espalier.data.TensorDataset;
 import io.espalier.nn.BatchNorm2d;
 import io.espalier.nn.Conv2d;
+import io.espalier.nn.Embedding;
 import io.espalier.nn.Flatten;
+import io.espalier.nn.LSTM;
 import io.espalier.nn.Linear;
+import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
 import io.espalier.tensor.Libtorch;
@@ -24,9 +27,12 @@ import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 import java.util.List;
 
@@ -77,6 +83,63 @@ class EvaluationTest {
         }
         assertTrue(comparison.toString().contains("weight dB"));
         assertFalse(reference.isTraining());
+    }
+
+    /** A model of text. */
+    static final class Sentence extends Module {
+        final Embedding words = add("words", new Embedding(40, 12));
+        final LSTM sentence = add("sentence", new LSTM(12, 16, o -> o.batchFirst(true)));
+        final Linear verdict = add("verdict", new Linear(16, 5));
+
+        @Override
+        protected Tensor forward(Tensor indices) {
+            return verdict.call(sentence.call(words.call(indices)).select(1, 6));
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    @DisplayName("The errors of tables and recurrent networks are told, static and dynamic")
+    void comparesText(boolean dynamic) {
+        var model = new Sentence();
+        model.eval();
+        Tensor words = Tensors.rand(100, 7).mul(new Scalar(40L)).to(ScalarType.Long);
+        var text = new TensorDataset(words, model.call(words).argmax(new LongOptional(1), false));
+        Sentence small = model.copy();
+        if (dynamic) {
+            Quantization.quantizeDynamic(small);
+        } else {
+            small.qconfig(QConfig.forBackend("x86"));
+            Quantization.prepare(small);
+            small.call(words);
+            Quantization.convert(small);
+        }
+        List<Comparison.Layer> layers = Evaluation.compare(model, small, text).layers();
+        assertEquals(
+                List.of("words", "sentence", "verdict"),
+                layers.stream().map(Comparison.Layer::path).toList());
+        for (Comparison.Layer layer : layers) {
+            assertTrue(layer.weightSqnr() > 35 && layer.weightSqnr() < 60, layer.toString());
+            assertTrue(layer.outputSqnr() > 20 && layer.outputSqnr() < 60, layer.toString());
+        }
+    }
+
+    @Test
+    @DisplayName("Every layer with weights can be quantized alone, tables and networks too")
+    void quantizesOneAtATime() {
+        var model = new Sentence();
+        model.eval();
+        Tensor words = Tensors.rand(60, 7).mul(new Scalar(40L)).to(ScalarType.Long);
+        var text = new TensorDataset(words, model.call(words).argmax(new LongOptional(1), false));
+        Sensitivity ranked =
+                Sensitivity.of(
+                        model, QConfig.forBackend("x86"), List.of(words), text, Metrics.accuracy());
+        assertEquals(
+                List.of("sentence", "verdict", "words"),
+                ranked.layers().stream().map(Sensitivity.Layer::path).sorted().toList());
+        assertTrue(
+                ranked.layers().stream().allMatch(layer -> layer.score() > 0.85),
+                ranked.toString());
     }
 
     @Test

@@ -15,10 +15,12 @@ import io.espalier.nn.Mask;
 import io.espalier.nn.Module;
 import io.espalier.nn.Recurrent;
 import io.espalier.nn.Sequential;
+import io.espalier.tensor.Engine;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 import io.espalier.train.Optimizers;
 
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -31,7 +33,10 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 import java.nio.file.Path;
+import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.Executors;
 import java.util.function.UnaryOperator;
 
 class RecurrentQuantizationTest {
@@ -281,5 +286,54 @@ class RecurrentQuantizationTest {
         Tensor simulated = model.call(x).detach();
         Quantization.convert(model);
         assertTrue(sqnr(simulated, model.call(x)) > 25, "" + sqnr(simulated, model.call(x)));
+    }
+
+    @Test
+    @DisplayName("A learned scale is initialized by its weight, and converts")
+    void learnsScales() {
+        Sequential model = network(true, o -> o);
+        model.train();
+        model.qconfig(
+                new QConfig(
+                        FakeQuantize.with(),
+                        LearnableFakeQuantize.with(
+                                MinMaxObserver.with()
+                                        .dtype(QuantizedType.QINT8)
+                                        .qscheme(Qscheme.PER_TENSOR_SYMMETRIC)),
+                        Engine.FBGEMM));
+        Quantization.prepareQat(model);
+        Tensor x = Tensors.randn(6, 8, 12);
+        model.call(x).sum().backward();
+        Tensor scale = model.module("0.weight_ih_l0_fake_quant").parameter("scale");
+        assertTrue(scale.item_float() < 0.01 && scale.grad().abs().sum().item_float() > 0);
+        model.eval();
+        Tensor simulated = model.call(x).detach();
+        Quantization.convert(model);
+        assertTrue(sqnr(simulated, model.call(x)) > 25, "" + sqnr(simulated, model.call(x)));
+    }
+
+    @Test
+    @DisplayName("Eight threads on one model give what one gives")
+    void runsConcurrently() throws Exception {
+        var model = new Tagger();
+        model.eval();
+        Tensor x = Tensors.randn(5, 4, 6);
+        quantize(model, "x86", List.of(List.of(x)));
+        float[] expected = Tensors.floats(model.call(x));
+        Callable<float[]> work =
+                () -> {
+                    float[] last = new float[0];
+                    for (int i = 0; i < 30; i++) {
+                        try (var scope = new PointerScope()) {
+                            last = Tensors.floats(model.call(x));
+                        }
+                    }
+                    return last;
+                };
+        try (var threads = Executors.newFixedThreadPool(8)) {
+            for (var result : threads.invokeAll(Collections.nCopies(8, work))) {
+                assertArrayEquals(expected, result.get());
+            }
+        }
     }
 }
