@@ -128,6 +128,9 @@ final class LayerErrors implements AutoCloseable {
 
     private static double weightSqnr(Pair pair) {
         Module layer = pair.floats.getFirst();
+        if (layer instanceof FusedReLU fused) {
+            layer = fused.layer();
+        }
         if (!(pair.quantized instanceof IntegerWeighted weighted)) {
             return Double.NaN;
         }
@@ -140,7 +143,7 @@ final class LayerErrors implements AutoCloseable {
             double noise = 0;
             for (var entry : weighted.floatWeights().entrySet()) {
                 if (!folded.hasParameter(entry.getKey())) {
-                    return Double.NaN; // the reference is fused, or another model
+                    return Double.NaN; // another model
                 }
                 Tensor weight = folded.value(entry.getKey()).detach();
                 signal += squares(weight);

@@ -28,8 +28,9 @@ public record MixedPrecision(Module model, List<String> inFloat, double score, d
     }
 
     /**
-     * Leaves layers in float, the most sensitive first, until the model is good enough. The model
-     * that is given is left as it is.
+     * Leaves layers in float, the most sensitive first, until the model is good enough; where the
+     * losses of the layers add up, no smaller number would do. The model that is given is left as
+     * it is.
      *
      * @param model a float model in inference mode, fused or not
      * @param qconfig how layers are quantized

@@ -2,6 +2,7 @@ package io.espalier.quant;
 
 import io.espalier.data.Dataset;
 import io.espalier.nn.Module;
+import io.espalier.tensor.Engine;
 import io.espalier.train.Evaluator;
 import io.espalier.train.Metric;
 
@@ -33,6 +34,25 @@ public record Sensitivity(String metric, double reference, List<Layer> layers) {
      * @param loss how much worse that is than the float model; below 0 it is better
      */
     public record Layer(String path, double score, double loss) {}
+
+    /** So many examples give ranges that more hardly change. */
+    private static final int CALIBRATION = 500;
+
+    /**
+     * As {@link #of(Module, QConfig, List, Dataset, Metric)}, with the preset of the current engine
+     * and ranges from the first 500 examples of the data.
+     *
+     * @throws io.espalier.tensor.EspalierException if the model has no layer to quantize
+     */
+    public static Sensitivity of(Module model, Dataset data, Metric metric) {
+        Dataset few = data.take(Math.min(CALIBRATION, data.size()));
+        return of(
+                model,
+                QConfig.forBackend(Engine.current().toString()),
+                List.of(few.all().input()),
+                data,
+                metric);
+    }
 
     /**
      * Quantizes one layer at a time and measures what it costs. The model is left as it is.

@@ -143,6 +143,37 @@ class EvaluationTest {
     }
 
     @Test
+    @DisplayName("A float model that is fused itself has the same weight errors")
+    void comparesWithFused() {
+        Sequential fused = reference.copy();
+        Quantization.fuseModules(fused, List.of("0", "1", "2"));
+
+        List<Comparison.Layer> expected = Evaluation.compare(reference, quantized, data).layers();
+        List<Comparison.Layer> layers = Evaluation.compare(fused, quantized, data).layers();
+
+        for (int i = 0; i < layers.size(); i++) {
+            assertEquals(expected.get(i).weightSqnr(), layers.get(i).weightSqnr(), 0.1);
+            assertEquals(expected.get(i).saturated(), layers.get(i).saturated());
+        }
+    }
+
+    @Test
+    @DisplayName("Values beyond the calibrated range are counted as saturated, layer by layer")
+    void countsSaturated() {
+        Tensor larger = data.inputs().mul(new Scalar(8.0));
+        var loud =
+                new TensorDataset(
+                        larger, reference.call(larger).argmax(new LongOptional(1), false));
+
+        Comparison usual = Evaluation.compare(reference, quantized, data);
+        Comparison beyond = Evaluation.compare(reference, quantized, loud);
+
+        assertTrue(usual.layers().getFirst().saturated() < 0.01, usual.toString());
+        assertTrue(beyond.layers().getFirst().saturated() > 0.05, beyond.toString());
+        assertTrue(beyond.toString().contains("saturated"));
+    }
+
+    @Test
     @DisplayName("A layer that one large weight ruins stands out")
     void showsWhatHurts() {
         Sequential uneven = reference.copy();

@@ -10,6 +10,7 @@ import io.espalier.data.TensorDataset;
 import io.espalier.nn.Linear;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
+import io.espalier.tensor.Engine;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 import io.espalier.train.Losses;
@@ -63,6 +64,22 @@ class SensitivityTest {
                 sensitivity.toString());
         assertEquals(before, model.toString());
         assertFalse(model.hasQconfig());
+    }
+
+    @Test
+    @DisplayName("Without a configuration, the engine's preset and the data's first examples serve")
+    void byDefault() {
+        Sensitivity sensitivity = Sensitivity.of(model, data, LOSS);
+
+        assertEquals(
+                Sensitivity.of(
+                        model,
+                        QConfig.forBackend(Engine.current().toString()),
+                        calibration,
+                        data,
+                        LOSS),
+                sensitivity);
+        assertEquals(3, sensitivity.layers().size());
     }
 
     @Test
