@@ -1,11 +1,10 @@
-// Adaptive rounding (Nagel et al., ICML 2020) on MNIST with a small depthwise-separable network,
-// against rounding each weight to the nearest integer.
+// Adaptive rounding (Nagel et al., ICML 2020) on MNIST with a small network of
+// depthwise-separable convolutions, against rounding each weight to the nearest integer.
 //
-// Weights have 4 bits or 3, with one scale for a layer or one for each output channel; activations
-// have 7 bits. Ranges and rounding are learned on 1024 training digits without their labels. Each
-// accuracy is of the converted model, which computes in integers, on the 10,000 test digits;
-// nothing
-// is chosen by them.
+// Weights have 4 bits or 3, with one scale for a layer or one for each output channel;
+// activations have 7 bits. Ranges and rounding come from 1024 training digits without their
+// labels. Each accuracy is of the converted model, which computes in integers, on the 10,000 test
+// digits; nothing is chosen by them.
 //
 //   ./espalier run examples/papers/AdaptiveRounding.java
 

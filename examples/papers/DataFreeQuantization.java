@@ -1,15 +1,14 @@
-// Data-free quantization (Nagel et al., ICCV 2019) on MNIST with a network of MobileNetV2's blocks
-// whose channels have ranges from 1/100 to 100.
+// Data-free quantization (Nagel et al., ICCV 2019) on MNIST with a network of MobileNetV2's
+// blocks whose channels have ranges from 1/100 to 100.
 //
-// MobileNets have such ranges from their training; a network for digits has not, so here the first
-// normalization of each block starts with factors drawn from 1/100 … 100 (evenly by their
-// logarithm)
-// and is trained from there. ReLU stands for ReLU6, as the paper puts it in. Weights and
-// activations
-// are quantized to 8 bits (activations to 7, as the kernels of x86 want it). Ranges of activations
-// and the mean inputs that the bias correction needs come from 512 training digits, where the paper
-// takes them from the normalizations' statistics. Each accuracy is of the converted model, which
-// computes in integers, on the 10,000 test digits; nothing is chosen by them.
+// MobileNets have such ranges from their training; a network for digits has not, so here the
+// first normalization of each block starts with factors drawn from 1/100 to 100 (evenly by their
+// logarithm) and is trained from there. ReLU stands for ReLU6, as the paper puts it in. Weights
+// and activations are quantized to 8 bits (activations to 7, as the kernels of x86 want it).
+// Ranges of activations and the mean inputs that the bias correction needs come from 512 training
+// digits, where the paper takes them from the normalizations' statistics. Each accuracy is of the
+// converted model, which computes in integers, on the 10,000 test digits. No run chooses by them,
+// but the spread of the factors was widened until a naive conversion failed.
 //
 //   ./espalier run examples/papers/DataFreeQuantization.java
 
