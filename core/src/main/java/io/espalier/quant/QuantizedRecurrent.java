@@ -12,6 +12,7 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
+import java.lang.ref.Reference;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -179,6 +180,9 @@ final class QuantizedRecurrent extends QuantizedLayer implements IntegerWeighted
     }
 
     private List<Tensor> run(Tensor x, List<Tensor> state) {
+        if (x.numel() == 0) {
+            throw wrongInput(x, "sequences of at least one element are needed.");
+        }
         try (var noGrad = new NoGradGuard()) {
             boolean batchFirst = shape.options().batchFirst();
             Range range = inputRange(x);
@@ -215,47 +219,30 @@ final class QuantizedRecurrent extends QuantizedLayer implements IntegerWeighted
     /** Runs one direction over the gates [L, N, gates · hidden] of its inputs. */
     private Tensor sequence(
             GateLinear product, Tensor gates, Range hidden, List<Tensor> state, boolean backwards) {
-        long length = gates.size(0);
-        Tensor h = state.getFirst();
-        Tensor outputs = Tensors.zeros(length, h.size(0), h.size(1));
-        for (long step = 0; step < length; step++) {
-            long t = backwards ? length - 1 - step : step;
-            try (var scope = new PointerScope()) {
-                Tensor fromState = product.product(h, hidden);
-                if (shape.kind() == Kind.LSTM) {
-                    lstm(gates.select(0, t), fromState, h, state.getLast());
-                } else {
-                    gru(gates.select(0, t), fromState, h);
+        Tensor first = state.getFirst();
+        Tensor outputs = Tensors.zeros(gates.size(0), first.size(0), first.size(1));
+        TensorVector fromInputs = gates.unbind(0);
+        TensorVector hiddens = outputs.unbind(0);
+        RecurrentCell cell =
+                shape.kind() == Kind.LSTM
+                        ? new RecurrentCell.Lstm(fromInputs.get(0), state.getLast())
+                        : new RecurrentCell.Gru(fromInputs.get(0));
+        try {
+            Tensor h = first;
+            for (long step = 0; step < hiddens.size(); step++) {
+                long t = backwards ? hiddens.size() - 1 - step : step;
+                Tensor next = hiddens.get(t);
+                try (var scope = new PointerScope()) {
+                    cell.step(fromInputs.get(t), product.product(h, hidden), h, next);
                 }
-                outputs.select(0, t).copy_(h);
+                h = next;
             }
+            first.copy_(h);
+        } finally { // what a vector gives are views into it
+            Reference.reachabilityFence(fromInputs);
+            Reference.reachabilityFence(hiddens);
         }
         return outputs;
-    }
-
-    /** {@code c = σ(f) c + σ(i) tanh(g)}, {@code h = σ(o) tanh(c)}. */
-    private void lstm(Tensor fromInput, Tensor fromState, Tensor h, Tensor c) {
-        long n = shape.hiddenSize();
-        Tensor gates = fromState.add_(fromInput);
-        Tensor inputAndForget = gates.narrow(1, 0, 2 * n).sigmoid_();
-        Tensor cell = gates.narrow(1, 2 * n, n).tanh_();
-        Tensor output = gates.narrow(1, 3 * n, n).sigmoid_();
-        c.mul_(inputAndForget.narrow(1, n, n)).addcmul_(inputAndForget.narrow(1, 0, n), cell);
-        h.copy_(output.mul_(c.tanh()));
-    }
-
-    /** {@code n = tanh(x + σ(r) u)}, {@code h = n + σ(z) (h − n)}. */
-    private void gru(Tensor fromInput, Tensor fromState, Tensor h) {
-        long n = shape.hiddenSize();
-        Tensor resetAndUpdate =
-                fromInput.narrow(1, 0, 2 * n).add(fromState.narrow(1, 0, 2 * n)).sigmoid_();
-        Tensor fresh =
-                torch.addcmul(
-                                fromInput.narrow(1, 2 * n, n),
-                                resetAndUpdate.narrow(1, 0, n),
-                                fromState.narrow(1, 2 * n, n))
-                        .tanh_();
-        h.sub_(fresh).mul_(resetAndUpdate.narrow(1, n, n)).add_(fresh);
     }
 
     @Override

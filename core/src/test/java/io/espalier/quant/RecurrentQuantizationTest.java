@@ -313,6 +313,18 @@ class RecurrentQuantizationTest {
     }
 
     @Test
+    @DisplayName("Empty sequences are refused")
+    void refusesEmpty() {
+        Sequential model = network(true, o -> o);
+        quantize(model, "x86", List.of(List.of(Tensors.randn(4, 2, 12))));
+        for (long[] shape : new long[][] {{0, 2, 12}, {4, 0, 12}}) {
+            assertTrue(
+                    messageOf(() -> model.call(Tensors.zeros(shape)))
+                            .endsWith(": sequences of at least one element are needed."));
+        }
+    }
+
+    @Test
     @DisplayName("Eight threads on one model give what one gives")
     void runsConcurrently() throws Exception {
         var model = new Tagger();
