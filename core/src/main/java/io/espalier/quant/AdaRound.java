@@ -1,20 +1,17 @@
 package io.espalier.quant;
 
-import io.espalier.nn.Hook;
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
 import io.espalier.train.EvalMode;
 
-import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 
 import java.util.ArrayList;
-import java.util.LinkedHashSet;
+import java.util.Collections;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Locale;
-import java.util.Random;
-import java.util.SequencedSet;
+import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 
@@ -50,8 +47,9 @@ public record AdaRound(List<Layer> layers) {
      * How it learns.
      *
      * @param iterations steps of the optimizer for each layer
-     * @param samples how many places of its output are looked at for each layer; their inputs, of
-     *     one layer at a time, are what memory is needed for
+     * @param samples how many places of its output are looked at for each layer; what they are
+     *     computed from is kept, for one layer at a time: 19 MB by default for a 3x3 convolution of
+     *     128 channels
      * @param seed decides which places, and their order
      * @param listener is told of each layer once it is done
      */
@@ -124,14 +122,14 @@ public record AdaRound(List<Layer> layers) {
         Module rounded = model.copy();
         try (var mode = new EvalMode(model)) {
             rounded.eval();
-            var learning = new Learning(model, rounded, calibration, options);
+            var pass = new RoundingPass(model, rounded, calibration, options);
             List<Layer> layers = new ArrayList<>();
-            for (Site site : learning.inOrder(sites)) {
-                Layer layer = learning.round(site);
+            for (Site site : pass.inOrder(sites)) {
+                Layer layer = pass.round(site);
                 options.listener().accept(layer);
                 layers.add(layer);
             }
-            learning.steps.forEach(Runnable::run);
+            pass.finish();
             return new AdaRound(layers);
         }
     }
@@ -139,8 +137,10 @@ public record AdaRound(List<Layer> layers) {
     private static List<Site> sites(Module model) {
         List<Site> sites = Site.of(model);
         Preparation.requireSites(model, sites);
+        Set<Module> seen = Collections.newSetFromMap(new IdentityHashMap<>());
         List<Site> found =
                 sites.stream()
+                        .filter(site -> seen.add(site.module()))
                         .filter(site -> !site.qconfig().isFloat16())
                         .filter(site -> WeightedLayer.of(site.path(), site.module()).isPresent())
                         .toList();
@@ -150,132 +150,6 @@ public record AdaRound(List<Layer> layers) {
                             + " integers; prepareQat comes without it.");
         }
         return found;
-    }
-
-    /** Learns layer by layer on a copy of the model. */
-    private static final class Learning {
-        private final Module reference;
-        private final Module rounded;
-        private final List<Tensor> calibration;
-        private final Options options;
-
-        /** What makes the results the model's, once all are there. */
-        final List<Runnable> steps = new ArrayList<>();
-
-        Learning(Module reference, Module rounded, List<Tensor> calibration, Options options) {
-            this.reference = reference;
-            this.rounded = rounded;
-            this.calibration = calibration;
-            this.options = options;
-        }
-
-        /** The sites that the first batch reaches, in the order in which it does. */
-        List<Site> inOrder(List<Site> sites) {
-            SequencedSet<Site> reached = new LinkedHashSet<>();
-            List<Hook.Registration> hooks = new ArrayList<>();
-            for (Site site : sites) {
-                hooks.add(
-                        site.module()
-                                .onInput((module, tensors) -> {
-                                    reached.add(site);
-                                    return tensors;
-                                }));
-            }
-            try (var scope = new PointerScope();
-                    var noGrad = new NoGradGuard()) {
-                reference.call(calibration.getFirst());
-            } finally {
-                hooks.forEach(Hook.Registration::close);
-            }
-            return List.copyOf(reached);
-        }
-
-        Layer round(Site site) {
-            WeightedLayer original = WeightedLayer.at(reference, site.path(), "round");
-            WeightedLayer copy = WeightedLayer.at(rounded, site.path(), "round");
-            try (var scope = new PointerScope()) {
-                QuantizationParameters grid = grid(site, original);
-                LayerSamples samples = samples(original, copy);
-                var learner = new RoundingLearner(original, grid, samples, options);
-                Tensor nearest = learner.nearest();
-                Tensor learned = learner.learn();
-                double before = learner.error(nearest);
-                double after = learner.error(learned);
-                if (!Double.isFinite(before)) {
-                    throw new EspalierException(
-                            "The calibration data gives '"
-                                    + site.path()
-                                    + "' values that are NaN or infinite; give other data.");
-                }
-                Tensor best = after < before ? learned : nearest;
-                copy.setWeight(best);
-                Tensor kept = best.detach();
-                kept.retainReference();
-                var qconfig =
-                        new QConfig(
-                                site.qconfig().activation(),
-                                FixedQParamsObserver.with(grid),
-                                site.qconfig().engine());
-                steps.add(() -> {
-                    original.setWeight(kept);
-                    site.module().qconfig(qconfig);
-                });
-                return new Layer(site.path(), before, Math.min(before, after));
-            }
-        }
-
-        private static QuantizationParameters grid(Site site, WeightedLayer layer) {
-            Observer observer = site.qconfig().weight().make();
-            observer.standsAt(site.path() + ".weight");
-            observer.call(layer.weight());
-            return observer.quantizationParameters();
-        }
-
-        private LayerSamples samples(WeightedLayer original, WeightedLayer copy) {
-            var samples = new LayerSamples(original, options.samples());
-            var random = new Random(options.seed());
-            int share = Math.ceilDiv(options.samples(), calibration.size());
-            try (var noGrad = new NoGradGuard()) {
-                for (Tensor batch : calibration) {
-                    try (var scope = new PointerScope()) {
-                        samples.add(
-                                inputOf(reference, original.layer(), batch),
-                                inputOf(rounded, copy.layer(), batch),
-                                share,
-                                random);
-                    }
-                }
-            }
-            return samples;
-        }
-
-        /** Runs a model until it calls a layer, and tells what the layer is called with. */
-        private static Tensor inputOf(Module model, Module layer, Tensor batch) {
-            Hook.Registration hook =
-                    layer.onInput((module, tensors) -> {
-                        throw new Reached(tensors.getFirst());
-                    });
-            try {
-                model.call(batch);
-            } catch (Reached reached) {
-                return reached.input;
-            } finally {
-                hook.close();
-            }
-            throw new EspalierException(
-                    "A batch of the calibration data does not reach the " + layer + ".");
-        }
-    }
-
-    /** Ends a model's call where the rest of it would be for nothing. */
-    @SuppressWarnings("serial") // thrown and caught here
-    private static final class Reached extends RuntimeException {
-        final Tensor input;
-
-        Reached(Tensor input) {
-            super(null, null, false, false);
-            this.input = input;
-        }
     }
 
     @Override

@@ -28,9 +28,11 @@ import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
+import java.nio.file.Path;
 import java.util.List;
 
 /** A block as of a transformer, in which a few channels are a hundred times larger than others. */
@@ -166,6 +168,29 @@ class SmoothQuantTest {
                 )\
                 """,
                 network.module("4").toString());
+    }
+
+    @Test
+    @DisplayName(
+            "a smoothed model, converted, is saved and loads into one that has its ChannelScale")
+    void savesAndLoads(@TempDir Path folder) {
+        Block smoothed = model.copy();
+        SmoothQuant.apply(smoothed, GROUPS, data);
+        smoothed.qconfig(QConfig.forBackend("x86"));
+        Quantization.prepare(smoothed);
+        data.forEach(smoothed::call);
+        Block converted = Quantization.converted(smoothed);
+        Path file = folder.resolve("smoothed.safetensors");
+        Quantization.save(converted, file);
+
+        Block fresh = new Block();
+        fresh.eval();
+        fresh.replace(
+                "down", new Sequential(new ChannelScale(2 * SIZE), fresh.module("down").alias()));
+        Block loaded = Quantization.load(fresh, file);
+
+        Tensor x = data.getFirst();
+        assertTrue(Tensors.equal(converted.call(x), loaded.call(x)));
     }
 
     @Test

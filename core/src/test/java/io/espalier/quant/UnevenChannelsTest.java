@@ -9,6 +9,7 @@ import io.espalier.nn.AdaptiveAvgPool2d;
 import io.espalier.nn.Conv2d;
 import io.espalier.nn.Flatten;
 import io.espalier.nn.Linear;
+import io.espalier.nn.Mask;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
@@ -91,6 +92,27 @@ class UnevenChannelsTest {
         assertClose(expected, equalized.call(x), 1e-3f);
         float after = noise(expected, perTensor(equalized, x).call(x));
         assertTrue(after < before / 4, before + " became " + after);
+    }
+
+    @Test
+    @DisplayName("A pruned layer keeps its mask, and the network computes the same")
+    void equalizesPruned() {
+        Module layer = model.get(4);
+        Tensor mask = Tensors.rand(24, 8, 1, 1).gt(new Scalar(0.5)).to(x.scalar_type());
+        layer.storeAs("weight", "weight_orig");
+        layer.addBuffer("weight_mask", mask);
+        layer.parametrize("weight", new Mask("weight"));
+        Tensor expected = model.call(x);
+
+        Equalization.apply(model, CHAIN);
+
+        assertClose(expected, model.call(x), 1e-3f);
+        assertTrue(Tensors.equal(mask, layer.buffer("weight_mask")));
+        float[] ranges = Tensors.floats(WeightedLayer.at(model, "4", "see").inputRanges());
+        float[] before = Tensors.floats(WeightedLayer.at(model, "2", "see").outputRanges());
+        for (int c = 0; c < ranges.length; c++) {
+            assertTrue(Math.abs(ranges[c] / before[c] - 1) < 1e-3, "channel " + c);
+        }
     }
 
     @Test
