@@ -82,7 +82,7 @@ final class Conversion {
     private static Module converted(Site site) {
         Module module = site.module();
         if (site.qconfig().isFloat16()) {
-            return module instanceof Linear || module instanceof Recurrent
+            return module instanceof Linear || module instanceof Recurrent || site.isTable()
                     ? DynamicQuantization.dynamic(site.path(), module, site.qconfig())
                     : HalfPrecision.of(module);
         }

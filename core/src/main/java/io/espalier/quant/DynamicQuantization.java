@@ -34,12 +34,9 @@ final class DynamicQuantization {
 
     /** Replaces all layers that the configuration is for. */
     static void apply(Module model, QConfig qconfig) {
-        Set<Class<? extends Module>> types = new LinkedHashSet<>();
+        Set<Class<? extends Module>> types = new LinkedHashSet<>(TABLES);
         if (!qconfig.isWeightOnly()) {
             types.addAll(NETWORKS);
-        }
-        if (!qconfig.isFloat16()) {
-            types.addAll(TABLES);
         }
         apply(model, qconfig, types);
     }
@@ -94,9 +91,7 @@ final class DynamicQuantization {
     /** The layer with small weights. */
     static Module dynamic(String path, Module layer, QConfig qconfig) {
         if (QuantizedTable.isTable(layer)) {
-            return qconfig.isFloat16()
-                    ? HalfPrecision.of(layer)
-                    : QuantizedTable.of(path, layer, qconfig.tableWeight());
+            return QuantizedTable.of(path, layer, qconfig.tableWeight());
         }
         DynamicLayer dynamic =
                 switch (layer) {

@@ -163,7 +163,7 @@ public record QConfig(ObserverFactory activation, ObserverFactory weight, Engine
      */
     ObserverFactory tableWeight() {
         Observer made = weight.make();
-        if (made.qscheme() == PER_CHANNEL_AFFINE_FLOAT_QPARAMS) {
+        if (made.qscheme() == PER_CHANNEL_AFFINE_FLOAT_QPARAMS || made.dtype() == FLOAT16) {
             return weight;
         }
         return made instanceof Rounding ? qatWeightOnly().weight() : weightOnly().weight();

@@ -214,8 +214,7 @@ public final class Quantization {
     /**
      * Replaces Linear, LSTM and GRU by layers with 8-bit weights (or 16-bit, by {@link
      * QConfig#float16}) that take and return floats and quantize their inputs in each call, and the
-     * tables of Embedding and EmbeddingBag by such of 8 bits (not by {@code float16}). Needs no
-     * calibration.
+     * tables of Embedding and EmbeddingBag by such of 8 (or 16) bits. Needs no calibration.
      *
      * @param qconfig such as {@link QConfig#dynamic}, {@link QConfig#dynamicPerChannel} or {@link
      *     QConfig#float16}; or, for tables only, {@link QConfig#weightOnly} or {@link

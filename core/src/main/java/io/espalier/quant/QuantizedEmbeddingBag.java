@@ -57,7 +57,10 @@ final class QuantizedEmbeddingBag extends QuantizedTable {
         Tensor ones = counting == null ? torch.ones_like(bags.indices()) : counting;
         Tensor sizes =
                 Tensors.zeros(bags.offsets().numel())
-                        .index_add(0, bagOfEach(bags), ones.to(ScalarType.Float))
+                        .index_add(
+                                0,
+                                TableRows.bagOfEach(bags.indices(), bags.offsets()),
+                                ones.to(ScalarType.Float))
                         .clamp(new ScalarOptional(new Scalar(1L)));
         return sums.div(sizes.unsqueeze(1));
     }
@@ -65,7 +68,7 @@ final class QuantizedEmbeddingBag extends QuantizedTable {
     private Tensor maxima(Bags bags) {
         TableRows rows = rows();
         Tensor indices = bags.indices();
-        Tensor bagOfEach = bagOfEach(bags);
+        Tensor bagOfEach = TableRows.bagOfEach(bags.indices(), bags.offsets());
         if (options.paddingIndex().isPresent()) {
             Tensor kept = isNoPadding(indices).nonzero().reshape(-1);
             indices = indices.index_select(0, kept);
@@ -90,12 +93,6 @@ final class QuantizedEmbeddingBag extends QuantizedTable {
 
     private Tensor isNoPadding(Tensor indices) {
         return indices.ne(new Scalar(options.paddingIndex().orElseThrow()));
-    }
-
-    /** The bag that each index lies in. */
-    private static Tensor bagOfEach(Bags bags) {
-        Tensor places = TableRows.numbers(bags.indices().numel());
-        return torch.bucketize(places, bags.offsets(), false, true).sub(new Scalar(1L));
     }
 
     @Override

@@ -11,8 +11,8 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * A table of vectors in 8 or 4 bits, which gives floats. Only its weight is quantized, each row
- * with a scale of its own, so it needs no calibration.
+ * A table of vectors in 8 or 4 bits, each row with a scale of its own, or in 16-bit floats. It
+ * gives floats: only its weight is small, so it needs no calibration.
  */
 abstract sealed class QuantizedTable extends Module implements IntegerWeighted
         permits QuantizedEmbedding, QuantizedEmbeddingBag {
@@ -24,7 +24,7 @@ abstract sealed class QuantizedTable extends Module implements IntegerWeighted
     QuantizedTable(TableRows rows) {
         this.size = rows.size();
         this.dtype = rows.dtype();
-        addBuffer(WEIGHT, rows.bytes());
+        addBuffer(WEIGHT, rows.rows());
     }
 
     /** Whether a layer is a table of vectors. */
@@ -80,7 +80,8 @@ abstract sealed class QuantizedTable extends Module implements IntegerWeighted
                 + size
                 + ", dtype="
                 + dtype
-                + ", qscheme="
-                + Qscheme.PER_CHANNEL_AFFINE_FLOAT_QPARAMS;
+                + (dtype.isInteger()
+                        ? ", qscheme=" + Qscheme.PER_CHANNEL_AFFINE_FLOAT_QPARAMS
+                        : "");
     }
 }

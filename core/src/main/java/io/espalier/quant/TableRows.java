@@ -11,16 +11,19 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
+import java.util.Arrays;
+
 /**
- * The vectors of a table as integers, in the layout that libtorch's lookup kernels read: each row
+ * The vectors of a table in few bits. Integers lie as libtorch's lookup kernels read them: each row
  * holds its integers, one or two in a byte, then its scale and its offset {@code −scale ·
  * zeroPoint}, as 32-bit floats behind bytes and as 16-bit floats behind half bytes.
  *
- * @param bytes unsigned 8 bit [count, {@code size} + 8] or [count, ⌈{@code size} / 2⌉ + 4]
+ * @param rows unsigned 8 bit [count, {@code size} + 8] or [count, ⌈{@code size} / 2⌉ + 4]; or
+ *     16-bit floats [count, {@code size}]
  * @param size the size of each vector
- * @param dtype {@code QUINT8} or {@code QUINT4X2}
+ * @param dtype {@code QUINT8}, {@code QUINT4X2} or {@code FLOAT16}
  */
-record TableRows(Tensor bytes, long size, QuantizedType dtype) {
+record TableRows(Tensor rows, long size, QuantizedType dtype) {
     /** The largest 16-bit float. */
     private static final float LARGEST_HALF = 65504;
 
@@ -28,6 +31,10 @@ record TableRows(Tensor bytes, long size, QuantizedType dtype) {
     static TableRows of(String place, Tensor weight, ObserverFactory factory) {
         Observer observer = factory.make();
         observer.standsAt(place);
+        if (observer.dtype() == QuantizedType.FLOAT16) {
+            Tensor half = weight.detach().to(ScalarType.Half);
+            return new TableRows(half, weight.size(1), QuantizedType.FLOAT16);
+        }
         observer.call(weight.detach());
         return of(place, weight.detach(), observer.quantizationParameters());
     }
@@ -84,6 +91,18 @@ record TableRows(Tensor bytes, long size, QuantizedType dtype) {
      * @param weights what each vector is multiplied by, float [M], or {@code null}
      */
     Tensor sums(Tensor indices, Tensor offsets, @Nullable Tensor weights) {
+        if (dtype == QuantizedType.FLOAT16) {
+            Tensor vectors = vectors(indices);
+            return Tensors.zeros(offsets.numel(), size)
+                    .index_add(
+                            0,
+                            bagOfEach(indices, offsets),
+                            weights == null ? vectors : vectors.mul(weights.unsqueeze(1)));
+        }
+        return integerSums(indices, offsets, weights);
+    }
+
+    private Tensor integerSums(Tensor indices, Tensor offsets, @Nullable Tensor weights) {
         String operator =
                 dtype == QuantizedType.QUINT8
                         ? "quantized::embedding_bag_byte_rowwise_offsets"
@@ -92,7 +111,7 @@ record TableRows(Tensor bytes, long size, QuantizedType dtype) {
         try {
             sums =
                     Operators.call(
-                            operator, "", bytes, indices, offsets, false, 0, false, weights, null,
+                            operator, "", rows, indices, offsets, false, 0, false, weights, null,
                             false);
         } catch (EspalierException e) {
             requireInTable(indices);
@@ -121,12 +140,25 @@ record TableRows(Tensor bytes, long size, QuantizedType dtype) {
 
     /** The vectors at {@code indices}, Long [M]: float [M, size]. */
     Tensor vectors(Tensor indices) {
-        return sums(indices, numbers(indices.numel()), null);
+        if (dtype == QuantizedType.FLOAT16) {
+            try {
+                return rows.index_select(0, indices).to(ScalarType.Float);
+            } catch (RuntimeException e) {
+                requireInTable(indices);
+                throw e;
+            }
+        }
+        return integerSums(indices, numbers(indices.numel()), null);
+    }
+
+    /** The bag that each index lies in: Long [M]. */
+    static Tensor bagOfEach(Tensor indices, Tensor offsets) {
+        return torch.bucketize(numbers(indices.numel()), offsets, false, true).sub(new Scalar(1L));
     }
 
     /** The whole table in floats. */
     Tensor dequantized() {
-        return vectors(numbers(bytes.size(0)));
+        return vectors(numbers(count()));
     }
 
     static Tensor numbers(long count) {
@@ -134,14 +166,19 @@ record TableRows(Tensor bytes, long size, QuantizedType dtype) {
     }
 
     long count() {
-        return bytes.size(0);
+        return rows.size(0);
     }
 
     /** The table among the tensors of a file. */
-    static TableRows read(Tensor bytes, long size, QuantizedType dtype) {
-        boolean whole = dtype == QuantizedType.QUINT8;
-        long width = whole ? size + 2 * Float.BYTES : (size + 1) / 2 + 2 * Short.BYTES;
-        if (bytes.dim() != 2 || bytes.size(1) != width || Tensors.type(bytes) != ScalarType.Byte) {
+    static TableRows read(Tensor rows, long size, QuantizedType dtype) {
+        long width =
+                switch (dtype) {
+                    case QUINT8 -> size + 2 * Float.BYTES;
+                    case QUINT4X2 -> (size + 1) / 2 + 2 * Short.BYTES;
+                    default -> size;
+                };
+        ScalarType type = dtype == QuantizedType.FLOAT16 ? ScalarType.Half : ScalarType.Byte;
+        if (rows.dim() != 2 || rows.size(1) != width || Tensors.type(rows) != type) {
             throw new EspalierException(
                     "A table of vectors of "
                             + size
@@ -149,12 +186,14 @@ record TableRows(Tensor bytes, long size, QuantizedType dtype) {
                             + dtype
                             + " has rows of "
                             + width
-                            + " bytes; the file's is "
-                            + java.util.Arrays.toString(Tensors.shape(bytes))
+                            + " elements of type "
+                            + type
+                            + "; the file's is "
+                            + Arrays.toString(Tensors.shape(rows))
                             + " of "
-                            + Tensors.type(bytes)
+                            + Tensors.type(rows)
                             + ".");
         }
-        return new TableRows(bytes, size, dtype);
+        return new TableRows(rows, size, dtype);
     }
 }

@@ -90,6 +90,31 @@ class ModuleTest {
     }
 
     @Test
+    @DisplayName("a layer that stands at several places is replaced at all of them")
+    void replacesSharedLayers() {
+        var shared = new Linear(3, 3);
+        Sequential inner = new Sequential(shared, new ReLU());
+        Sequential model = new Sequential(shared, inner, new Linear(3, 3));
+        var other = new Linear(3, 3);
+        model.replace("1.0", other);
+        assertSame(other, model.get(0));
+        assertSame(other, inner.get(0));
+        assertNotSame(other, model.get(2));
+        assertSame(other, shared.current());
+    }
+
+    @Test
+    @DisplayName("a hook is found by its class until it is taken off")
+    void findsHooks() {
+        Linear layer = new Linear(2, 2);
+        assertFalse(layer.hasHook(Hook.class));
+        Hook.Registration registration = layer.onOutput((module, tensors) -> tensors);
+        assertTrue(layer.hasHook(Hook.class));
+        registration.close();
+        assertFalse(layer.hasHook(Hook.class));
+    }
+
+    @Test
     @DisplayName("an alias of a replaced layer stands alone and shares the tensors")
     void aliasStandsAlone() {
         Two model = new Two();

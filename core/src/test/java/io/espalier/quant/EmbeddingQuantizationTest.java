@@ -332,19 +332,46 @@ class EmbeddingQuantizationTest {
             Quantization.quantizeDynamic(linear, QConfig.dynamic(), Set.of(Linear.class));
             assertTrue(linear.get(0).toString().startsWith("EmbeddingBag("));
             Quantization.quantizeDynamic(half, QConfig.float16());
-            assertTrue(half.get(0).toString().startsWith("EmbeddingBag("));
-            assertEquals(ScalarType.Float, Tensors.type(half.get(0).parameter("weight")));
+            assertEquals(
+                    "QuantizedEmbeddingBag(num_embeddings=50, embedding_dim=16,"
+                            + " dtype=torch.float16)",
+                    half.get(0).toString());
         }
 
-        @Test
-        @DisplayName("keeps a table in 16 bits where it is named with the float16 preset")
-        void halvesNamedTables() {
-            Sequential model = classifier();
-            Tensor x = all().reshape(10, 5);
-            Tensor wanted = model.call(x).detach();
-            Quantization.quantizeDynamic(model, QConfig.float16(), Set.of(EmbeddingBag.class));
-            assertEquals(ScalarType.Half, Tensors.type(model.get(0).parameter("weight")));
-            assertClose(wanted, model.call(x), 0.02f);
+        @ParameterizedTest
+        @EnumSource
+        @DisplayName("keeps tables in 16 bits by the float16 preset, bags and all")
+        void halvesTables(Mode mode) {
+            Sequential original =
+                    new Sequential(new EmbeddingBag(COUNT, 6, o -> o.mode(mode).paddingIndex(4)));
+            Tensor indices = longs(4, 9, 4, 30, 2, 49, 0);
+            Tensor offsets = longs(0, 3, 3, 5);
+            for (boolean dynamic : new boolean[] {true, false}) {
+                Sequential model = original.copy();
+                if (dynamic) {
+                    Quantization.quantizeDynamic(model, QConfig.float16());
+                } else {
+                    model.qconfig(QConfig.forBackend("float16"));
+                    Quantization.prepare(model);
+                    Quantization.convert(model);
+                }
+                assertEquals(ScalarType.Half, Tensors.type(model.get(0).buffer("weight")));
+                Tensor y = model.call(indices, offsets);
+                assertClose(original.call(indices, offsets), y, 4e-3f);
+                if (mode == Mode.SUM) {
+                    Tensor weights = Tensors.randn(7);
+                    assertClose(
+                            original.call(indices, offsets, weights),
+                            model.call(indices, offsets, weights),
+                            8e-3f);
+                }
+                Path file = directory.resolve("half.safetensors");
+                Quantization.save(model, file);
+                assertClose(y, Quantization.load(original, file).call(indices, offsets), 0);
+                assertEquals(
+                        "An index of a table of 50 vectors must be in 0…49; got 50…50.",
+                        messageOf(() -> model.call(longs(50), longs(0))));
+            }
         }
 
         @Test
