@@ -136,13 +136,24 @@ final class QuantizedRecurrent extends QuantizedLayer implements IntegerWeighted
                         GateLinear.read(QuantizedFile.below(tensors, kind + suffix), axis, engine));
             }
         }
-        List<Range> hidden = new ArrayList<>();
+        return new QuantizedRecurrent(
+                shape,
+                engine,
+                axis,
+                products,
+                hidden(tensors, shape),
+                output(tensors),
+                input(tensors));
+    }
+
+    /** The ranges of the layers' outputs but the last. */
+    private static List<Range> hidden(Map<String, Tensor> tensors, RecurrentShape shape) {
+        List<Range> ranges = new ArrayList<>();
         for (int layer = 0; layer < shape.options().layers() - 1; layer++) {
-            hidden.add(
+            ranges.add(
                     Range.read(tensors, hiddenName(layer, SCALE), hiddenName(layer, ZERO_POINT)));
         }
-        return new QuantizedRecurrent(
-                shape, engine, axis, products, hidden, output(tensors), input(tensors));
+        return ranges;
     }
 
     @Override
@@ -158,12 +169,7 @@ final class QuantizedRecurrent extends QuantizedLayer implements IntegerWeighted
     }
 
     private void readHidden() {
-        List<Range> ranges = new ArrayList<>();
-        for (int layer = 0; layer < shape.options().layers() - 1; layer++) {
-            ranges.add(
-                    Range.read(
-                            ownBuffers(), hiddenName(layer, SCALE), hiddenName(layer, ZERO_POINT)));
-        }
+        List<Range> ranges = hidden(ownBuffers(), shape);
         ranges.add(output(ownBuffers()));
         hidden = List.copyOf(ranges);
     }
