@@ -25,6 +25,7 @@ import io.espalier.tensor.Tensors;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -191,6 +192,27 @@ class SmoothQuantTest {
 
         Tensor x = data.getFirst();
         assertTrue(Tensors.equal(converted.call(x), loaded.call(x)));
+    }
+
+    @Test
+    @DisplayName("outputs of minus infinity, as a mask makes them, don't stand in the way")
+    void infinities() {
+        class Masked extends Module {
+            final Block block = add("block", model);
+
+            @Override
+            protected Tensor forward(Tensor x) {
+                Tensor y = block.call(x);
+                return y.masked_fill(x.gt(new Scalar(1)), new Scalar(Double.NEGATIVE_INFINITY));
+            }
+        }
+        var masked = new Masked();
+        masked.eval();
+        Tensor expected = masked.call(data.getFirst());
+
+        SmoothQuant.apply(masked, List.of(after("block.norm2", "block.up")), data);
+
+        assertTrue(torch.allclose(expected, masked.call(data.getFirst()), 1e-3, 1e-3, false));
     }
 
     @Test
