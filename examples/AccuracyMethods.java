@@ -75,8 +75,10 @@ static void roundsDigits() {
             "3 bits, rounded to nearest   %.3f"
                     .formatted(accuracy.evaluate(converted(model, calibration))));
 
-    // Layers in a row, with nothing but ReLU between them.
-    Equalization.apply(model, List.of("0", "2", "4"));
+    // Layers in a row, with nothing but ReLU between them; they may be listed by hand too.
+    for (List<String> chain : Equalization.chains(model, calibration)) {
+        Equalization.apply(model, chain);
+    }
     IO.println(
             "equalized                    %.3f"
                     .formatted(accuracy.evaluate(converted(model, calibration))));

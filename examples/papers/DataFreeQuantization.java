@@ -42,8 +42,6 @@ import org.bytedeco.pytorch.Tensor;
 
 import java.util.List;
 
-static final List<String> BLOCKS = List.of("3", "4", "5");
-
 /** MobileNetV2's block: more channels, each filtered by itself, fewer channels. */
 static final class Bottleneck extends Module {
     final Conv2d expand;
@@ -143,9 +141,8 @@ void main() {
             "int8, a scale for each channel",
             accuracy.evaluate(converted(model, perChannel, calibration)));
 
-    for (String block : BLOCKS) {
-        Equalization.apply(
-                model, List.of(block + ".expand", block + ".depthwise", block + ".project"));
+    for (List<String> chain : Equalization.chains(model, calibration)) {
+        Equalization.apply(model, chain);
     }
     print("float, equalized", accuracy.evaluate(model));
     Sequential quantized = converted(model, perTensor, calibration);

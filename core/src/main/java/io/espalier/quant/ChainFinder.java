@@ -1,6 +1,5 @@
 package io.espalier.quant;
 
-import io.espalier.nn.Hook;
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
 import io.espalier.train.EvalMode;
@@ -13,38 +12,33 @@ import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
 import java.util.HashSet;
-import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Set;
 
 /**
- * Finds the chains of a model that can be fused, by running it on an example: a layer follows
- * another when it is handed the very tensor that the other gave. Each chain is then tried on a
- * copy, and kept if the model's output stays what it was; so a result that is used at a second
- * place, which the calls of layers don't show, is left alone.
+ * Finds the chains of a model that can be fused, by running it on an example. Each chain is then
+ * tried on a copy, and kept if the model's output stays what it was; so a result that is used at a
+ * second place, which the calls of layers don't show, is left alone.
  */
 final class ChainFinder {
     /** How far folding may move an output, relative and absolute: rounding of 32-bit floats. */
     private static final double TOLERANCE = 1e-3;
 
     private final Module model;
-    private final IdentityHashMap<Module, String> paths = new IdentityHashMap<>();
-    private final IdentityHashMap<Module, Integer> calls = new IdentityHashMap<>();
-    private final IdentityHashMap<Module, Module> next = new IdentityHashMap<>();
-    private final Set<Module> branching =
-            java.util.Collections.newSetFromMap(new IdentityHashMap<>());
-    private final IdentityHashMap<Tensor, Module> producers = new IdentityHashMap<>();
+    private final CallTrace trace;
 
-    private ChainFinder(Module model) {
+    private ChainFinder(Module model, CallTrace trace) {
         this.model = model;
+        this.trace = trace;
     }
 
     static List<List<String>> find(Module model, List<Tensor> example) {
         try (var mode = new EvalMode(model);
                 var noGrad = new NoGradGuard();
                 var scope = new PointerScope()) {
-            var finder = new ChainFinder(model);
-            List<Tensor> expected = finder.trace(example);
+            var trace = new CallTrace(model, example);
+            var finder = new ChainFinder(model, trace);
+            List<Tensor> expected = trace.outputs();
             List<List<String>> chains = finder.candidates();
             if (chains.isEmpty() || finder.keeps(chains, example, expected)) {
                 return chains;
@@ -55,44 +49,12 @@ final class ChainFinder {
         }
     }
 
-    private List<Tensor> trace(List<Tensor> example) {
-        List<Hook.Registration> hooks = new ArrayList<>();
-        model.namedModules()
-                .forEach((path, module) -> {
-                    if (module.namedChildren().isEmpty() && paths.put(module, path) == null) {
-                        hooks.add(module.onInput((self, tensors) -> consumed(module, tensors)));
-                        hooks.add(module.onOutput((self, tensors) -> produced(module, tensors)));
-                    }
-                });
-        try {
-            return model.callAll(example);
-        } finally {
-            hooks.forEach(Hook.Registration::close);
-        }
-    }
-
-    private List<Tensor> consumed(Module module, List<Tensor> tensors) {
-        calls.merge(module, 1, Integer::sum);
-        for (Tensor tensor : tensors) {
-            Module producer = producers.get(tensor);
-            if (producer != null && next.put(producer, module) != null) {
-                branching.add(producer);
-            }
-        }
-        return tensors;
-    }
-
-    private List<Tensor> produced(Module module, List<Tensor> tensors) {
-        tensors.forEach(tensor -> producers.put(tensor, module));
-        return tensors;
-    }
-
     private List<List<String>> candidates() {
         List<List<String>> chains = new ArrayList<>();
         Set<String> taken = new HashSet<>();
         for (String path : model.namedModules().keySet()) {
             Module module = model.module(path);
-            if (!paths.containsKey(module) || taken.contains(path)) {
+            if (!trace.knows(module) || taken.contains(path)) {
                 continue;
             }
             List<String> chain = longest(module);
@@ -108,9 +70,9 @@ final class ChainFinder {
     private List<String> longest(Module first) {
         List<String> best = List.of();
         List<String> chain = new ArrayList<>();
-        for (@Nullable Module module = first; module != null; module = follower(module)) {
-            chain.add(paths.getOrDefault(module, ""));
-            if (calls.getOrDefault(module, 0) != 1) {
+        for (@Nullable Module module = first; module != null; module = trace.follower(module)) {
+            chain.add(trace.path(module));
+            if (!trace.isCalledOnce(module)) {
                 break;
             }
             if (chain.size() > 1 && Fusion.fits(model, chain)) {
@@ -121,10 +83,6 @@ final class ChainFinder {
             }
         }
         return best;
-    }
-
-    private @Nullable Module follower(Module module) {
-        return branching.contains(module) ? null : next.get(module);
     }
 
     private boolean keeps(List<List<String>> chains, List<Tensor> example, List<Tensor> expected) {

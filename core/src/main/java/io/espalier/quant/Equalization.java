@@ -28,6 +28,20 @@ public final class Equalization {
     private Equalization() {}
 
     /**
+     * Finds the chains of a model by running it on an example: {@code Equalization.chains(model,
+     * x).forEach(chain -> Equalization.apply(model, chain))}. A layer whose result is used at a
+     * second place ends a chain.
+     *
+     * @param model a model whose batch normalizations are folded; it is left as it is
+     * @param example what the model is called with, so many tensors as it takes
+     * @return the paths of each chain, for {@link #apply}
+     * @throws EspalierException if the model can't take the example
+     */
+    public static List<List<String>> chains(Module model, Tensor... example) {
+        return EqualizationChains.find(model, List.of(example));
+    }
+
+    /**
      * Equalizes a chain of layers in place.
      *
      * @param model a model in inference mode, its batch normalizations folded

@@ -38,9 +38,6 @@ public final class SmoothQuant {
     /** The smallest factor, as in the authors' own program. */
     private static final double LEAST = 1e-5;
 
-    /** How far the model's output may move, relative to its largest value: rounding of floats. */
-    private static final double TOLERANCE = 1e-3;
-
     private SmoothQuant() {}
 
     /**
@@ -222,25 +219,14 @@ public final class SmoothQuant {
             Module model, List<Group> groups, List<Tensor> factors, Tensor batch) {
         Module trial = model.copy();
         smooth(trial, groups, factors);
-        List<Tensor> expected = model.callAll(List.of(batch));
-        List<Tensor> actual = trial.callAll(List.of(batch));
-        for (int i = 0; i < expected.size(); i++) {
-            if (!isSame(expected.get(i), actual.get(i))) {
-                throw new EspalierException(
-                        "Smoothed, the model would give something else: what is divided before "
-                                + groups.stream().flatMap(g -> g.layers().stream()).toList()
-                                + " must go to the layers of its group alone; list all that read"
-                                + " it, or use Group.alone.");
-            }
+        var expected = new ModelOutput(model.callAll(List.of(batch)));
+        if (!expected.isLike(new ModelOutput(trial.callAll(List.of(batch))))) {
+            throw new EspalierException(
+                    "Smoothed, the model would give something else: what is divided before "
+                            + groups.stream().flatMap(g -> g.layers().stream()).toList()
+                            + " must go to the layers of its group alone; list all that read"
+                            + " it, or use Group.alone.");
         }
-    }
-
-    private static boolean isSame(Tensor expected, Tensor actual) {
-        Tensor finite = expected.isfinite(); // a mask may be −∞
-        Tensor none = torch.zeros_like(expected);
-        double distance = torch.where(finite, actual.sub(expected), none).abs().max().item_double();
-        double largest = torch.where(finite, expected, none).abs().max().item_double();
-        return distance <= TOLERANCE * largest;
     }
 
     private static void smooth(Module model, List<Group> groups, List<Tensor> factors) {

@@ -3,6 +3,7 @@ package io.espalier.quant;
 import static io.espalier.Errors.messageOf;
 import static io.espalier.TensorAssertions.assertClose;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.nn.AdaptiveAvgPool2d;
@@ -13,6 +14,7 @@ import io.espalier.nn.Mask;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
+import io.espalier.nn.Sigmoid;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 
@@ -92,6 +94,35 @@ class UnevenChannelsTest {
         assertClose(expected, equalized.call(x), 1e-3f);
         float after = noise(expected, perTensor(equalized, x).call(x));
         assertTrue(after < before / 4, before + " became " + after);
+    }
+
+    @Test
+    @DisplayName("Chains are found by an example, fused or not, up to a result that is used twice")
+    void findsChains() {
+        assertEquals(List.of(CHAIN), Equalization.chains(model, x));
+        Sequential fused = model.copy();
+        Quantization.fuseModules(
+                fused, List.of(List.of("0", "1"), List.of("2", "3"), List.of("4", "5")));
+        assertEquals(List.of(List.of("0.0", "2.0", "4.0", "8")), Equalization.chains(fused, x));
+
+        class Residual extends Module {
+            final Conv2d first = add("first", new Conv2d(3, 3, 1));
+            final ReLU relu = add("relu", new ReLU());
+            final Conv2d second = add("second", new Conv2d(3, 3, 1));
+            final Conv2d third = add("third", new Conv2d(3, 3, 1));
+
+            @Override
+            protected Tensor forward(Tensor input) {
+                Tensor y = relu.call(first.call(input));
+                return third.call(second.call(y)).add(y);
+            }
+        }
+        assertEquals(List.of(List.of("second", "third")), Equalization.chains(new Residual(), x));
+        assertEquals(
+                List.of(),
+                Equalization.chains(
+                        new Sequential(new Linear(3, 8), new Sigmoid(), new Linear(8, 3)),
+                        Tensors.randn(4, 3)));
     }
 
     @Test
