@@ -146,8 +146,8 @@ public record AdaRound(List<Layer> layers) {
                         .toList();
         if (found.isEmpty()) {
             throw new EspalierException(
-                    "AdaRound found no Linear layer or convolution with a qconfig whose weights are"
-                            + " integers; prepareQat comes without it.");
+                    "AdaRound found no Linear layer or convolution whose qconfig asks for integer"
+                            + " weights; it rounds no others.");
         }
         return found;
     }

@@ -48,13 +48,15 @@ public final class Equalization {
      * @param chain the paths of Linear layers and convolutions, fused with their ReLU or not, each
      *     fed by the one before through nothing but ReLU, pooling and flattening of one pixel
      *     Pruned layers keep their masks
-     * @throws EspalierException if a path is no such layer, or the channels of two layers don't fit
+     * @throws EspalierException if a path is no such layer, the channels of two layers don't fit,
+     *     or the model is prepared already
      */
     public static void apply(Module model, List<String> chain) {
         if (chain.size() < 2) {
             throw new EspalierException(
                     "Equalization needs two or more layers in a row; asked for " + chain + ".");
         }
+        WeightedLayer.requireNotPrepared(model, "Equalization");
         List<WeightedLayer> layers =
                 chain.stream().map(path -> WeightedLayer.at(model, path, "equalize")).toList();
         for (int i = 1; i < layers.size(); i++) {

@@ -103,6 +103,7 @@ public final class SmoothQuant {
                     "SmoothQuant needs "
                             + (groups.isEmpty() ? "one group or more." : "calibration data."));
         }
+        WeightedLayer.requireNotPrepared(model, "SmoothQuant");
         requireFit(model, groups);
         try (var mode = new EvalMode(model);
                 var noGrad = new NoGradGuard();
@@ -201,10 +202,10 @@ public final class SmoothQuant {
         }
         if (!inputs.isfinite().all().item_bool() || inputs.sum().item_double() == 0) {
             throw new EspalierException(
-                    "The calibration data gives '"
+                    "The calibration data does not reach '"
                             + first
-                            + "' nothing but zeros, or values that are NaN or infinite; give other"
-                            + " data.");
+                            + "', or gives it nothing but zeros, or values that are NaN or"
+                            + " infinite; give other data, or leave the layer out.");
         }
         Tensor found =
                 inputs.pow(new Scalar(alpha))

@@ -79,6 +79,20 @@ record WeightedLayer(String path, Module layer, boolean hasReLU) {
         return layer.value("weight").detach();
     }
 
+    /**
+     * Refuses a model whose observers may have seen ranges that are about to change.
+     *
+     * @param what what comes before prepare, for the error
+     */
+    static void requireNotPrepared(Module model, String what) {
+        if (model.namedModules().values().stream().anyMatch(Observer.class::isInstance)) {
+            throw new EspalierException(
+                    what
+                            + " changes the ranges that observers look for and comes before"
+                            + " prepare; give it the float model.");
+        }
+    }
+
     /** How many dimensions follow that of the channels: those of the kernel. */
     int spatialDimensions() {
         return layer instanceof Convolution convolution ? convolution.kernelSize().length : 0;

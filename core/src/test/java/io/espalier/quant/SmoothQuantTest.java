@@ -257,6 +257,12 @@ class SmoothQuantTest {
                 "SmoothQuant needs an alpha of 0…1; got 1.5.",
                 messageOf(() -> SmoothQuant.apply(model, GROUPS, data, 1.5)));
         assertThrows(EspalierException.class, () -> after("norm1"));
+        model.qconfig(QConfig.forBackend("x86"));
+        Quantization.prepare(model);
+        assertEquals(
+                "SmoothQuant changes the ranges that observers look for and comes before prepare;"
+                        + " give it the float model.",
+                smoothing(after("norm2", "up")));
     }
 
     private String smoothing(SmoothQuant.Group... groups) {

@@ -179,6 +179,12 @@ class UnevenChannelsTest {
         assertTrue(
                 messageOf(() -> Equalization.apply(model, List.of("0", "1")))
                         .startsWith("Can't equalize '1', a ReLU"));
+        Sequential prepared = model.copy();
+        prepared.qconfig(QConfig.forBackend("x86"));
+        Quantization.prepare(prepared);
+        assertTrue(
+                messageOf(() -> Equalization.apply(prepared, CHAIN))
+                        .startsWith("Equalization changes the ranges"));
         Sequential converted = perTensor(model, x);
         assertTrue(
                 messageOf(() -> BiasCorrection.apply(model, converted, List.of()))
