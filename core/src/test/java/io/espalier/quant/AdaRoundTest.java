@@ -191,6 +191,21 @@ class AdaRoundTest {
     }
 
     @Test
+    @DisplayName("the unit of the data does not matter")
+    void anyUnit() {
+        var model = new Sequential(new Flatten(), new Linear(144, 6, false));
+        model.qconfig(weights(3, false));
+        Sequential twin = model.copy();
+
+        AdaRound.Layer usual = AdaRound.apply(model, List.of(x)).layers().getFirst();
+        Tensor larger = x.mul(new Scalar(1000));
+        AdaRound.Layer scaled = AdaRound.apply(twin, List.of(larger)).layers().getFirst();
+
+        assertTrue(usual.learned() < 0.5 * usual.nearest(), usual.toString());
+        assertEquals(1, scaled.learned() / usual.learned(), 0.1);
+    }
+
+    @Test
     @DisplayName("a layer that stands at two places is rounded once")
     void sharedLayer() {
         var shared = new Linear(144, 144);
