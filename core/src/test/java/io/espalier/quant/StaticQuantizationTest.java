@@ -295,29 +295,4 @@ class StaticQuantizationTest {
                         + " inference, float16.",
                 messageOf(() -> QConfig.forBackend("tpu")));
     }
-
-    @Test
-    @DisplayName("Quantizing gives plain integers, dequantizing the floats they stand for")
-    void plainIntegers() {
-        Tensor x = Tensors.of(-1f, -0.05f, 0f, 0.24f, 9f);
-        var parameters = QuantizationParameters.perTensor(0.1f, 10, QuantizedType.QUINT8, 0, 255);
-        Tensor integers = Quantization.quantize(x, parameters);
-        assertArrayEquals(new long[] {0, 10, 10, 12, 100}, Tensors.longs(integers));
-        assertArrayEquals(
-                new float[] {-1f, 0f, 0f, 0.2f, 9f},
-                Tensors.floats(Quantization.dequantize(integers, parameters)),
-                1e-6f);
-        var perChannel =
-                new QuantizationParameters(
-                        new float[] {1, 1},
-                        new int[] {0, 0},
-                        0,
-                        QuantizedType.QINT8,
-                        Qscheme.PER_CHANNEL_SYMMETRIC,
-                        -128,
-                        127);
-        assertTrue(
-                messageOf(() -> Quantization.quantize(x, perChannel))
-                        .contains("that dimension must have 2 elements"));
-    }
 }
