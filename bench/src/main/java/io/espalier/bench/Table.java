@@ -41,6 +41,8 @@ public final class Table {
         masks();
         channels();
         training();
+        observers();
+        integers();
         linearity();
     }
 
@@ -98,6 +100,40 @@ public final class Table {
                 "bare calls",
                 1.05,
                 Paired.of(rounds, plain::epoch, plain::bareEpoch));
+    }
+
+    /** Beside libtorch's own, which is told the range and does not look for it. */
+    private void observers() {
+        var look = new Observers(side / 8, side < 4096 ? side : 12_500);
+        row(
+                name("histogram observer", look.count()),
+                "histc",
+                0.5,
+                Paired.of(rounds, look::histogram, look::histc));
+        row(
+                name("min/max per channel", look.count()),
+                "amin, amax",
+                1.5,
+                Paired.of(rounds, look::perChannel, look::aminAmax));
+    }
+
+    private void integers() {
+        boolean quick = side < 4096;
+        var steps = quick ? new ResNetSteps(2, 32) : new ResNetSteps(8, 224);
+        row(
+                "ResNet-18, calibrating step",
+                "forward",
+                1.35,
+                Paired.of(rounds, steps::calibratingForward, steps::forward));
+        row(
+                "ResNet-18, step of training for int8",
+                "float step",
+                1.3,
+                Paired.of(rounds, steps::roundedStep, steps::floatStep));
+    }
+
+    private static String name(String what, long values) {
+        return String.format(Locale.ROOT, "%s, %,d values", what, values);
     }
 
     private void linearity() {

@@ -29,6 +29,10 @@ class TableTest {
                     "global L1 mask, 24 layers, 13,824 weights",
                     "lnStructured, n = 2, dim = 0",
                     "training step, masked",
+                    "histogram observer, 1,152 values",
+                    "min/max per channel, 1,152 values",
+                    "ResNet-18, calibrating step",
+                    "ResNet-18, step of training for int8",
                     " ns"
                 }) {
             assertTrue(table.contains(row), () -> row + " is not in\n" + table);
