@@ -193,6 +193,8 @@ final class QuantizedOperation extends QuantizedLayer {
                         + Repr.of(layer.momentum())
                         + ", affine="
                         + Repr.of(layer.options().affine())
+                        + ", bias="
+                        + Repr.of(layer.options().affine())
                         + ", track_running_stats=True",
                 (self, x) ->
                         self.run(

@@ -57,7 +57,7 @@ class QuantizedOperationTest {
                 of(
                         new BatchNorm2d(4),
                         "QuantizedBatchNorm2d(4, eps=1e-05, momentum=0.1, affine=True,"
-                                + " track_running_stats=True)"),
+                                + " bias=True, track_running_stats=True)"),
                 of(new ReLU6(), "ReLU6()"),
                 of(new Tanh(), "Tanh()"),
                 of(new Hardsigmoid(), "Hardsigmoid()"),
