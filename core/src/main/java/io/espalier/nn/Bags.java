@@ -74,7 +74,8 @@ public record Bags(Tensor indices, Tensor offsets, @Nullable Tensor weights) {
             @Nullable Tensor weights) {
         Tensor offsets = requireIntegers(layer, "offsets", given);
         long count = indices.size(0);
-        if (offsets.dim() != 1 || (offsets.size(0) == 0 && options.includeLastOffset())) {
+        if (offsets.dim() != 1
+                || (offsets.size(0) == 0 && (count > 0 || options.includeLastOffset()))) {
             throw layer.wrongInput(
                     offsets, "offsets have 1 dimension, with a number for each bag.");
         }

@@ -119,6 +119,10 @@ class EmbeddingBagTest {
                         + " called with 1 tensor.",
                 messageOf(() -> bag.call(longs(0, 1))));
         assertEquals(
+                "EmbeddingBag(4, 2, mode='mean') on shape [0]: offsets have 1 dimension, with a"
+                        + " number for each bag.",
+                messageOf(() -> bag.call(longs(0, 1), longs())));
+        assertEquals(
                 "EmbeddingBag takes weights for sums only; its mode is mean.",
                 messageOf(() -> bag.call(longs(0), longs(0), Tensors.ones(1))));
         for (long[] offsets : new long[][] {{1, 2}, {0, 3}, {0, 2, 1}, {0, -1}}) {
