@@ -94,9 +94,9 @@ public final class GraphModule extends Module {
     }
 
     /**
-     * Runs a model once and writes down what it calls: layers as single nodes, functions of {@link
-     * io.espalier.nn.Functional}, and the user's own modules as what they call. A module that
-     * computes with tensors in other ways is one node.
+     * Runs a model once and writes down what it calls: layers with parameters as single nodes, all
+     * else (a ReLU, a user's own module) as the functions of {@link io.espalier.nn.Functional} that
+     * it calls. A module that computes with tensors in other ways is one node.
      *
      * <p>The new module shares the model's tensors, and stays as it is when layers of the model are
      * replaced. The example decides where the model's code depends on it, such as a shape.

@@ -20,9 +20,9 @@ import java.util.Map;
 import java.util.function.Supplier;
 
 /**
- * Runs a model on an example and writes down its calls. The library's own layers are single nodes;
- * a user's module is looked into, and becomes a single node where it computes with tensors in ways
- * that are not recorded.
+ * Runs a model on an example and writes down its calls. The library's layers with parameters are
+ * single nodes; any other module is looked into, and becomes a single node where it computes with
+ * tensors in ways that are not recorded.
  */
 final class Tracer implements CallRecorder {
     private static final String LAYERS = Module.class.getPackageName();
@@ -74,7 +74,7 @@ final class Tracer implements CallRecorder {
         if (insideNode || module.equals(root)) {
             return forward.get();
         }
-        if (!isLayer(module)) {
+        if (!isNode(module)) {
             int mark = nodes.size();
             Map<Long, Value> before = new HashMap<>(known);
             try {
@@ -118,8 +118,13 @@ final class Tracer implements CallRecorder {
         return outputs;
     }
 
-    private static boolean isLayer(Module module) {
-        return module.getClass().getPackageName().equals(LAYERS) && !(module instanceof Sequential);
+    /** Whether a module is one of the library's layers with tensors of its own. */
+    private static boolean isNode(Module module) {
+        return module.getClass().getPackageName().equals(LAYERS)
+                && !(module instanceof Sequential)
+                && module.namedModules().values().stream()
+                        .anyMatch(part ->
+                                !part.ownParameters().isEmpty() || !part.ownBuffers().isEmpty());
     }
 
     @Override

@@ -1,6 +1,8 @@
 package io.espalier.quant;
 
+import io.espalier.tensor.BoundOperator;
 import io.espalier.tensor.Engine;
+import io.espalier.tensor.Operator;
 import io.espalier.tensor.PackedObject;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -20,7 +22,7 @@ abstract class PackedLayer extends QuantizedLayer implements IntegerWeighted {
 
     private final Engine engine;
     private final int channelAxis;
-    private volatile @Nullable PackedObject packed;
+    private volatile @Nullable BoundOperator kernel;
 
     /**
      * What is packed.
@@ -59,17 +61,22 @@ abstract class PackedLayer extends QuantizedLayer implements IntegerWeighted {
     /** Packs a quantized weight with the current engine. */
     abstract PackedObject pack(Tensor weight, @Nullable Tensor bias);
 
+    /** The operator that takes the input, the packed weight, and the output's range. */
+    abstract Operator operator();
+
     /**
-     * The packed weight, which is made when it is first asked for.
+     * The kernel, which is made with the packed weight when it is first asked for: it takes the
+     * input.
      *
      * @throws io.espalier.tensor.EspalierException if this platform does not have the layer's
      *     engine
      */
-    final PackedObject packed() {
-        PackedObject known = packed;
+    final BoundOperator kernel() {
+        BoundOperator known = kernel;
         if (known == null) {
-            known = engine.during(this::packNow);
-            packed = known;
+            PackedObject packed = engine.during(this::packNow);
+            known = operator().bind(Operator.TENSOR, packed, scale(), zeroPoint());
+            kernel = known;
         }
         return known;
     }
@@ -96,7 +103,7 @@ abstract class PackedLayer extends QuantizedLayer implements IntegerWeighted {
         } else {
             addBuffer(BIAS, shift);
         }
-        packed = null;
+        kernel = null;
     }
 
     final boolean hasBias() {
@@ -111,7 +118,7 @@ abstract class PackedLayer extends QuantizedLayer implements IntegerWeighted {
     @Override
     protected void stateLoaded() {
         super.stateLoaded();
-        packed = null;
+        kernel = null;
     }
 
     @Override

@@ -1,5 +1,6 @@
 package io.espalier.quant;
 
+import io.espalier.graph.GraphModule;
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
 
@@ -209,6 +210,30 @@ public final class Quantization {
         copy.eval();
         convert(copy);
         return copy;
+    }
+
+    /**
+     * Quantizes a whole model in one call, by its graph: it is traced on an example, chains of
+     * layers are fused and integers placed where they pay, whatever has no integer kernel stays in
+     * float. The model needs no stubs and no fusing before, and is left as it is. The result runs
+     * faster than that of {@link #prepare} and {@link #convert}, which keep to the model's own
+     * code, and agrees with it within rounding.
+     *
+     * <pre>{@code
+     * model.eval();
+     * GraphModule int8 = Quantization.quantize(model, example, calibration);
+     * }</pre>
+     *
+     * @param model in inference mode; parts are configured by {@link Module#qconfig}, and all is by
+     *     {@link QConfig#forBackend} of x86 if nothing is
+     * @param example what the model is called with
+     * @param calibration batches of typical inputs
+     * @throws EspalierException if the model is in training mode or can't be traced, there is no
+     *     calibration data, or nothing in it can be quantized
+     * @see GraphQuantization the steps one by one
+     */
+    public static GraphModule quantize(Module model, Tensor example, Iterable<Tensor> calibration) {
+        return GraphQuantization.quantize(model, example, calibration);
     }
 
     /**

@@ -23,7 +23,6 @@ import java.util.stream.Collectors;
 final class QuantizedConvolution extends PackedLayer {
     private final Geometry geometry;
     private final boolean relu;
-    private final Operator kernel;
 
     /**
      * How the kernel moves.
@@ -36,15 +35,59 @@ final class QuantizedConvolution extends PackedLayer {
      * @param groups the number of groups
      */
     @SuppressWarnings("ArrayRecordComponent") // never leaves the layer
-    private record Geometry(
+    record Geometry(
             boolean transposed,
             long[] stride,
             long[] padding,
             long[] dilation,
             long[] outputPadding,
             long groups) {
+        static Geometry of(Convolution convolution) {
+            return new Geometry(
+                    convolution.isTransposed(),
+                    convolution.stride(),
+                    convolution.padding(),
+                    convolution.dilation(),
+                    convolution.outputPadding(),
+                    convolution.groups());
+        }
+
+        static Geometry read(Map<String, String> attributes) {
+            return new Geometry(
+                    Boolean.parseBoolean(attributes.get("transposed")),
+                    numbers(attributes, "stride"),
+                    numbers(attributes, "padding"),
+                    numbers(attributes, "dilation"),
+                    numbers(attributes, "output_padding"),
+                    numbers(attributes, "groups")[0]);
+        }
+
+        void addTo(Map<String, String> attributes) {
+            attributes.put("transposed", Boolean.toString(transposed));
+            attributes.put("stride", text(stride));
+            attributes.put("padding", text(padding));
+            attributes.put("dilation", text(dilation));
+            attributes.put("output_padding", text(outputPadding));
+            attributes.put("groups", Long.toString(groups));
+        }
+
         int rank() {
             return stride.length;
+        }
+
+        /** Prints as PyTorch does; a weight is [·, ·, kernel…]. */
+        void print(StringBuilder text, Tensor weight, String ranges) {
+            long[] kernelSize = new long[rank()];
+            Arrays.setAll(kernelSize, d -> weight.size(d + 2));
+            text.append(", kernel_size=").append(Repr.tuple(kernelSize));
+            text.append(", stride=").append(Repr.tuple(stride));
+            text.append(", ").append(ranges);
+            appendUnless(text, "padding", padding, 0);
+            appendUnless(text, "dilation", dilation, 1);
+            appendUnless(text, "output_padding", outputPadding, 0);
+            if (groups != 1) {
+                text.append(", groups=").append(groups);
+            }
         }
 
         /** The operator's name without its namespace: {@code conv2d}, {@code conv_transpose1d}. */
@@ -58,11 +101,6 @@ final class QuantizedConvolution extends PackedLayer {
         super(weight, output, input);
         this.geometry = geometry;
         this.relu = relu;
-        boolean overloaded = !geometry.transposed && geometry.rank() > 1;
-        this.kernel =
-                Operators.find(
-                        "quantized::" + geometry.operator() + (relu ? "_relu" : ""),
-                        overloaded ? "new" : "");
     }
 
     static QuantizedConvolution of(
@@ -89,15 +127,8 @@ final class QuantizedConvolution extends PackedLayer {
                                 ? qconfig.transposed(
                                         transposing(place, convolution, qconfig.engine()))
                                 : qconfig);
-        var geometry =
-                new Geometry(
-                        convolution.isTransposed(),
-                        convolution.stride(),
-                        convolution.padding(),
-                        convolution.dilation(),
-                        convolution.outputPadding(),
-                        convolution.groups());
-        return new QuantizedConvolution(weight, geometry, relu, output, input);
+        return new QuantizedConvolution(
+                weight, Geometry.of(convolution), relu, output, input);
     }
 
     /**
@@ -124,20 +155,20 @@ final class QuantizedConvolution extends PackedLayer {
     }
 
     static QuantizedConvolution read(Map<String, Tensor> tensors, Map<String, String> attributes) {
-        var geometry =
-                new Geometry(
-                        Boolean.parseBoolean(attributes.get("transposed")),
-                        numbers(attributes, "stride"),
-                        numbers(attributes, "padding"),
-                        numbers(attributes, "dilation"),
-                        numbers(attributes, "output_padding"),
-                        numbers(attributes, "groups")[0]);
         return new QuantizedConvolution(
                 Weight.read(tensors, attributes),
-                geometry,
+                Geometry.read(attributes),
                 Boolean.parseBoolean(attributes.get("relu")),
                 output(tensors),
                 input(tensors));
+    }
+
+    @Override
+    Operator operator() {
+        boolean overloaded = !geometry.transposed && geometry.rank() > 1;
+        return Operators.find(
+                "quantized::" + geometry.operator() + (relu ? "_relu" : ""),
+                overloaded ? "new" : "");
     }
 
     @Override
@@ -174,7 +205,7 @@ final class QuantizedConvolution extends PackedLayer {
             throw wrongInput(x, "the input must have " + inChannels() + " channels.");
         }
         Tensor input = quantized(batched ? x : x.unsqueeze(0));
-        Tensor y = kernel.tensor(input, packed(), scale(), zeroPoint());
+        Tensor y = kernel().call(input);
         return batched ? y : y.squeeze(0);
     }
 
@@ -192,12 +223,7 @@ final class QuantizedConvolution extends PackedLayer {
     Map<String, String> attributes() {
         Map<String, String> attributes = super.attributes();
         attributes.put("relu", Boolean.toString(relu));
-        attributes.put("transposed", Boolean.toString(geometry.transposed));
-        attributes.put("stride", text(geometry.stride));
-        attributes.put("padding", text(geometry.padding));
-        attributes.put("dilation", text(geometry.dilation));
-        attributes.put("output_padding", text(geometry.outputPadding));
-        attributes.put("groups", Long.toString(geometry.groups));
+        geometry.addTo(attributes);
         return attributes;
     }
 
@@ -221,20 +247,9 @@ final class QuantizedConvolution extends PackedLayer {
 
     @Override
     protected String extraRepr() {
-        Tensor weight = buffer("weight");
-        long[] kernelSize = new long[geometry.rank()];
-        Arrays.setAll(kernelSize, d -> weight.size(d + 2));
         var text = new StringBuilder();
         text.append(inChannels()).append(", ").append(outChannels());
-        text.append(", kernel_size=").append(Repr.tuple(kernelSize));
-        text.append(", stride=").append(Repr.tuple(geometry.stride));
-        text.append(", ").append(ranges());
-        appendUnless(text, "padding", geometry.padding, 0);
-        appendUnless(text, "dilation", geometry.dilation, 1);
-        appendUnless(text, "output_padding", geometry.outputPadding, 0);
-        if (geometry.groups != 1) {
-            text.append(", groups=").append(geometry.groups);
-        }
+        geometry.print(text, buffer("weight"), ranges());
         if (!hasBias()) {
             text.append(", bias=False");
         }

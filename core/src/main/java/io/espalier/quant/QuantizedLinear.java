@@ -13,12 +13,10 @@ import java.util.Map;
 /** {@code y = x Wᵀ + b} in 8-bit integers, then a ReLU where it was fused: [*, in] to [*, out]. */
 final class QuantizedLinear extends PackedLayer {
     private final boolean relu;
-    private final Operator kernel;
 
     QuantizedLinear(Weight weight, boolean relu, Range output, @Nullable Range input) {
         super(weight, output, input);
         this.relu = relu;
-        this.kernel = Operators.find(relu ? "quantized::linear_relu" : "quantized::linear", "");
     }
 
     static QuantizedLinear of(
@@ -41,6 +39,11 @@ final class QuantizedLinear extends PackedLayer {
     }
 
     @Override
+    Operator operator() {
+        return Operators.find(relu ? "quantized::linear_relu" : "quantized::linear", "");
+    }
+
+    @Override
     PackedObject pack(Tensor weight, @Nullable Tensor bias) {
         return Operators.find("quantized::linear_prepack", "").packed(weight, bias);
     }
@@ -51,7 +54,7 @@ final class QuantizedLinear extends PackedLayer {
         if (x.dim() == 0 || x.size(-1) != in) {
             throw wrongInput(x, "the last dimension must be " + in + ".");
         }
-        return kernel.tensor(quantized(x), packed(), scale(), zeroPoint());
+        return kernel().call(quantized(x));
     }
 
     @Override

@@ -28,6 +28,9 @@ import java.util.List;
  * Trailing arguments that have a default may be left out.
  */
 public final class Operator {
+    /** Stands for a tensor that each call of a {@link BoundOperator} hands in. */
+    public static final Object TENSOR = new Object();
+
     private final String name;
     private final OperatorHandle handle;
     private final String schema;
@@ -102,13 +105,36 @@ public final class Operator {
     }
 
     /**
-     * Calls the operator and returns all its results: tensors, packed objects, {@code Long}, {@code
-     * Double}, {@code Boolean}; an empty {@code Optional} for None.
+     * The operator with its constant arguments made ready once: a call then boxes its tensors only.
      *
+     * @param arguments as {@link #call} takes them, with {@link #TENSOR} where each call hands in a
+     *     tensor
      * @throws EspalierException if the number or a type of the arguments is not what the schema
-     *     asks for (the operator is then not called), or the operator fails
+     *     asks for
      */
-    public List<Object> call(@Nullable Object... arguments) {
+    public BoundOperator bind(@Nullable Object... arguments) {
+        requireCount(arguments);
+        try (var scope = new PointerScope()) {
+            IValue[] boxed = new IValue[parameters.size()];
+            List<Integer> open = new ArrayList<>();
+            for (int i = 0; i < boxed.length; i++) {
+                OperatorParameter parameter = parameters.get(i);
+                if (i < arguments.length && arguments[i] == TENSOR) {
+                    parameter.requireTensor(this);
+                    open.add(i);
+                    boxed[i] = new IValue();
+                } else {
+                    boxed[i] =
+                            i < arguments.length
+                                    ? parameter.box(this, arguments[i])
+                                    : parameter.defaultValue();
+                }
+            }
+            return new BoundOperator(this, new IValueVector(boxed), open);
+        }
+    }
+
+    private void requireCount(@Nullable Object... arguments) {
         if (arguments.length < required || arguments.length > parameters.size()) {
             throw new EspalierException(
                     name
@@ -122,6 +148,17 @@ public final class Operator {
                             + schema
                             + ".");
         }
+    }
+
+    /**
+     * Calls the operator and returns all its results: tensors, packed objects, {@code Long}, {@code
+     * Double}, {@code Boolean}; an empty {@code Optional} for None.
+     *
+     * @throws EspalierException if the number or a type of the arguments is not what the schema
+     *     asks for (the operator is then not called), or the operator fails
+     */
+    public List<Object> call(@Nullable Object... arguments) {
+        requireCount(arguments);
         PointerScope outer = PointerScope.getInnerScope();
         try (var inner = new PointerScope()) {
             IValue[] boxed = new IValue[parameters.size()];
@@ -132,14 +169,18 @@ public final class Operator {
                                 ? parameter.box(this, arguments[i])
                                 : parameter.defaultValue();
             }
-            IValueVector stack = new IValueVector(boxed);
-            try {
-                handle.callBoxed(stack);
-            } catch (RuntimeException e) {
-                throw TensorException.in(name, e);
-            }
-            return results(stack, outer);
+            return run(new IValueVector(boxed), outer);
         }
+    }
+
+    /** Calls the operator on a stack that fits its schema, which then holds the results. */
+    List<Object> run(IValueVector stack, @Nullable PointerScope outer) {
+        try {
+            handle.callBoxed(stack);
+        } catch (RuntimeException e) {
+            throw TensorException.in(name, e);
+        }
+        return results(stack, outer);
     }
 
     private List<Object> results(IValueVector stack, @Nullable PointerScope outer) {

@@ -73,6 +73,19 @@ final class OperatorParameter {
         return Objects.requireNonNull(defaultValue);
     }
 
+    /** Refuses to be left open for a tensor where something else is asked for. */
+    void requireTensor(Operator operator) {
+        if (type.kind != TypeKind.TensorType) {
+            throw new EspalierException(
+                    operator.name()
+                            + " takes "
+                            + type.text
+                            + " as its argument '"
+                            + name
+                            + "'; it was given a tensor.");
+        }
+    }
+
     /** The value for the stack. */
     IValue box(Operator operator, @Nullable Object value) {
         IValue boxed = box(type, value);

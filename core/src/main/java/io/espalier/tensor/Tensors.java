@@ -146,6 +146,59 @@ public final class Tensors {
     }
 
     /**
+     * The integers of a quantized tensor as a plain one, which shares its memory: {@code int_repr}
+     * without its copy.
+     *
+     * @throws EspalierException if the tensor is not quantized
+     */
+    public static Tensor integers(Tensor quantized) {
+        ScalarType plain =
+                switch (type(quantized)) {
+                    case QUInt8 -> ScalarType.Byte;
+                    case QInt8 -> ScalarType.Char;
+                    case QInt32 -> ScalarType.Int;
+                    default ->
+                            throw new EspalierException(
+                                    "Integers come from a quantized tensor; this one is "
+                                            + type(quantized)
+                                            + ".");
+                };
+        return sharing(quantized, empty(plain, 0));
+    }
+
+    /**
+     * Unsigned 8-bit integers as a quantized tensor with a scale, which shares their memory.
+     *
+     * @throws EspalierException if the tensor is of another type
+     */
+    public static Tensor quantized(Tensor integers, double scale, long zeroPoint) {
+        if (type(integers) != ScalarType.Byte) {
+            throw new EspalierException(
+                    "A quantized tensor is made of unsigned 8-bit integers; these are "
+                            + type(integers)
+                            + ".");
+        }
+        return sharing(
+                integers,
+                torch.torch__empty_affine_quantized(
+                        new long[] {0},
+                        new TensorOptions(ScalarType.QUInt8),
+                        scale,
+                        zeroPoint,
+                        new MemoryFormatOptional()));
+    }
+
+    /** Makes an empty tensor a view of another's memory, element by element. */
+    private static Tensor sharing(Tensor of, Tensor empty) {
+        long[] strides = new long[Math.toIntExact(of.dim())];
+        for (int d = 0; d < strides.length; d++) {
+            strides[d] = of.stride(d);
+        }
+        empty.set_(of.storage(), of.storage_offset(), shape(of), strides);
+        return empty;
+    }
+
+    /**
      * Keeps a tensor beyond the {@code PointerScope} it was made in; the collector frees it when it
      * is unreachable.
      */

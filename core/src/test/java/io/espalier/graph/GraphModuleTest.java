@@ -95,12 +95,10 @@ class GraphModuleTest {
                 graph(x):
                     0_conv = self.0.conv(x)
                     add = add(0_conv, x)
-                    0_sum_activation_post_process = self.0.sum.activation_post_process(add)
-                    relu = relu(0_sum_activation_post_process)
-                    1 = self.1(relu)
-                    2 = self.2(1)
-                    3 = self.3(2)
-                    return 3\
+                    relu = relu(add)
+                    2 = self.2(relu)
+                    relu_1 = relu(2)
+                    return relu_1\
                 """,
                 traced.graph().toString());
     }

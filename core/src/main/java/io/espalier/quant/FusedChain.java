@@ -1,0 +1,58 @@
+package io.espalier.quant;
+
+import io.espalier.nn.Functional;
+import io.espalier.nn.Linear;
+import io.espalier.nn.Module;
+
+import org.bytedeco.pytorch.Tensor;
+
+import java.util.List;
+
+/**
+ * A linear layer or convolution of a graph with what follows it, as one float module: then its
+ * second input is added where it has one, then the activation.
+ */
+final class FusedChain extends Module {
+    private final Module layer;
+    private final boolean adds;
+    private final ChainActivation activation;
+
+    FusedChain(Module layer, boolean adds, ChainActivation activation) {
+        this.layer = add("layer", layer);
+        this.adds = adds;
+        this.activation = activation;
+    }
+
+    /** The linear layer or convolution, a batch normalization folded in. */
+    Module layer() {
+        return layer;
+    }
+
+    /** Whether a second input is added to the layer's result. */
+    boolean adds() {
+        return adds;
+    }
+
+    ChainActivation activation() {
+        return activation;
+    }
+
+    @Override
+    protected List<Tensor> forwardAll(List<Tensor> inputs) {
+        Tensor y = layer.call(inputs.getFirst());
+        if (adds) {
+            y = Functional.add(y, inputs.get(1));
+        }
+        return List.of(activation.apply(y));
+    }
+
+    @Override
+    protected String typeName() {
+        String name = layer.getClass().getSimpleName();
+        String rank = layer instanceof Linear ? "" : name.substring(name.length() - 2);
+        return name.substring(0, name.length() - rank.length())
+                + (adds ? "Add" : "")
+                + activation.layerName()
+                + rank;
+    }
+}

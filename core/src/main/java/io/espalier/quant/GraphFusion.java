@@ -1,0 +1,216 @@
+package io.espalier.quant;
+
+import io.espalier.graph.Graph;
+import io.espalier.graph.GraphModule;
+import io.espalier.graph.Node;
+import io.espalier.graph.Node.FunctionCall;
+import io.espalier.graph.Node.ModuleCall;
+import io.espalier.graph.Value;
+import io.espalier.nn.BatchNorm;
+import io.espalier.nn.Convolution;
+import io.espalier.nn.Linear;
+import io.espalier.nn.Module;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.SequencedMap;
+import java.util.Set;
+
+/**
+ * Joins the nodes of a graph that one integer kernel computes: convolution or linear layer, batch
+ * normalization, sum, activation. The passes run in the order of {@link #fuse}.
+ */
+final class GraphFusion {
+    private final IntegerKernels kernels;
+    private final SequencedMap<String, Module> modules;
+    private Graph graph;
+
+    private GraphFusion(GraphModule model, IntegerKernels kernels) {
+        this.kernels = kernels;
+        this.modules = new LinkedHashMap<>(model.modules());
+        this.graph = model.graph();
+    }
+
+    static GraphModule fuse(GraphModule model, IntegerKernels kernels) {
+        var fusion = new GraphFusion(model, kernels);
+        fusion.recognizeSilu();
+        fusion.foldBatchNorms();
+        fusion.joinChains();
+        return new GraphModule(fusion.graph, fusion.modules);
+    }
+
+    /** {@code x · sigmoid(x)} is one function. */
+    private void recognizeSilu() {
+        Map<Value, Node> producers = graph.producers();
+        List<Node> nodes = new ArrayList<>();
+        for (Node node : graph.nodes()) {
+            Value gated = gatedBySigmoid(node, producers);
+            nodes.add(
+                    gated == null
+                            ? node
+                            : new FunctionCall("aten::silu", List.of(gated), node.result()));
+        }
+        graph = new Graph(graph.inputs(), nodes, graph.outputs()).withoutUnused();
+    }
+
+    private static @Nullable Value gatedBySigmoid(Node node, Map<Value, Node> producers) {
+        if (!isCallOf(node, "aten::mul.Tensor") || node.inputs().size() != 2) {
+            return null;
+        }
+        Value a = node.inputs().get(0);
+        Value b = node.inputs().get(1);
+        if (isSigmoidOf(producers.get(b), a)) {
+            return a;
+        }
+        return isSigmoidOf(producers.get(a), b) ? b : null;
+    }
+
+    private static boolean isSigmoidOf(@Nullable Node node, Value value) {
+        return node != null
+                && isCallOf(node, "aten::sigmoid")
+                && node.inputs().getFirst().equals(value);
+    }
+
+    static boolean isCallOf(Node node, String operator) {
+        return node instanceof FunctionCall call && call.operator().equals(operator);
+    }
+
+    /** A batch normalization goes into the weights of the layer before it. */
+    private void foldBatchNorms() {
+        Map<String, Integer> calls = calls();
+        Map<Value, Node> producers = graph.producers();
+        Map<Value, List<Node>> consumers = graph.consumers();
+        Map<Value, Value> replaced = new HashMap<>();
+        for (Node node : graph.nodes()) {
+            if (node instanceof ModuleCall norm
+                    && modules.get(norm.path()) instanceof BatchNorm batchNorm
+                    && batchNorm.runningMean().isPresent()
+                    && producers.get(norm.inputs().getFirst()) instanceof ModuleCall call
+                    && isAnchor(modules.get(call.path()))
+                    && calls.get(call.path()) == 1
+                    && isUsedOnlyBy(call.result(), norm, consumers)) {
+                Module layer = modules.get(call.path());
+                if (Folding.channels(layer) == batchNorm.numFeatures()) {
+                    modules.put(call.path(), Folding.fold(layer, batchNorm));
+                    replaced.put(norm.result(), call.result());
+                }
+            }
+        }
+        graph = graph.replacing(replaced).withoutUnused();
+    }
+
+    private Map<String, Integer> calls() {
+        Map<String, Integer> calls = new HashMap<>();
+        for (Node node : graph.nodes()) {
+            if (node instanceof ModuleCall call) {
+                calls.merge(call.path(), 1, Integer::sum);
+            }
+        }
+        return calls;
+    }
+
+    static boolean isAnchor(@Nullable Module module) {
+        return module instanceof Linear || module instanceof Convolution;
+    }
+
+    private boolean isUsedOnlyBy(Value value, Node consumer, Map<Value, List<Node>> consumers) {
+        return !graph.returns(value)
+                && consumers.getOrDefault(value, List.of()).equals(List.of(consumer));
+    }
+
+    /** Layer, sum and activation become one {@link FusedChain} at the layer's path. */
+    private void joinChains() {
+        Map<String, Integer> calls = calls();
+        Map<Value, List<Node>> consumers = graph.consumers();
+        Set<Value> defined = new HashSet<>(graph.inputs());
+        Map<Value, Value> replaced = new HashMap<>();
+        List<Node> nodes = new ArrayList<>();
+        Set<Node> absorbed = new HashSet<>();
+        for (Node node : graph.nodes()) {
+            Node kept = node;
+            if (node instanceof ModuleCall call
+                    && isAnchor(modules.get(call.path()))
+                    && calls.get(call.path()) == 1) {
+                kept = joined(call, consumers, defined, replaced, absorbed);
+            }
+            if (!absorbed.contains(node)) {
+                nodes.add(kept);
+            }
+            defined.addAll(node.results());
+        }
+        graph = renamed(nodes, replaced);
+    }
+
+    private Node joined(
+            ModuleCall call,
+            Map<Value, List<Node>> consumers,
+            Set<Value> defined,
+            Map<Value, Value> replaced,
+            Set<Node> absorbed) {
+        Module layer = modules.get(call.path());
+        List<Value> inputs = new ArrayList<>(call.inputs());
+        Value last = call.result();
+        Optional<Node> next = onlyConsumer(last, consumers);
+        boolean adds = false;
+        if (next.isPresent() && kernels.addsInside(layer)) {
+            Optional<Value> other = otherOperand(next.get(), last, defined);
+            if (other.isPresent()) {
+                adds = true;
+                inputs.add(other.get());
+                absorbed.add(next.get());
+                last = next.get().result();
+                next = onlyConsumer(last, consumers);
+            }
+        }
+        ChainActivation activation = next.flatMap(ChainActivation::of).orElse(ChainActivation.NONE);
+        if (activation != ChainActivation.NONE && kernels.computesInside(layer, adds, activation)) {
+            absorbed.add(next.orElseThrow());
+            last = next.orElseThrow().result();
+        } else {
+            activation = ChainActivation.NONE;
+        }
+        modules.put(call.path(), new FusedChain(layer, adds, activation));
+        if (!last.equals(call.result())) {
+            replaced.put(last, call.result());
+        }
+        return new ModuleCall(call.path(), inputs, call.result());
+    }
+
+    private Optional<Node> onlyConsumer(Value value, Map<Value, List<Node>> consumers) {
+        List<Node> all = consumers.getOrDefault(value, List.of());
+        return all.size() == 1 && !graph.returns(value)
+                ? Optional.of(all.getFirst())
+                : Optional.empty();
+    }
+
+    /** What a sum adds to a value, if that is known when the value is computed. */
+    private static Optional<Value> otherOperand(Node node, Value one, Set<Value> defined) {
+        if (!isCallOf(node, "aten::add.Tensor") || node.inputs().size() != 2) {
+            return Optional.empty();
+        }
+        Value other = node.inputs().get(node.inputs().getFirst().equals(one) ? 1 : 0);
+        return other.equals(one) || !defined.contains(other)
+                ? Optional.empty()
+                : Optional.of(other);
+    }
+
+    private Graph renamed(List<Node> nodes, Map<Value, Value> replaced) {
+        List<Node> renamed = new ArrayList<>();
+        for (Node node : nodes) {
+            renamed.add(node.withInputs(value -> replaced.getOrDefault(value, value)));
+        }
+        return new Graph(
+                graph.inputs(),
+                renamed,
+                graph.outputs().stream()
+                        .map(value -> replaced.getOrDefault(value, value))
+                        .toList());
+    }
+}

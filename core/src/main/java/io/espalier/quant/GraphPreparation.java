@@ -1,0 +1,159 @@
+package io.espalier.quant;
+
+import io.espalier.graph.Graph;
+import io.espalier.graph.GraphModule;
+import io.espalier.graph.Names;
+import io.espalier.graph.Node;
+import io.espalier.graph.Node.ModuleCall;
+import io.espalier.graph.Value;
+import io.espalier.nn.Module;
+import io.espalier.nn.Recipe;
+import io.espalier.tensor.EspalierException;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SequencedMap;
+
+/** Fuses the chains of a traced model and puts observers where integers will be. */
+final class GraphPreparation {
+    private final Graph graph;
+    private final SequencedMap<String, Module> modules;
+    private final Map<String, QConfig> configurations;
+    private final QConfig rest;
+    private final GraphRoles roles;
+    private final Map<Value, Node> producers;
+    private final Map<Value, List<Node>> consumers;
+    private final Names names;
+    private final Map<Value, Value> observed = new HashMap<>();
+    private final List<Node> nodes = new ArrayList<>();
+
+    private GraphPreparation(
+            GraphModule fused, Map<String, QConfig> configurations, IntegerKernels kernels) {
+        this.graph = fused.graph();
+        this.modules = new LinkedHashMap<>(fused.modules());
+        this.configurations = configurations;
+        this.rest = configurations.values().iterator().next();
+        this.roles = new GraphRoles(graph, modules, configurations, kernels);
+        this.producers = graph.producers();
+        this.consumers = graph.consumers();
+        this.names = Names.beside(graph);
+    }
+
+    static GraphModule prepare(GraphModule traced) {
+        Map<String, QConfig> configurations = configurations(traced);
+        QConfig first = first(traced, configurations);
+        IntegerKernels kernels = IntegerKernels.of(first);
+        GraphModule fused = GraphFusion.fuse(traced, kernels);
+        return new GraphPreparation(fused, configurations, kernels).observe();
+    }
+
+    private static QConfig first(GraphModule traced, Map<String, QConfig> configurations) {
+        if (configurations.isEmpty()) {
+            throw new EspalierException(
+                    "Nothing to quantize: no linear layer or convolution in the graph has a"
+                            + " qconfig; call model.qconfig(QConfig.forBackend(\"x86\")) first.");
+        }
+        QConfig first = configurations.values().iterator().next();
+        configurations.forEach((path, qconfig) -> {
+            if (qconfig.engine() != first.engine()) {
+                throw new EspalierException(
+                        "A graph runs on one engine; '"
+                                + path
+                                + "' is configured for "
+                                + qconfig.engine()
+                                + ", others for "
+                                + first.engine()
+                                + ".");
+            }
+            if (qconfig.isFloat16()) {
+                throw new EspalierException(
+                        "A graph is quantized to 8 bit; for float16 use prepare and convert on the"
+                                + " model itself.");
+            }
+        });
+        if (traced.isTraining()) {
+            throw new EspalierException(
+                    "A graph is prepared in inference mode; call eval() first.");
+        }
+        return first;
+    }
+
+    /** The configuration of each layer with weights: its own, or that of a place above it. */
+    private static Map<String, QConfig> configurations(GraphModule traced) {
+        Map<String, QConfig> found = new LinkedHashMap<>();
+        for (Map.Entry<String, Module> entry : traced.modules().entrySet()) {
+            if (GraphFusion.isAnchor(entry.getValue())) {
+                Recipe recipe = recipe(traced, entry.getKey());
+                if (recipe instanceof QConfig qconfig) {
+                    found.put(entry.getKey(), qconfig);
+                }
+            }
+        }
+        return found;
+    }
+
+    private static @Nullable Recipe recipe(GraphModule traced, String path) {
+        String place = path;
+        while (!traced.module(place).hasQconfig() && !place.isEmpty()) {
+            place = place.substring(0, Math.max(place.lastIndexOf('.'), 0));
+        }
+        return traced.module(place).qconfig().orElse(null);
+    }
+
+    private GraphModule observe() {
+        graph.inputs().forEach(this::observe);
+        for (Node node : graph.nodes()) {
+            boolean integers = roles.isInteger(node);
+            nodes.add(node.withInputs(value -> seenBy(integers, value)));
+            node.results().forEach(this::observe);
+        }
+        List<Value> outputs = graph.outputs().stream().map(value -> seenBy(false, value)).toList();
+        configurations.forEach((path, qconfig) -> modules.get(path).qconfig(qconfig));
+        return new GraphModule(new Graph(graph.inputs(), nodes, outputs), modules);
+    }
+
+    /** A float node keeps to the float form of a value where there will be one. */
+    private Value seenBy(boolean integers, Value value) {
+        return integers || roles.isComputedInIntegers(value)
+                ? observed.getOrDefault(value, value)
+                : value;
+    }
+
+    private void observe(Value value) {
+        if (!roles.needsRange(value)) {
+            return;
+        }
+        String path = "activation_post_process_" + observed.size();
+        Observer observer = factory(value).make();
+        observer.standsAt(place(value));
+        observer.eval();
+        modules.put(path, observer);
+        Value seen = names.fresh(value.name() + "_observed");
+        nodes.add(new ModuleCall(path, List.of(value), seen));
+        observed.put(value, seen);
+    }
+
+    private String place(Value value) {
+        return producers.get(value) instanceof ModuleCall call ? call.path() : value.name();
+    }
+
+    /** The activation's observer of the layer that computes a value, or of one that uses it. */
+    private ObserverFactory factory(Value value) {
+        List<Node> near = new ArrayList<>();
+        if (producers.get(value) != null) {
+            near.add(producers.get(value));
+        }
+        near.addAll(consumers.getOrDefault(value, List.of()));
+        for (Node node : near) {
+            if (node instanceof ModuleCall call && configurations.containsKey(call.path())) {
+                return configurations.getOrDefault(call.path(), rest).activation();
+            }
+        }
+        return rest.activation();
+    }
+}

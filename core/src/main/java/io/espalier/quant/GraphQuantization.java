@@ -1,0 +1,72 @@
+package io.espalier.quant;
+
+import io.espalier.graph.GraphModule;
+import io.espalier.nn.Module;
+import io.espalier.tensor.EspalierException;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * The steps of {@link Quantization#quantize}, one by one:
+ *
+ * <pre>{@code
+ * GraphModule traced = GraphModule.trace(model, example);
+ * GraphModule prepared = GraphQuantization.prepare(traced);
+ * for (Tensor batch : calibration) prepared.call(batch);
+ * GraphModule converted = GraphQuantization.convert(prepared);
+ * IO.println(converted.graph());
+ * }</pre>
+ *
+ * <p>Each gives a new module and leaves the one it is given as it was.
+ */
+public final class GraphQuantization {
+    private GraphQuantization() {}
+
+    /**
+     * Fuses convolutions and linear layers with the batch normalization, sum and activation after
+     * them, and puts observers where integers will be: between layers, sums, products,
+     * concatenations and poolings. Configurations are those of the traced model, {@link
+     * Module#qconfig}, inherited from above; {@code null} leaves a part in float, and so does what
+     * has no integer kernel.
+     *
+     * @throws EspalierException if no layer has a qconfig, or they name different engines
+     */
+    public static GraphModule prepare(GraphModule traced) {
+        return GraphPreparation.prepare(traced);
+    }
+
+    /**
+     * Replaces the observed parts by integer kernels: oneDNN's on plain integers for x86 and
+     * onednn, those of libtorch's quantized tensors for the other engines and for weights with zero
+     * points.
+     *
+     * @throws EspalierException if the graph is not prepared, an observer has seen no data, or a
+     *     configuration has no int8 kernel
+     */
+    public static GraphModule convert(GraphModule prepared) {
+        return GraphConversion.convert(prepared);
+    }
+
+    static GraphModule quantize(Module model, Tensor example, Iterable<Tensor> calibration) {
+        GraphModule traced = GraphModule.trace(model, example);
+        if (model.namedModules().values().stream().noneMatch(Module::hasQconfig)) {
+            traced.qconfig(QConfig.forBackend("x86"));
+        }
+        GraphModule prepared = prepare(traced);
+        boolean any = false;
+        for (Tensor batch : calibration) {
+            any = true;
+            try (var scope = new PointerScope();
+                    var noGrad = new NoGradGuard()) {
+                prepared.call(batch);
+            }
+        }
+        if (!any) {
+            throw new EspalierException(
+                    "Quantization needs calibration data; the batches given are none.");
+        }
+        return convert(prepared);
+    }
+}

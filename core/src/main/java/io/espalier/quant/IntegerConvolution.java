@@ -1,0 +1,159 @@
+package io.espalier.quant;
+
+import io.espalier.nn.Convolution;
+import io.espalier.tensor.BoundOperator;
+import io.espalier.tensor.Operator;
+import io.espalier.tensor.Operators;
+
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+import java.util.List;
+import java.util.Map;
+
+/** A convolution on plain integers, [N, C, spatial…]. */
+final class IntegerConvolution extends IntegerLayer {
+    private final QuantizedConvolution.Geometry geometry;
+
+    private IntegerConvolution(Parts parts, QuantizedConvolution.Geometry geometry) {
+        super(parts);
+        this.geometry = geometry;
+    }
+
+    static IntegerConvolution of(Convolution convolution, Parts parts) {
+        return new IntegerConvolution(parts, QuantizedConvolution.Geometry.of(convolution));
+    }
+
+    static IntegerConvolution read(Map<String, Tensor> tensors, Map<String, String> attributes) {
+        return new IntegerConvolution(
+                Parts.read(tensors, attributes), QuantizedConvolution.Geometry.read(attributes));
+    }
+
+    @Override
+    Tensor pack(Tensor weight, Tensor scales, Range input) {
+        return Operators.call(
+                "onednn::qconv_prepack",
+                "",
+                weight,
+                scales,
+                input.scale(),
+                input.zeroPoint(),
+                geometry.stride(),
+                geometry.padding(),
+                geometry.dilation(),
+                geometry.groups(),
+                null);
+    }
+
+    @Override
+    void requireFits(Tensor x) {
+        int rank = geometry.rank();
+        if (x.dim() != rank + 2) {
+            throw wrongInput(x, "a tensor of " + (rank + 2) + " dimensions is needed.");
+        }
+        if (x.size(1) != buffer("weight").size(1) * geometry.groups()) {
+            throw wrongInput(
+                    x,
+                    "the input must have "
+                            + buffer("weight").size(1) * geometry.groups()
+                            + " channels.");
+        }
+        for (int d = 0; d < rank; d++) {
+            if (extent(x, d) < 1) {
+                throw wrongInput(x, "the input is smaller than the kernel.");
+            }
+        }
+    }
+
+    private long extent(Tensor x, int d) {
+        long kernelSize = geometry.dilation()[d] * (buffer("weight").size(d + 2) - 1) + 1;
+        return (x.size(d + 2) + 2 * geometry.padding()[d] - kernelSize) / geometry.stride()[d] + 1;
+    }
+
+    @Override
+    long[] outputShape(Tensor x) {
+        long[] shape = new long[geometry.rank() + 2];
+        shape[0] = x.size(0);
+        shape[1] = buffer("weight").size(0);
+        for (int d = 0; d < geometry.rank(); d++) {
+            shape[d + 2] = extent(x, d);
+        }
+        return shape;
+    }
+
+    @Override
+    BoundOperator kernel(
+            PackedWeight weight, Range input, Range output, ScalarType type, ChainActivation then) {
+        return Operators.find("onednn::qconv" + geometry.rank() + "d_pointwise", "")
+                .bind(
+                        Operator.TENSOR,
+                        input.scale(),
+                        input.zeroPoint(),
+                        weight.weight(),
+                        weight.scales(),
+                        weight.zeroPoints(),
+                        bias(),
+                        geometry.stride(),
+                        geometry.padding(),
+                        geometry.dilation(),
+                        geometry.groups(),
+                        output.scale(),
+                        output.zeroPoint(),
+                        type,
+                        then.postOperation(),
+                        then.scalars(),
+                        "");
+    }
+
+    @Override
+    BoundOperator accumulating(PackedWeight weight, Range input, Range added) {
+        return Operators.find("onednn::qconv2d_pointwise", "binary")
+                .bind(
+                        Operator.TENSOR,
+                        input.scale(),
+                        input.zeroPoint(),
+                        weight.weight(),
+                        weight.scales(),
+                        weight.zeroPoints(),
+                        Operator.TENSOR,
+                        bias(),
+                        geometry.stride(),
+                        geometry.padding(),
+                        geometry.dilation(),
+                        geometry.groups(),
+                        scale(),
+                        zeroPoint(),
+                        ScalarType.Byte,
+                        added.scale(),
+                        added.zeroPoint(),
+                        "sum",
+                        1.0,
+                        activation() == ChainActivation.NONE ? null : activation().postOperation(),
+                        List.of(),
+                        "");
+    }
+
+    @Override
+    Map<String, String> attributes() {
+        Map<String, String> attributes = super.attributes();
+        geometry.addTo(attributes);
+        return attributes;
+    }
+
+    @Override
+    protected String typeName() {
+        return named("Conv", geometry.rank() + "d");
+    }
+
+    @Override
+    protected String extraRepr() {
+        Tensor weight = buffer("weight");
+        var text = new StringBuilder();
+        text.append(weight.size(1) * geometry.groups()).append(", ").append(weight.size(0));
+        geometry.print(text, weight, outputRange());
+        if (bias() == null) {
+            text.append(", bias=False");
+        }
+        return text.toString();
+    }
+}

@@ -1,0 +1,104 @@
+package io.espalier.quant;
+
+import io.espalier.tensor.BoundOperator;
+import io.espalier.tensor.Operator;
+import io.espalier.tensor.Operators;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+import java.util.List;
+import java.util.Map;
+
+/** A linear layer on plain integers, [*, in] to [*, out]. */
+final class IntegerLinear extends IntegerLayer {
+    IntegerLinear(Parts parts) {
+        super(parts);
+    }
+
+    static IntegerLinear read(Map<String, Tensor> tensors, Map<String, String> attributes) {
+        return new IntegerLinear(Parts.read(tensors, attributes));
+    }
+
+    @Override
+    Tensor pack(Tensor weight, Tensor scales, Range input) {
+        return Operators.call("onednn::qlinear_prepack", "", weight, null);
+    }
+
+    @Override
+    void requireFits(Tensor x) {
+        long in = buffer("weight").size(1);
+        if (x.dim() == 0 || x.size(-1) != in) {
+            throw wrongInput(x, "the last dimension must be " + in + ".");
+        }
+    }
+
+    @Override
+    long[] outputShape(Tensor x) {
+        long[] shape = Tensors.shape(x);
+        shape[shape.length - 1] = buffer("weight").size(0);
+        return shape;
+    }
+
+    @Override
+    BoundOperator kernel(
+            PackedWeight weight, Range input, Range output, ScalarType type, ChainActivation then) {
+        return Operators.find("onednn::qlinear_pointwise", "")
+                .bind(
+                        Operator.TENSOR,
+                        input.scale(),
+                        input.zeroPoint(),
+                        weight.weight(),
+                        weight.scales(),
+                        weight.zeroPoints(),
+                        bias(),
+                        output.scale(),
+                        output.zeroPoint(),
+                        type,
+                        then.postOperation(),
+                        then.scalars(),
+                        "");
+    }
+
+    @Override
+    BoundOperator accumulating(PackedWeight weight, Range input, Range added) {
+        return Operators.find("onednn::qlinear_pointwise", "binary")
+                .bind(
+                        Operator.TENSOR,
+                        input.scale(),
+                        input.zeroPoint(),
+                        weight.weight(),
+                        weight.scales(),
+                        weight.zeroPoints(),
+                        Operator.TENSOR,
+                        bias(),
+                        scale(),
+                        zeroPoint(),
+                        ScalarType.Byte,
+                        added.scale(),
+                        added.zeroPoint(),
+                        "sum",
+                        1.0,
+                        activation().postOperation(),
+                        List.of(),
+                        "");
+    }
+
+    @Override
+    protected String typeName() {
+        return named("Linear", "");
+    }
+
+    @Override
+    protected String extraRepr() {
+        Tensor weight = buffer("weight");
+        return "in_features="
+                + weight.size(1)
+                + ", out_features="
+                + weight.size(0)
+                + ", "
+                + outputRange()
+                + (bias() == null ? ", bias=False" : "");
+    }
+}

@@ -1,0 +1,63 @@
+package io.espalier.tensor;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.IValue;
+import org.bytedeco.pytorch.IValueVector;
+import org.bytedeco.pytorch.Tensor;
+
+import java.util.List;
+
+/**
+ * An operator of libtorch with its constant arguments made ready. Boxing lists of numbers takes
+ * longer than a small kernel; here it is done once. Any number of threads may call it.
+ */
+public final class BoundOperator {
+    private final Operator operator;
+    private final IValueVector template;
+    private final int[] open;
+
+    BoundOperator(Operator operator, IValueVector template, List<Integer> open) {
+        this.operator = operator;
+        this.template = template;
+        this.template.retainReference();
+        this.open = open.stream().mapToInt(Integer::intValue).toArray();
+    }
+
+    /**
+     * Calls the operator and returns its one result, a tensor.
+     *
+     * @param tensors one for each place that was left open, in order
+     * @throws EspalierException if there are more or fewer tensors, one is undefined, or the
+     *     operator fails
+     */
+    public Tensor call(Tensor... tensors) {
+        if (tensors.length != open.length) {
+            throw new EspalierException(
+                    operator.name()
+                            + " was bound for "
+                            + open.length
+                            + " tensors; it was given "
+                            + tensors.length
+                            + ".");
+        }
+        PointerScope outer = PointerScope.getInnerScope();
+        try (var inner = new PointerScope()) {
+            IValueVector stack = new IValueVector().put(template);
+            for (int i = 0; i < open.length; i++) {
+                if (tensors[i].isNull() || !tensors[i].defined()) {
+                    throw new EspalierException(
+                            operator.name() + " was given an undefined tensor.");
+                }
+                stack.put(open[i], new IValue(tensors[i]));
+            }
+            if (operator.run(stack, outer).getFirst() instanceof Tensor result) {
+                return result;
+            }
+            throw new EspalierException(
+                    operator.name()
+                            + " does not return a tensor; its signature is "
+                            + operator.schema()
+                            + ".");
+        }
+    }
+}
