@@ -108,6 +108,20 @@ public record Graph(List<Value> inputs, List<Node> nodes, List<Value> outputs) {
                 outputs.stream().map(replace).toList());
     }
 
+    /** The program as text for a file, which {@link #fromJson} reads. */
+    public String toJson() {
+        return GraphJson.write(this);
+    }
+
+    /**
+     * Reads what {@link #toJson} wrote.
+     *
+     * @throws EspalierException if it is no graph
+     */
+    public static Graph fromJson(String json) {
+        return GraphJson.read(json);
+    }
+
     /** The program, one node on a line. */
     @Override
     public String toString() {

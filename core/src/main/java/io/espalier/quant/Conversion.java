@@ -108,7 +108,7 @@ final class Conversion {
                     default -> weighted(site, module, false);
                 };
         if (converted instanceof PackedLayer layer) {
-            layer.packed();
+            layer.kernel();
         }
         converted.training(module.isTraining());
         return converted;

@@ -7,6 +7,7 @@ import io.espalier.nn.Module;
 import org.bytedeco.pytorch.Tensor;
 
 import java.util.List;
+import java.util.Map;
 
 /**
  * A linear layer or convolution of a graph with what follows it, as one float module: then its
@@ -21,6 +22,19 @@ final class FusedChain extends Module {
         this.layer = add("layer", layer);
         this.adds = adds;
         this.activation = activation;
+    }
+
+    /** A saved chain around its float layer. */
+    static FusedChain read(Module layer, Map<String, String> attributes) {
+        return new FusedChain(
+                layer,
+                Boolean.parseBoolean(attributes.get("adds")),
+                ChainActivation.valueOf(attributes.getOrDefault("activation", "")));
+    }
+
+    /** What a file must say of it. */
+    Map<String, String> attributes() {
+        return Map.of("adds", Boolean.toString(adds), "activation", activation.name());
     }
 
     /** The linear layer or convolution, a batch normalization folded in. */

@@ -6,6 +6,7 @@ import io.espalier.tensor.Operator;
 import io.espalier.tensor.Operators;
 
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 import java.util.List;
@@ -68,6 +69,12 @@ final class IntegerConvolution extends IntegerLayer {
     private long extent(Tensor x, int d) {
         long kernelSize = geometry.dilation()[d] * (buffer("weight").size(d + 2) - 1) + 1;
         return (x.size(d + 2) + 2 * geometry.padding()[d] - kernelSize) / geometry.stride()[d] + 1;
+    }
+
+    /** The layout that the kernels compute in: else they would convert it in every call. */
+    @Override
+    Tensor arranged(Tensor x) {
+        return x.dim() == 4 ? x.contiguous(torch.MemoryFormat.ChannelsLast) : x;
     }
 
     @Override

@@ -42,6 +42,7 @@ abstract class IntegerLayer extends QuantizedLayer {
      * @param input how the integers that come in stand for numbers
      * @param added the same of the second input
      * @param output the same of the result; null for floats
+     * @param inPlace whether the result takes the second input's memory
      */
     record Parts(
             IntegerWeight integers,
@@ -49,7 +50,8 @@ abstract class IntegerLayer extends QuantizedLayer {
             ChainActivation activation,
             Range input,
             @Nullable Range added,
-            @Nullable Range output) {
+            @Nullable Range output,
+            boolean inPlace) {
         static Parts read(Map<String, Tensor> tensors, Map<String, String> attributes) {
             Range input = QuantizedLayer.input(tensors);
             if (input == null) {
@@ -65,7 +67,8 @@ abstract class IntegerLayer extends QuantizedLayer {
                     tensors.containsKey(ADDED_SCALE)
                             ? Range.read(tensors, ADDED_SCALE, ADDED_ZERO_POINT)
                             : null,
-                    floats ? null : QuantizedLayer.output(tensors));
+                    floats ? null : QuantizedLayer.output(tensors),
+                    Boolean.parseBoolean(attributes.get("in_place")));
         }
     }
 
@@ -84,6 +87,7 @@ abstract class IntegerLayer extends QuantizedLayer {
         super(parts.output() == null ? new Range(1, 0) : parts.output(), parts.input());
         activation = parts.activation();
         givesFloats = parts.output() == null;
+        inPlace = parts.inPlace();
         channelAxis = parts.integers().parameters().channelAxis();
         parts.integers().addTo(this, WEIGHT);
         if (parts.bias() != null) {
@@ -107,6 +111,11 @@ abstract class IntegerLayer extends QuantizedLayer {
 
     /** The shape of the result for an input that fits. */
     abstract long[] outputShape(Tensor x);
+
+    /** The input in the layout that the kernel is fastest in. */
+    Tensor arranged(Tensor x) {
+        return x;
+    }
 
     /** Refuses an input that does not fit. */
     abstract void requireFits(Tensor x);
@@ -133,7 +142,7 @@ abstract class IntegerLayer extends QuantizedLayer {
                             + ".");
         }
         requireFits(inputs.getFirst());
-        Tensor x = integers(inputs.getFirst());
+        Tensor x = arranged(integers(inputs.getFirst()));
         Kernels ready = kernels();
         if (!adds()) {
             Tensor y = ready.kernel().call(x);

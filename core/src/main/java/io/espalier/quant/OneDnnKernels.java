@@ -3,7 +3,6 @@ package io.espalier.quant;
 import io.espalier.nn.Convolution;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
-import io.espalier.nn.PaddingMode;
 import io.espalier.quant.QuantizedLayer.Range;
 import io.espalier.tensor.Engine;
 import io.espalier.tensor.EspalierException;
@@ -80,7 +79,9 @@ final class OneDnnKernels implements IntegerKernels {
                             + "' is quantized with zero points; oneDNN's kernels take symmetric"
                             + " weights: use a symmetric qscheme, or another engine.");
         }
-        var parts = new IntegerLayer.Parts(weight, bias, chain.activation(), input, added, output);
+        var parts =
+                new IntegerLayer.Parts(
+                        weight, bias, chain.activation(), input, added, output, false);
         IntegerLayer made =
                 layer instanceof Convolution convolution
                         ? IntegerConvolution.of(convolution, parts)

@@ -9,6 +9,7 @@ import org.bytedeco.pytorch.Tensor;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -273,7 +274,34 @@ public final class Quantization {
      * @throws EspalierException if the model is not converted, or the file can't be written
      */
     public static void save(Module model, Path file) {
-        QuantizedFile.save(model, file);
+        if (model instanceof GraphModule graph) {
+            GraphFile.save(graph, file);
+        } else {
+            QuantizedFile.save(model, file);
+        }
+    }
+
+    /**
+     * Reads what {@link #save} wrote of the result of {@link #quantize}: program, integers and
+     * scales. The model's code is not needed, unless layers were left in float.
+     *
+     * @throws EspalierException if the file can't be read, holds no quantized graph or one of
+     *     another version, or layers in float
+     */
+    public static GraphModule loadGraph(Path file) {
+        return GraphFile.load(file, Optional.empty());
+    }
+
+    /**
+     * Reads what {@link #save} wrote of the result of {@link #quantize}.
+     *
+     * @param model the float architecture, for the layers that were left in float; it is left as it
+     *     is
+     * @throws EspalierException if the file can't be read, holds no quantized graph or one of
+     *     another version, or does not fit the model
+     */
+    public static GraphModule loadGraph(Module model, Path file) {
+        return GraphFile.load(file, Optional.of(model));
     }
 
     /**

@@ -127,8 +127,7 @@ final class QuantizedConvolution extends PackedLayer {
                                 ? qconfig.transposed(
                                         transposing(place, convolution, qconfig.engine()))
                                 : qconfig);
-        return new QuantizedConvolution(
-                weight, Geometry.of(convolution), relu, output, input);
+        return new QuantizedConvolution(weight, Geometry.of(convolution), relu, output, input);
     }
 
     /**

@@ -40,6 +40,11 @@ final class QuantizedFile {
     private QuantizedFile() {}
 
     static void save(Module model, Path file) {
+        SafeTensors.write(file, model.stateDict(), metadata(model));
+    }
+
+    /** What a file says besides the tensors. */
+    static Map<String, String> metadata(Module model) {
         Map<String, Map<String, String>> layers = new LinkedHashMap<>();
         model.namedModules()
                 .forEach((path, module) -> {
@@ -54,27 +59,25 @@ final class QuantizedFile {
                             + " has no quantized layer; convert it first, or write it with"
                             + " model.save(file).");
         }
-        SafeTensors.write(
-                file,
-                model.stateDict(),
-                Map.of(
-                        "format",
-                        "pt",
-                        "espalier.tree",
-                        model.toString(),
-                        VERSION,
-                        CURRENT,
-                        LAYERS,
-                        JSON.writeValueAsString(layers),
-                        IN_FLOAT,
-                        JSON.writeValueAsString(FloatInside.in(model))));
+        return Map.of(
+                "format",
+                "pt",
+                "espalier.tree",
+                model.toString(),
+                VERSION,
+                CURRENT,
+                LAYERS,
+                JSON.writeValueAsString(layers),
+                IN_FLOAT,
+                JSON.writeValueAsString(FloatInside.in(model)));
     }
 
     private static boolean isQuantized(Map<String, String> description) {
         return !description.containsValue("Identity") && !description.containsValue("FusedReLU");
     }
 
-    private static Map<String, String> describe(Module module) {
+    /** What a file must say of a module besides its tensors; nothing of a plain float one. */
+    static Map<String, String> describe(Module module) {
         Map<String, String> description = new TreeMap<>();
         switch (module) {
             case QuantizedLayer layer -> description.putAll(layer.attributes());
@@ -82,6 +85,7 @@ final class QuantizedFile {
             case QuantizedTable table -> description.putAll(table.attributes());
             case QFunctional functional -> {}
             case FusedReLU fused -> description.put("name", fused.typeName());
+            case FusedChain chain -> description.putAll(chain.attributes());
             case Identity identity -> {}
             case DeQuantize dequantize -> {}
             default -> {
@@ -95,6 +99,10 @@ final class QuantizedFile {
     /** Turns a float model into the file's; after an error the model must not be used. */
     static void load(Module model, Path file) {
         SafeTensors.Contents contents = SafeTensors.read(file);
+        if (GraphFile.isGraph(contents)) {
+            throw new EspalierException(
+                    file + " holds a quantized graph; read it with Quantization.loadGraph.");
+        }
         Map<String, Map<String, String>> layers = layers(file, contents.metadata());
         List<String> inFloat = inFloat(file, contents.metadata());
         try (var scope = new PointerScope();
@@ -124,7 +132,8 @@ final class QuantizedFile {
         return HALF.equals(description.get(TYPE));
     }
 
-    private static Map<String, Map<String, String>> layers(
+    /** The descriptions in a file of this version. */
+    static Map<String, Map<String, String>> layers(
             Path file, SequencedMap<String, String> metadata) {
         String json = metadata.get(LAYERS);
         if (json == null) {
@@ -171,7 +180,8 @@ final class QuantizedFile {
         return own;
     }
 
-    private static Module restore(
+    /** The module that a description and its tensors make of the one that stood there before. */
+    static Module restore(
             Path file,
             String path,
             Module old,
@@ -203,6 +213,9 @@ final class QuantizedFile {
                             old, QuantizedLayer.output(tensors), QuantizedLayer.input(tensors));
             case "QuantizedLinear" -> QuantizedLinear.read(tensors, description);
             case "QuantizedConvolution" -> QuantizedConvolution.read(tensors, description);
+            case "IntegerLinear" -> IntegerLinear.read(tensors, description);
+            case "IntegerConvolution" -> IntegerConvolution.read(tensors, description);
+            case "FusedChain" -> FusedChain.read(old, description);
             case "QuantizedEmbedding" ->
                     new QuantizedEmbedding(QuantizedTable.rows(tensors, description));
             case "QuantizedEmbeddingBag" -> QuantizedEmbeddingBag.read(tensors, description);
@@ -225,7 +238,7 @@ final class QuantizedFile {
     /**
      * A layer that a batch normalization was folded into has a bias, its float original may not.
      */
-    private static void addFoldedBiases(Module model, Map<String, Tensor> tensors) {
+    static void addFoldedBiases(Module model, Map<String, Tensor> tensors) {
         model.namedModules()
                 .forEach((path, module) -> {
                     Tensor bias = tensors.get(path + ".bias");
