@@ -11,9 +11,9 @@ import tools.jackson.core.JacksonException;
 import tools.jackson.databind.json.JsonMapper;
 
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /** A {@link Graph} as text: one object a node; a value among constants is {@code {"value": x}}. */
 final class GraphJson {
@@ -113,8 +113,9 @@ final class GraphJson {
 
     private static @Nullable Object argument(@Nullable Object read) {
         return switch (read) {
-            case Map<?, ?> map -> new Value((String) new LinkedHashMap<>(map).get(VALUE));
+            case Map<?, ?> map -> new Value(Objects.requireNonNull((String) map.get(VALUE)));
             case List<?> list -> list.stream().map(GraphJson::argument).toList();
+            case Integer number -> number.longValue();
             case null, default -> read;
         };
     }

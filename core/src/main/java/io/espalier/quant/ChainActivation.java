@@ -11,6 +11,7 @@ import java.util.Optional;
 import java.util.function.UnaryOperator;
 
 /** What a layer of a graph may compute of its result before that is quantized. */
+@SuppressWarnings("ImmutableEnumChecker") // the lists are List.of, the functions hold no state
 enum ChainActivation {
     NONE("", "", "none", List.of(), x -> x),
     RELU("aten::relu", "ReLU", "relu", List.of(), Functional::relu),

@@ -20,6 +20,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SequencedMap;
 
 /**
@@ -112,7 +113,7 @@ final class GraphConversion {
     }
 
     private Form form(Value value) {
-        return java.util.Objects.requireNonNull(forms.get(value));
+        return Objects.requireNonNull(forms.get(value));
     }
 
     private boolean allIntegers(Node node) {
@@ -138,7 +139,7 @@ final class GraphConversion {
                 (QConfig) chain.qconfig().orElseThrow(() -> new IllegalStateException(call.path()));
         List<Form> inputs = call.inputs().stream().map(this::form).toList();
         @Nullable Range output = rangeOf(call.result());
-        Range input = java.util.Objects.requireNonNull(inputs.getFirst().range());
+        Range input = Objects.requireNonNull(inputs.getFirst().range());
         @Nullable Range added = chain.adds() ? inputs.get(1).range() : null;
         modules.put(call.path(), kernels.layer(call.path(), chain, qconfig, input, added, output));
         nodes.add(
@@ -169,7 +170,7 @@ final class GraphConversion {
 
     /** A chain that stays in floats keeps what was folded into it. */
     private Module floatModule(ModuleCall call) {
-        Module module = java.util.Objects.requireNonNull(before.get(call.path()));
+        Module module = Objects.requireNonNull(before.get(call.path()));
         return module instanceof FusedChain chain && isAlone(chain) ? chain.layer() : module;
     }
 

@@ -19,6 +19,7 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.Set;
@@ -94,9 +95,9 @@ final class GraphFusion {
                     && batchNorm.runningMean().isPresent()
                     && producers.get(norm.inputs().getFirst()) instanceof ModuleCall call
                     && isAnchor(modules.get(call.path()))
-                    && calls.get(call.path()) == 1
+                    && calls.getOrDefault(call.path(), 0) == 1
                     && isUsedOnlyBy(call.result(), norm, consumers)) {
-                Module layer = modules.get(call.path());
+                Module layer = Objects.requireNonNull(modules.get(call.path()));
                 if (Folding.channels(layer) == batchNorm.numFeatures()) {
                     modules.put(call.path(), Folding.fold(layer, batchNorm));
                     replaced.put(norm.result(), call.result());
@@ -137,7 +138,7 @@ final class GraphFusion {
             Node kept = node;
             if (node instanceof ModuleCall call
                     && isAnchor(modules.get(call.path()))
-                    && calls.get(call.path()) == 1) {
+                    && calls.getOrDefault(call.path(), 0) == 1) {
                 kept = joined(call, consumers, defined, replaced, absorbed);
             }
             if (!absorbed.contains(node)) {
@@ -154,7 +155,7 @@ final class GraphFusion {
             Set<Value> defined,
             Map<Value, Value> replaced,
             Set<Node> absorbed) {
-        Module layer = modules.get(call.path());
+        Module layer = Objects.requireNonNull(modules.get(call.path()));
         List<Value> inputs = new ArrayList<>(call.inputs());
         Value last = call.result();
         Optional<Node> next = onlyConsumer(last, consumers);

@@ -17,6 +17,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SequencedMap;
 
 /** Fuses the chains of a traced model and puts observers where integers will be. */
@@ -113,7 +114,8 @@ final class GraphPreparation {
             node.results().forEach(this::observe);
         }
         List<Value> outputs = graph.outputs().stream().map(value -> seenBy(false, value)).toList();
-        configurations.forEach((path, qconfig) -> modules.get(path).qconfig(qconfig));
+        configurations.forEach(
+                (path, qconfig) -> Objects.requireNonNull(modules.get(path)).qconfig(qconfig));
         return new GraphModule(new Graph(graph.inputs(), nodes, outputs), modules);
     }
 
