@@ -1,5 +1,8 @@
 package io.espalier.bench;
 
+import io.espalier.bench.models.MobileNetV3;
+import io.espalier.bench.models.ResNet18;
+import io.espalier.bench.models.Settled;
 import io.espalier.tensor.Libtorch;
 
 import java.util.List;
@@ -43,6 +46,7 @@ public final class Table {
         training();
         observers();
         integers();
+        inference();
         linearity();
     }
 
@@ -130,6 +134,25 @@ public final class Table {
                 "float step",
                 1.3,
                 Paired.of(rounds, steps::roundedStep, steps::floatStep));
+    }
+
+    private void inference() {
+        boolean quick = side < 4096;
+        long[] shape = {quick ? 2 : 8, 3, quick ? 64 : 224, quick ? 64 : 224};
+        var resnet = new Inference(Settled.of(new ResNet18(), shape), shape);
+        row("ResNet-18, int8", "float", 0.222, Paired.of(rounds, resnet::eager, resnet::plain));
+        row(
+                "ResNet-18, int8 by graph",
+                "float",
+                0.2,
+                Paired.of(rounds, resnet::graph, resnet::plain));
+        var mobile = new Inference(Settled.of(new MobileNetV3(), shape), shape);
+        row(
+                "MobileNetV3, int8 by graph",
+                "float",
+                0.4,
+                Paired.of(rounds, mobile::graph, mobile::plain));
+        row("", "eager int8", 0.714, Paired.of(rounds, mobile::graph, mobile::eager));
     }
 
     private static String name(String what, long values) {
