@@ -6,10 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.FieldSource;
@@ -56,7 +58,7 @@ class EveryLayerTest {
                     sample(
                             () ->
                                     new Sequential(
-                                            new Conv2d(1, 2, 3),
+                                            new Conv2d(1, 2, 3, o -> o.bias(false)),
                                             new BatchNorm2d(2),
                                             new ReLU(),
                                             new Flatten(),
@@ -80,6 +82,11 @@ class EveryLayerTest {
         for (int i = 0; i < expected.size(); i++) {
             assertTrue(Tensors.equal(expected.get(i), actual.get(i)));
         }
+    }
+
+    @BeforeEach
+    void seed() {
+        Libtorch.seed(1);
     }
 
     @ParameterizedTest
