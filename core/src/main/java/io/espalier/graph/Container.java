@@ -8,9 +8,7 @@ final class Container extends Module {
     static Container of(Module module) {
         var container = new Container();
         container.adopt(module);
-        if (module.hasQconfig()) {
-            container.qconfig(module.qconfig().orElse(null));
-        }
+        container.takeQconfig(module);
         return container;
     }
 

@@ -4,13 +4,16 @@ import io.espalier.tensor.EspalierException;
 
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.SequencedSet;
 import java.util.Set;
 import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
@@ -73,6 +76,13 @@ public record Graph(List<Value> inputs, List<Node> nodes, List<Value> outputs) {
         return consumers;
     }
 
+    /** The paths of the modules that the graph calls or takes tensors from, each once. */
+    public SequencedSet<String> modulePaths() {
+        SequencedSet<String> paths = new LinkedHashSet<>();
+        nodes.forEach(node -> node.modulePath().ifPresent(paths::add));
+        return paths;
+    }
+
     /** Whether the model returns a value. */
     public boolean returns(Value value) {
         return outputs.contains(value);
@@ -81,7 +91,7 @@ public record Graph(List<Value> inputs, List<Node> nodes, List<Value> outputs) {
     /** Without the nodes whose results nobody uses. */
     public Graph withoutUnused() {
         Map<Value, Node> producers = producers();
-        Set<Node> used = java.util.Collections.newSetFromMap(new IdentityHashMap<>());
+        Set<Node> used = Collections.newSetFromMap(new IdentityHashMap<>());
         Deque<Value> open = new ArrayDeque<>(outputs);
         while (!open.isEmpty()) {
             Node producer = producers.get(open.pop());

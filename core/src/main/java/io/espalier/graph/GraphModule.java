@@ -9,7 +9,6 @@ import org.jspecify.annotations.Nullable;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
@@ -35,14 +34,7 @@ public final class GraphModule extends Module {
      */
     public GraphModule(Graph graph, Map<String, Module> modules) {
         this.graph = graph;
-        Set<String> paths = new LinkedHashSet<>();
-        for (Node node : graph.nodes()) {
-            switch (node) {
-                case Node.ModuleCall call -> paths.add(call.path());
-                case Node.Attribute attribute -> paths.add(attribute.owner());
-                case Node.FunctionCall call -> {}
-            }
-        }
+        Set<String> paths = graph.modulePaths();
         for (String path : paths) {
             if (!modules.containsKey(path)) {
                 throw new EspalierException(
@@ -56,21 +48,14 @@ public final class GraphModule extends Module {
         modules.forEach((path, module) -> {
             if (path.isEmpty()) {
                 adopt(module);
-                if (module.hasQconfig()) {
-                    qconfig(module.qconfig().orElse(null));
-                }
+                takeQconfig(module);
             } else if (paths.contains(path) || isAbove(path, paths)) {
                 place(path, module);
             }
         });
         List<@Nullable Module> called = new ArrayList<>();
         for (Node node : graph.nodes()) {
-            called.add(
-                    switch (node) {
-                        case Node.ModuleCall call -> module(call.path());
-                        case Node.Attribute attribute -> module(attribute.owner());
-                        case Node.FunctionCall call -> null;
-                    });
+            called.add(node.modulePath().map(this::module).orElse(null));
         }
         this.owners = called;
         this.program = new Program(graph);
@@ -139,14 +124,7 @@ public final class GraphModule extends Module {
     /** The modules that the graph calls, by path. */
     public SequencedMap<String, Module> modules() {
         SequencedMap<String, Module> modules = new LinkedHashMap<>();
-        for (Node node : graph.nodes()) {
-            switch (node) {
-                case Node.ModuleCall call -> modules.put(call.path(), module(call.path()));
-                case Node.Attribute attribute ->
-                        modules.put(attribute.owner(), module(attribute.owner()));
-                case Node.FunctionCall call -> {}
-            }
-        }
+        graph.modulePaths().forEach(path -> modules.put(path, module(path)));
         return modules;
     }
 

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 
@@ -16,6 +17,15 @@ public sealed interface Node {
 
     /** The values that it computes them from, in the order of its arguments. */
     List<Value> inputs();
+
+    /** The path of the module that the step calls or takes a tensor from; functions have none. */
+    default Optional<String> modulePath() {
+        return switch (this) {
+            case ModuleCall call -> Optional.of(call.path());
+            case Attribute attribute -> Optional.of(attribute.owner());
+            case FunctionCall call -> Optional.empty();
+        };
+    }
 
     /** The same step on other values. */
     Node withInputs(UnaryOperator<Value> replacement);

@@ -4,6 +4,7 @@ import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Operator;
 import io.espalier.tensor.Operators;
+import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
@@ -28,7 +29,7 @@ final class Program {
     /**
      * One node.
      *
-     * @param arguments constants, {@link Slot}s and lists of them
+     * @param arguments constants, {@link Slot}s and {@link Slots}
      * @param results the slots of what it computes
      * @param finished the slots that are not needed afterwards
      */
@@ -42,6 +43,9 @@ final class Program {
 
     /** The place of a value. */
     private record Slot(int index) {}
+
+    /** The places of the values of a list; other elements are constants. */
+    private record Slots(List<?> elements) {}
 
     Program(Graph graph) {
         Map<Value, Integer> numbers = new HashMap<>();
@@ -85,18 +89,9 @@ final class Program {
                 node.results().stream()
                         .mapToInt(value -> Objects.requireNonNull(numbers.get(value)))
                         .toArray();
-        return new Step(node, operator(node), numbered, results, finished);
-    }
-
-    private static @Nullable Operator operator(Node node) {
-        if (!(node instanceof Node.FunctionCall call)) {
-            return null;
-        }
-        String name = call.operator();
-        int dot = name.indexOf('.');
-        return dot < 0
-                ? Operators.find(name, "")
-                : Operators.find(name.substring(0, dot), name.substring(dot + 1));
+        Operator operator =
+                node instanceof Node.FunctionCall call ? Operators.find(call.operator()) : null;
+        return new Step(node, operator, numbered, results, finished);
     }
 
     private static @Nullable Object numbered(
@@ -104,7 +99,7 @@ final class Program {
         return switch (argument) {
             case Value value -> new Slot(Objects.requireNonNull(numbers.get(value)));
             case List<?> list when list.stream().anyMatch(Value.class::isInstance) ->
-                    list.stream().map(element -> numbered(element, numbers)).toList();
+                    new Slots(list.stream().map(element -> numbered(element, numbers)).toList());
             case null, default -> argument;
         };
     }
@@ -128,7 +123,7 @@ final class Program {
             List<Tensor> results = new ArrayList<>();
             for (int output : outputs) {
                 Tensor result = Objects.requireNonNull(values[output]);
-                results.add(isGiven(result, given) ? result : handOver(result, outer));
+                results.add(isGiven(result, given) ? result : Tensors.handOver(result, outer));
             }
             return results;
         }
@@ -201,8 +196,8 @@ final class Program {
     private static @Nullable Object value(@Nullable Object argument, @Nullable Tensor[] values) {
         return switch (argument) {
             case Slot slot -> values[slot.index()];
-            case List<?> list when list.stream().anyMatch(Slot.class::isInstance) ->
-                    list.stream().map(element -> value(element, values)).toList();
+            case Slots list ->
+                    list.elements().stream().map(element -> value(element, values)).toList();
             case null, default -> argument;
         };
     }
@@ -220,14 +215,5 @@ final class Program {
     @SuppressWarnings("ReferenceEquality") // the caller's own tensor stays in the caller's scope
     private static boolean isGiven(Tensor result, List<Tensor> given) {
         return given.stream().anyMatch(input -> input == result);
-    }
-
-    private static Tensor handOver(Tensor tensor, @Nullable PointerScope outer) {
-        tensor.retainReference();
-        if (outer != null) {
-            outer.attach(tensor);
-            tensor.releaseReference();
-        }
-        return tensor;
     }
 }

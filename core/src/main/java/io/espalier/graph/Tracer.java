@@ -55,7 +55,6 @@ final class Tracer implements CallRecorder {
             List<Value> inputs = new ArrayList<>();
             for (int i = 0; i < example.size(); i++) {
                 Value input = tracer.names.fresh(example.size() == 1 ? "x" : "x" + i);
-                // A view of its own, so that an input given twice is two inputs.
                 tracer.define(example.get(i), input);
                 inputs.add(input);
             }

@@ -244,9 +244,10 @@ public abstract class Convolution extends Module {
                     x, weight, bias, stride, padding, outputPadding, groups(), dilation);
         }
         if (options.paddingMode == PaddingMode.ZEROS) {
-            return Functional.conv(x, weight, bias, stride, padding, dilation, groups());
+            return Functional.conv(rank, x, weight, bias, stride, padding, dilation, groups());
         }
-        return Functional.conv(pad(x), weight, bias, stride, new long[rank], dilation, groups());
+        return Functional.conv(
+                rank, pad(x), weight, bias, stride, new long[rank], dilation, groups());
     }
 
     /** An input with this convolution's padding around it. */

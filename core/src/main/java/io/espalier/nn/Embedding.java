@@ -1,18 +1,14 @@
 package io.espalier.nn;
 
-import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
-import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 import java.util.OptionalLong;
 
 /** A table of vectors, looked up by index: integers [*] to [*, size]. */
-public class Embedding extends Module {
-    private final long count;
-    private final long size;
+public non-sealed class Embedding extends VectorTable {
     private final OptionalLong paddingIndex;
 
     /** A table whose elements are drawn from the standard normal distribution. */
@@ -31,44 +27,8 @@ public class Embedding extends Module {
     }
 
     private Embedding(long count, long size, OptionalLong paddingIndex) {
-        this.count = Extents.requireAtLeast("num_embeddings", count, 1);
-        this.size = Extents.requireAtLeast("embedding_dim", size, 1);
+        super(count, size, paddingIndex);
         this.paddingIndex = paddingIndex;
-        Tensor weight = addParameter("weight", Tensors.randn(count, size));
-        if (paddingIndex.isPresent()) {
-            try (var guard = new NoGradGuard()) {
-                weight.select(0, paddingIndex.getAsLong()).zero_();
-            }
-        }
-    }
-
-    static long inTable(long count, long index) {
-        if (index < -count || index >= count) {
-            throw new EspalierException(
-                    "padding_idx must be in "
-                            + -count
-                            + "…"
-                            + (count - 1)
-                            + "; asked for "
-                            + index
-                            + ".");
-        }
-        return index < 0 ? count + index : index;
-    }
-
-    /** The table [count, size] as {@code forward} sees it. */
-    public Tensor weight() {
-        return value("weight");
-    }
-
-    /** The number of vectors. */
-    public long numEmbeddings() {
-        return count;
-    }
-
-    /** The size of each vector. */
-    public long embeddingDim() {
-        return size;
     }
 
     /** The index of the vector that is not trained, empty where all are. */
@@ -87,8 +47,6 @@ public class Embedding extends Module {
 
     @Override
     protected String extraRepr() {
-        String padding =
-                paddingIndex.isPresent() ? ", padding_idx=" + paddingIndex.getAsLong() : "";
-        return count + ", " + size + padding;
+        return numEmbeddings() + ", " + embeddingDim() + paddingRepr(paddingIndex);
     }
 }

@@ -1,10 +1,8 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
-import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.LongOptional;
-import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.T_TensorTensorTensorTensor_T;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
@@ -23,9 +21,7 @@ import java.util.function.UnaryOperator;
  * <p>Inputs: indices [N, L], each row a bag; or indices [M] and offsets [N], where each bag begins.
  * After them, for sums, weights of the indices' shape. Output: [N, size]; an empty bag gives zeros.
  */
-public class EmbeddingBag extends Module {
-    private final long count;
-    private final long size;
+public non-sealed class EmbeddingBag extends VectorTable {
     private final Options options;
 
     /** What a bag's vectors become. */
@@ -93,35 +89,19 @@ public class EmbeddingBag extends Module {
      * @throws EspalierException if a size is below 1 or there is no such padding index
      */
     public EmbeddingBag(long count, long size, UnaryOperator<Options> with) {
-        this.count = Extents.requireAtLeast("num_embeddings", count, 1);
-        this.size = Extents.requireAtLeast("embedding_dim", size, 1);
-        Options given = with.apply(Options.DEFAULT);
+        this(count, size, inTable(count, with.apply(Options.DEFAULT)));
+    }
+
+    private EmbeddingBag(long count, long size, Options options) {
+        super(count, size, options.paddingIndex);
+        this.options = options;
+    }
+
+    private static Options inTable(long count, Options given) {
         OptionalLong padding = given.paddingIndex;
-        this.options =
-                padding.isPresent()
-                        ? given.paddingIndex(Embedding.inTable(count, padding.getAsLong()))
-                        : given;
-        Tensor weight = addParameter("weight", Tensors.randn(count, size));
-        if (padding.isPresent()) {
-            try (var guard = new NoGradGuard()) {
-                weight.select(0, options.paddingIndex.getAsLong()).zero_();
-            }
-        }
-    }
-
-    /** The table [count, size] as {@code forward} sees it. */
-    public Tensor weight() {
-        return value("weight");
-    }
-
-    /** The number of vectors. */
-    public long numEmbeddings() {
-        return count;
-    }
-
-    /** The size of each vector. */
-    public long embeddingDim() {
-        return size;
+        return padding.isPresent()
+                ? given.paddingIndex(inTable(count, padding.getAsLong()))
+                : given;
     }
 
     /** The options it was made with; a padding index counts from the start. */
@@ -155,14 +135,12 @@ public class EmbeddingBag extends Module {
 
     @Override
     protected String extraRepr() {
-        return count
+        return numEmbeddings()
                 + ", "
-                + size
+                + embeddingDim()
                 + ", mode='"
                 + options.mode
                 + "'"
-                + (options.paddingIndex.isPresent()
-                        ? ", padding_idx=" + options.paddingIndex.getAsLong()
-                        : "");
+                + paddingRepr(options.paddingIndex);
     }
 }

@@ -179,16 +179,7 @@ public final class Functional {
             long[] padding,
             long[] dilation,
             long groups) {
-        return recorded(
-                torch.conv1d(x, weight, optional(bias), stride, padding, dilation, groups),
-                "aten::conv1d",
-                x,
-                weight,
-                bias,
-                stride,
-                padding,
-                dilation,
-                groups);
+        return conv(1, x, weight, bias, stride, padding, dilation, groups);
     }
 
     /**
@@ -203,16 +194,7 @@ public final class Functional {
             long[] padding,
             long[] dilation,
             long groups) {
-        return recorded(
-                torch.conv2d(x, weight, optional(bias), stride, padding, dilation, groups),
-                "aten::conv2d",
-                x,
-                weight,
-                bias,
-                stride,
-                padding,
-                dilation,
-                groups);
+        return conv(2, x, weight, bias, stride, padding, dilation, groups);
     }
 
     /**
@@ -226,20 +208,12 @@ public final class Functional {
             long[] padding,
             long[] dilation,
             long groups) {
-        return recorded(
-                torch.conv3d(x, weight, optional(bias), stride, padding, dilation, groups),
-                "aten::conv3d",
-                x,
-                weight,
-                bias,
-                stride,
-                padding,
-                dilation,
-                groups);
+        return conv(3, x, weight, bias, stride, padding, dilation, groups);
     }
 
-    /** The convolution of as many dimensions as the weight has. */
+    /** The convolution of this many dimensions. */
     static Tensor conv(
+            int rank,
             Tensor x,
             Tensor weight,
             @Nullable Tensor bias,
@@ -247,11 +221,23 @@ public final class Functional {
             long[] padding,
             long[] dilation,
             long groups) {
-        return switch (stride.length) {
-            case 1 -> conv1d(x, weight, bias, stride, padding, dilation, groups);
-            case 2 -> conv2d(x, weight, bias, stride, padding, dilation, groups);
-            default -> conv3d(x, weight, bias, stride, padding, dilation, groups);
-        };
+        TensorOptional b = optional(bias);
+        Tensor result =
+                switch (rank) {
+                    case 1 -> torch.conv1d(x, weight, b, stride, padding, dilation, groups);
+                    case 2 -> torch.conv2d(x, weight, b, stride, padding, dilation, groups);
+                    default -> torch.conv3d(x, weight, b, stride, padding, dilation, groups);
+                };
+        return recorded(
+                result,
+                "aten::conv" + rank + "d",
+                x,
+                weight,
+                bias,
+                stride,
+                padding,
+                dilation,
+                groups);
     }
 
     /**

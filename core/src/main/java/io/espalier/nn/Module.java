@@ -231,6 +231,13 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
         this.recipeSet = true;
     }
 
+    /** Takes over what {@link #qconfig(Recipe)} said on another very module, if it was called. */
+    public final void takeQconfig(Module other) {
+        if (other.recipeSet) {
+            qconfig(other.recipe);
+        }
+    }
+
     /** Whether {@link #qconfig(Recipe)} was called on this very module. */
     public final boolean hasQconfig() {
         return recipeSet;

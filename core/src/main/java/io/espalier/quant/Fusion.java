@@ -202,9 +202,7 @@ final class Fusion {
         String name = WITH_RELU.get(layer.getClass());
         var fused = new FusedReLU(String.valueOf(name), folded, chain.relu().<ReLU>alias());
         fused.training(training);
-        if (layer.hasQconfig()) {
-            fused.qconfig(layer.qconfig().orElse(null));
-        }
+        fused.takeQconfig(layer);
         return fused;
     }
 
@@ -223,9 +221,7 @@ final class Fusion {
                         norm.<BatchNorm>alias(),
                         relu == null ? null : relu.<ReLU>alias());
         fused.training(layer.isTraining());
-        if (layer.hasQconfig()) {
-            fused.qconfig(layer.qconfig().orElse(null));
-        }
+        fused.takeQconfig(layer);
         return fused;
     }
 

@@ -2,7 +2,6 @@ package io.espalier.quant;
 
 import io.espalier.graph.Graph;
 import io.espalier.graph.GraphModule;
-import io.espalier.graph.Node;
 import io.espalier.nn.Module;
 import io.espalier.nn.SafeTensors;
 import io.espalier.tensor.EspalierException;
@@ -13,11 +12,9 @@ import org.bytedeco.pytorch.Tensor;
 
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SequencedMap;
-import java.util.Set;
 
 /** A converted graph as one file: a {@link QuantizedFile} that holds the program too. */
 final class GraphFile {
@@ -48,7 +45,7 @@ final class GraphFile {
         SequencedMap<String, Module> modules = new LinkedHashMap<>();
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
-            for (String path : paths(graph)) {
+            for (String path : graph.modulePaths()) {
                 Map<String, String> description = layers.getOrDefault(path, Map.of());
                 boolean chain = "FusedChain".equals(description.get("type"));
                 boolean needsFloat = description.isEmpty() || chain;
@@ -77,18 +74,6 @@ final class GraphFile {
         } catch (EspalierException e) {
             throw new EspalierException(file + ": " + e.getMessage(), e);
         }
-    }
-
-    private static Set<String> paths(Graph graph) {
-        Set<String> paths = new LinkedHashSet<>();
-        for (Node node : graph.nodes()) {
-            switch (node) {
-                case Node.ModuleCall call -> paths.add(call.path());
-                case Node.Attribute attribute -> paths.add(attribute.owner());
-                case Node.FunctionCall call -> {}
-            }
-        }
-        return paths;
     }
 
     private static Module floatModule(Path file, String path, Optional<Module> model) {

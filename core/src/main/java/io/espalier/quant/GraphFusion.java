@@ -23,6 +23,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.Set;
+import java.util.function.UnaryOperator;
 
 /**
  * Joins the nodes of a graph that one integer kernel computes: convolution or linear layer, batch
@@ -132,6 +133,7 @@ final class GraphFusion {
         Map<Value, List<Node>> consumers = graph.consumers();
         Set<Value> defined = new HashSet<>(graph.inputs());
         Map<Value, Value> replaced = new HashMap<>();
+        UnaryOperator<Value> now = value -> replaced.getOrDefault(value, value);
         List<Node> nodes = new ArrayList<>();
         Set<Node> absorbed = new HashSet<>();
         for (Node node : graph.nodes()) {
@@ -142,11 +144,11 @@ final class GraphFusion {
                 kept = joined(call, consumers, defined, replaced, absorbed);
             }
             if (!absorbed.contains(node)) {
-                nodes.add(kept);
+                nodes.add(kept.withInputs(now));
             }
             defined.addAll(node.results());
         }
-        graph = renamed(nodes, replaced);
+        graph = new Graph(graph.inputs(), nodes, graph.outputs().stream().map(now).toList());
     }
 
     private Node joined(
@@ -200,18 +202,5 @@ final class GraphFusion {
         return other.equals(one) || !defined.contains(other)
                 ? Optional.empty()
                 : Optional.of(other);
-    }
-
-    private Graph renamed(List<Node> nodes, Map<Value, Value> replaced) {
-        List<Node> renamed = new ArrayList<>();
-        for (Node node : nodes) {
-            renamed.add(node.withInputs(value -> replaced.getOrDefault(value, value)));
-        }
-        return new Graph(
-                graph.inputs(),
-                renamed,
-                graph.outputs().stream()
-                        .map(value -> replaced.getOrDefault(value, value))
-                        .toList());
     }
 }

@@ -7,10 +7,7 @@ import io.espalier.graph.Node;
 import io.espalier.graph.Node.ModuleCall;
 import io.espalier.graph.Value;
 import io.espalier.nn.Module;
-import io.espalier.nn.Recipe;
 import io.espalier.tensor.EspalierException;
-
-import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -87,23 +84,12 @@ final class GraphPreparation {
     /** The configuration of each layer with weights: its own, or that of a place above it. */
     private static Map<String, QConfig> configurations(GraphModule traced) {
         Map<String, QConfig> found = new LinkedHashMap<>();
-        for (Map.Entry<String, Module> entry : traced.modules().entrySet()) {
-            if (GraphFusion.isAnchor(entry.getValue())) {
-                Recipe recipe = recipe(traced, entry.getKey());
-                if (recipe instanceof QConfig qconfig) {
-                    found.put(entry.getKey(), qconfig);
-                }
+        for (Site site : Site.of(traced)) {
+            if (GraphFusion.isAnchor(site.module())) {
+                found.put(site.path(), site.qconfig());
             }
         }
         return found;
-    }
-
-    private static @Nullable Recipe recipe(GraphModule traced, String path) {
-        String place = path;
-        while (!traced.module(place).hasQconfig() && !place.isEmpty()) {
-            place = place.substring(0, Math.max(place.lastIndexOf('.'), 0));
-        }
-        return traced.module(place).qconfig().orElse(null);
     }
 
     private GraphModule observe() {

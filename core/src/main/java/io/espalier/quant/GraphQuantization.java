@@ -4,8 +4,6 @@ import io.espalier.graph.GraphModule;
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
 
-import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -26,8 +24,8 @@ public final class GraphQuantization {
 
     /**
      * Fuses convolutions and linear layers with the batch normalization, sum and activation after
-     * them, and puts observers where integers will be: between layers, sums, products,
-     * concatenations and poolings. Configurations are those of the traced model, {@link
+     * them, and puts observers where integers will be: before and between these layers, through
+     * reshaping and maximum pooling. Configurations are those of the traced model, {@link
      * Module#qconfig}, inherited from above; {@code null} leaves a part in float, and so does what
      * has no integer kernel.
      *
@@ -38,9 +36,9 @@ public final class GraphQuantization {
     }
 
     /**
-     * Replaces the observed parts by integer kernels: oneDNN's on plain integers for x86 and
-     * onednn, those of libtorch's quantized tensors for the other engines and for weights with zero
-     * points.
+     * Replaces the observed parts by integer kernels. For x86 and onednn, layers that add or
+     * compute an activation other than ReLU, or give floats, take oneDNN's fused ones; all others,
+     * the other engines, and weights with zero points take those of the engine.
      *
      * @throws EspalierException if the graph is not prepared, an observer has seen no data, or a
      *     configuration has no int8 kernel
@@ -55,15 +53,7 @@ public final class GraphQuantization {
             traced.qconfig(QConfig.forBackend("x86"));
         }
         GraphModule prepared = prepare(traced);
-        boolean any = false;
-        for (Tensor batch : calibration) {
-            any = true;
-            try (var scope = new PointerScope();
-                    var noGrad = new NoGradGuard()) {
-                prepared.call(batch);
-            }
-        }
-        if (!any) {
+        if (!Calibration.run(prepared, calibration)) {
             throw new EspalierException(
                     "Quantization needs calibration data; the batches given are none.");
         }

@@ -1,13 +1,10 @@
 package io.espalier.quant;
 
 import io.espalier.nn.Convolution;
-import io.espalier.tensor.BoundOperator;
-import io.espalier.tensor.Operator;
 import io.espalier.tensor.Operators;
 
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 
 import java.util.List;
 import java.util.Map;
@@ -89,55 +86,14 @@ final class IntegerConvolution extends IntegerLayer {
     }
 
     @Override
-    BoundOperator kernel(
-            PackedWeight weight, Range input, Range output, ScalarType type, ChainActivation then) {
-        return Operators.find("onednn::qconv" + geometry.rank() + "d_pointwise", "")
-                .bind(
-                        Operator.TENSOR,
-                        input.scale(),
-                        input.zeroPoint(),
-                        weight.weight(),
-                        weight.scales(),
-                        weight.zeroPoints(),
-                        bias(),
-                        geometry.stride(),
-                        geometry.padding(),
-                        geometry.dilation(),
-                        geometry.groups(),
-                        output.scale(),
-                        output.zeroPoint(),
-                        type,
-                        then.postOperation(),
-                        then.scalars(),
-                        "");
+    String operator() {
+        return "onednn::qconv" + geometry.rank() + "d_pointwise";
     }
 
     @Override
-    BoundOperator accumulating(PackedWeight weight, Range input, Range added) {
-        return Operators.find("onednn::qconv2d_pointwise", "binary")
-                .bind(
-                        Operator.TENSOR,
-                        input.scale(),
-                        input.zeroPoint(),
-                        weight.weight(),
-                        weight.scales(),
-                        weight.zeroPoints(),
-                        Operator.TENSOR,
-                        bias(),
-                        geometry.stride(),
-                        geometry.padding(),
-                        geometry.dilation(),
-                        geometry.groups(),
-                        scale(),
-                        zeroPoint(),
-                        ScalarType.Byte,
-                        added.scale(),
-                        added.zeroPoint(),
-                        "sum",
-                        1.0,
-                        activation() == ChainActivation.NONE ? null : activation().postOperation(),
-                        List.of(),
-                        "");
+    List<Object> geometryArguments() {
+        return List.of(
+                geometry.stride(), geometry.padding(), geometry.dilation(), geometry.groups());
     }
 
     @Override

@@ -2,6 +2,8 @@ package io.espalier.quant;
 
 import io.espalier.tensor.BoundOperator;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Operator;
+import io.espalier.tensor.Operators;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -10,6 +12,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -102,12 +105,63 @@ abstract class IntegerLayer extends QuantizedLayer {
     /** Brings the plain weight into the kernel's own layout. */
     abstract Tensor pack(Tensor weight, Tensor scales, Range input);
 
+    /** The name of oneDNN's operator; its overload that adds is called binary. */
+    abstract String operator();
+
+    /** What the operator is told of how the layer moves over its input. */
+    abstract List<Object> geometryArguments();
+
     /** The kernel without a second input. */
-    abstract BoundOperator kernel(
-            PackedWeight weight, Range input, Range output, ScalarType type, ChainActivation then);
+    private BoundOperator kernel(
+            PackedWeight weight, Range input, Range output, ScalarType type, ChainActivation then) {
+        List<@Nullable Object> arguments = arguments(weight, input, false);
+        arguments.addAll(
+                List.of(
+                        output.scale(),
+                        output.zeroPoint(),
+                        type,
+                        then.postOperation(),
+                        then.scalars(),
+                        ""));
+        return Operators.find(operator(), "").bind(arguments.toArray());
+    }
 
     /** The kernel that adds its result to the second input, in its memory. */
-    abstract BoundOperator accumulating(PackedWeight weight, Range input, Range added);
+    private BoundOperator accumulating(PackedWeight weight, Range input, Range added) {
+        List<@Nullable Object> arguments = arguments(weight, input, true);
+        arguments.addAll(
+                List.of(
+                        scale(),
+                        zeroPoint(),
+                        ScalarType.Byte,
+                        added.scale(),
+                        added.zeroPoint(),
+                        "sum",
+                        1.0,
+                        activation.postOperation(),
+                        activation.scalars(),
+                        ""));
+        return Operators.find(operator(), "binary").bind(arguments.toArray());
+    }
+
+    /** The arguments that both kernels begin with. */
+    private List<@Nullable Object> arguments(PackedWeight weight, Range input, boolean adds) {
+        List<@Nullable Object> arguments = new ArrayList<>();
+        arguments.addAll(
+                List.of(
+                        Operator.TENSOR,
+                        input.scale(),
+                        input.zeroPoint(),
+                        weight.weight(),
+                        weight.scales(),
+                        weight.zeroPoints()));
+        if (adds) {
+            arguments.add(Operator.TENSOR);
+        }
+        arguments.add(bias());
+        arguments.addAll(geometryArguments());
+        return arguments;
+    }
 
     /** The shape of the result for an input that fits. */
     abstract long[] outputShape(Tensor x);
@@ -223,10 +277,6 @@ abstract class IntegerLayer extends QuantizedLayer {
 
     final @Nullable Tensor bias() {
         return hasBuffer(BIAS) ? buffer(BIAS) : null;
-    }
-
-    final ChainActivation activation() {
-        return activation;
     }
 
     @Override

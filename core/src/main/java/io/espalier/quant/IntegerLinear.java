@@ -1,12 +1,9 @@
 package io.espalier.quant;
 
-import io.espalier.tensor.BoundOperator;
-import io.espalier.tensor.Operator;
 import io.espalier.tensor.Operators;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 
 import java.util.List;
 import java.util.Map;
@@ -42,47 +39,13 @@ final class IntegerLinear extends IntegerLayer {
     }
 
     @Override
-    BoundOperator kernel(
-            PackedWeight weight, Range input, Range output, ScalarType type, ChainActivation then) {
-        return Operators.find("onednn::qlinear_pointwise", "")
-                .bind(
-                        Operator.TENSOR,
-                        input.scale(),
-                        input.zeroPoint(),
-                        weight.weight(),
-                        weight.scales(),
-                        weight.zeroPoints(),
-                        bias(),
-                        output.scale(),
-                        output.zeroPoint(),
-                        type,
-                        then.postOperation(),
-                        then.scalars(),
-                        "");
+    String operator() {
+        return "onednn::qlinear_pointwise";
     }
 
     @Override
-    BoundOperator accumulating(PackedWeight weight, Range input, Range added) {
-        return Operators.find("onednn::qlinear_pointwise", "binary")
-                .bind(
-                        Operator.TENSOR,
-                        input.scale(),
-                        input.zeroPoint(),
-                        weight.weight(),
-                        weight.scales(),
-                        weight.zeroPoints(),
-                        Operator.TENSOR,
-                        bias(),
-                        scale(),
-                        zeroPoint(),
-                        ScalarType.Byte,
-                        added.scale(),
-                        added.zeroPoint(),
-                        "sum",
-                        1.0,
-                        activation().postOperation(),
-                        List.of(),
-                        "");
+    List<Object> geometryArguments() {
+        return List.of();
     }
 
     @Override

@@ -50,9 +50,7 @@ final class ObservedRecurrent extends Module {
             }
         }
         training(network.isTraining());
-        if (network.hasQconfig()) {
-            qconfig(network.qconfig().orElse(null));
-        }
+        takeQconfig(network);
     }
 
     private void roundInTraining(Site site, String name) {

@@ -2,8 +2,6 @@ package io.espalier.quant;
 
 import io.espalier.nn.Module;
 
-import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 
 import java.util.List;
@@ -30,12 +28,7 @@ final class PartialQuantization {
         paths.forEach(path -> copy.module(path).qconfig(qconfig));
         copy.eval();
         Quantization.prepare(copy);
-        for (Tensor batch : calibration) {
-            try (var scope = new PointerScope();
-                    var noGrad = new NoGradGuard()) {
-                copy.call(batch);
-            }
-        }
+        Calibration.run(copy, calibration);
         Quantization.convert(copy);
         return copy;
     }

@@ -65,9 +65,7 @@ final class QatLayer extends Module {
             initialize(learnable);
         }
         training(layer.isTraining());
-        if (layer.hasQconfig()) {
-            qconfig(layer.qconfig().orElse(null));
-        }
+        takeQconfig(layer);
     }
 
     private void initialize(LearnableFakeQuantize learnable) {

@@ -101,9 +101,7 @@ final class QatPreparation {
                                     false,
                                     rounding);
                 };
-        if (site.module().hasQconfig()) {
-            layer.qconfig(site.module().qconfig().orElse(null));
-        }
+        layer.takeQconfig(site.module());
         return layer;
     }
 

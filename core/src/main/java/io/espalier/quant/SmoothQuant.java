@@ -253,9 +253,7 @@ public final class SmoothQuant {
         shape[0] = inverse.numel();
         var pair = new Sequential(new ChannelScale(inverse.reshape(shape).clone()), layer.alias());
         pair.training(layer.isTraining());
-        if (layer.hasQconfig()) {
-            pair.qconfig(layer.qconfig().orElse(null));
-        }
+        pair.takeQconfig(layer);
         model.replace(path, pair);
     }
 }

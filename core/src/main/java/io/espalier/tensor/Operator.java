@@ -1,6 +1,5 @@
 package io.espalier.tensor;
 
-import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Argument;
 import org.bytedeco.pytorch.Dispatcher;
@@ -193,7 +192,7 @@ public final class Operator {
 
     private Object unbox(IValue value, @Nullable PointerScope outer) {
         if (value.isTensor()) {
-            return handOver(new Tensor(value.toTensor()), outer);
+            return Tensors.handOver(new Tensor(value.toTensor()), outer);
         }
         if (value.isCustomClass()) {
             return new PackedObject(value);
@@ -214,7 +213,7 @@ public final class Operator {
             var tensors = value.toTensorVector();
             List<Tensor> list = new ArrayList<>();
             for (long i = 0; i < tensors.size(); i++) {
-                list.add(handOver(new Tensor(tensors.get(i)), outer));
+                list.add(Tensors.handOver(new Tensor(tensors.get(i)), outer));
             }
             return list;
         }
@@ -225,16 +224,6 @@ public final class Operator {
                         + ", which has no Java type; its signature is "
                         + schema
                         + ".");
-    }
-
-    /** Moves a pointer from the innermost scope to the scope around it, or to the collector. */
-    private static <P extends Pointer> P handOver(P pointer, @Nullable PointerScope outer) {
-        pointer.retainReference();
-        if (outer != null) {
-            outer.attach(pointer);
-            pointer.releaseReference();
-        }
-        return pointer;
     }
 
     @Override

@@ -32,6 +32,18 @@ public final class Operators {
     }
 
     /**
+     * The operator of this full name; looked up once.
+     *
+     * @param full the name with its namespace and, after a dot, the overload, such as {@code
+     *     "aten::add.Tensor"}
+     * @throws EspalierException if this build of libtorch has no such operator
+     */
+    public static Operator find(String full) {
+        int dot = full.indexOf('.');
+        return dot < 0 ? find(full, "") : find(full.substring(0, dot), full.substring(dot + 1));
+    }
+
+    /**
      * Calls an operator that returns one tensor.
      *
      * @throws EspalierException if there is no such operator, or the arguments are not what its

@@ -6,6 +6,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.jspecify.annotations.Nullable;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -204,6 +205,21 @@ public final class Tensors {
      */
     public static Tensor keep(Tensor tensor) {
         tensor.retainReference();
+        return tensor;
+    }
+
+    /**
+     * Moves a tensor from the innermost {@code PointerScope} to one around it, or to the collector
+     * where there is none.
+     *
+     * @return the tensor itself
+     */
+    public static Tensor handOver(Tensor tensor, @Nullable PointerScope outer) {
+        tensor.retainReference();
+        if (outer != null) {
+            outer.attach(tensor);
+            tensor.releaseReference();
+        }
         return tensor;
     }
 

@@ -7,26 +7,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.tensor.Tensors;
 
-import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-import java.util.Random;
-
 /** Settings that observers refuse, and what they say. */
 class ObserverSettingsTest {
-    private static Tensor random(long seed, long... shape) {
-        var random = new Random(seed);
-        int count = (int) java.util.Arrays.stream(shape).reduce(1, Math::multiplyExact);
-        float[] values = new float[count];
-        for (int i = 0; i < count; i++) {
-            values[i] = (float) random.nextGaussian();
-        }
-        return Tensors.of(values, shape);
-    }
-
     @Test
     @DisplayName("a scheme that the observer can't do names it and the one that can")
     void scheme() {
@@ -58,7 +45,7 @@ class ObserverSettingsTest {
     @DisplayName("another number of channels than before is refused, nothing changes")
     void channels() {
         Observer observer = PerChannelMinMaxObserver.with().make();
-        observer.call(random(3, 3, 4));
+        observer.call(RandomTensor.of(3, 3, 4));
         QuantizationParameters before = observer.quantizationParameters();
 
         assertTrue(messageOf(() -> observer.call(Tensors.zeros(5, 4))).contains("3 channels"));

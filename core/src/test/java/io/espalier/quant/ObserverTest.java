@@ -18,19 +18,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-import java.util.Random;
-
 class ObserverTest {
-    private static Tensor random(long seed, long... shape) {
-        var random = new Random(seed);
-        int count = (int) java.util.Arrays.stream(shape).reduce(1, Math::multiplyExact);
-        float[] values = new float[count];
-        for (int i = 0; i < count; i++) {
-            values[i] = (float) random.nextGaussian();
-        }
-        return Tensors.of(values, shape);
-    }
-
     @Test
     @DisplayName("returns its input itself and prints as PyTorch does, before and after")
     void passesThrough() {
@@ -91,7 +79,7 @@ class ObserverTest {
     @DisplayName("finds each channel's extremes along any axis, in any memory order")
     @ValueSource(ints = {0, 1, 2, 3})
     void perChannel(int axis) {
-        Tensor x = random(7 + axis, 3, 70, 5, 9);
+        Tensor x = RandomTensor.of(7 + axis, 3, 70, 5, 9);
         Tensor crossed = x.transpose(1, 3).contiguous().transpose(1, 3);
 
         for (Tensor input : new Tensor[] {x, crossed}) {
@@ -138,7 +126,7 @@ class ObserverTest {
             Observer second = settings.make();
             Observer all = settings.make();
             for (int i = 0; i < 6; i++) {
-                Tensor batch = random(i, 4, 5);
+                Tensor batch = RandomTensor.of(i, 4, 5);
                 (i < 3 ? first : second).call(batch);
                 all.call(batch);
             }
@@ -173,7 +161,7 @@ class ObserverTest {
                     MovingAveragePerChannelMinMaxObserver.with()
                 }) {
             Observer observer = settings.make();
-            observer.call(random(1, 4, 8));
+            observer.call(RandomTensor.of(1, 4, 8));
             QuantizationParameters before = observer.quantizationParameters();
 
             Observer copy = observer.copy();
@@ -196,7 +184,7 @@ class ObserverTest {
                     HistogramObserver.with(64)
                 }) {
             Observer observer = settings.make();
-            observer.call(random(1, 4, 8));
+            observer.call(RandomTensor.of(1, 4, 8));
             Observer fresh = settings.make();
 
             fresh.loadStateDict(observer.stateDict());
