@@ -2,18 +2,18 @@
 // of
 // the weights. A part of the model has its own, and a part is left out.
 
-import static io.espalier.quant.Qscheme.PER_CHANNEL_SYMMETRIC;
-import static io.espalier.quant.Qscheme.PER_TENSOR_SYMMETRIC;
-import static io.espalier.quant.QuantizedType.QINT8;
-import static io.espalier.quant.QuantizedType.QUINT8;
+import static io.espalier.quant.observer.Qscheme.PER_CHANNEL_SYMMETRIC;
+import static io.espalier.quant.observer.Qscheme.PER_TENSOR_SYMMETRIC;
+import static io.espalier.quant.observer.QuantizedType.QINT8;
+import static io.espalier.quant.observer.QuantizedType.QUINT8;
 
 import io.espalier.nn.Linear;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
-import io.espalier.quant.MinMaxObserver;
-import io.espalier.quant.PerChannelMinMaxObserver;
 import io.espalier.quant.QConfig;
 import io.espalier.quant.Quantization;
+import io.espalier.quant.observer.MinMaxObserver;
+import io.espalier.quant.observer.PerChannelMinMaxObserver;
 import io.espalier.tensor.Tensors;
 
 void main() {

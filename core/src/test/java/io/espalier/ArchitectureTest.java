@@ -1,6 +1,7 @@
 package io.espalier;
 
 import static com.tngtech.archunit.base.DescribedPredicate.describe;
+import static com.tngtech.archunit.base.DescribedPredicate.not;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.simpleName;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.simpleNameEndingWith;
@@ -58,6 +59,16 @@ class ArchitectureTest {
                     .mayOnlyAccessLayers("tensor", "nn")
                     .whereLayer("quant")
                     .mayOnlyAccessLayers("tensor", "nn", "data", "train", "graph");
+
+    @ArchTest
+    static final ArchRule OBSERVERS_KNOW_NO_STEP =
+            noClasses()
+                    .that()
+                    .resideInAPackage("io.espalier.quant.observer")
+                    .should()
+                    .dependOnClassesThat(
+                            resideInAPackage("io.espalier.quant..")
+                                    .and(not(resideInAPackage("io.espalier.quant.observer"))));
 
     @ArchTest
     static final ArchRule EVERY_PACKAGE_IS_A_KNOWN_ROOM =

@@ -1,8 +1,8 @@
 package io.espalier.bench;
 
-import io.espalier.quant.HistogramObserver;
-import io.espalier.quant.Observer;
-import io.espalier.quant.PerChannelMinMaxObserver;
+import io.espalier.quant.observer.HistogramObserver;
+import io.espalier.quant.observer.Observer;
+import io.espalier.quant.observer.PerChannelMinMaxObserver;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;

@@ -1,13 +1,13 @@
 package io.espalier.conformance;
 
 import io.espalier.quant.FusedMovingAvgObsFakeQuantize;
-import io.espalier.quant.MovingAverageMinMaxObserver;
-import io.espalier.quant.MovingAveragePerChannelMinMaxObserver;
-import io.espalier.quant.Observer;
-import io.espalier.quant.ObserverSettings;
-import io.espalier.quant.Qscheme;
-import io.espalier.quant.QuantizationParameters;
-import io.espalier.quant.QuantizedType;
+import io.espalier.quant.observer.MovingAverageMinMaxObserver;
+import io.espalier.quant.observer.MovingAveragePerChannelMinMaxObserver;
+import io.espalier.quant.observer.Observer;
+import io.espalier.quant.observer.ObserverSettings;
+import io.espalier.quant.observer.Qscheme;
+import io.espalier.quant.observer.QuantizationParameters;
+import io.espalier.quant.observer.QuantizedType;
 
 import org.bytedeco.pytorch.Tensor;
 

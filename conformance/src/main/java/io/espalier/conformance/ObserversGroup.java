@@ -1,7 +1,7 @@
 package io.espalier.conformance;
 
-import io.espalier.quant.Observer;
-import io.espalier.quant.QuantizationParameters;
+import io.espalier.quant.observer.Observer;
+import io.espalier.quant.observer.QuantizationParameters;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;

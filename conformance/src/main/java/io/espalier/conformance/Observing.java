@@ -1,14 +1,14 @@
 package io.espalier.conformance;
 
-import io.espalier.quant.HistogramObserver;
-import io.espalier.quant.MinMaxObserver;
-import io.espalier.quant.MovingAverageMinMaxObserver;
-import io.espalier.quant.MovingAveragePerChannelMinMaxObserver;
-import io.espalier.quant.ObserverSettings;
-import io.espalier.quant.PerChannelMinMaxObserver;
-import io.espalier.quant.Qscheme;
-import io.espalier.quant.QuantizationParameters;
-import io.espalier.quant.QuantizedType;
+import io.espalier.quant.observer.HistogramObserver;
+import io.espalier.quant.observer.MinMaxObserver;
+import io.espalier.quant.observer.MovingAverageMinMaxObserver;
+import io.espalier.quant.observer.MovingAveragePerChannelMinMaxObserver;
+import io.espalier.quant.observer.ObserverSettings;
+import io.espalier.quant.observer.PerChannelMinMaxObserver;
+import io.espalier.quant.observer.Qscheme;
+import io.espalier.quant.observer.QuantizationParameters;
+import io.espalier.quant.observer.QuantizedType;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;

@@ -1,19 +1,19 @@
 package io.espalier.conformance;
 
-import static io.espalier.quant.Qscheme.PER_CHANNEL_SYMMETRIC;
-import static io.espalier.quant.Qscheme.PER_TENSOR_SYMMETRIC;
-import static io.espalier.quant.QuantizedType.QINT8;
+import static io.espalier.quant.observer.Qscheme.PER_CHANNEL_SYMMETRIC;
+import static io.espalier.quant.observer.Qscheme.PER_TENSOR_SYMMETRIC;
+import static io.espalier.quant.observer.QuantizedType.QINT8;
 
 import io.espalier.quant.FakeQuantize;
-import io.espalier.quant.HistogramObserver;
-import io.espalier.quant.MinMaxObserver;
-import io.espalier.quant.MovingAverageMinMaxObserver;
-import io.espalier.quant.MovingAveragePerChannelMinMaxObserver;
-import io.espalier.quant.NoopObserver;
-import io.espalier.quant.Observer;
-import io.espalier.quant.ObserverFactory;
-import io.espalier.quant.PerChannelMinMaxObserver;
 import io.espalier.quant.QConfig;
+import io.espalier.quant.observer.HistogramObserver;
+import io.espalier.quant.observer.MinMaxObserver;
+import io.espalier.quant.observer.MovingAverageMinMaxObserver;
+import io.espalier.quant.observer.MovingAveragePerChannelMinMaxObserver;
+import io.espalier.quant.observer.NoopObserver;
+import io.espalier.quant.observer.Observer;
+import io.espalier.quant.observer.ObserverFactory;
+import io.espalier.quant.observer.PerChannelMinMaxObserver;
 
 import java.util.Map;
 import java.util.function.Supplier;

@@ -1,8 +1,8 @@
 package io.espalier.conformance;
 
 import io.espalier.quant.Quantization;
-import io.espalier.quant.QuantizationParameters;
-import io.espalier.quant.QuantizedType;
+import io.espalier.quant.observer.QuantizationParameters;
+import io.espalier.quant.observer.QuantizedType;
 
 import org.bytedeco.pytorch.Tensor;
 

@@ -1,6 +1,9 @@
 package io.espalier.quant;
 
 import io.espalier.nn.Module;
+import io.espalier.quant.observer.Observer;
+import io.espalier.quant.observer.Qscheme;
+import io.espalier.quant.observer.QuantizedType;
 import io.espalier.tensor.Engine;
 import io.espalier.tensor.PackedObject;
 

@@ -118,7 +118,7 @@ final class DynamicRecurrent extends DynamicLayer {
         List<Object> results;
         if (lstm) {
             @Nullable Object[] all = Arrays.copyOf(common, common.length + 2);
-            all[common.length] = dtype().scalarType();
+            all[common.length] = Integers.type(dtype());
             all[common.length + 1] = true;
             results = Operators.find("aten::quantized_lstm", "input").call(all);
         } else {

@@ -1,6 +1,7 @@
 package io.espalier.quant;
 
 import io.espalier.nn.Module;
+import io.espalier.quant.observer.ObserverFactory;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;

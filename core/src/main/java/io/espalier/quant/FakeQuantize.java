@@ -1,5 +1,9 @@
 package io.espalier.quant;
 
+import io.espalier.quant.observer.MovingAverageMinMaxObserver;
+import io.espalier.quant.observer.Observer;
+import io.espalier.quant.observer.ObserverFactory;
+import io.espalier.quant.observer.QuantizationParameters;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -33,8 +37,8 @@ public class FakeQuantize extends Observer implements Rounding {
 
     /** With switches stored as PyTorch stores them for the class. */
     FakeQuantize(Observer observer, ScalarType switches) {
-        super(observer.settings());
-        observer.settings().requireInteger(typeName());
+        super(observer);
+        requireInteger();
         addBuffer("fake_quant_enabled", Tensors.of(new long[] {1}, 1).to(switches));
         addBuffer("observer_enabled", Tensors.of(new long[] {1}, 1).to(switches));
         addBuffer("scale", Tensors.of(1f));
@@ -155,7 +159,7 @@ public class FakeQuantize extends Observer implements Rounding {
     }
 
     @Override
-    void standsAt(String path) {
+    public void standsAt(String path) {
         super.standsAt(path);
         observer.standsAt(path);
     }

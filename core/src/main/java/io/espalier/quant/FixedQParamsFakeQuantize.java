@@ -1,5 +1,8 @@
 package io.espalier.quant;
 
+import io.espalier.quant.observer.FixedQParamsObserver;
+import io.espalier.quant.observer.ObserverFactory;
+import io.espalier.quant.observer.QuantizationParameters;
 import io.espalier.tensor.EspalierException;
 
 /**

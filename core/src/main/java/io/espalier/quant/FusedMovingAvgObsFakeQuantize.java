@@ -1,5 +1,9 @@
 package io.espalier.quant;
 
+import io.espalier.quant.observer.MovingAverageMinMaxObserver;
+import io.espalier.quant.observer.MovingAveragePerChannelMinMaxObserver;
+import io.espalier.quant.observer.Observer;
+import io.espalier.quant.observer.ObserverFactory;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;

@@ -2,6 +2,7 @@ package io.espalier.quant;
 
 import io.espalier.nn.Module;
 import io.espalier.quant.QuantizedLayer.Range;
+import io.espalier.quant.observer.Qscheme;
 import io.espalier.tensor.Engine;
 import io.espalier.tensor.Operators;
 import io.espalier.tensor.PackedObject;

@@ -9,6 +9,7 @@ import io.espalier.graph.Node.ModuleCall;
 import io.espalier.graph.Value;
 import io.espalier.nn.Module;
 import io.espalier.quant.QuantizedLayer.Range;
+import io.espalier.quant.observer.Observer;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.javacpp.PointerScope;

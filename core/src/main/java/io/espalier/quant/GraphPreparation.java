@@ -7,6 +7,8 @@ import io.espalier.graph.Node;
 import io.espalier.graph.Node.ModuleCall;
 import io.espalier.graph.Value;
 import io.espalier.nn.Module;
+import io.espalier.quant.observer.Observer;
+import io.espalier.quant.observer.ObserverFactory;
 import io.espalier.tensor.EspalierException;
 
 import java.util.ArrayList;

@@ -1,6 +1,11 @@
 package io.espalier.quant;
 
 import io.espalier.nn.Module;
+import io.espalier.quant.observer.Observer;
+import io.espalier.quant.observer.ObserverFactory;
+import io.espalier.quant.observer.Qscheme;
+import io.espalier.quant.observer.QuantizationParameters;
+import io.espalier.quant.observer.QuantizedType;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 

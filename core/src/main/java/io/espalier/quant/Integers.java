@@ -1,5 +1,7 @@
 package io.espalier.quant;
 
+import io.espalier.quant.observer.QuantizationParameters;
+import io.espalier.quant.observer.QuantizedType;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Operators;
 import io.espalier.tensor.Tensors;
@@ -12,6 +14,16 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 final class Integers {
     private Integers() {}
 
+    /** The type that libtorch computes with; 4-bit integers take a byte each there. */
+    static ScalarType type(QuantizedType dtype) {
+        return switch (dtype) {
+            case QUINT8, QUINT4X2 -> ScalarType.QUInt8;
+            case QINT8 -> ScalarType.QInt8;
+            case QINT32 -> ScalarType.QInt32;
+            case FLOAT16 -> ScalarType.Half;
+        };
+    }
+
     /** A quantized tensor of {@code x}'s values. */
     static Tensor quantize(Tensor x, QuantizationParameters parameters) {
         if (!parameters.dtype().isInteger()) {
@@ -22,10 +34,7 @@ final class Integers {
         Tensor values = parameters.dtype() == QuantizedType.QUINT4X2 ? inRange(x, parameters) : x;
         if (!parameters.isPerChannel()) {
             return torch.quantize_per_tensor(
-                    values,
-                    parameters.scale(),
-                    parameters.zeroPoint(),
-                    parameters.dtype().scalarType());
+                    values, parameters.scale(), parameters.zeroPoint(), type(parameters.dtype()));
         }
         requireChannels(x, parameters);
         return torch.quantize_per_channel(
@@ -33,7 +42,7 @@ final class Integers {
                 doubles(parameters.scales()),
                 longs(parameters.zeroPoints()),
                 parameters.channelAxis(),
-                parameters.dtype().scalarType());
+                type(parameters.dtype()));
     }
 
     /** The values that integers of the parameters' own range can stand for, next to {@code x}'s. */

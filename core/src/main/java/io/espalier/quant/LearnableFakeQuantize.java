@@ -1,5 +1,8 @@
 package io.espalier.quant;
 
+import io.espalier.quant.observer.Observer;
+import io.espalier.quant.observer.ObserverFactory;
+import io.espalier.quant.observer.QuantizationParameters;
 import io.espalier.tensor.Operators;
 import io.espalier.tensor.Tensors;
 
@@ -26,14 +29,14 @@ public class LearnableFakeQuantize extends Observer implements Rounding {
 
     /** Learnable fake quantization that starts where {@code observer} says. */
     public LearnableFakeQuantize(Observer observer) {
-        super(observer.settings());
-        observer.settings().requireInteger(typeName());
+        super(observer);
+        requireInteger();
         addParameter("scale", Tensors.of(1f));
         addParameter("zero_point", Tensors.zeros(1));
         addBuffer("fake_quant_enabled", on(true));
         addBuffer("static_enabled", on(true));
         addBuffer("learning_enabled", on(false));
-        addBuffer("eps", Tensors.of(observer.settings().eps()));
+        addBuffer("eps", Tensors.of(eps()));
         this.observer = add("activation_post_process", observer);
         learn(false);
     }
@@ -139,7 +142,7 @@ public class LearnableFakeQuantize extends Observer implements Rounding {
     private void keepPositive() {
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
-            parameter("scale").clamp_min_(new Scalar(settings().eps()));
+            parameter("scale").clamp_min_(new Scalar(eps()));
         }
     }
 
@@ -181,7 +184,7 @@ public class LearnableFakeQuantize extends Observer implements Rounding {
         float[] positions = Tensors.floats(parameter("zero_point"));
         int[] zeroPoints = new int[scales.length];
         for (int c = 0; c < scales.length; c++) {
-            scales[c] = Math.max(scales[c], settings().eps());
+            scales[c] = Math.max(scales[c], eps());
             zeroPoints[c] = (int) Math.clamp(Math.rint(positions[c]), quantMin(), quantMax());
         }
         return new QuantizationParameters(
@@ -212,7 +215,7 @@ public class LearnableFakeQuantize extends Observer implements Rounding {
     }
 
     @Override
-    void standsAt(String path) {
+    public void standsAt(String path) {
         super.standsAt(path);
         observer.standsAt(path);
     }

@@ -2,6 +2,7 @@ package io.espalier.quant;
 
 import io.espalier.nn.Hook;
 import io.espalier.nn.Module;
+import io.espalier.quant.observer.ObserverFactory;
 
 import org.bytedeco.pytorch.Tensor;
 

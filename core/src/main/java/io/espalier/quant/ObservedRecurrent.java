@@ -4,6 +4,8 @@ import io.espalier.nn.Functional;
 import io.espalier.nn.Module;
 import io.espalier.nn.Recurrent;
 import io.espalier.nn.RecurrentShape;
+import io.espalier.quant.observer.Observer;
+import io.espalier.quant.observer.ObserverFactory;
 
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;

@@ -1,5 +1,6 @@
 package io.espalier.quant;
 
+import io.espalier.quant.observer.Qscheme;
 import io.espalier.tensor.BoundOperator;
 import io.espalier.tensor.Engine;
 import io.espalier.tensor.Operator;

@@ -3,6 +3,7 @@ package io.espalier.quant;
 import io.espalier.nn.FloatFunctional;
 import io.espalier.nn.Module;
 import io.espalier.nn.Recurrent;
+import io.espalier.quant.observer.Observer;
 import io.espalier.tensor.EspalierException;
 
 import java.util.ArrayList;

@@ -1,14 +1,24 @@
 package io.espalier.quant;
 
-import static io.espalier.quant.Qscheme.PER_CHANNEL_AFFINE_FLOAT_QPARAMS;
-import static io.espalier.quant.Qscheme.PER_CHANNEL_SYMMETRIC;
-import static io.espalier.quant.Qscheme.PER_TENSOR_SYMMETRIC;
-import static io.espalier.quant.QuantizedType.FLOAT16;
-import static io.espalier.quant.QuantizedType.QINT8;
-import static io.espalier.quant.QuantizedType.QUINT4X2;
-import static io.espalier.quant.QuantizedType.QUINT8;
+import static io.espalier.quant.observer.Qscheme.PER_CHANNEL_AFFINE_FLOAT_QPARAMS;
+import static io.espalier.quant.observer.Qscheme.PER_CHANNEL_SYMMETRIC;
+import static io.espalier.quant.observer.Qscheme.PER_TENSOR_SYMMETRIC;
+import static io.espalier.quant.observer.QuantizedType.FLOAT16;
+import static io.espalier.quant.observer.QuantizedType.QINT8;
+import static io.espalier.quant.observer.QuantizedType.QUINT4X2;
+import static io.espalier.quant.observer.QuantizedType.QUINT8;
 
 import io.espalier.nn.Recipe;
+import io.espalier.quant.observer.HistogramObserver;
+import io.espalier.quant.observer.MinMaxObserver;
+import io.espalier.quant.observer.MovingAverageMinMaxObserver;
+import io.espalier.quant.observer.MovingAveragePerChannelMinMaxObserver;
+import io.espalier.quant.observer.NoopObserver;
+import io.espalier.quant.observer.Observer;
+import io.espalier.quant.observer.ObserverFactory;
+import io.espalier.quant.observer.PerChannelMinMaxObserver;
+import io.espalier.quant.observer.PlaceholderObserver;
+import io.espalier.quant.observer.QuantizedType;
 import io.espalier.tensor.Engine;
 import io.espalier.tensor.EspalierException;
 

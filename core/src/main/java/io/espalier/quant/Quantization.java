@@ -2,6 +2,7 @@ package io.espalier.quant;
 
 import io.espalier.graph.GraphModule;
 import io.espalier.nn.Module;
+import io.espalier.quant.observer.QuantizationParameters;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;

@@ -1,6 +1,10 @@
 package io.espalier.quant;
 
 import io.espalier.nn.Module;
+import io.espalier.quant.observer.MinMaxObserver;
+import io.espalier.quant.observer.Observer;
+import io.espalier.quant.observer.QuantizationParameters;
+import io.espalier.quant.observer.QuantizedType;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 

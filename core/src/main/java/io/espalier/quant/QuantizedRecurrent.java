@@ -2,6 +2,7 @@ package io.espalier.quant;
 
 import io.espalier.nn.RecurrentShape;
 import io.espalier.nn.RecurrentShape.Kind;
+import io.espalier.quant.observer.Observer;
 import io.espalier.tensor.Engine;
 import io.espalier.tensor.Tensors;
 

@@ -3,6 +3,9 @@ package io.espalier.quant;
 import io.espalier.nn.Embedding;
 import io.espalier.nn.EmbeddingBag;
 import io.espalier.nn.Module;
+import io.espalier.quant.observer.ObserverFactory;
+import io.espalier.quant.observer.Qscheme;
+import io.espalier.quant.observer.QuantizedType;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;

@@ -1,6 +1,7 @@
 package io.espalier.quant;
 
 import io.espalier.nn.Functional;
+import io.espalier.quant.observer.QuantizationParameters;
 import io.espalier.tensor.Tensors;
 import io.espalier.train.Optimizers;
 

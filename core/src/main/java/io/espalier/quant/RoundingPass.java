@@ -2,6 +2,9 @@ package io.espalier.quant;
 
 import io.espalier.nn.Hook;
 import io.espalier.nn.Module;
+import io.espalier.quant.observer.FixedQParamsObserver;
+import io.espalier.quant.observer.Observer;
+import io.espalier.quant.observer.QuantizationParameters;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 

@@ -6,6 +6,11 @@ import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.Recipe;
 import io.espalier.nn.Recurrent;
+import io.espalier.quant.observer.FixedQParamsObserver;
+import io.espalier.quant.observer.Observer;
+import io.espalier.quant.observer.ObserverFactory;
+import io.espalier.quant.observer.PlaceholderObserver;
+import io.espalier.quant.observer.QuantizedType;
 import io.espalier.tensor.EspalierException;
 
 import org.jspecify.annotations.Nullable;

@@ -1,5 +1,9 @@
 package io.espalier.quant;
 
+import io.espalier.quant.observer.Observer;
+import io.espalier.quant.observer.ObserverFactory;
+import io.espalier.quant.observer.QuantizationParameters;
+import io.espalier.quant.observer.QuantizedType;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Operators;
 import io.espalier.tensor.Tensors;

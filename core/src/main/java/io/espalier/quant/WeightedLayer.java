@@ -4,6 +4,7 @@ import io.espalier.nn.Convolution;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Mask;
 import io.espalier.nn.Module;
+import io.espalier.quant.observer.Observer;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;

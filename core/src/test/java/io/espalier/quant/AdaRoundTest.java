@@ -15,6 +15,12 @@ import io.espalier.nn.Mask;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
+import io.espalier.quant.observer.HistogramObserver;
+import io.espalier.quant.observer.MinMaxObserver;
+import io.espalier.quant.observer.ObserverSettings;
+import io.espalier.quant.observer.PerChannelMinMaxObserver;
+import io.espalier.quant.observer.Qscheme;
+import io.espalier.quant.observer.QuantizedType;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 

@@ -9,6 +9,17 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.quant.observer.FixedQParamsObserver;
+import io.espalier.quant.observer.HistogramObserver;
+import io.espalier.quant.observer.MinMaxObserver;
+import io.espalier.quant.observer.MovingAverageMinMaxObserver;
+import io.espalier.quant.observer.MovingAveragePerChannelMinMaxObserver;
+import io.espalier.quant.observer.Observer;
+import io.espalier.quant.observer.ObserverFactory;
+import io.espalier.quant.observer.ObserverSettings;
+import io.espalier.quant.observer.PerChannelMinMaxObserver;
+import io.espalier.quant.observer.Qscheme;
+import io.espalier.quant.observer.QuantizedType;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Scalar;
@@ -122,7 +133,7 @@ class FakeQuantizeTest {
                 Tensor x = Tensors.randn(4, 50).mul(new Scalar(1f + i));
                 Tensor apart = separate.call(x);
                 // libtorch's own symmetric scale may be larger by up to one part in 127.
-                float step = each.qscheme().isSymmetric() ? 0.2f : 1e-5f;
+                float step = separate.qscheme().isSymmetric() ? 0.2f : 1e-5f;
                 assertArrayEquals(Tensors.floats(apart), Tensors.floats(fused.call(x)), step);
             }
             assertArrayEquals(

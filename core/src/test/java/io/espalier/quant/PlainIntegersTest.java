@@ -6,6 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.quant.observer.Observer;
+import io.espalier.quant.observer.PerChannelMinMaxObserver;
+import io.espalier.quant.observer.Qscheme;
+import io.espalier.quant.observer.QuantizationParameters;
+import io.espalier.quant.observer.QuantizedType;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 

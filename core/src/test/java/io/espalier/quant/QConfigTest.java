@@ -2,6 +2,10 @@ package io.espalier.quant;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import io.espalier.quant.observer.MovingAverageMinMaxObserver;
+import io.espalier.quant.observer.MovingAveragePerChannelMinMaxObserver;
+import io.espalier.quant.observer.Observer;
+import io.espalier.quant.observer.QuantizedType;
 import io.espalier.tensor.Engine;
 
 import org.junit.jupiter.api.DisplayName;

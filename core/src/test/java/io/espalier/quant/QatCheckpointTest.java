@@ -11,6 +11,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.data.TensorDataset;
 import io.espalier.nn.Sequential;
+import io.espalier.quant.observer.MinMaxObserver;
+import io.espalier.quant.observer.MovingAverageMinMaxObserver;
+import io.espalier.quant.observer.Observer;
+import io.espalier.quant.observer.ObserverSettings;
+import io.espalier.quant.observer.Qscheme;
+import io.espalier.quant.observer.QuantizedType;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 import io.espalier.train.Evaluator;

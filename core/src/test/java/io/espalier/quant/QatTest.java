@@ -18,6 +18,7 @@ import io.espalier.nn.Flatten;
 import io.espalier.nn.Linear;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
+import io.espalier.quant.observer.Observer;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 

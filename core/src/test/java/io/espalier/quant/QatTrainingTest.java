@@ -14,6 +14,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.espalier.nn.Mask;
 import io.espalier.nn.Module;
 import io.espalier.nn.Sequential;
+import io.espalier.quant.observer.MinMaxObserver;
+import io.espalier.quant.observer.MovingAverageMinMaxObserver;
+import io.espalier.quant.observer.ObserverSettings;
+import io.espalier.quant.observer.Qscheme;
+import io.espalier.quant.observer.QuantizedType;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 

@@ -1,30 +1,26 @@
-package io.espalier.quant;
-
-import org.bytedeco.pytorch.global.torch.ScalarType;
+package io.espalier.quant.observer;
 
 import java.util.Locale;
 
 /** What a value is stored as after quantization. */
 public enum QuantizedType {
     /** Unsigned 8 bit, 0 … 255: activations. */
-    QUINT8(0, 255, ScalarType.QUInt8),
+    QUINT8(0, 255),
     /** Signed 8 bit, −128 … 127: weights. */
-    QINT8(-128, 127, ScalarType.QInt8),
+    QINT8(-128, 127),
     /** Signed 32 bit: biases and accumulators. */
-    QINT32(Integer.MIN_VALUE, Integer.MAX_VALUE, ScalarType.QInt32),
+    QINT32(Integer.MIN_VALUE, Integer.MAX_VALUE),
     /** Unsigned 4 bit, 0 … 15, two in a byte: tables of vectors. */
-    QUINT4X2(0, 15, ScalarType.QUInt8),
+    QUINT4X2(0, 15),
     /** 16-bit floating point: stored as it is, without scale and zero point. */
-    FLOAT16(0, 0, ScalarType.Half);
+    FLOAT16(0, 0);
 
     private final int min;
     private final int max;
-    private final ScalarType scalarType;
 
-    QuantizedType(int min, int max, ScalarType scalarType) {
+    QuantizedType(int min, int max) {
         this.min = min;
         this.max = max;
-        this.scalarType = scalarType;
     }
 
     /** The smallest integer of the type; 0 for {@link #FLOAT16}, which has no integers. */
@@ -40,11 +36,6 @@ public enum QuantizedType {
     /** Whether values are integers with a scale and a zero point. */
     public boolean isInteger() {
         return this != FLOAT16;
-    }
-
-    /** The type that libtorch computes with; 4-bit integers take a byte each there. */
-    ScalarType scalarType() {
-        return scalarType;
     }
 
     /** As PyTorch prints it: {@code torch.quint8}. */

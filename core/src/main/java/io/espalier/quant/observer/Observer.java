@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.observer;
 
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
@@ -27,6 +27,11 @@ public abstract class Observer extends Module {
     protected Observer(ObserverSettings settings) {
         settings.validate(typeName());
         this.settings = settings;
+    }
+
+    /** An observer with the settings of another, such as one that it holds and asks. */
+    protected Observer(Observer other) {
+        this(other.settings);
     }
 
     /** Observes {@code x}, of any shape and any floating-point type, and returns it. */
@@ -116,21 +121,36 @@ public abstract class Observer extends Module {
         return qscheme().isPerChannel() ? settings.channelAxis() : -1;
     }
 
+    /** The smallest scale that may result. */
+    public final float eps() {
+        return settings.eps();
+    }
+
     final ObserverSettings settings() {
         return settings;
     }
 
+    /**
+     * Refuses, while the observer is made, a type that has no integers to find scales for.
+     *
+     * @throws EspalierException if {@link #dtype} is {@link QuantizedType#FLOAT16}
+     */
+    protected final void requireInteger() {
+        settings.requireInteger(typeName());
+    }
+
     /** Tells the observer where in the model it stands, for its errors. */
-    void standsAt(String path) {
+    public void standsAt(String path) {
         place = path;
     }
 
     /** The observer and its place, as errors name it. */
-    final String name() {
+    public final String name() {
         return place.isEmpty() ? typeName() : typeName() + " at '" + place + "'";
     }
 
-    final EspalierException nothingSeen() {
+    /** What {@link #quantizationParameters} throws before any data was seen. */
+    protected final EspalierException nothingSeen() {
         return new EspalierException(
                 name()
                         + " has seen no data; run calibration batches through the prepared model"
@@ -151,7 +171,7 @@ public abstract class Observer extends Module {
     }
 
     /** Type, integers and scheme, as fake quantizations print them. */
-    final String rangeText() {
+    protected final String rangeText() {
         return "dtype="
                 + dtype()
                 + ", quant_min="

@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.observer;
 
 /**
  * Takes the range with the least mean squared error, measured with the very scale and zero point

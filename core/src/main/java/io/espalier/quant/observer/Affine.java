@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.observer;
 
 /**
  * The step from a range of real numbers to scale and zero point, as PyTorch computes it in floats.

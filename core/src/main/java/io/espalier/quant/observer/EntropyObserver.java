@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.observer;
 
 /**
  * Takes the range in which the distribution of the quantized values tells least apart from the

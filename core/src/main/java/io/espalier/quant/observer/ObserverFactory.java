@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.observer;
 
 /**
  * Makes a fresh observer, or a fresh fake quantization, for each place in a model that needs one.

@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.observer;
 
 /** A range of real numbers. */
 record Interval(float min, float max) {}

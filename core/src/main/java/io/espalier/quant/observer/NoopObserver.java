@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.observer;
 
 /** Looks at nothing and says nothing: its place stays in float. PyTorch's {@code NoopObserver}. */
 public class NoopObserver extends UnscaledObserver {

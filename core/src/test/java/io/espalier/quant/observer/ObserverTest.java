@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.observer;
 
 import static io.espalier.Errors.messageOf;
 
@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.RandomTensor;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;

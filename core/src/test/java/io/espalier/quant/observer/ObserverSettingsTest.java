@@ -1,10 +1,11 @@
-package io.espalier.quant;
+package io.espalier.quant.observer;
 
 import static io.espalier.Errors.messageOf;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.RandomTensor;
 import io.espalier.tensor.Tensors;
 
 import org.junit.jupiter.api.DisplayName;

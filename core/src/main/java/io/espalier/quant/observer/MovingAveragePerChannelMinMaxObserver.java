@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.observer;
 
 /**
  * Keeps an exponential moving average of the smallest and the largest value of each channel:

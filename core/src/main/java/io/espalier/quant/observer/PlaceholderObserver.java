@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.observer;
 
 /**
  * Says what type a value is to have, and looks at nothing: activations of dynamic quantization,

@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier;
 
 import io.espalier.tensor.Tensors;
 
@@ -8,11 +8,11 @@ import java.util.Arrays;
 import java.util.Random;
 
 /** Data for tests that is the same in every run. */
-final class RandomTensor {
+public final class RandomTensor {
     private RandomTensor() {}
 
     /** Elements from the standard normal distribution. */
-    static Tensor of(long seed, long... shape) {
+    public static Tensor of(long seed, long... shape) {
         var random = new Random(seed);
         int count = (int) Arrays.stream(shape).reduce(1, Math::multiplyExact);
         float[] values = new float[count];

@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.observer;
 
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
@@ -135,12 +135,12 @@ public record QuantizationParameters(
     }
 
     /** The scales as a float tensor [channels] or [1]. */
-    Tensor scaleTensor() {
+    public Tensor scaleTensor() {
         return Tensors.of(scales);
     }
 
     /** The zero points as a tensor of 32-bit integers [channels] or [1]. */
-    Tensor zeroPointTensor() {
+    public Tensor zeroPointTensor() {
         long[] wide = Arrays.stream(zeroPoints).asLongStream().toArray();
         return Tensors.of(wide, wide.length).to(ScalarType.Int);
     }
