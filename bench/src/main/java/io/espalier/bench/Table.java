@@ -14,7 +14,7 @@ import java.util.Locale;
  */
 public final class Table {
     /** A name, what it is compared with, and the numbers. */
-    private static final String LINE = "%-46s%-12s%10s%10s%8s%9s%n";
+    private static final String LINE = "%-46s%-13s%9s%10s%8s%9s%n";
 
     private final int rounds;
     private final long side;
@@ -139,20 +139,37 @@ public final class Table {
     private void inference() {
         boolean quick = side < 4096;
         long[] shape = {quick ? 2 : 8, 3, quick ? 64 : 224, quick ? 64 : 224};
-        var resnet = new Inference(Settled.of(new ResNet18(), shape), shape);
-        row("ResNet-18, int8", "float", 0.222, Paired.of(rounds, resnet::eager, resnet::plain));
+        var resnet =
+                new Inference(Settled.of(new ResNet18(), shape), BareNetworks::resNet18, shape);
+        row(
+                "ResNet-18, int8 by layers",
+                "float",
+                0.222,
+                Paired.of(rounds, resnet::eager, resnet::plain));
         row(
                 "ResNet-18, int8 by graph",
                 "float",
                 0.2,
                 Paired.of(rounds, resnet::graph, resnet::plain));
-        var mobile = new Inference(Settled.of(new MobileNetV3(), shape), shape);
+        row(
+                "ResNet-18, int8 by layers",
+                "bare kernels",
+                1.03,
+                Paired.of(3 * rounds, resnet::eager, resnet::bare));
+        var mobile =
+                new Inference(
+                        Settled.of(new MobileNetV3(), shape), BareNetworks::mobileNetV3, shape);
         row(
                 "MobileNetV3, int8 by graph",
                 "float",
                 0.4,
                 Paired.of(rounds, mobile::graph, mobile::plain));
         row("", "eager int8", 0.714, Paired.of(rounds, mobile::graph, mobile::eager));
+        row(
+                "MobileNetV3, int8 by layers",
+                "bare kernels",
+                1.03,
+                Paired.of(3 * rounds, mobile::eager, mobile::bare));
     }
 
     private static String name(String what, long values) {

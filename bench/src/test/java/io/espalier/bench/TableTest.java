@@ -33,6 +33,8 @@ class TableTest {
                     "min/max per channel, 1,152 values",
                     "ResNet-18, calibrating step",
                     "ResNet-18, step of training for int8",
+                    "ResNet-18, int8 by layers                     bare kernels",
+                    "MobileNetV3, int8 by layers                   bare kernels",
                     " ns"
                 }) {
             assertTrue(table.contains(row), () -> row + " is not in\n" + table);

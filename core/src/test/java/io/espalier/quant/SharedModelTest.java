@@ -30,7 +30,7 @@ import java.util.stream.Stream;
 
 class SharedModelTest {
     private static final int THREADS = 8;
-    private static final int CALLS = 100;
+    private static final int CALLS = 20;
 
     /** How a network comes to its integers. */
     enum Way {
