@@ -1,7 +1,6 @@
 package io.espalier;
 
 import static com.tngtech.archunit.base.DescribedPredicate.describe;
-import static com.tngtech.archunit.base.DescribedPredicate.not;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.simpleName;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.simpleNameEndingWith;
@@ -61,14 +60,21 @@ class ArchitectureTest {
                     .mayOnlyAccessLayers("tensor", "nn", "data", "train", "graph");
 
     @ArchTest
-    static final ArchRule OBSERVERS_KNOW_NO_STEP =
-            noClasses()
-                    .that()
-                    .resideInAPackage("io.espalier.quant.observer")
-                    .should()
-                    .dependOnClassesThat(
-                            resideInAPackage("io.espalier.quant..")
-                                    .and(not(resideInAPackage("io.espalier.quant.observer"))));
+    static final ArchRule ROOMS_OF_QUANT_POINT_ONE_WAY =
+            layeredArchitecture()
+                    .consideringOnlyDependenciesInLayers()
+                    .layer("observer")
+                    .definedBy("io.espalier.quant.observer")
+                    .layer("fusion")
+                    .definedBy("io.espalier.quant.fusion")
+                    .layer("steps")
+                    .definedBy("io.espalier.quant")
+                    .whereLayer("observer")
+                    .mayNotAccessAnyLayer()
+                    .whereLayer("fusion")
+                    .mayNotAccessAnyLayer()
+                    .whereLayer("steps")
+                    .mayOnlyAccessLayers("observer", "fusion");
 
     @ArchTest
     static final ArchRule EVERY_PACKAGE_IS_A_KNOWN_ROOM =

@@ -6,6 +6,8 @@ import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.Recurrent;
 import io.espalier.quant.QuantizedLayer.Range;
+import io.espalier.quant.fusion.FusedReLU;
+import io.espalier.quant.fusion.TrainedTogether;
 import io.espalier.quant.observer.Observer;
 import io.espalier.tensor.EspalierException;
 

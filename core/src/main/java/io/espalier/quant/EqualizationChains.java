@@ -12,6 +12,7 @@ import io.espalier.nn.MaxPool1d;
 import io.espalier.nn.MaxPool2d;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
+import io.espalier.quant.fusion.CallTrace;
 import io.espalier.train.EvalMode;
 
 import org.bytedeco.javacpp.PointerScope;

@@ -10,6 +10,7 @@ import io.espalier.nn.BatchNorm;
 import io.espalier.nn.Convolution;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
+import io.espalier.quant.fusion.Folding;
 
 import org.jspecify.annotations.Nullable;
 

@@ -4,6 +4,8 @@ import io.espalier.nn.BatchNorm;
 import io.espalier.nn.Hook;
 import io.espalier.nn.Identity;
 import io.espalier.nn.Module;
+import io.espalier.quant.fusion.Folding;
+import io.espalier.quant.fusion.FusedReLU;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;

@@ -5,6 +5,7 @@ import io.espalier.nn.Convolution;
 import io.espalier.nn.Functional;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
+import io.espalier.quant.fusion.Folding;
 import io.espalier.quant.observer.Observer;
 import io.espalier.tensor.EspalierException;
 

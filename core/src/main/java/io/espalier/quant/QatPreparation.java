@@ -3,6 +3,8 @@ package io.espalier.quant;
 import io.espalier.nn.Convolution;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
+import io.espalier.quant.fusion.FusedReLU;
+import io.espalier.quant.fusion.TrainedTogether;
 import io.espalier.quant.observer.NoopObserver;
 import io.espalier.quant.observer.Observer;
 import io.espalier.tensor.EspalierException;

@@ -2,6 +2,7 @@ package io.espalier.quant;
 
 import io.espalier.graph.GraphModule;
 import io.espalier.nn.Module;
+import io.espalier.quant.fusion.Fusion;
 import io.espalier.quant.observer.QuantizationParameters;
 import io.espalier.tensor.EspalierException;
 
@@ -71,7 +72,7 @@ public final class Quantization {
             throw new EspalierException(
                     "Fusing for inference needs a model in inference mode; call eval() first.");
         }
-        List<List<String>> chains = ChainFinder.find(model, List.of(example));
+        List<List<String>> chains = Fusion.chains(model, List.of(example));
         Fusion.fuse(model, chains);
         return chains;
     }

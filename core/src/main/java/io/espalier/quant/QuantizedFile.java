@@ -6,6 +6,7 @@ import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.SafeTensors;
+import io.espalier.quant.fusion.FusedReLU;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 

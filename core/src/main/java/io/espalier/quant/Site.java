@@ -6,6 +6,8 @@ import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.Recipe;
 import io.espalier.nn.Recurrent;
+import io.espalier.quant.fusion.FusedReLU;
+import io.espalier.quant.fusion.TrainedTogether;
 import io.espalier.quant.observer.FixedQParamsObserver;
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverFactory;

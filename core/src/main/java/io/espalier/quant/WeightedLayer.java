@@ -4,6 +4,8 @@ import io.espalier.nn.Convolution;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Mask;
 import io.espalier.nn.Module;
+import io.espalier.quant.fusion.Folding;
+import io.espalier.quant.fusion.FusedReLU;
 import io.espalier.quant.observer.Observer;
 import io.espalier.tensor.EspalierException;
 

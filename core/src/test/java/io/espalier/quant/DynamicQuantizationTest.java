@@ -5,6 +5,7 @@ import static io.espalier.Errors.messageOf;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.TrainedModels;
 import io.espalier.nn.BatchNorm2d;
 import io.espalier.nn.Conv2d;
 import io.espalier.nn.Flatten;
@@ -126,7 +127,7 @@ class DynamicQuantizationTest {
     @DisplayName("The float16 preset halves every weight, keeps the outputs close, saves and loads")
     void halves() throws IOException {
         Sequential model =
-                FusionTest.trained(
+                TrainedModels.trained(
                         new Sequential(
                                 new Conv2d(1, 32, 5),
                                 new BatchNorm2d(32),

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.TrainedModels;
 import io.espalier.data.Batch;
 import io.espalier.data.Dataset;
 import io.espalier.data.TensorDataset;
@@ -45,7 +46,7 @@ class EvaluationTest {
     void convert() {
         Libtorch.seed(11);
         reference =
-                FusionTest.trained(
+                TrainedModels.trained(
                         new Sequential(
                                 new Conv2d(1, 4, 3),
                                 new BatchNorm2d(4),

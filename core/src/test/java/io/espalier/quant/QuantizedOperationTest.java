@@ -3,6 +3,7 @@ package io.espalier.quant;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.TrainedModels;
 import io.espalier.nn.AvgPool2d;
 import io.espalier.nn.BatchNorm2d;
 import io.espalier.nn.Conv2d;
@@ -73,7 +74,7 @@ class QuantizedOperationTest {
         Libtorch.seed(7);
         Tensor x = Tensors.randn(8, 3, 6, 6);
         Sequential model =
-                FusionTest.trained(
+                TrainedModels.trained(
                         new Sequential(
                                 new Conv2d(3, 4, 3, o -> o.padding(1)), layer, new Conv2d(4, 2, 1)),
                         x);

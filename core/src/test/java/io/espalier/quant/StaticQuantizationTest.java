@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.TrainedModels;
 import io.espalier.nn.BatchNorm2d;
 import io.espalier.nn.Conv2d;
 import io.espalier.nn.Flatten;
@@ -46,7 +47,7 @@ class StaticQuantizationTest {
 
     /** A small network of the usual layers, without stubs. */
     static Sequential network() {
-        return FusionTest.trained(
+        return TrainedModels.trained(
                 new Sequential(
                         new Conv2d(1, 8, 3, o -> o.padding(1)),
                         new BatchNorm2d(8),

@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.fusion;
 
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
@@ -11,16 +11,22 @@ import java.util.List;
 /**
  * A layer and the ReLU after it as one module: PyTorch's {@code LinearReLU}, {@code ConvReLU2d}.
  */
-final class FusedReLU extends Sequential {
+public final class FusedReLU extends Sequential {
     private final String name;
 
-    FusedReLU(String name, Module layer, ReLU relu) {
+    /**
+     * A pair.
+     *
+     * @param name what it prints as, such as {@code ConvReLU2d}
+     * @param layer a linear layer or convolution
+     */
+    public FusedReLU(String name, Module layer, ReLU relu) {
         super(layer, relu);
         this.name = name;
     }
 
     /** The linear layer or convolution. */
-    Module layer() {
+    public Module layer() {
         return get(0);
     }
 
@@ -30,8 +36,9 @@ final class FusedReLU extends Sequential {
         return get(1).callAll(get(0).callAll(inputs));
     }
 
+    /** The layers that it stands for, as it prints. */
     @Override
-    protected String typeName() {
+    public String typeName() {
         return name;
     }
 }

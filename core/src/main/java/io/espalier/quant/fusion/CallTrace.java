@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.fusion;
 
 import io.espalier.nn.Hook;
 import io.espalier.nn.Module;
@@ -16,7 +16,7 @@ import java.util.Set;
  * Which module without children hands its result to which, as one call of a model shows: a module
  * follows another when it is handed the very tensor that the other gave.
  */
-final class CallTrace {
+public final class CallTrace {
     private final IdentityHashMap<Module, String> paths = new IdentityHashMap<>();
     private final IdentityHashMap<Module, Integer> calls = new IdentityHashMap<>();
     private final IdentityHashMap<Module, Module> next = new IdentityHashMap<>();
@@ -25,7 +25,7 @@ final class CallTrace {
     private final List<Tensor> outputs;
 
     /** Calls a model on an example. */
-    CallTrace(Module model, List<Tensor> example) {
+    public CallTrace(Module model, List<Tensor> example) {
         List<Hook.Registration> hooks = new ArrayList<>();
         model.namedModules()
                 .forEach((path, module) -> {
@@ -58,27 +58,27 @@ final class CallTrace {
     }
 
     /** What the model gave. */
-    List<Tensor> outputs() {
+    public List<Tensor> outputs() {
         return outputs;
     }
 
     /** Whether a module has no children, so that it was looked at. */
-    boolean knows(Module module) {
+    public boolean knows(Module module) {
         return paths.containsKey(module);
     }
 
     /** Where a module stands first. */
-    String path(Module module) {
+    public String path(Module module) {
         return paths.getOrDefault(module, "");
     }
 
     /** Whether the call of the model called a module once. */
-    boolean isCalledOnce(Module module) {
+    public boolean isCalledOnce(Module module) {
         return calls.getOrDefault(module, 0) == 1;
     }
 
     /** The one module that was handed what a module gave; null if there is none, or several. */
-    @Nullable Module follower(Module module) {
+    public @Nullable Module follower(Module module) {
         return branching.contains(module) ? null : next.get(module);
     }
 }

@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.fusion;
 
 import io.espalier.nn.BatchNorm;
 import io.espalier.nn.Convolution;
@@ -19,14 +19,17 @@ import java.util.Arrays;
  * Folds a batch normalization with its running statistics into the layer before it: with {@code s =
  * γ / √(var + eps)} the weight becomes {@code w·s} and the bias {@code (b − mean)·s + β}.
  */
-final class Folding {
+public final class Folding {
     private Folding() {}
 
     /**
      * A layer that computes what the two computed. It is a copy; a mask of the original stays, and
-     * what it keeps at zero stays exactly zero.
+     * what it keeps at zero stays exactly zero. As PyTorch's {@code fuse_conv_bn_eval}.
+     *
+     * @param layer a linear layer or convolution, transposed or not
+     * @param norm with running statistics, and as many features as the layer has {@link #channels}
      */
-    static Module fold(Module layer, BatchNorm norm) {
+    public static Module fold(Module layer, BatchNorm norm) {
         Module folded = layer.copy();
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
@@ -55,8 +58,12 @@ final class Folding {
         layer.storeAs(name, name);
     }
 
-    /** The layer's number of output channels. */
-    static long channels(Module layer) {
+    /**
+     * The number of output channels, or features, of a layer.
+     *
+     * @param layer a linear layer or convolution
+     */
+    public static long channels(Module layer) {
         return switch (layer) {
             case Linear linear -> linear.outFeatures();
             case Convolution convolution -> convolution.outChannels();

@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.fusion;
 
 import io.espalier.nn.BatchNorm;
 import io.espalier.nn.Module;
@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
  * A layer, the batch normalization after it, and perhaps a ReLU as one module that still trains:
  * PyTorch's {@code nn.intrinsic.ConvBnReLU2d} and its siblings.
  */
-final class TrainedTogether extends Sequential {
+public final class TrainedTogether extends Sequential {
     private final String name;
 
     TrainedTogether(String name, Module layer, BatchNorm norm, @Nullable ReLU relu) {
@@ -23,22 +23,23 @@ final class TrainedTogether extends Sequential {
     }
 
     /** The linear layer or convolution. */
-    Module layer() {
+    public Module layer() {
         return get(0);
     }
 
     /** The batch normalization. */
-    BatchNorm norm() {
+    public BatchNorm norm() {
         return (BatchNorm) get(1);
     }
 
     /** Whether a ReLU is part of it. */
-    boolean hasReLU() {
+    public boolean hasReLU() {
         return size() > 2;
     }
 
+    /** The layers that it stands for, as it prints. */
     @Override
-    protected String typeName() {
+    public String typeName() {
         return name;
     }
 }

@@ -1,7 +1,8 @@
-package io.espalier.quant;
+package io.espalier.quant.fusion;
 
 import static io.espalier.Errors.messageOf;
 import static io.espalier.TensorAssertions.assertClose;
+import static io.espalier.TrainedModels.trained;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -18,6 +19,7 @@ import io.espalier.nn.Mask;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
+import io.espalier.quant.Quantization;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 
@@ -44,15 +46,6 @@ class FusionTest {
         protected Tensor forward(Tensor x) {
             return relu.call(linear.call(x));
         }
-    }
-
-    /** A batch normalization that changes something, in inference mode. */
-    static <M extends Module> M trained(M model, Tensor... inputs) {
-        for (Tensor input : inputs) {
-            model.call(input.mul(new Scalar(2.0)).add(new Scalar(0.5)));
-        }
-        model.eval();
-        return model;
     }
 
     private static Sequential conv(boolean bias) {

@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.fusion;
 
 import io.espalier.nn.BatchNorm;
 import io.espalier.nn.BatchNorm1d;
@@ -17,6 +17,7 @@ import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.tensor.EspalierException;
 
+import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
@@ -31,7 +32,7 @@ import java.util.stream.Collectors;
  * and a ReLU becomes one module with it. The first place of a chain gets the fused layer, the
  * others an {@code Identity}.
  */
-final class Fusion {
+public final class Fusion {
     /** The layers that a chain may begin with, each with the normalization that fits it. */
     private static final Map<Class<? extends Module>, Class<? extends BatchNorm>> NORMS =
             Map.of(
@@ -67,13 +68,33 @@ final class Fusion {
     /** A chain that fits: where its modules stand, and what they are. */
     record Chain(List<String> paths, Module layer, @Nullable BatchNorm norm, @Nullable ReLU relu) {}
 
-    /** Checks all chains, then fuses them. */
-    static void fuse(Module model, List<List<String>> chains) {
+    /**
+     * The chains of a model that can be fused for inference, as one call on an example shows them;
+     * fusing them changes its output by rounding only.
+     *
+     * @param example what the model is called with
+     */
+    public static List<List<String>> chains(Module model, List<Tensor> example) {
+        return ChainFinder.find(model, example);
+    }
+
+    /**
+     * Checks all chains, then fuses them.
+     *
+     * @param chains paths of modules that follow each other
+     * @throws EspalierException if a chain has no fused form; the model is as it was then
+     */
+    public static void fuse(Module model, List<List<String>> chains) {
         new Fusion(model, false).fuse(chains);
     }
 
-    /** Checks all chains, then fuses them; batch normalizations are kept, and go on training. */
-    static void fuseForTraining(Module model, List<List<String>> chains) {
+    /**
+     * Checks all chains, then fuses them; batch normalizations are kept, and go on training.
+     *
+     * @param chains paths of modules that follow each other
+     * @throws EspalierException if a chain has no fused form; the model is as it was then
+     */
+    public static void fuseForTraining(Module model, List<List<String>> chains) {
         new Fusion(model, true).fuse(chains);
     }
 

@@ -1,0 +1,11 @@
+/**
+ * Fusion: a layer, the batch normalization after it and the ReLU after that become one module, for
+ * inference or for training. PyTorch's {@code fuse_modules} and {@code torch.ao.nn.intrinsic}.
+ *
+ * <p>Works on float models and knows nothing of integers. {@code Fusion} is its entry; which chains
+ * there are to fuse, {@code ChainFinder} finds.
+ */
+@NullMarked
+package io.espalier.quant.fusion;
+
+import org.jspecify.annotations.NullMarked;
