@@ -67,14 +67,18 @@ class ArchitectureTest {
                     .definedBy("io.espalier.quant.observer")
                     .layer("fusion")
                     .definedBy("io.espalier.quant.fusion")
+                    .layer("qat")
+                    .definedBy("io.espalier.quant.qat")
                     .layer("steps")
                     .definedBy("io.espalier.quant")
                     .whereLayer("observer")
                     .mayNotAccessAnyLayer()
                     .whereLayer("fusion")
                     .mayNotAccessAnyLayer()
+                    .whereLayer("qat")
+                    .mayOnlyAccessLayers("observer", "fusion")
                     .whereLayer("steps")
-                    .mayOnlyAccessLayers("observer", "fusion");
+                    .mayOnlyAccessLayers("observer", "fusion", "qat");
 
     @ArchTest
     static final ArchRule EVERY_PACKAGE_IS_A_KNOWN_ROOM =

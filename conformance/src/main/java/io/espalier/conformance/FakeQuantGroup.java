@@ -1,6 +1,5 @@
 package io.espalier.conformance;
 
-import io.espalier.quant.FusedMovingAvgObsFakeQuantize;
 import io.espalier.quant.observer.MovingAverageMinMaxObserver;
 import io.espalier.quant.observer.MovingAveragePerChannelMinMaxObserver;
 import io.espalier.quant.observer.Observer;
@@ -8,6 +7,7 @@ import io.espalier.quant.observer.ObserverSettings;
 import io.espalier.quant.observer.Qscheme;
 import io.espalier.quant.observer.QuantizationParameters;
 import io.espalier.quant.observer.QuantizedType;
+import io.espalier.quant.qat.FusedMovingAvgObsFakeQuantize;
 
 import org.bytedeco.pytorch.Tensor;
 

@@ -4,7 +4,6 @@ import static io.espalier.quant.observer.Qscheme.PER_CHANNEL_SYMMETRIC;
 import static io.espalier.quant.observer.Qscheme.PER_TENSOR_SYMMETRIC;
 import static io.espalier.quant.observer.QuantizedType.QINT8;
 
-import io.espalier.quant.FakeQuantize;
 import io.espalier.quant.QConfig;
 import io.espalier.quant.observer.HistogramObserver;
 import io.espalier.quant.observer.MinMaxObserver;
@@ -14,6 +13,7 @@ import io.espalier.quant.observer.NoopObserver;
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverFactory;
 import io.espalier.quant.observer.PerChannelMinMaxObserver;
+import io.espalier.quant.qat.FakeQuantize;
 
 import java.util.Map;
 import java.util.function.Supplier;

@@ -9,6 +9,8 @@ import io.espalier.quant.QuantizedLayer.Range;
 import io.espalier.quant.fusion.FusedReLU;
 import io.espalier.quant.fusion.TrainedTogether;
 import io.espalier.quant.observer.Observer;
+import io.espalier.quant.qat.FakeQuantizedParameter;
+import io.espalier.quant.qat.QatLayer;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.javacpp.PointerScope;

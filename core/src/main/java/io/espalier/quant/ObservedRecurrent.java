@@ -6,6 +6,9 @@ import io.espalier.nn.Recurrent;
 import io.espalier.nn.RecurrentShape;
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverFactory;
+import io.espalier.quant.qat.FakeQuantizedParameter;
+import io.espalier.quant.qat.LearnableFakeQuantize;
+import io.espalier.quant.qat.Rounding;
 
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;

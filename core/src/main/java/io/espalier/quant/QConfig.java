@@ -19,6 +19,9 @@ import io.espalier.quant.observer.ObserverFactory;
 import io.espalier.quant.observer.PerChannelMinMaxObserver;
 import io.espalier.quant.observer.PlaceholderObserver;
 import io.espalier.quant.observer.QuantizedType;
+import io.espalier.quant.qat.FakeQuantize;
+import io.espalier.quant.qat.FusedMovingAvgObsFakeQuantize;
+import io.espalier.quant.qat.Rounding;
 import io.espalier.tensor.Engine;
 import io.espalier.tensor.EspalierException;
 

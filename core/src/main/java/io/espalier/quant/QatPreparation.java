@@ -7,6 +7,10 @@ import io.espalier.quant.fusion.FusedReLU;
 import io.espalier.quant.fusion.TrainedTogether;
 import io.espalier.quant.observer.NoopObserver;
 import io.espalier.quant.observer.Observer;
+import io.espalier.quant.qat.FakeQuantize;
+import io.espalier.quant.qat.FakeQuantizedParameter;
+import io.espalier.quant.qat.LearnableFakeQuantize;
+import io.espalier.quant.qat.QatLayer;
 import io.espalier.tensor.EspalierException;
 
 import java.util.IdentityHashMap;
@@ -86,27 +90,7 @@ final class QatPreparation {
         if (site.isTable()) {
             return tableInTraining(site.module(), rounding);
         }
-        QatLayer layer =
-                switch (site.module()) {
-                    case FusedReLU fused ->
-                            new QatLayer(fused.typeName(), fused.layer(), null, true, rounding);
-                    case TrainedTogether fused ->
-                            new QatLayer(
-                                    fused.typeName(),
-                                    fused.layer(),
-                                    fused.norm(),
-                                    fused.hasReLU(),
-                                    rounding);
-                    default ->
-                            new QatLayer(
-                                    site.module().getClass().getSimpleName(),
-                                    site.module(),
-                                    null,
-                                    false,
-                                    rounding);
-                };
-        layer.takeQconfig(site.module());
-        return layer;
+        return QatLayer.of(site.module(), rounding);
     }
 
     /** The same table with its weight rounded in every call. */

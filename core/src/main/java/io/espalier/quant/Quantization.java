@@ -4,6 +4,8 @@ import io.espalier.graph.GraphModule;
 import io.espalier.nn.Module;
 import io.espalier.quant.fusion.Fusion;
 import io.espalier.quant.observer.QuantizationParameters;
+import io.espalier.quant.qat.QatLayer;
+import io.espalier.quant.qat.Rounding;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;

@@ -13,6 +13,7 @@ import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverFactory;
 import io.espalier.quant.observer.PlaceholderObserver;
 import io.espalier.quant.observer.QuantizedType;
+import io.espalier.quant.qat.QatLayer;
 import io.espalier.tensor.EspalierException;
 
 import org.jspecify.annotations.Nullable;

@@ -6,6 +6,7 @@ import io.espalier.quant.observer.MovingAverageMinMaxObserver;
 import io.espalier.quant.observer.MovingAveragePerChannelMinMaxObserver;
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.QuantizedType;
+import io.espalier.quant.qat.FakeQuantize;
 import io.espalier.tensor.Engine;
 
 import org.junit.jupiter.api.DisplayName;

@@ -17,6 +17,7 @@ import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverSettings;
 import io.espalier.quant.observer.Qscheme;
 import io.espalier.quant.observer.QuantizedType;
+import io.espalier.quant.qat.LearnableFakeQuantize;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 import io.espalier.train.Evaluator;

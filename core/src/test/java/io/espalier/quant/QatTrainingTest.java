@@ -19,6 +19,8 @@ import io.espalier.quant.observer.MovingAverageMinMaxObserver;
 import io.espalier.quant.observer.ObserverSettings;
 import io.espalier.quant.observer.Qscheme;
 import io.espalier.quant.observer.QuantizedType;
+import io.espalier.quant.qat.FakeQuantize;
+import io.espalier.quant.qat.LearnableFakeQuantize;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 

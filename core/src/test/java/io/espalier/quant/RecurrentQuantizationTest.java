@@ -18,6 +18,8 @@ import io.espalier.nn.Sequential;
 import io.espalier.quant.observer.MinMaxObserver;
 import io.espalier.quant.observer.Qscheme;
 import io.espalier.quant.observer.QuantizedType;
+import io.espalier.quant.qat.FakeQuantize;
+import io.espalier.quant.qat.LearnableFakeQuantize;
 import io.espalier.tensor.Engine;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;

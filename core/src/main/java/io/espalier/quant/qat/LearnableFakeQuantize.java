@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.qat;
 
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverFactory;
@@ -223,9 +223,9 @@ public class LearnableFakeQuantize extends Observer implements Rounding {
     @Override
     protected String extraRepr() {
         return "scale="
-                + Printed.tensor(parameter("scale"))
+                + Tensors.toString(parameter("scale").detach())
                 + ", zero_point="
-                + Printed.tensor(parameter("zero_point"))
+                + Tensors.toString(parameter("zero_point").detach())
                 + ", "
                 + rangeText();
     }

@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.qat;
 
 import io.espalier.nn.Module;
 import io.espalier.nn.Parametrization;
@@ -12,12 +12,12 @@ import org.bytedeco.pytorch.Tensor;
  *
  * @param name the parameter's public name, such as {@code "weight"}
  */
-record FakeQuantizedParameter(String name) implements Parametrization {
+public record FakeQuantizedParameter(String name) implements Parametrization {
     /** That of a layer's weight. */
-    static final FakeQuantizedParameter WEIGHT = new FakeQuantizedParameter("weight");
+    public static final FakeQuantizedParameter WEIGHT = new FakeQuantizedParameter("weight");
 
     /** The name of the child that holds the fake quantization. */
-    String child() {
+    public String child() {
         return name + "_fake_quant";
     }
 

@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.qat;
 
 import io.espalier.quant.observer.MovingAverageMinMaxObserver;
 import io.espalier.quant.observer.Observer;
@@ -172,17 +172,17 @@ public class FakeQuantize extends Observer implements Rounding {
     /** The switches, as they are printed. */
     final String switches() {
         return "fake_quant_enabled="
-                + Printed.tensor(buffer("fake_quant_enabled"))
+                + Tensors.toString(buffer("fake_quant_enabled"))
                 + ", observer_enabled="
-                + Printed.tensor(buffer("observer_enabled"));
+                + Tensors.toString(buffer("observer_enabled"));
     }
 
     /** Scale and zero point, as they are printed. */
     final String parametersText() {
         return "scale="
-                + Printed.tensor(buffer("scale"))
+                + Tensors.toString(buffer("scale"))
                 + ", zero_point="
-                + Printed.tensor(buffer("zero_point"));
+                + Tensors.toString(buffer("zero_point"));
     }
 
     @Override

@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.qat;
 
 import io.espalier.quant.observer.MovingAverageMinMaxObserver;
 import io.espalier.quant.observer.MovingAveragePerChannelMinMaxObserver;

@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.qat;
 
 import io.espalier.nn.BatchNorm;
 import io.espalier.nn.Convolution;
@@ -6,6 +6,8 @@ import io.espalier.nn.Functional;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.quant.fusion.Folding;
+import io.espalier.quant.fusion.FusedReLU;
+import io.espalier.quant.fusion.TrainedTogether;
 import io.espalier.quant.observer.Observer;
 import io.espalier.tensor.EspalierException;
 
@@ -30,7 +32,7 @@ import java.util.Arrays;
  * al., <a href="https://arxiv.org/abs/1712.05877">Quantization and Training of Neural Networks</a>,
  * 2018.
  */
-final class QatLayer extends Module {
+public final class QatLayer extends Module {
     private static final String NORM = "bn";
     private static final FakeQuantizedParameter ROUNDED = FakeQuantizedParameter.WEIGHT;
 
@@ -44,11 +46,41 @@ final class QatLayer extends Module {
     private boolean frozen;
 
     /**
-     * A layer in training.
+     * The form of a layer that trains rounded; it has the layer's parameters and qconfig.
      *
-     * @param name what it prints as, such as {@code ConvBnReLU2d}
+     * @param layer a linear layer or convolution (not transposed), a {@link FusedReLU} or a {@link
+     *     TrainedTogether}
+     * @param rounding the fake quantization of its weight
+     * @throws EspalierException if it is another layer
      */
-    QatLayer(
+    public static QatLayer of(Module layer, Observer rounding) {
+        QatLayer made =
+                switch (layer) {
+                    case FusedReLU fused ->
+                            new QatLayer(fused.typeName(), fused.layer(), null, true, rounding);
+                    case TrainedTogether fused ->
+                            new QatLayer(
+                                    fused.typeName(),
+                                    fused.layer(),
+                                    fused.norm(),
+                                    fused.hasReLU(),
+                                    rounding);
+                    case Linear linear -> alone(linear, rounding);
+                    case Convolution convolution when !convolution.isTransposed() ->
+                            alone(convolution, rounding);
+                    default ->
+                            throw new EspalierException(
+                                    "No quantization-aware training for a " + layer + ".");
+                };
+        made.takeQconfig(layer);
+        return made;
+    }
+
+    private static QatLayer alone(Module layer, Observer rounding) {
+        return new QatLayer(layer.getClass().getSimpleName(), layer, null, false, rounding);
+    }
+
+    private QatLayer(
             String name,
             Module layer,
             @Nullable BatchNorm norm,
@@ -83,12 +115,12 @@ final class QatLayer extends Module {
     }
 
     /** Whether a ReLU is part of it. */
-    boolean hasReLU() {
+    public boolean hasReLU() {
         return relu;
     }
 
     /** The trained rounding of its weight. */
-    Observer fakeQuantize() {
+    public Observer fakeQuantize() {
         return fakeQuantize;
     }
 
@@ -96,7 +128,7 @@ final class QatLayer extends Module {
      * Lets the statistics of the batch normalization stay as they are from now on, also in
      * training.
      */
-    void freezeStatistics(boolean freeze) {
+    public void freezeStatistics(boolean freeze) {
         frozen = freeze;
         training(isTraining());
     }
@@ -119,13 +151,9 @@ final class QatLayer extends Module {
     }
 
     private Tensor compute(Tensor x, Tensor weight, @Nullable Tensor bias) {
-        return switch (layer) {
-            case Linear linear -> Functional.linear(x, weight, bias);
-            case Convolution convolution -> convolution.convolve(x, weight, bias);
-            default ->
-                    throw new EspalierException(
-                            "No quantization-aware training for a " + layer + ".");
-        };
+        return layer instanceof Convolution convolution
+                ? convolution.convolve(x, weight, bias)
+                : Functional.linear(x, weight, bias);
     }
 
     /** The weight as it is used: rounded, and where it is folded for that, unfolded again. */
@@ -155,7 +183,7 @@ final class QatLayer extends Module {
      * The float layer that computes what this one does, the batch normalization folded, nothing
      * rounded.
      */
-    Module folded() {
+    public Module folded() {
         Module plain = floatLayer();
         return norm == null ? plain : Folding.fold(plain, norm);
     }

@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.qat;
 
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -10,6 +10,8 @@ import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
+import io.espalier.quant.QConfig;
+import io.espalier.quant.Quantization;
 import io.espalier.quant.observer.HistogramObserver;
 import io.espalier.quant.observer.MinMaxObserver;
 import io.espalier.quant.observer.MovingAverageMinMaxObserver;

@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.qat;
 
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
@@ -6,7 +6,7 @@ import io.espalier.tensor.EspalierException;
 import java.util.List;
 
 /** A fake quantization of either kind, with its two switches. */
-interface Rounding {
+public interface Rounding {
     /** Lets values be rounded, or pass unchanged. */
     void enableFakeQuant(boolean enabled);
 
