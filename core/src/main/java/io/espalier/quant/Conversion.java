@@ -35,6 +35,7 @@ final class Conversion {
     static void convert(Module model, Set<String> inFloat) {
         FloatInside.require(model, inFloat);
         List<Site> sites = Site.of(model);
+        requireUnconverted(model, sites);
         if (sites.stream()
                 .noneMatch(site ->
                         site.qconfig().isFloat16() || site.observer(Site.OUTPUT).isPresent())) {
@@ -44,6 +45,7 @@ final class Conversion {
                             + " Quantization.prepare(model) and run calibration data through it"
                             + " before convert.");
         }
+        sites.forEach(site -> site.qconfig().engine().required());
         Map<String, Module> replacements = new LinkedHashMap<>();
         var known = new IdentityHashMap<Module, Module>();
         try (var scope = new PointerScope();
@@ -57,6 +59,36 @@ final class Conversion {
         replacements.forEach(model::replace);
         finish(model);
         FloatInside.mark(model, inFloat);
+    }
+
+    /**
+     * Refuses a model in which nothing is left to quantize, since all is quantized.
+     *
+     * @param sites the places that have a configuration
+     */
+    static void requireUnconverted(Module model, List<Site> sites) {
+        if (sites.stream().allMatch(site -> HalfPrecision.isNarrow(site.module()))) {
+            model.namedModules()
+                    .forEach((path, module) -> {
+                        if (isConverted(module)) {
+                            throw new EspalierException(
+                                    model.getClass().getSimpleName()
+                                            + " is converted already: '"
+                                            + path
+                                            + "' is a "
+                                            + module.getClass().getSimpleName()
+                                            + "; take a copy of the model in floats.");
+                        }
+                    });
+        }
+    }
+
+    private static boolean isConverted(Module module) {
+        return module instanceof QuantizedLayer
+                || module instanceof QuantizedTable
+                || module instanceof DynamicLayer
+                || module instanceof QFunctional
+                || HalfPrecision.isNarrow(module);
     }
 
     /** Takes the observing hooks off, and sees to it that floats reach what computes in floats. */

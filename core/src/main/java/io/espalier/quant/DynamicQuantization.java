@@ -15,6 +15,7 @@ import org.bytedeco.pytorch.NoGradGuard;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
@@ -71,6 +72,9 @@ final class DynamicQuantization {
                                             module, layer -> dynamic(path, layer, qconfig)));
                         }
                     });
+        }
+        if (replacements.isEmpty()) {
+            Conversion.requireUnconverted(model, List.of());
         }
         if (replacements.isEmpty() || replacements.containsKey("")) {
             throw new EspalierException(

@@ -37,6 +37,9 @@ final class HalfPrecision {
 
     /** Makes the parameters of this very module 16-bit floats. */
     static void narrow(Module layer) {
+        if (isNarrow(layer)) {
+            return;
+        }
         for (String stored : List.copyOf(layer.ownParameters().keySet())) {
             Tensor parameter = layer.parameter(stored);
             parameter.set_requires_grad(false);

@@ -135,7 +135,7 @@ abstract class PackedLayer extends QuantizedLayer implements IntegerWeighted {
     }
 
     static Engine engine(Map<String, String> attributes) {
-        return Engine.of(attributes.getOrDefault("engine", ""));
+        return Engine.of(attributes.getOrDefault("engine", "")).required();
     }
 
     static int channelAxis(Map<String, String> attributes) {

@@ -4,6 +4,8 @@ import io.espalier.nn.FloatFunctional;
 import io.espalier.nn.Module;
 import io.espalier.nn.Recurrent;
 import io.espalier.quant.observer.Observer;
+import io.espalier.quant.observer.ObserverFactory;
+import io.espalier.quant.qat.Rounding;
 import io.espalier.tensor.EspalierException;
 
 import java.util.ArrayList;
@@ -20,7 +22,36 @@ final class Preparation {
 
     private Preparation() {}
 
+    /** Prepares a model to be calibrated. */
     static void prepare(Module model) {
+        Site.of(model).forEach(Preparation::requireObservers);
+        observe(model);
+    }
+
+    private static void requireObservers(Site site) {
+        requireObserver(site, "activation", site.outputFactory());
+        if (site.hasWeight()) {
+            requireObserver(site, "weight", site.weightFactory());
+        }
+    }
+
+    private static void requireObserver(Site site, String what, ObserverFactory factory) {
+        Observer made = factory.make();
+        if (made instanceof Rounding) {
+            throw new EspalierException(
+                    "The qconfig of '"
+                            + site.path()
+                            + "' has a "
+                            + made.getClass().getSimpleName()
+                            + " for its "
+                            + what
+                            + ", which rounds in training; use QConfig.forBackend(\"x86\") to"
+                            + " calibrate, or prepareQat to train.");
+        }
+    }
+
+    /** Puts in what sees the outputs: observers, or fake quantizations. */
+    static void observe(Module model) {
         List<Site> sites = Site.of(model);
         requireSites(model, sites);
         var preparation = new Preparation();
@@ -33,6 +64,7 @@ final class Preparation {
     }
 
     static void requireSites(Module model, List<Site> sites) {
+        Conversion.requireUnconverted(model, sites);
         String name = model.getClass().getSimpleName();
         if (sites.isEmpty()) {
             throw new EspalierException(

@@ -25,7 +25,7 @@ import io.espalier.quant.qat.Rounding;
 import io.espalier.tensor.Engine;
 import io.espalier.tensor.EspalierException;
 
-import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How a part of a model is quantized: what finds the range of its activations, what finds that of
@@ -39,9 +39,19 @@ public record QConfig(ObserverFactory activation, ObserverFactory weight, Engine
         implements Recipe {
     /** Refuses nulls. */
     public QConfig {
-        Objects.requireNonNull(activation);
-        Objects.requireNonNull(weight);
-        Objects.requireNonNull(engine);
+        require(activation, "makes observers of activations, such as HistogramObserver.with()");
+        require(weight, "makes observers of weights, such as MinMaxObserver.with()");
+        require(engine, "names an engine, such as Engine.X86");
+    }
+
+    private static void require(@Nullable Object part, String what) {
+        if (part == null) {
+            throw new EspalierException(
+                    "A QConfig "
+                            + what
+                            + "; it got null. What is to stay in float has no QConfig:"
+                            + " model.qconfig(null).");
+        }
     }
 
     /** A configuration of one's own that runs on the current engine. */

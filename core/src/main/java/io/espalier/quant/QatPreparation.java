@@ -45,7 +45,7 @@ final class QatPreparation {
             }
         }
         replacements.forEach(model::replace);
-        Preparation.prepare(model);
+        Preparation.observe(model);
     }
 
     private static void requireFakeQuantization(Site site) {

@@ -31,6 +31,7 @@ public enum Engine {
     }
 
     private static final Object LOCK = new Object();
+    private static final String AVAILABLE = "espalier.engines";
 
     private final QEngine libtorchs;
 
@@ -53,8 +54,23 @@ public enum Engine {
                 "No engine '" + name + "'; there are: " + names(Set.of(values())) + ".");
     }
 
-    /** The engines that this platform's libtorch has. */
+    /**
+     * The engines that this platform's libtorch has. The system property {@code espalier.engines},
+     * such as {@code qnnpack,onednn}, hides all others: so one machine shows what a program does on
+     * another.
+     *
+     * @throws EspalierException if the property names an engine that does not exist
+     */
     public static Set<Engine> available() {
+        Set<Engine> found = supported();
+        String wanted = System.getProperty(AVAILABLE, "");
+        if (!wanted.isEmpty()) {
+            found.retainAll(Arrays.stream(wanted.split(",")).map(Engine::of).toList());
+        }
+        return found;
+    }
+
+    private static Set<Engine> supported() {
         try (var scope = new PointerScope()) {
             var found = EnumSet.noneOf(Engine.class);
             var supported = Context.supportedQEngines();
@@ -87,19 +103,29 @@ public enum Engine {
     }
 
     /**
+     * Returns this engine if it can be used here.
+     *
+     * @throws EspalierException if this platform's libtorch does not have it
+     */
+    public Engine required() {
+        if (!available().contains(this)) {
+            throw new EspalierException(
+                    "The engine "
+                            + this
+                            + " is not in this platform's libtorch; choose one that is: "
+                            + names(available())
+                            + ".");
+        }
+        return this;
+    }
+
+    /**
      * Makes this the engine that packs weights from now on, in the whole process.
      *
      * @throws EspalierException if this platform's libtorch does not have it
      */
     public void use() {
-        if (!available().contains(this)) {
-            throw new EspalierException(
-                    "The engine "
-                            + this
-                            + " is not in this platform's libtorch; available: "
-                            + names(available())
-                            + ".");
-        }
+        required();
         synchronized (LOCK) {
             torch.globalContext().setQEngine(libtorchs);
         }

@@ -72,7 +72,9 @@ public final class Optimizers {
     private static <O extends Optimizer> O make(
             List<Tensor> parameters, Function<TensorVector, O> constructor) {
         if (parameters.isEmpty()) {
-            throw new EspalierException("An optimizer needs at least one parameter; it got none.");
+            throw new EspalierException(
+                    "An optimizer needs at least one parameter; it got none. A converted model has"
+                            + " none left: train it before it is converted.");
         }
         try (var scope = new PointerScope()) {
             O optimizer = constructor.apply(new TensorVector(parameters.toArray(new Tensor[0])));

@@ -150,6 +150,7 @@ final class TrainingRun {
             Tensor loss = trainer.loss.of(trainer.model.call(examples.input()), examples.target());
             value = loss.item_double();
             requireFinite(value);
+            requireDependent(loss);
             loss.backward();
             clip();
             trainer.optimizer.step();
@@ -178,6 +179,16 @@ final class TrainingRun {
                             + rates.first()
                             + "; lower the rate, clip the gradients, or look for such values in the"
                             + " data.");
+        }
+    }
+
+    private void requireDependent(Tensor loss) {
+        if (!loss.requires_grad()) {
+            throw new EspalierException(
+                    "The loss depends on no parameter that trains, in step "
+                            + (step + 1)
+                            + "; layers in integers pass no gradient on: train a model before it"
+                            + " is converted.");
         }
     }
 

@@ -1,84 +1,32 @@
 package io.espalier.quant;
 
-import static io.espalier.Errors.messageOf;
-
-import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.data.TensorDataset;
+import io.espalier.nn.BatchNorm1d;
+import io.espalier.nn.Conv2d;
 import io.espalier.nn.Linear;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
 import io.espalier.quant.observer.MinMaxObserver;
+import io.espalier.quant.observer.ObserverFactory;
 import io.espalier.quant.observer.PerChannelMinMaxObserver;
 import io.espalier.quant.observer.Qscheme;
-import io.espalier.tensor.EspalierException;
-import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
+import io.espalier.train.Losses;
+import io.espalier.train.Optimizers;
+import io.espalier.train.Trainer;
 
 import org.bytedeco.pytorch.Tensor;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.Arrays;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Random;
 
 @DisplayName("Quantization used wrongly")
-class QuantizationErrorsTest {
-    @TempDir Path directory;
-
-    private Sequential model;
-    private Tensor x;
-
-    @BeforeEach
-    void make() {
-        Libtorch.seed(3);
-        model = network();
-        x = Tensors.randn(8, 6);
-    }
-
-    private static Sequential network() {
-        var made = new Sequential(new Linear(6, 5), new ReLU(), new Linear(5, 4));
-        made.eval();
-        return made;
-    }
-
-    /** One line that says all the words, after which the model is as it was. */
-    private void refuses(Runnable wrong, String... words) {
-        String tree = model.toString();
-        var state = new LinkedHashMap<String, String>();
-        model.stateDict().forEach((name, tensor) -> state.put(name, Tensors.toString(tensor)));
-
-        String message = messageOf(wrong::run);
-
-        assertEquals(1, message.lines().count(), message);
-        for (String word : words) {
-            assertTrue(message.contains(word), message);
-        }
-        assertEquals(tree, model.toString());
-        assertEquals(List.copyOf(state.keySet()), List.copyOf(model.stateDict().keySet()));
-        model.stateDict()
-                .forEach((name, tensor) ->
-                        assertEquals(state.get(name), Tensors.toString(tensor), name));
-    }
-
-    private Sequential converted() {
-        Sequential made = model.copy();
-        made.qconfig(QConfig.forBackend("onednn"));
-        Quantization.prepare(made);
-        made.call(x);
-        Quantization.convert(made);
-        return made;
-    }
-
+class QuantizationErrorsTest extends WrongUse {
     @Test
     @DisplayName("names the backends there are")
     void backend() {
@@ -102,9 +50,22 @@ class QuantizationErrorsTest {
         model = converted();
         Tensor before = model.call(x);
 
-        refuses(() -> Quantization.convert(model), "not prepared");
+        refuses(() -> Quantization.convert(model), "converted already", "'0'", "a copy");
+        refuses(() -> Quantization.prepare(model), "converted already", "QuantizedLinear");
+        refuses(() -> Quantization.quantizeDynamic(model), "converted already");
 
         assertTrue(Tensors.equal(before, model.call(x)));
+    }
+
+    @Test
+    @DisplayName("says that a model of 16-bit or dynamic layers is converted")
+    void twiceWithoutRanges() {
+        Quantization.quantizeDynamic(model);
+        refuses(() -> Quantization.quantizeDynamic(model), "converted already", "DynamicLinear");
+        model = new Sequential(new Conv2d(2, 2, 1));
+        model.qconfig(QConfig.float16());
+        Quantization.convert(model);
+        refuses(() -> Quantization.convert(model), "converted already", "'0' is a Conv2d");
     }
 
     @Test
@@ -115,8 +76,39 @@ class QuantizationErrorsTest {
                 () -> Quantization.fuseModules(model, List.of("0", "2")),
                 "(Linear, Linear)",
                 "fusable are");
+        refuses(() -> Quantization.fuseModules(model, List.of("0")), "two or more", "0, 1, 2");
+        refuses(
+                () -> Quantization.fuseModules(model, List.of(List.of("0", "1"), List.of("2"))),
+                "two or more",
+                "[2]");
+        refuses(
+                () ->
+                        Quantization.fuseModules(
+                                model, List.of(List.of("0", "1"), List.of("2", "1"))),
+                "'1' is named twice");
+        refuses(
+                () -> Quantization.fuseModules(model, List.of("0", "1.relu")),
+                "'relu'",
+                "'1.relu'");
+        refuses(() -> Quantization.fuseModules(model, List.of("", "1")), "the model itself");
+        refuses(() -> Quantization.fuseModules(model, List.of(0, 1)), "list of names", "[0, 1]");
         model.train();
         refuses(() -> Quantization.fuse(model, x), "eval()");
+    }
+
+    @Test
+    @DisplayName("does not fold a normalization whose statistics still change, or of another size")
+    void foldingInTraining() {
+        model =
+                new Sequential(
+                        new Linear(6, 5), new BatchNorm1d(5), new ReLU(), new BatchNorm1d(4));
+        model.train();
+        refuses(
+                () -> Quantization.fuseModules(model, List.of("0", "1", "2")),
+                "training mode",
+                "eval() first, or fuseModulesQat");
+        model.eval();
+        refuses(() -> Quantization.fuseModules(model, List.of("0", "3")), "5 output", "4");
     }
 
     @Test
@@ -127,6 +119,46 @@ class QuantizationErrorsTest {
         model.train();
         model.qconfig(QConfig.forBackend("x86"));
         refuses(() -> Quantization.prepareQat(model), "'0'", "HistogramObserver", "qatForBackend");
+        model.qconfig(QConfig.qatForBackend("x86"));
+        refuses(
+                () -> Quantization.prepare(model),
+                "'0'",
+                "FusedMovingAvgObsFakeQuantize for its activation",
+                "QConfig.forBackend",
+                "prepareQat");
+        refuses(() -> Quantization.prepare(model, x), "'0'", "for its activation");
+        model.qconfig(new QConfig(MinMaxObserver.with(), QConfig.qatForBackend("x86").weight()));
+        refuses(() -> Quantization.prepare(model), "'0'", "for its weight");
+        refuses(() -> Quantization.prepareQat(model), "'0'", "MinMaxObserver for its activation");
+    }
+
+    @Test
+    @DisplayName("says that a converted model is not trained any more")
+    void trainingConverted() {
+        model = converted();
+        refuses(() -> Optimizers.sgd(model.parameters(), 0.1), "no", "before it is converted");
+
+        model = network();
+        model.qconfig(QConfig.forBackend("x86"));
+        model.get(0).qconfig(null);
+        Quantization.prepare(model);
+        model.call(x);
+        Quantization.convert(model);
+        var trainer = Trainer.of(model, Losses.mse(), Optimizers.sgd(model.parameters(), 0.1));
+        refuses(
+                () -> trainer.train(new TensorDataset(x, Tensors.zeros(8, 4)), 1),
+                "no parameter that trains",
+                "before it is converted");
+    }
+
+    @Test
+    @DisplayName("says what a configuration is made of, and how to leave a part in float")
+    @SuppressWarnings("NullAway") // what is tried here
+    void nullConfiguration() {
+        ObserverFactory observers = MinMaxObserver.with();
+        refuses(() -> model.qconfig(new QConfig(null, observers)), "activations", "qconfig(null)");
+        refuses(() -> model.qconfig(new QConfig(observers, null)), "weights", "qconfig(null)");
+        refuses(() -> new QConfig(observers, observers, null), "engine", "Engine.X86");
     }
 
     @ParameterizedTest
@@ -160,40 +192,5 @@ class QuantizationErrorsTest {
     void nothingDynamic() {
         model = new Sequential(new ReLU());
         refuses(() -> Quantization.quantizeDynamic(model), "Sequential", "no layer", "Linear");
-    }
-
-    @Test
-    @DisplayName("refuses a file of another architecture")
-    void otherArchitecture() {
-        Path file = directory.resolve("model.safetensors");
-        Quantization.save(converted(), file);
-        model = new Sequential(new Linear(6, 5));
-        refuses(() -> Quantization.load(model, file), "'2'");
-    }
-
-    @Test
-    @DisplayName("gives one line for any damage of a quantized file")
-    void damagedFiles() throws IOException {
-        Path file = directory.resolve("model.safetensors");
-        Quantization.save(converted(), file);
-        byte[] whole = Files.readAllBytes(file);
-        var random = new Random(5);
-        int refused = 0;
-        for (int i = 0; i < 300; i++) {
-            byte[] damaged =
-                    i % 3 == 0 ? Arrays.copyOf(whole, random.nextInt(whole.length)) : whole.clone();
-            for (int k = 0; i % 3 != 0 && k <= i % 5; k++) {
-                damaged[random.nextInt(damaged.length)] = (byte) random.nextInt();
-            }
-            Files.write(file, damaged);
-            try {
-                Quantization.load(network(), file).call(x);
-            } catch (EspalierException e) {
-                refused++;
-                String message = String.valueOf(e.getMessage());
-                assertEquals(1, message.lines().count(), message);
-            }
-        }
-        assertTrue(refused > 100, "refused " + refused);
     }
 }

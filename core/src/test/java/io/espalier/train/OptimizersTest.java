@@ -114,7 +114,8 @@ class OptimizersTest {
     @DisplayName("settings out of range and no parameters are named")
     void wrongUse() {
         assertEquals(
-                "An optimizer needs at least one parameter; it got none.",
+                "An optimizer needs at least one parameter; it got none. A converted model has none"
+                        + " left: train it before it is converted.",
                 messageOf(() -> Optimizers.sgd(List.of(), 0.1)));
         assertEquals(
                 "The learning rate must be 0 or more; asked for -1.0.",

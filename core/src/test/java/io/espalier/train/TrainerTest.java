@@ -199,10 +199,25 @@ class TrainerTest {
         var trainer =
                 Trainer.of(
                         model,
-                        (output, target) -> output.detach().sum(),
+                        (output, target) -> output,
                         Optimizers.sgd(model.parameters(), 0.1));
         String message = messageOf(() -> trainer.train(points(4), 1));
         assertTrue(message.startsWith("Step 1 of the training: "), message);
+    }
+
+    @Test
+    @DisplayName("a loss that depends on nothing that trains is refused, and no step is made")
+    void independentLoss() {
+        Line model = new Line();
+        Tensor before = model.fc.weight().detach().clone();
+        var trainer =
+                Trainer.of(
+                        model,
+                        (output, target) -> output.detach().sum(),
+                        Optimizers.sgd(model.parameters(), 0.1));
+        String message = messageOf(() -> trainer.train(points(4), 1));
+        assertTrue(message.contains("depends on no parameter that trains, in step 1"), message);
+        assertTrue(Tensors.equal(before, model.fc.weight()));
     }
 
     @Test

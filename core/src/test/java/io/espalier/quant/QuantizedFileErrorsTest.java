@@ -1,0 +1,80 @@
+package io.espalier.quant;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.espalier.nn.Linear;
+import io.espalier.nn.SafeTensors;
+import io.espalier.nn.Sequential;
+import io.espalier.tensor.EspalierException;
+
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Random;
+
+@DisplayName("A quantized file used wrongly")
+class QuantizedFileErrorsTest extends WrongUse {
+    @TempDir Path directory;
+
+    @Test
+    @DisplayName("refuses a file of another architecture")
+    void otherArchitecture() {
+        Path file = directory.resolve("model.safetensors");
+        Quantization.save(converted(), file);
+        model = new Sequential(new Linear(6, 5));
+        refuses(() -> Quantization.load(model, file), "'2'");
+    }
+
+    @Test
+    @DisplayName("refuses a file of another version, of a model and of a graph")
+    void otherVersion() {
+        Path file = directory.resolve("model.safetensors");
+        Quantization.save(converted(), file);
+        ofVersion("2", file);
+        refuses(() -> Quantization.load(model, file), "version 2", "reads version 1");
+        Quantization.save(Quantization.quantize(model, x, List.of(x)), file);
+        ofVersion("0", file);
+        refuses(() -> Quantization.loadGraph(file), "version 0", "reads version 1");
+    }
+
+    private static void ofVersion(String version, Path file) {
+        SafeTensors.Contents contents = SafeTensors.read(file);
+        var metadata = new LinkedHashMap<>(contents.metadata());
+        metadata.put("espalier.quantized.version", version);
+        SafeTensors.write(file, contents.tensors(), metadata);
+    }
+
+    @Test
+    @DisplayName("gives one line for any damage of a quantized file")
+    void damagedFiles() throws IOException {
+        Path file = directory.resolve("model.safetensors");
+        Quantization.save(converted(), file);
+        byte[] whole = Files.readAllBytes(file);
+        var random = new Random(5);
+        int refused = 0;
+        for (int i = 0; i < 300; i++) {
+            byte[] damaged =
+                    i % 3 == 0 ? Arrays.copyOf(whole, random.nextInt(whole.length)) : whole.clone();
+            for (int k = 0; i % 3 != 0 && k <= i % 5; k++) {
+                damaged[random.nextInt(damaged.length)] = (byte) random.nextInt();
+            }
+            Files.write(file, damaged);
+            try {
+                Quantization.load(network(), file).call(x);
+            } catch (EspalierException e) {
+                refused++;
+                String message = String.valueOf(e.getMessage());
+                assertEquals(1, message.lines().count(), message);
+            }
+        }
+        assertTrue(refused > 100, "refused " + refused);
+    }
+}
