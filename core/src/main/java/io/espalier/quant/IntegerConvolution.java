@@ -27,8 +27,17 @@ final class IntegerConvolution extends IntegerLayer {
                 Parts.read(tensors, attributes), QuantizedConvolution.Geometry.read(attributes));
     }
 
+    /**
+     * {@inheritDoc}
+     *
+     * <p>oneDNN's layout of a weight depends on the input's extents and on whether its zero point
+     * is 0; a weight in another layout is brought into it in every call. libtorch remembers layouts
+     * by the input's shape but not by the zero point, so the two kinds are told batches that differ.
+     */
     @Override
-    Tensor pack(Tensor weight, Tensor scales, Range input) {
+    Tensor pack(Tensor weight, Tensor scales, Range input, long[] inputShape) {
+        long[] shape = inputShape.clone();
+        shape[0] = 2 * shape[0] + (input.zeroPoint() == 0 ? 0 : 1);
         return Operators.call(
                 "onednn::qconv_prepack",
                 "",
@@ -40,7 +49,7 @@ final class IntegerConvolution extends IntegerLayer {
                 geometry.padding(),
                 geometry.dilation(),
                 geometry.groups(),
-                null);
+                shape);
     }
 
     @Override

@@ -102,8 +102,8 @@ abstract class IntegerLayer extends QuantizedLayer {
         }
     }
 
-    /** Brings the plain weight into the kernel's own layout. */
-    abstract Tensor pack(Tensor weight, Tensor scales, Range input);
+    /** Brings the plain weight into the layout that the kernel has for inputs of a shape. */
+    abstract Tensor pack(Tensor weight, Tensor scales, Range input, long[] inputShape);
 
     /** The name of oneDNN's operator; its overload that adds is called binary. */
     abstract String operator();
@@ -197,7 +197,7 @@ abstract class IntegerLayer extends QuantizedLayer {
         }
         requireFits(inputs.getFirst());
         Tensor x = arranged(integers(inputs.getFirst()));
-        Kernels ready = kernels();
+        Kernels ready = kernels(x);
         if (!adds()) {
             Tensor y = ready.kernel().call(x);
             return List.of(givesFloats ? y : withScale(y));
@@ -227,19 +227,19 @@ abstract class IntegerLayer extends QuantizedLayer {
         return quantize(activation.apply(sum), scale(), zeroPoint());
     }
 
-    /** The kernels, which are made when they are first asked for. */
-    final Kernels kernels() {
+    /** The kernels, which are made for the first input; they take others too. */
+    private Kernels kernels(Tensor x) {
         Kernels known = kernels;
         if (known == null) {
             synchronized (this) {
-                known = kernels == null ? bind() : kernels;
+                known = kernels == null ? bind(Tensors.shape(x)) : kernels;
                 kernels = known;
             }
         }
         return known;
     }
 
-    private Kernels bind() {
+    private Kernels bind(long[] inputShape) {
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
             IntegerWeight weight = IntegerWeight.read(ownBuffers(), WEIGHT, channelAxis);
@@ -248,7 +248,7 @@ abstract class IntegerLayer extends QuantizedLayer {
             Tensor scales = weight.parameters().scaleTensor();
             var packed =
                     new PackedWeight(
-                            pack(weight.integers(), scales, input),
+                            pack(weight.integers(), scales, input, inputShape),
                             scales,
                             weight.parameters().zeroPointTensor());
             BoundOperator floats =

@@ -19,7 +19,7 @@ final class IntegerLinear extends IntegerLayer {
     }
 
     @Override
-    Tensor pack(Tensor weight, Tensor scales, Range input) {
+    Tensor pack(Tensor weight, Tensor scales, Range input, long[] inputShape) {
         return Operators.call("onednn::qlinear_prepack", "", weight, null);
     }
 

@@ -82,11 +82,8 @@ final class OneDnnKernels implements IntegerKernels {
         var parts =
                 new IntegerLayer.Parts(
                         weight, bias, chain.activation(), input, added, output, false);
-        IntegerLayer made =
-                layer instanceof Convolution convolution
-                        ? IntegerConvolution.of(convolution, parts)
-                        : new IntegerLinear(parts);
-        made.kernels();
-        return made;
+        return layer instanceof Convolution convolution
+                ? IntegerConvolution.of(convolution, parts)
+                : new IntegerLinear(parts);
     }
 }
