@@ -4,7 +4,6 @@ import io.espalier.nn.Convolution;
 import io.espalier.tensor.Operators;
 
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 
 import java.util.List;
 import java.util.Map;
@@ -32,7 +31,8 @@ final class IntegerConvolution extends IntegerLayer {
      *
      * <p>oneDNN's layout of a weight depends on the input's extents and on whether its zero point
      * is 0; a weight in another layout is brought into it in every call. libtorch remembers layouts
-     * by the input's shape but not by the zero point, so the two kinds are told batches that differ.
+     * by the input's shape but not by the zero point, so the two kinds are told batches that
+     * differ.
      */
     @Override
     Tensor pack(Tensor weight, Tensor scales, Range input, long[] inputShape) {
@@ -80,7 +80,7 @@ final class IntegerConvolution extends IntegerLayer {
     /** The layout that the kernels compute in: else they would convert it in every call. */
     @Override
     Tensor arranged(Tensor x) {
-        return x.dim() == 4 ? x.contiguous(torch.MemoryFormat.ChannelsLast) : x;
+        return x.dim() == 4 ? ChannelsLast.of(x) : x;
     }
 
     @Override

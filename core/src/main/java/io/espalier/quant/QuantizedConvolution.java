@@ -204,7 +204,7 @@ final class QuantizedConvolution extends PackedLayer {
             throw wrongInput(x, "the input must have " + inChannels() + " channels.");
         }
         Tensor input = quantized(batched ? x : x.unsqueeze(0));
-        Tensor y = kernel().call(input);
+        Tensor y = kernel().call(rank == 2 ? ChannelsLast.ofPicture(input) : input);
         return batched ? y : y.squeeze(0);
     }
 
