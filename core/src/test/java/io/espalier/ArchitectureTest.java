@@ -69,6 +69,8 @@ class ArchitectureTest {
                     .definedBy("io.espalier.quant.fusion")
                     .layer("qat")
                     .definedBy("io.espalier.quant.qat")
+                    .layer("layer")
+                    .definedBy("io.espalier.quant.layer")
                     .layer("steps")
                     .definedBy("io.espalier.quant")
                     .whereLayer("observer")
@@ -77,8 +79,10 @@ class ArchitectureTest {
                     .mayNotAccessAnyLayer()
                     .whereLayer("qat")
                     .mayOnlyAccessLayers("observer", "fusion")
+                    .whereLayer("layer")
+                    .mayOnlyAccessLayers("observer", "fusion", "qat")
                     .whereLayer("steps")
-                    .mayOnlyAccessLayers("observer", "fusion", "qat");
+                    .mayOnlyAccessLayers("observer", "fusion", "qat", "layer");
 
     @ArchTest
     static final ArchRule EVERY_PACKAGE_IS_A_KNOWN_ROOM =

@@ -2,6 +2,7 @@ package io.espalier.quant;
 
 import io.espalier.nn.Hook;
 import io.espalier.nn.Module;
+import io.espalier.quant.layer.PackedLayer;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
@@ -12,6 +13,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 
 /**
  * Takes back the shift that rounding a weight gives to a layer's mean output: with the rounding
@@ -115,7 +117,8 @@ public final class BiasCorrection {
 
     private static void correct(Pair pair) {
         Tensor weight = pair.original.weight();
-        Tensor error = pair.quantized.integerWeight().quantized().dequantize().sub(weight);
+        Tensor rounded = Objects.requireNonNull(pair.quantized.floatWeights().get("weight"));
+        Tensor error = rounded.sub(weight);
         long out = weight.size(0);
         long in = weight.size(1);
         long groups = pair.original.groups();

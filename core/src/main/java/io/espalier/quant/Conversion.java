@@ -1,13 +1,23 @@
 package io.espalier.quant;
 
-import io.espalier.nn.Convolution;
 import io.espalier.nn.FloatFunctional;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.Recurrent;
-import io.espalier.quant.QuantizedLayer.Range;
 import io.espalier.quant.fusion.FusedReLU;
 import io.espalier.quant.fusion.TrainedTogether;
+import io.espalier.quant.layer.DeQuantize;
+import io.espalier.quant.layer.DynamicLayer;
+import io.espalier.quant.layer.HalfPrecision;
+import io.espalier.quant.layer.ObservedRecurrent;
+import io.espalier.quant.layer.PackedLayer;
+import io.espalier.quant.layer.Packing;
+import io.espalier.quant.layer.QFunctional;
+import io.espalier.quant.layer.Quantize;
+import io.espalier.quant.layer.QuantizedLayer;
+import io.espalier.quant.layer.QuantizedLayer.Range;
+import io.espalier.quant.layer.QuantizedOperation;
+import io.espalier.quant.layer.QuantizedTable;
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.qat.FakeQuantizedParameter;
 import io.espalier.quant.qat.QatLayer;
@@ -38,7 +48,7 @@ final class Conversion {
         requireUnconverted(model, sites);
         if (sites.stream()
                 .noneMatch(site ->
-                        site.qconfig().isFloat16() || site.observer(Site.OUTPUT).isPresent())) {
+                        site.qconfig().isFloat16() || site.observer(Observer.OUTPUT).isPresent())) {
             throw new EspalierException(
                     model.getClass().getSimpleName()
                             + " is not prepared, so no range is known; call"
@@ -123,15 +133,16 @@ final class Conversion {
                     ? DynamicQuantization.dynamic(site.path(), module, site.qconfig())
                     : HalfPrecision.of(module);
         }
+        Packing packing = site.qconfig().packing();
         Module converted =
                 switch (module) {
                     case DeQuantStub stub -> new DeQuantize();
                     case QuantStub stub -> new Quantize(output(site));
                     case FloatFunctional functional -> new QFunctional(outputIfSeen(site));
-                    case FusedReLU fused -> weighted(site, fused.layer(), true);
+                    case FusedReLU fused -> weighted(site, fused.layer(), true, packing);
                     case QatLayer qat -> trained(site, qat);
                     case ObservedRecurrent observed ->
-                            QuantizedRecurrent.of(site, observed, output(site), input(site));
+                            observed.quantized(site.path(), packing, output(site), input(site));
                     case Module table when site.isTable() -> table(site);
                     case TrainedTogether fused ->
                             throw new EspalierException(
@@ -142,24 +153,17 @@ final class Conversion {
                                             + " fuseModules in eval mode.");
                     case Module layer when QuantizedOperation.exists(layer) ->
                             QuantizedOperation.of(layer, output(site), input(site));
-                    default -> weighted(site, module, false);
+                    default -> weighted(site, module, false, packing);
                 };
-        if (converted instanceof PackedLayer layer) {
-            layer.kernel();
-        }
         converted.training(module.isTraining());
         return converted;
     }
 
     /** The weight is quantized as the layer's own fake quantization learned to. */
     private static Module trained(Site site, QatLayer qat) {
-        QConfig qconfig = site.qconfig();
         var learned =
-                new QConfig(
-                        qconfig.activation(),
-                        () -> qat.fakeQuantize().<Observer>copy(),
-                        qconfig.engine());
-        return weighted(new Site(site.path(), qat, learned), qat.folded(), qat.hasReLU());
+                new Packing(() -> qat.fakeQuantize().<Observer>copy(), site.qconfig().engine());
+        return weighted(site, qat.folded(), qat.hasReLU(), learned);
     }
 
     /** The rows are quantized as their own fake quantization learned to, if they have one. */
@@ -174,23 +178,12 @@ final class Conversion {
         return QuantizedTable.of(site.path(), plain, () -> learned.<Observer>copy());
     }
 
-    private static Module weighted(Site site, Module layer, boolean relu) {
-        Range output = output(site);
-        @Nullable Range input = input(site);
-        return switch (layer) {
-            case Linear linear ->
-                    QuantizedLinear.of(site.path(), linear, relu, site.qconfig(), output, input);
-            case Convolution convolution ->
-                    QuantizedConvolution.of(
-                            site.path(), convolution, relu, site.qconfig(), output, input);
-            default ->
-                    throw new EspalierException(
-                            "No int8 kernel for the " + layer + " at '" + site.path() + "'.");
-        };
+    private static Module weighted(Site site, Module layer, boolean relu, Packing packing) {
+        return PackedLayer.of(site.path(), layer, relu, packing, output(site), input(site));
     }
 
     private static @Nullable Range input(Site site) {
-        return site.observer(Site.INPUT)
+        return site.observer(Observer.INPUT)
                 .map(observer -> Range.of(site.path(), observer.quantizationParameters()))
                 .orElse(null);
     }
@@ -198,13 +191,15 @@ final class Conversion {
     /** The range of arithmetic, of which adding and multiplying numbers are not observed. */
     private static @Nullable Range outputIfSeen(Site site) {
         boolean unseen =
-                site.observer(Site.OUTPUT).filter(observer -> !observer.hasObserved()).isPresent();
+                site.observer(Observer.OUTPUT)
+                        .filter(observer -> !observer.hasObserved())
+                        .isPresent();
         return unseen ? null : output(site);
     }
 
     private static Range output(Site site) {
         Observer observer =
-                site.observer(Site.OUTPUT)
+                site.observer(Observer.OUTPUT)
                         .orElseThrow(() ->
                                 new EspalierException(
                                         "'"

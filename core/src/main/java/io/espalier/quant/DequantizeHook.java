@@ -2,6 +2,7 @@ package io.espalier.quant;
 
 import io.espalier.nn.Hook;
 import io.espalier.nn.Module;
+import io.espalier.quant.layer.QFunctional;
 
 import org.bytedeco.pytorch.Tensor;
 
@@ -20,8 +21,6 @@ enum DequantizeHook implements Hook {
         for (Tensor tensor : tensors) {
             any |= tensor.is_quantized();
         }
-        return any
-                ? tensors.stream().map(t -> t.is_quantized() ? t.dequantize() : t).toList()
-                : tensors;
+        return any ? tensors.stream().map(QFunctional::inFloat).toList() : tensors;
     }
 }

@@ -6,7 +6,8 @@ import io.espalier.nn.GRU;
 import io.espalier.nn.LSTM;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
-import io.espalier.nn.Recurrent;
+import io.espalier.quant.layer.DynamicLayer;
+import io.espalier.quant.layer.QuantizedTable;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -97,16 +98,6 @@ final class DynamicQuantization {
         if (QuantizedTable.isTable(layer)) {
             return QuantizedTable.of(path, layer, qconfig.tableWeight());
         }
-        DynamicLayer dynamic =
-                switch (layer) {
-                    case Linear linear -> DynamicLinear.of(path, linear, qconfig);
-                    case Recurrent network -> DynamicRecurrent.of(path, network, qconfig);
-                    default ->
-                            throw new EspalierException(
-                                    "No dynamic kernel for the " + layer + " at '" + path + "'.");
-                };
-        dynamic.packed();
-        dynamic.training(layer.isTraining());
-        return dynamic;
+        return DynamicLayer.of(path, layer, qconfig.packing());
     }
 }

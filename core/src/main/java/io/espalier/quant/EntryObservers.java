@@ -1,6 +1,7 @@
 package io.espalier.quant;
 
 import io.espalier.nn.Module;
+import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverFactory;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -39,8 +40,8 @@ final class EntryObservers {
         preparation.accept(model);
         for (String path : paths) {
             Module layer = model.module(path);
-            if (!layer.namedChildren().containsKey(Site.INPUT)) {
-                layer.add(Site.INPUT, Objects.requireNonNull(factories.get(path)).make());
+            if (!layer.namedChildren().containsKey(Observer.INPUT)) {
+                layer.add(Observer.INPUT, Objects.requireNonNull(factories.get(path)).make());
             }
         }
     }
@@ -54,7 +55,7 @@ final class EntryObservers {
                 var noGrad = new NoGradGuard()) {
             trial.callAll(example);
         }
-        String end = "." + Site.INPUT;
+        String end = "." + Observer.INPUT;
         return trial.namedModules().keySet().stream()
                 .filter(path -> path.endsWith(end))
                 .map(path -> path.substring(0, path.length() - end.length()))

@@ -3,6 +3,8 @@ package io.espalier.quant;
 import io.espalier.nn.Hook;
 import io.espalier.nn.Module;
 import io.espalier.nn.ModuleList;
+import io.espalier.quant.layer.QFunctional;
+import io.espalier.quant.layer.QuantizedLayer;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;

@@ -8,7 +8,11 @@ import io.espalier.graph.Node.FunctionCall;
 import io.espalier.graph.Node.ModuleCall;
 import io.espalier.graph.Value;
 import io.espalier.nn.Module;
-import io.espalier.quant.QuantizedLayer.Range;
+import io.espalier.quant.layer.ChainActivation;
+import io.espalier.quant.layer.FusedChain;
+import io.espalier.quant.layer.IntegerKernels;
+import io.espalier.quant.layer.Quantize;
+import io.espalier.quant.layer.QuantizedLayer.Range;
 import io.espalier.quant.observer.Observer;
 import io.espalier.tensor.EspalierException;
 
@@ -69,7 +73,7 @@ final class GraphConversion {
                                                 + " data through it before convert."));
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
-            return new GraphConversion(prepared, IntegerKernels.of(qconfig)).convert();
+            return new GraphConversion(prepared, IntegerKernels.of(qconfig.packing())).convert();
         }
     }
 
@@ -142,7 +146,9 @@ final class GraphConversion {
         @Nullable Range output = rangeOf(call.result());
         Range input = Objects.requireNonNull(inputs.getFirst().range());
         @Nullable Range added = chain.adds() ? inputs.get(1).range() : null;
-        modules.put(call.path(), kernels.layer(call.path(), chain, qconfig, input, added, output));
+        modules.put(
+                call.path(),
+                kernels.layer(call.path(), chain, qconfig.packing(), input, added, output));
         nodes.add(
                 new ModuleCall(
                         call.path(), inputs.stream().map(Form::value).toList(), call.result()));

@@ -4,6 +4,7 @@ import io.espalier.graph.Graph;
 import io.espalier.graph.GraphModule;
 import io.espalier.nn.Module;
 import io.espalier.nn.SafeTensors;
+import io.espalier.quant.layer.SavedLayers;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -50,14 +51,14 @@ final class GraphFile {
                 boolean chain = "FusedChain".equals(description.get("type"));
                 boolean needsFloat = description.isEmpty() || chain;
                 Module old = needsFloat ? floatModule(file, path, model) : new Placeholder();
-                Map<String, Tensor> tensors = QuantizedFile.below(contents.tensors(), path);
+                Map<String, Tensor> tensors = SavedLayers.below(contents.tensors(), path);
                 QuantizedFile.addFoldedBiases(
-                        old, chain ? QuantizedFile.below(tensors, "layer") : tensors);
+                        old, chain ? SavedLayers.below(tensors, "layer") : tensors);
                 modules.put(
                         path,
                         description.isEmpty()
                                 ? old
-                                : QuantizedFile.restore(file, path, old, description, tensors));
+                                : SavedLayers.restore(file, path, old, description, tensors));
             }
             var loaded = new GraphModule(graph, modules);
             loaded.loadStateDict(contents.tensors());

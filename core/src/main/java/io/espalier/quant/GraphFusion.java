@@ -11,6 +11,9 @@ import io.espalier.nn.Convolution;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.quant.fusion.Folding;
+import io.espalier.quant.layer.ChainActivation;
+import io.espalier.quant.layer.FusedChain;
+import io.espalier.quant.layer.IntegerKernels;
 
 import org.jspecify.annotations.Nullable;
 

@@ -7,6 +7,7 @@ import io.espalier.graph.Node;
 import io.espalier.graph.Node.ModuleCall;
 import io.espalier.graph.Value;
 import io.espalier.nn.Module;
+import io.espalier.quant.layer.IntegerKernels;
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverFactory;
 import io.espalier.tensor.EspalierException;
@@ -47,7 +48,7 @@ final class GraphPreparation {
     static GraphModule prepare(GraphModule traced) {
         Map<String, QConfig> configurations = configurations(traced);
         QConfig first = first(traced, configurations);
-        IntegerKernels kernels = IntegerKernels.of(first);
+        IntegerKernels kernels = IntegerKernels.of(first.packing());
         GraphModule fused = GraphFusion.fuse(traced, kernels);
         return new GraphPreparation(fused, configurations, kernels).observe();
     }

@@ -6,6 +6,8 @@ import io.espalier.graph.Node.FunctionCall;
 import io.espalier.graph.Node.ModuleCall;
 import io.espalier.graph.Value;
 import io.espalier.nn.Module;
+import io.espalier.quant.layer.FusedChain;
+import io.espalier.quant.layer.IntegerKernels;
 
 import java.util.HashMap;
 import java.util.HashSet;

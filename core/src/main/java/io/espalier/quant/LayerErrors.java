@@ -6,6 +6,9 @@ import io.espalier.nn.Identity;
 import io.espalier.nn.Module;
 import io.espalier.quant.fusion.Folding;
 import io.espalier.quant.fusion.FusedReLU;
+import io.espalier.quant.layer.IntegerWeighted;
+import io.espalier.quant.layer.QFunctional;
+import io.espalier.quant.layer.QuantizedLayer;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;

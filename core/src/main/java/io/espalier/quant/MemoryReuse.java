@@ -6,6 +6,8 @@ import io.espalier.graph.Node.FunctionCall;
 import io.espalier.graph.Node.ModuleCall;
 import io.espalier.graph.Value;
 import io.espalier.nn.Module;
+import io.espalier.quant.layer.IntegerLayer;
+import io.espalier.quant.layer.QuantizedLayer;
 
 import org.jspecify.annotations.Nullable;
 

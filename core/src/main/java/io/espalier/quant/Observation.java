@@ -2,6 +2,7 @@ package io.espalier.quant;
 
 import io.espalier.nn.Hook;
 import io.espalier.nn.Module;
+import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverFactory;
 
 import org.bytedeco.pytorch.Tensor;
@@ -36,7 +37,7 @@ final class Observation {
     /** Shows a module's first output to the observer below it. */
     ObservingHook output() {
         return (module, tensors) -> {
-            Tensor seen = module.module(Site.OUTPUT).call(tensors.getFirst());
+            Tensor seen = module.module(Observer.OUTPUT).call(tensors.getFirst());
             remember(seen);
             return withFirst(seen, tensors);
         };
@@ -63,8 +64,8 @@ final class Observation {
 
     private static Module inputObserver(Module module, ObserverFactory factory) {
         synchronized (module) {
-            Module known = module.namedChildren().get(Site.INPUT);
-            return known == null ? module.add(Site.INPUT, factory.make()) : known;
+            Module known = module.namedChildren().get(Observer.INPUT);
+            return known == null ? module.add(Observer.INPUT, factory.make()) : known;
         }
     }
 

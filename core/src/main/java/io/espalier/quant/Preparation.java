@@ -3,6 +3,7 @@ package io.espalier.quant;
 import io.espalier.nn.FloatFunctional;
 import io.espalier.nn.Module;
 import io.espalier.nn.Recurrent;
+import io.espalier.quant.layer.ObservedRecurrent;
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverFactory;
 import io.espalier.quant.qat.Rounding;
@@ -81,7 +82,7 @@ final class Preparation {
                                 + " alone can't be replaced by its quantized form; put it in a"
                                 + " Sequential.");
             }
-            if (site.observer(Site.OUTPUT).isPresent()) {
+            if (site.observer(Observer.OUTPUT).isPresent()) {
                 throw new EspalierException(
                         "The model is prepared already: '"
                                 + site.path()
@@ -97,7 +98,12 @@ final class Preparation {
             return;
         }
         if (module instanceof Recurrent network) {
-            var observed = new ObservedRecurrent(site, network);
+            var observed =
+                    new ObservedRecurrent(
+                            site.path(),
+                            network,
+                            site.qconfig().activation(),
+                            site.qconfig().packing());
             steps.add(() -> {
                 model.replace(site.path(), observed);
                 observed.onOutput(observation.alreadyObserved());
@@ -110,11 +116,11 @@ final class Preparation {
         output.training(module.isTraining());
         steps.add(() -> {
             if (module instanceof FloatFunctional) {
-                module.replace(Site.OUTPUT, output);
+                module.replace(Observer.OUTPUT, output);
                 output.onOutput(observation.alreadyObserved());
                 return;
             }
-            module.add(Site.OUTPUT, output);
+            module.add(Observer.OUTPUT, output);
             if (site.isTable()) {
                 return; // it says that the table is prepared, and sees nothing
             }

@@ -9,6 +9,7 @@ import static io.espalier.quant.observer.QuantizedType.QUINT4X2;
 import static io.espalier.quant.observer.QuantizedType.QUINT8;
 
 import io.espalier.nn.Recipe;
+import io.espalier.quant.layer.Packing;
 import io.espalier.quant.observer.HistogramObserver;
 import io.espalier.quant.observer.MinMaxObserver;
 import io.espalier.quant.observer.MovingAverageMinMaxObserver;
@@ -199,18 +200,9 @@ public record QConfig(ObserverFactory activation, ObserverFactory weight, Engine
                 PlaceholderObserver.with().dtype(FLOAT16));
     }
 
-    /**
-     * The same for a transposed convolution, whose kernels take one scale for the weight: the plain
-     * observer where the weight's has one for each channel.
-     *
-     * @param other the engine that runs it
-     */
-    QConfig transposed(Engine other) {
-        ObserverFactory one =
-                weight.make().qscheme().isPerChannel()
-                        ? MinMaxObserver.with().dtype(QINT8).qscheme(PER_TENSOR_SYMMETRIC)
-                        : weight;
-        return new QConfig(activation, one, other);
+    /** How weights become integers, and whose kernels compute with them. */
+    Packing packing() {
+        return new Packing(weight, engine);
     }
 
     /** Whether weights are kept as 16-bit floats and nothing is observed. */

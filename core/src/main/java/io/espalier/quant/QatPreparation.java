@@ -5,6 +5,7 @@ import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.quant.fusion.FusedReLU;
 import io.espalier.quant.fusion.TrainedTogether;
+import io.espalier.quant.layer.QuantizedTable;
 import io.espalier.quant.observer.NoopObserver;
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.qat.FakeQuantize;

@@ -3,6 +3,7 @@ package io.espalier.quant;
 import io.espalier.graph.GraphModule;
 import io.espalier.nn.Module;
 import io.espalier.quant.fusion.Fusion;
+import io.espalier.quant.layer.Integers;
 import io.espalier.quant.observer.QuantizationParameters;
 import io.espalier.quant.qat.QatLayer;
 import io.espalier.quant.qat.Rounding;

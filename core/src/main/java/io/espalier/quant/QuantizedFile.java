@@ -1,12 +1,11 @@
 package io.espalier.quant;
 
 import io.espalier.nn.Convolution;
-import io.espalier.nn.Identity;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
-import io.espalier.nn.ReLU;
 import io.espalier.nn.SafeTensors;
-import io.espalier.quant.fusion.FusedReLU;
+import io.espalier.quant.layer.HalfPrecision;
+import io.espalier.quant.layer.SavedLayers;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
@@ -23,7 +22,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
-import java.util.TreeMap;
 
 /**
  * A converted model as one file: the tensors by their names, and in the metadata, as JSON, which
@@ -34,8 +32,6 @@ final class QuantizedFile {
     private static final String VERSION = "espalier.quantized.version";
     private static final String IN_FLOAT = "espalier.quantized.in_float";
     private static final String CURRENT = "1";
-    private static final String TYPE = "type";
-    private static final String HALF = "HalfPrecision";
     private static final JsonMapper JSON = new JsonMapper();
 
     private QuantizedFile() {}
@@ -49,7 +45,7 @@ final class QuantizedFile {
         Map<String, Map<String, String>> layers = new LinkedHashMap<>();
         model.namedModules()
                 .forEach((path, module) -> {
-                    Map<String, String> description = describe(module);
+                    Map<String, String> description = SavedLayers.describe(module);
                     if (!description.isEmpty()) {
                         layers.put(path, description);
                     }
@@ -77,26 +73,6 @@ final class QuantizedFile {
         return !description.containsValue("Identity") && !description.containsValue("FusedReLU");
     }
 
-    /** What a file must say of a module besides its tensors; nothing of a plain float one. */
-    static Map<String, String> describe(Module module) {
-        Map<String, String> description = new TreeMap<>();
-        switch (module) {
-            case QuantizedLayer layer -> description.putAll(layer.attributes());
-            case DynamicLayer layer -> description.putAll(layer.attributes());
-            case QuantizedTable table -> description.putAll(table.attributes());
-            case QFunctional functional -> {}
-            case FusedReLU fused -> description.put("name", fused.typeName());
-            case FusedChain chain -> description.putAll(chain.attributes());
-            case Identity identity -> {}
-            case DeQuantize dequantize -> {}
-            default -> {
-                return HalfPrecision.isNarrow(module) ? Map.of(TYPE, HALF) : Map.of();
-            }
-        }
-        description.put(TYPE, module.getClass().getSimpleName());
-        return description;
-    }
-
     /** Turns a float model into the file's; after an error the model must not be used. */
     static void load(Module model, Path file) {
         SafeTensors.Contents contents = SafeTensors.read(file);
@@ -109,17 +85,22 @@ final class QuantizedFile {
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
             layers.forEach((path, description) -> {
-                if (!isHalf(description)) {
+                if (!SavedLayers.isHalfPrecision(description)) {
                     Module old = model.module(path);
                     Module restored =
-                            restore(file, path, old, description, below(contents.tensors(), path));
+                            SavedLayers.restore(
+                                    file,
+                                    path,
+                                    old,
+                                    description,
+                                    SavedLayers.below(contents.tensors(), path));
                     restored.training(old.isTraining());
                     model.replace(path, restored);
                 }
             });
             addFoldedBiases(model, contents.tensors());
             layers.forEach((path, description) -> {
-                if (isHalf(description)) {
+                if (SavedLayers.isHalfPrecision(description)) {
                     HalfPrecision.narrow(model.module(path));
                 }
             });
@@ -127,10 +108,6 @@ final class QuantizedFile {
         }
         Conversion.finish(model);
         FloatInside.mark(model, inFloat);
-    }
-
-    private static boolean isHalf(Map<String, String> description) {
-        return HALF.equals(description.get(TYPE));
     }
 
     /** The descriptions in a file of this version. */
@@ -168,72 +145,6 @@ final class QuantizedFile {
             throw new EspalierException(
                     file + " describes its quantized layers in a form that can't be read.", e);
         }
-    }
-
-    /** The tensors whose names begin with a path, by the rest of their names. */
-    static Map<String, Tensor> below(Map<String, Tensor> tensors, String path) {
-        Map<String, Tensor> own = new LinkedHashMap<>();
-        tensors.forEach((name, tensor) -> {
-            if (name.startsWith(path + ".")) {
-                own.put(name.substring(path.length() + 1), tensor);
-            }
-        });
-        return own;
-    }
-
-    /** The module that a description and its tensors make of the one that stood there before. */
-    static Module restore(
-            Path file,
-            String path,
-            Module old,
-            Map<String, String> description,
-            Map<String, Tensor> tensors) {
-        try {
-            return restore(file, old, description, tensors);
-        } catch (IllegalArgumentException | ArithmeticException e) {
-            throw new EspalierException(
-                    file
-                            + " describes the layer at '"
-                            + path
-                            + "' in a form that can't be read: "
-                            + description
-                            + ".",
-                    e);
-        }
-    }
-
-    private static Module restore(
-            Path file, Module old, Map<String, String> description, Map<String, Tensor> tensors) {
-        String type = description.getOrDefault(TYPE, "");
-        return switch (type) {
-            case "Quantize" -> new Quantize(QuantizedLayer.output(tensors));
-            case "DeQuantize" -> new DeQuantize();
-            case "QFunctional" -> QFunctional.read(tensors);
-            case "QuantizedOperation" ->
-                    QuantizedOperation.of(
-                            old, QuantizedLayer.output(tensors), QuantizedLayer.input(tensors));
-            case "QuantizedLinear" -> QuantizedLinear.read(tensors, description);
-            case "QuantizedConvolution" -> QuantizedConvolution.read(tensors, description);
-            case "IntegerLinear" -> IntegerLinear.read(tensors, description);
-            case "IntegerConvolution" -> IntegerConvolution.read(tensors, description);
-            case "FusedChain" -> FusedChain.read(old, description);
-            case "QuantizedEmbedding" ->
-                    new QuantizedEmbedding(QuantizedTable.rows(tensors, description));
-            case "QuantizedEmbeddingBag" -> QuantizedEmbeddingBag.read(tensors, description);
-            case "QuantizedRecurrent" -> QuantizedRecurrent.read(tensors, description);
-            case "DynamicLinear" -> DynamicLinear.read(tensors, description);
-            case "DynamicRecurrent" -> DynamicRecurrent.read(tensors, description);
-            case "Identity" -> new Identity();
-            case "FusedReLU" ->
-                    new FusedReLU(
-                            description.getOrDefault("name", ""), old.<Module>alias(), new ReLU());
-            default ->
-                    throw new EspalierException(
-                            file
-                                    + " holds a quantized layer of type '"
-                                    + type
-                                    + "', which this library does not know.");
-        };
     }
 
     /**

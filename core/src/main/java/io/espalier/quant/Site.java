@@ -8,6 +8,9 @@ import io.espalier.nn.Recipe;
 import io.espalier.nn.Recurrent;
 import io.espalier.quant.fusion.FusedReLU;
 import io.espalier.quant.fusion.TrainedTogether;
+import io.espalier.quant.layer.ObservedRecurrent;
+import io.espalier.quant.layer.QuantizedOperation;
+import io.espalier.quant.layer.QuantizedTable;
 import io.espalier.quant.observer.FixedQParamsObserver;
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverFactory;
@@ -30,12 +33,6 @@ import java.util.Optional;
  * @param qconfig the configuration that holds for it, its own or inherited
  */
 record Site(String path, Module module, QConfig qconfig) {
-    /** The child that observes a module's output, as PyTorch names it. */
-    static final String OUTPUT = "activation_post_process";
-
-    /** The child that observes a layer's input, where that comes as floats. */
-    static final String INPUT = "activation_pre_process";
-
     /** The sites of a model, in the order of its modules. */
     static List<Site> of(Module model) {
         List<Site> sites = new ArrayList<>();

@@ -15,6 +15,7 @@ import io.espalier.nn.Mask;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
+import io.espalier.quant.layer.PackedLayer;
 import io.espalier.quant.observer.HistogramObserver;
 import io.espalier.quant.observer.MinMaxObserver;
 import io.espalier.quant.observer.ObserverSettings;
@@ -116,7 +117,7 @@ class AdaRoundTest {
         convert(model, x);
 
         var layer = (PackedLayer) model.module("5");
-        float[] back = Tensors.floats(layer.integerWeight().quantized().dequantize());
+        float[] back = Tensors.floats(layer.floatWeights().values().iterator().next());
         assertArrayEquals(learned, back, 1e-6f);
         int half = 1 << (bits - 1);
         for (long integer : Tensors.longs(layer.buffer("weight"))) {
@@ -226,7 +227,7 @@ class AdaRoundTest {
         convert(model, x);
         for (String path : List.of("1", "3")) {
             var layer = (PackedLayer) model.module(path);
-            float[] back = Tensors.floats(layer.integerWeight().quantized().dequantize());
+            float[] back = Tensors.floats(layer.floatWeights().values().iterator().next());
             assertArrayEquals(learned, back, 1e-6f);
         }
     }

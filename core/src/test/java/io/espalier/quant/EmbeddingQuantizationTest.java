@@ -15,6 +15,7 @@ import io.espalier.nn.Linear;
 import io.espalier.nn.Mask;
 import io.espalier.nn.Module;
 import io.espalier.nn.Sequential;
+import io.espalier.quant.layer.QuantizedTable;
 import io.espalier.quant.observer.PerChannelMinMaxObserver;
 import io.espalier.quant.observer.PlaceholderObserver;
 import io.espalier.quant.observer.Qscheme;
@@ -25,6 +26,7 @@ import io.espalier.train.Optimizers;
 
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
@@ -58,7 +60,7 @@ class EmbeddingQuantizationTest {
     }
 
     private static Tensor all() {
-        return TableRows.numbers(COUNT);
+        return torch.arange(new Scalar(COUNT)).to(ScalarType.Long);
     }
 
     /** Half the step between two integers of each row, and what 16-bit floats add to it. */
@@ -200,7 +202,7 @@ class EmbeddingQuantizationTest {
                             .get(0)
                             .parameter("weight")
                             .detach()
-                            .copy_(table.rows().dequantized());
+                            .copy_(table.floatWeights().get("weight"));
                     assertClose(
                             dequantized.call(indices, offsets),
                             model.call(indices, offsets),
@@ -439,7 +441,8 @@ class EmbeddingQuantizationTest {
                 model.eval();
                 Quantization.convert(model);
 
-                Tensor converted = ((QuantizedTable) model.get(0)).rows().dequantized();
+                Tensor converted =
+                        ((QuantizedTable) model.get(0)).floatWeights().values().iterator().next();
                 assertClose(simulated, converted, 1e-6f);
                 assertEquals(0, converted.masked_select(pruned).abs().sum().item_float());
             }

@@ -21,6 +21,8 @@ import io.espalier.nn.MaxPool2d;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
+import io.espalier.quant.layer.PackedLayer;
+import io.espalier.quant.layer.QuantizedLayer;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 
@@ -200,7 +202,7 @@ class GraphQuantizationTest {
 
         GraphModule quantized = Quantization.quantize(model, x, List.of(x));
 
-        assertInstanceOf(QuantizedConvolution.class, quantized.module("2"));
+        assertInstanceOf(PackedLayer.class, quantized.module("2"));
         assertTrue(decibels(model.call(x), quantized.call(x)) > 25);
     }
 

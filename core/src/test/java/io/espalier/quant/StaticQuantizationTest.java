@@ -17,6 +17,7 @@ import io.espalier.nn.MaxPool2d;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
+import io.espalier.quant.observer.Observer;
 import io.espalier.tensor.Engine;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
@@ -133,9 +134,9 @@ class StaticQuantizationTest {
         model.call(batch());
         List<String> inputs =
                 model.namedModules().keySet().stream()
-                        .filter(path -> path.endsWith(Site.INPUT))
+                        .filter(path -> path.endsWith(Observer.INPUT))
                         .toList();
-        assertEquals(List.of("0." + Site.INPUT), inputs);
+        assertEquals(List.of("0." + Observer.INPUT), inputs);
     }
 
     @Test

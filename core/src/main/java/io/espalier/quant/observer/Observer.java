@@ -20,6 +20,12 @@ import java.lang.foreign.ValueLayout;
  * and loading work by themselves.
  */
 public abstract class Observer extends Module {
+    /** The name of the child that observes a module's output, as PyTorch has it. */
+    public static final String OUTPUT = "activation_post_process";
+
+    /** The name of the child that observes a module's input, where that comes as floats. */
+    public static final String INPUT = "activation_pre_process";
+
     private final ObserverSettings settings;
     private String place = "";
 

@@ -43,7 +43,7 @@ public class FakeQuantize extends Observer implements Rounding {
         addBuffer("observer_enabled", Tensors.of(new long[] {1}, 1).to(switches));
         addBuffer("scale", Tensors.of(1f));
         addBuffer("zero_point", Tensors.of(new long[] {0}, 1).to(ScalarType.Int));
-        this.observer = add("activation_post_process", observer);
+        this.observer = add(OUTPUT, observer);
     }
 
     /** Makes fake quantizations whose ranges follow a moving average: PyTorch's default. */

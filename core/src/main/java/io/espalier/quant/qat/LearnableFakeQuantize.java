@@ -37,7 +37,7 @@ public class LearnableFakeQuantize extends Observer implements Rounding {
         addBuffer("static_enabled", on(true));
         addBuffer("learning_enabled", on(false));
         addBuffer("eps", Tensors.of(eps()));
-        this.observer = add("activation_post_process", observer);
+        this.observer = add(OUTPUT, observer);
         learn(false);
     }
 

@@ -1,0 +1,160 @@
+package io.espalier.quant.layer;
+
+import io.espalier.nn.Linear;
+import io.espalier.nn.Module;
+import io.espalier.nn.Recurrent;
+import io.espalier.quant.observer.Observer;
+import io.espalier.quant.observer.Qscheme;
+import io.espalier.quant.observer.QuantizedType;
+import io.espalier.tensor.Engine;
+import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.PackedObject;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.jspecify.annotations.Nullable;
+
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A layer whose weights are 8-bit integers or 16-bit floats and whose activations are floats, which
+ * the kernel quantizes anew in each call.
+ */
+public abstract class DynamicLayer extends Module implements IntegerWeighted {
+    private final Engine engine;
+    private final int channelAxis;
+    private final QuantizedType dtype;
+    private volatile @Nullable List<PackedObject> packed;
+
+    DynamicLayer(Engine engine, int channelAxis, QuantizedType dtype) {
+        this.engine = engine;
+        this.channelAxis = channelAxis;
+        this.dtype = dtype;
+    }
+
+    /** How the weights of dynamic layers are stored. */
+    record Storage(Engine engine, int channelAxis, QuantizedType dtype) {
+        static Storage of(Packing packing) {
+            Observer observer = packing.weight().make();
+            return new Storage(packing.engine(), observer.channelAxis(), observer.dtype());
+        }
+
+        static Storage read(Map<String, String> attributes) {
+            return new Storage(
+                    PackedLayer.engine(attributes),
+                    PackedLayer.channelAxis(attributes),
+                    QuantizedType.valueOf(attributes.getOrDefault("dtype", "QINT8")));
+        }
+    }
+
+    /**
+     * The form of a float layer with small weights, which are packed.
+     *
+     * @param place where it stands, for errors
+     * @param layer a Linear, LSTM or GRU
+     * @throws EspalierException if there is no kernel for it
+     */
+    public static DynamicLayer of(String place, Module layer, Packing packing) {
+        DynamicLayer dynamic =
+                switch (layer) {
+                    case Linear linear -> DynamicLinear.of(place, linear, packing);
+                    case Recurrent network -> DynamicRecurrent.of(place, network, packing);
+                    default ->
+                            throw new EspalierException(
+                                    "No dynamic kernel for the " + layer + " at '" + place + "'.");
+                };
+        dynamic.packed();
+        dynamic.training(layer.isTraining());
+        return dynamic;
+    }
+
+    DynamicLayer(Storage storage) {
+        this(storage.engine(), storage.channelAxis(), storage.dtype());
+    }
+
+    /** Keeps a float weight in the layer's type. */
+    final void addWeight(String place, String name, Tensor weight, Packing packing) {
+        if (dtype == QuantizedType.FLOAT16) {
+            addBuffer(name, weight.detach().to(ScalarType.Half));
+        } else {
+            IntegerWeight.of(place + "." + name, weight, packing.weight()).addTo(this, name);
+        }
+    }
+
+    /** Keeps a weight as a file has it. */
+    final void addWeight(Map<String, Tensor> tensors, String name) {
+        if (dtype == QuantizedType.FLOAT16) {
+            addBuffer(name, QuantizedLayer.required(tensors, name));
+        } else {
+            IntegerWeight.read(tensors, name, channelAxis).addTo(this, name);
+        }
+    }
+
+    /** A weight as the packing operators take it: quantized, or in floats. */
+    final Tensor forPacking(String name) {
+        return dtype == QuantizedType.FLOAT16
+                ? buffer(name).to(ScalarType.Float)
+                : IntegerWeight.read(ownBuffers(), name, channelAxis).quantized();
+    }
+
+    /** The names of the weights. */
+    abstract List<String> weightNames();
+
+    @Override
+    public final Map<String, Tensor> floatWeights() {
+        Map<String, Tensor> weights = new LinkedHashMap<>();
+        weightNames().forEach(name -> weights.put(name, QFunctional.inFloat(forPacking(name))));
+        return weights;
+    }
+
+    /** Packs the weights with the current engine. */
+    abstract List<PackedObject> pack();
+
+    /**
+     * The packed weights, which are made when they are first asked for.
+     *
+     * @throws EspalierException if this platform does not have the layer's engine
+     */
+    final List<PackedObject> packed() {
+        List<PackedObject> known = packed;
+        if (known == null) {
+            known =
+                    engine.during(() -> {
+                        try (var scope = new PointerScope();
+                                var noGrad = new NoGradGuard()) {
+                            return pack();
+                        }
+                    });
+            packed = known;
+        }
+        return known;
+    }
+
+    final boolean isFloat16() {
+        return dtype == QuantizedType.FLOAT16;
+    }
+
+    final QuantizedType dtype() {
+        return dtype;
+    }
+
+    final Qscheme weightScheme() {
+        return channelAxis < 0 ? Qscheme.PER_TENSOR_AFFINE : Qscheme.PER_CHANNEL_AFFINE;
+    }
+
+    @Override
+    protected void stateLoaded() {
+        packed = null;
+    }
+
+    /** What a file must say of this layer besides its tensors. */
+    Map<String, String> attributes() {
+        Map<String, String> attributes = PackedLayer.attributes(engine, channelAxis);
+        attributes.put("dtype", dtype.name());
+        return attributes;
+    }
+}

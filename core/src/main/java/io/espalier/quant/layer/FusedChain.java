@@ -1,0 +1,80 @@
+package io.espalier.quant.layer;
+
+import io.espalier.nn.Functional;
+import io.espalier.nn.Linear;
+import io.espalier.nn.Module;
+
+import org.bytedeco.pytorch.Tensor;
+
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A linear layer or convolution of a graph with what follows it, as one float module: then its
+ * second input is added where it has one, then the activation.
+ */
+public final class FusedChain extends Module {
+    private final Module layer;
+    private final boolean adds;
+    private final ChainActivation activation;
+
+    /**
+     * A chain.
+     *
+     * @param layer a linear layer or convolution
+     * @param adds whether a second input is added to its result
+     * @param activation what is computed of that
+     */
+    public FusedChain(Module layer, boolean adds, ChainActivation activation) {
+        this.layer = add("layer", layer);
+        this.adds = adds;
+        this.activation = activation;
+    }
+
+    /** A saved chain around its float layer. */
+    static FusedChain read(Module layer, Map<String, String> attributes) {
+        return new FusedChain(
+                layer,
+                Boolean.parseBoolean(attributes.get("adds")),
+                ChainActivation.valueOf(attributes.getOrDefault("activation", "")));
+    }
+
+    /** What a file must say of it. */
+    Map<String, String> attributes() {
+        return Map.of("adds", Boolean.toString(adds), "activation", activation.name());
+    }
+
+    /** The linear layer or convolution, a batch normalization folded in. */
+    public Module layer() {
+        return layer;
+    }
+
+    /** Whether a second input is added to the layer's result. */
+    public boolean adds() {
+        return adds;
+    }
+
+    /** What is computed last. */
+    public ChainActivation activation() {
+        return activation;
+    }
+
+    @Override
+    protected List<Tensor> forwardAll(List<Tensor> inputs) {
+        Tensor y = layer.call(inputs.getFirst());
+        if (adds) {
+            y = Functional.add(y, inputs.get(1));
+        }
+        return List.of(activation.apply(y));
+    }
+
+    @Override
+    protected String typeName() {
+        String name = layer.getClass().getSimpleName();
+        String rank = layer instanceof Linear ? "" : name.substring(name.length() - 2);
+        return name.substring(0, name.length() - rank.length())
+                + (adds ? "Add" : "")
+                + activation.layerName()
+                + rank;
+    }
+}

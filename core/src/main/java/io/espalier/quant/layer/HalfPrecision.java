@@ -1,0 +1,66 @@
+package io.espalier.quant.layer;
+
+import io.espalier.nn.Module;
+import io.espalier.nn.Parametrization;
+
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+import java.util.List;
+
+/**
+ * Keeps the parameters of a layer in 16-bit floats and widens them to 32 bit when they are used:
+ * half the memory and half the file for layers that have no 16-bit kernel.
+ */
+public final class HalfPrecision {
+    /** Widens one parameter. */
+    private record Widen(String name) implements Parametrization {
+        @Override
+        public Tensor apply(Module owner, Tensor value) {
+            return value.to(ScalarType.Float);
+        }
+
+        @Override
+        public int order() {
+            return -1;
+        }
+    }
+
+    private HalfPrecision() {}
+
+    /** A layer like this one with its parameters in 16 bit. */
+    public static Module of(Module layer) {
+        Module narrow = layer.copy();
+        narrow(narrow);
+        return narrow;
+    }
+
+    /** Makes the parameters of this very module 16-bit floats. */
+    public static void narrow(Module layer) {
+        if (isNarrow(layer)) {
+            return;
+        }
+        for (String stored : List.copyOf(layer.ownParameters().keySet())) {
+            Tensor parameter = layer.parameter(stored);
+            parameter.set_requires_grad(false);
+            parameter.set_data(parameter.detach().to(ScalarType.Half));
+            String name = publicName(layer, stored);
+            layer.parametrize(name, new Widen(name));
+        }
+    }
+
+    /** The name that a parameter goes by, whatever it is stored as. */
+    static String publicName(Module layer, String stored) {
+        return layer.parametrizedNames().stream()
+                .filter(name -> layer.storedName(name).equals(stored))
+                .findFirst()
+                .orElse(stored);
+    }
+
+    /** Whether the module's parameters are 16-bit floats that are widened. */
+    public static boolean isNarrow(Module layer) {
+        return layer.parametrizedNames().stream()
+                .flatMap(name -> layer.parametrizations(name).stream())
+                .anyMatch(Widen.class::isInstance);
+    }
+}

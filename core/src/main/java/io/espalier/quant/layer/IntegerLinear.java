@@ -1,0 +1,67 @@
+package io.espalier.quant.layer;
+
+import io.espalier.tensor.Operators;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.pytorch.Tensor;
+
+import java.util.List;
+import java.util.Map;
+
+/** A linear layer on plain integers, [*, in] to [*, out]. */
+final class IntegerLinear extends IntegerLayer {
+    IntegerLinear(Parts parts) {
+        super(parts);
+    }
+
+    static IntegerLinear read(Map<String, Tensor> tensors, Map<String, String> attributes) {
+        return new IntegerLinear(Parts.read(tensors, attributes));
+    }
+
+    @Override
+    Tensor pack(Tensor weight, Tensor scales, Range input, long[] inputShape) {
+        return Operators.call("onednn::qlinear_prepack", "", weight, null);
+    }
+
+    @Override
+    void requireFits(Tensor x) {
+        long in = buffer("weight").size(1);
+        if (x.dim() == 0 || x.size(-1) != in) {
+            throw wrongInput(x, "the last dimension must be " + in + ".");
+        }
+    }
+
+    @Override
+    long[] outputShape(Tensor x) {
+        long[] shape = Tensors.shape(x);
+        shape[shape.length - 1] = buffer("weight").size(0);
+        return shape;
+    }
+
+    @Override
+    String operator() {
+        return "onednn::qlinear_pointwise";
+    }
+
+    @Override
+    List<Object> geometryArguments() {
+        return List.of();
+    }
+
+    @Override
+    protected String typeName() {
+        return named("Linear", "");
+    }
+
+    @Override
+    protected String extraRepr() {
+        Tensor weight = buffer("weight");
+        return "in_features="
+                + weight.size(1)
+                + ", out_features="
+                + weight.size(0)
+                + ", "
+                + outputRange()
+                + (bias() == null ? ", bias=False" : "");
+    }
+}

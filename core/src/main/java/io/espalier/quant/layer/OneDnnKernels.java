@@ -1,0 +1,89 @@
+package io.espalier.quant.layer;
+
+import io.espalier.nn.Convolution;
+import io.espalier.nn.Linear;
+import io.espalier.nn.Module;
+import io.espalier.quant.layer.QuantizedLayer.Range;
+import io.espalier.tensor.Engine;
+import io.espalier.tensor.EspalierException;
+
+import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
+
+import java.util.Arrays;
+
+/**
+ * oneDNN's kernels, which add and compute activations before they round: the fastest where they
+ * are. A layer that needs neither keeps to the engine's own kernel, which is prepared only once.
+ */
+final class OneDnnKernels implements IntegerKernels {
+    private final IntegerKernels engine = new EngineKernels();
+
+    /** Whether an engine's models can run on them here. */
+    static boolean run(Engine engine) {
+        return (engine == Engine.X86 || engine == Engine.ONEDNN)
+                && Engine.available().contains(Engine.ONEDNN);
+    }
+
+    @Override
+    public boolean addsInside(Module layer) {
+        return layer instanceof Linear
+                || (layer instanceof Convolution convolution
+                        && convolution.stride().length == 2
+                        && !convolution.isTransposed());
+    }
+
+    @Override
+    public boolean computesInside(Module layer, boolean adds, ChainActivation activation) {
+        return isTransposed(layer)
+                ? engine.computesInside(layer, adds, activation)
+                : !adds || activation == ChainActivation.RELU;
+    }
+
+    private static boolean isTransposed(Module layer) {
+        return layer instanceof Convolution convolution && convolution.isTransposed();
+    }
+
+    @Override
+    public boolean computes(Module layer) {
+        return engine.computes(layer);
+    }
+
+    /** A sum is computed in the memory of its second input, which are integers. */
+    @Override
+    public boolean givesFloats(FusedChain chain) {
+        return !chain.adds() && !isTransposed(chain.layer());
+    }
+
+    @Override
+    public Module layer(
+            String place,
+            FusedChain chain,
+            Packing packing,
+            Range input,
+            @Nullable Range added,
+            @Nullable Range output) {
+        boolean plain =
+                chain.activation() == ChainActivation.NONE
+                        || chain.activation() == ChainActivation.RELU;
+        if (plain && !chain.adds() && output != null) {
+            return engine.layer(place, chain, packing, input, null, output);
+        }
+        Module layer = chain.layer();
+        Tensor bias = layer.hasParameter("bias") ? layer.value("bias").detach().clone() : null;
+        var weight = IntegerWeight.of(place + ".weight", layer.value("weight"), packing.weight());
+        if (Arrays.stream(weight.parameters().zeroPoints()).anyMatch(zero -> zero != 0)) {
+            throw new EspalierException(
+                    "The weight of '"
+                            + place
+                            + "' is quantized with zero points; oneDNN's kernels take symmetric"
+                            + " weights: use a symmetric qscheme, or another engine.");
+        }
+        var parts =
+                new IntegerLayer.Parts(
+                        weight, bias, chain.activation(), input, added, output, false);
+        return layer instanceof Convolution convolution
+                ? IntegerConvolution.of(convolution, parts)
+                : new IntegerLinear(parts);
+    }
+}

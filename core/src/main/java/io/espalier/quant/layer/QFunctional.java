@@ -1,0 +1,149 @@
+package io.espalier.quant.layer;
+
+import io.espalier.nn.FloatFunctional;
+import io.espalier.quant.layer.QuantizedLayer.Range;
+import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Operators;
+
+import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
+
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Arithmetic between quantized tensors, its results quantized with a fixed range: what a {@code
+ * FloatFunctional} becomes. Where an operand is float, or there is no int8 kernel, it computes in
+ * floats and quantizes the result.
+ */
+public final class QFunctional extends FloatFunctional {
+    private static final String SCALE = "scale";
+    private static final String ZERO_POINT = "zero_point";
+
+    private @Nullable Range output;
+    private boolean givesFloats;
+
+    /**
+     * Arithmetic in integers.
+     *
+     * @param output the range of its results; {@code null} where none was observed, since numbers
+     *     were added or multiplied only, whose results' ranges follow from their operands'
+     */
+    public QFunctional(@Nullable Range output) {
+        if (output != null) {
+            output.addTo(this, SCALE, ZERO_POINT);
+        }
+        this.output = output;
+    }
+
+    static QFunctional read(Map<String, Tensor> tensors) {
+        return new QFunctional(
+                tensors.containsKey(SCALE) ? Range.read(tensors, SCALE, ZERO_POINT) : null);
+    }
+
+    @Override
+    protected void stateLoaded() {
+        if (output != null) {
+            output = Range.read(ownBuffers(), SCALE, ZERO_POINT);
+        }
+    }
+
+    private Range output(Operation operation) {
+        if (output == null) {
+            throw new EspalierException(
+                    "A QFunctional saw no result of "
+                            + operation.getClass().getSimpleName()
+                            + " while calibrating, so its range is not known; calibrate the model"
+                            + " as it is used.");
+        }
+        return output;
+    }
+
+    /** From now on its results are floats, rounded as they are. */
+    public void giveFloats() {
+        givesFloats = true;
+    }
+
+    @Override
+    protected Tensor compute(Operation operation) {
+        Tensor result = rounded(operation);
+        return givesFloats ? inFloat(result) : result;
+    }
+
+    private Tensor rounded(Operation operation) {
+        return switch (operation) {
+            case Operation.Add(Tensor a, Tensor b) when quantized(a, b) ->
+                    run("quantized::add", operation, a, b);
+            case Operation.AddRelu(Tensor a, Tensor b) when quantized(a, b) ->
+                    run("quantized::add_relu", operation, a, b);
+            case Operation.Mul(Tensor a, Tensor b) when quantized(a, b) ->
+                    run("quantized::mul", operation, a, b);
+            case Operation.Cat(List<Tensor> tensors, long dim)
+                    when tensors.stream().allMatch(Tensor::is_quantized) ->
+                    run("quantized::cat", operation, tensors, dim);
+            case Operation.AddScalar(Tensor a, double number) when a.is_quantized() ->
+                    Operators.call("quantized::add_scalar", "", a, number);
+            case Operation.MulScalar(Tensor a, double number) when a.is_quantized() ->
+                    Operators.call("quantized::mul_scalar", "", a, number);
+            case Operation.AddScalar scalar -> super.compute(scalar);
+            case Operation.MulScalar scalar -> super.compute(scalar);
+            default -> {
+                Range range = output(operation);
+                yield QuantizedLayer.quantize(
+                        super.compute(inFloat(operation)), range.scale(), range.zeroPoint());
+            }
+        };
+    }
+
+    private Tensor run(String operator, Operation operation, Object first, Object second) {
+        Range range = output(operation);
+        return Operators.call(operator, "", first, second, range.scale(), range.zeroPoint());
+    }
+
+    private static boolean quantized(Tensor a, Tensor b) {
+        return a.is_quantized() && b.is_quantized();
+    }
+
+    /** The same operation on floats. */
+    static Operation inFloat(Operation operation) {
+        return switch (operation) {
+            case Operation.Add(Tensor a, Tensor b) -> new Operation.Add(inFloat(a), inFloat(b));
+            case Operation.AddScalar(Tensor a, double number) ->
+                    new Operation.AddScalar(inFloat(a), number);
+            case Operation.Mul(Tensor a, Tensor b) -> new Operation.Mul(inFloat(a), inFloat(b));
+            case Operation.MulScalar(Tensor a, double number) ->
+                    new Operation.MulScalar(inFloat(a), number);
+            case Operation.Cat(List<Tensor> tensors, long dim) ->
+                    new Operation.Cat(tensors.stream().map(QFunctional::inFloat).toList(), dim);
+            case Operation.AddRelu(Tensor a, Tensor b) ->
+                    new Operation.AddRelu(inFloat(a), inFloat(b));
+            case Operation.Matmul(Tensor a, Tensor b) ->
+                    new Operation.Matmul(inFloat(a), inFloat(b));
+        };
+    }
+
+    /** The tensor itself, or what its integers stand for. */
+    public static Tensor inFloat(Tensor tensor) {
+        return tensor.is_quantized() ? tensor.dequantize() : tensor;
+    }
+
+    @Override
+    protected String extraRepr() {
+        return output == null ? "" : output.toString();
+    }
+
+    /**
+     * Arithmetic that was left out of quantization: it computes in floats, whatever it is given.
+     */
+    public static final class InFloat extends FloatFunctional {
+        @Override
+        protected Tensor compute(Operation operation) {
+            return super.compute(inFloat(operation));
+        }
+
+        @Override
+        protected String typeName() {
+            return "FloatFunctional";
+        }
+    }
+}

@@ -1,0 +1,76 @@
+package io.espalier.quant.layer;
+
+import io.espalier.nn.Linear;
+import io.espalier.tensor.Operator;
+import io.espalier.tensor.Operators;
+import io.espalier.tensor.PackedObject;
+
+import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
+
+import java.util.Map;
+
+/** {@code y = x Wᵀ + b} in 8-bit integers, then a ReLU where it was fused: [*, in] to [*, out]. */
+final class QuantizedLinear extends PackedLayer {
+    private final boolean relu;
+
+    QuantizedLinear(Weight weight, boolean relu, Range output, @Nullable Range input) {
+        super(weight, output, input);
+        this.relu = relu;
+    }
+
+    static QuantizedLinear of(
+            String place,
+            Linear linear,
+            boolean relu,
+            Packing packing,
+            Range output,
+            @Nullable Range input) {
+        var weight = Weight.of(place, linear.weight(), linear.bias(), packing);
+        return new QuantizedLinear(weight, relu, output, input);
+    }
+
+    static QuantizedLinear read(Map<String, Tensor> tensors, Map<String, String> attributes) {
+        return new QuantizedLinear(
+                Weight.read(tensors, attributes),
+                Boolean.parseBoolean(attributes.get("relu")),
+                output(tensors),
+                input(tensors));
+    }
+
+    @Override
+    Operator operator() {
+        return Operators.find(relu ? "quantized::linear_relu" : "quantized::linear", "");
+    }
+
+    @Override
+    PackedObject pack(Tensor weight, @Nullable Tensor bias) {
+        return Operators.find("quantized::linear_prepack", "").packed(weight, bias);
+    }
+
+    @Override
+    protected Tensor forward(Tensor x) {
+        long in = buffer("weight").size(1);
+        if (x.dim() == 0 || x.size(-1) != in) {
+            throw wrongInput(x, "the last dimension must be " + in + ".");
+        }
+        return kernel().call(quantized(x));
+    }
+
+    @Override
+    Map<String, String> attributes() {
+        Map<String, String> attributes = super.attributes();
+        attributes.put("relu", Boolean.toString(relu));
+        return attributes;
+    }
+
+    @Override
+    protected String typeName() {
+        return relu ? "QuantizedLinearReLU" : "QuantizedLinear";
+    }
+
+    @Override
+    protected String extraRepr() {
+        return Printed.features(buffer("weight")) + ", " + ranges() + ", qscheme=" + weightScheme();
+    }
+}

@@ -1,0 +1,274 @@
+package io.espalier.quant.layer;
+
+import io.espalier.nn.BatchNorm;
+import io.espalier.nn.BatchNorm2d;
+import io.espalier.nn.BatchNorm3d;
+import io.espalier.nn.ELU;
+import io.espalier.nn.GroupNorm;
+import io.espalier.nn.Hardswish;
+import io.espalier.nn.LayerNorm;
+import io.espalier.nn.LeakyReLU;
+import io.espalier.nn.Module;
+import io.espalier.nn.PReLU;
+import io.espalier.nn.Repr;
+import io.espalier.nn.Sigmoid;
+import io.espalier.nn.Softmax;
+import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Operators;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.jspecify.annotations.Nullable;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * An activation or a normalization with an int8 kernel, whose output has a range of its own. The
+ * parameters of a normalization stay floats, in buffers of the same names.
+ */
+public final class QuantizedOperation extends QuantizedLayer {
+    private static final List<Class<? extends Module>> LAYERS =
+            List.of(
+                    Hardswish.class,
+                    Sigmoid.class,
+                    Softmax.class,
+                    LeakyReLU.class,
+                    PReLU.class,
+                    ELU.class,
+                    LayerNorm.class,
+                    GroupNorm.class,
+                    BatchNorm2d.class,
+                    BatchNorm3d.class);
+
+    private static final int LAST = 255;
+    private static final String WEIGHT = "weight";
+    private static final String WEIGHT_SCALE = "weight_scale";
+    private static final String WEIGHT_ZERO_POINT = "weight_zero_point";
+
+    private final Form form;
+
+    /**
+     * What is computed from a quantized tensor; it must hold no tensor, so that copies are right.
+     */
+    @FunctionalInterface
+    private interface Kernel {
+        Tensor apply(QuantizedOperation self, Tensor x);
+    }
+
+    /** A layer in its int8 form: how it prints, and what it computes. */
+    private record Form(String name, String extra, Kernel kernel) {}
+
+    private QuantizedOperation(Form form, Range output, @Nullable Range input) {
+        super(output, input);
+        this.form = form;
+    }
+
+    /** Whether a layer has such a form. */
+    public static boolean exists(Module layer) {
+        return LAYERS.contains(layer.getClass());
+    }
+
+    /** The range of a layer whose values lie in 0…1 by definition: no data is needed for it. */
+    public static boolean hasUnitRange(Module layer) {
+        return layer instanceof Sigmoid || layer instanceof Softmax;
+    }
+
+    /**
+     * The int8 form of a layer.
+     *
+     * @param output the range of its output
+     * @param input the range of its input, where that comes as floats
+     * @throws EspalierException if it has none
+     */
+    public static QuantizedOperation of(Module layer, Range output, @Nullable Range input) {
+        var made = new QuantizedOperation(form(layer), output, input);
+        layer.ownParameters()
+                .keySet()
+                .forEach(parameter -> {
+                    String name = HalfPrecision.publicName(layer, parameter);
+                    made.addBuffer(name, layer.value(name).detach().clone());
+                });
+        for (String statistic : List.of("running_mean", "running_var")) {
+            if (layer.hasBuffer(statistic)) {
+                made.addBuffer(statistic, layer.buffer(statistic).clone());
+            }
+        }
+        if (layer instanceof PReLU) {
+            made.addWeightRange();
+        }
+        return made;
+    }
+
+    private static Form form(Module layer) {
+        return switch (layer) {
+            case Hardswish l ->
+                    new Form("QuantizedHardswish", "", (self, x) -> self.run("hardswish", x));
+            case Sigmoid l -> new Form("Sigmoid", "", (self, x) -> self.run("sigmoid", x));
+            case Softmax l -> softmax(l.dim());
+            case LeakyReLU l -> leakyRelu(l.negativeSlope());
+            case PReLU l -> new Form("QuantizedPReLU", "", QuantizedOperation::prelu);
+            case ELU l -> elu(l.alpha());
+            case LayerNorm l -> layerNorm(l);
+            case GroupNorm l -> groupNorm(l);
+            case BatchNorm l -> batchNorm(l);
+            default ->
+                    throw new EspalierException(
+                            "No int8 kernel for " + layer.getClass().getSimpleName() + ".");
+        };
+    }
+
+    private static Form softmax(long dim) {
+        return new Form("QuantizedSoftmax", "dim=" + dim, (self, x) -> self.run("softmax", x, dim));
+    }
+
+    private static Form leakyRelu(double slope) {
+        return new Form(
+                "QuantizedLeakyReLU",
+                "negative_slope=" + Repr.of(slope),
+                (self, x) -> self.run("leaky_relu", x, slope, false));
+    }
+
+    private static Form elu(double alpha) {
+        return new Form(
+                "QuantizedELU",
+                "alpha=" + Repr.of(alpha),
+                (self, x) ->
+                        Operators.call(
+                                "quantized::elu", "", x, self.scale(), self.zeroPoint(), alpha));
+    }
+
+    private static Form layerNorm(LayerNorm layer) {
+        long[] shape = layer.normalizedShape();
+        double eps = layer.eps();
+        return new Form(
+                "QuantizedLayerNorm",
+                Repr.tuple(shape)
+                        + ", eps="
+                        + Repr.of(eps)
+                        + ", elementwise_affine="
+                        + Repr.of(layer.options().elementwiseAffine()),
+                (self, x) ->
+                        self.run(
+                                "layer_norm",
+                                x,
+                                shape,
+                                self.optional(WEIGHT),
+                                self.optional("bias"),
+                                eps));
+    }
+
+    private static Form groupNorm(GroupNorm layer) {
+        long groups = layer.numGroups();
+        double eps = layer.eps();
+        return new Form(
+                "QuantizedGroupNorm",
+                groups
+                        + ", "
+                        + layer.numChannels()
+                        + ", eps="
+                        + Repr.of(eps)
+                        + ", affine="
+                        + Repr.of(layer.options().affine()),
+                (self, x) ->
+                        self.run(
+                                "group_norm",
+                                x,
+                                groups,
+                                self.optional(WEIGHT),
+                                self.optional("bias"),
+                                eps));
+    }
+
+    private static Form batchNorm(BatchNorm layer) {
+        if (layer.runningMean().isEmpty()) {
+            throw new EspalierException(
+                    "A batch normalization without running statistics has no int8 kernel; leave"
+                            + " it in float with qconfig(null).");
+        }
+        String rank = layer instanceof BatchNorm3d ? "3d" : "2d";
+        double eps = layer.eps();
+        return new Form(
+                "QuantizedBatchNorm" + rank,
+                layer.numFeatures()
+                        + ", eps="
+                        + Repr.of(eps)
+                        + ", momentum="
+                        + Repr.of(layer.momentum())
+                        + ", affine="
+                        + Repr.of(layer.options().affine())
+                        + ", bias="
+                        + Repr.of(layer.options().affine())
+                        + ", track_running_stats=True",
+                (self, x) ->
+                        self.run(
+                                "batch_norm" + rank,
+                                x,
+                                self.optional(WEIGHT),
+                                self.optional("bias"),
+                                self.buffer("running_mean"),
+                                self.buffer("running_var"),
+                                eps));
+    }
+
+    /**
+     * The kernel takes its weight in the input's type and multiplies what is positive by 1 in the
+     * weight's integers, so 1 has to be one of them.
+     */
+    private void addWeightRange() {
+        float least = 0;
+        float most = 1;
+        for (float weight : Tensors.floats(buffer(WEIGHT))) {
+            least = Math.min(least, weight);
+            most = Math.max(most, weight);
+        }
+        float stepsToOne = Math.max(1, (float) Math.floor(LAST / (most - least)));
+        addBuffer(WEIGHT_SCALE, Tensors.of(1 / stepsToOne));
+        addBuffer(WEIGHT_ZERO_POINT, Tensors.of(new long[] {Math.round(-least * stepsToOne)}, 1));
+    }
+
+    private Tensor prelu(Tensor x) {
+        Tensor weight =
+                torch.quantize_per_tensor(
+                        buffer(WEIGHT),
+                        buffer(WEIGHT_SCALE),
+                        buffer(WEIGHT_ZERO_POINT),
+                        ScalarType.QUInt8);
+        return run("prelu", x, weight);
+    }
+
+    /** Calls an operator that ends with the output's scale and zero point. */
+    private Tensor run(String operator, @Nullable Object... first) {
+        @Nullable Object[] arguments = Arrays.copyOf(first, first.length + 2);
+        arguments[first.length] = scale();
+        arguments[first.length + 1] = zeroPoint();
+        return Operators.call("quantized::" + operator, "", arguments);
+    }
+
+    private @Nullable Tensor optional(String buffer) {
+        return hasBuffer(buffer) ? buffer(buffer) : null;
+    }
+
+    @Override
+    protected Tensor forward(Tensor x) {
+        return form.kernel().apply(this, quantized(x));
+    }
+
+    @Override
+    Map<String, String> attributes() {
+        return Map.of();
+    }
+
+    @Override
+    protected String typeName() {
+        return form.name();
+    }
+
+    @Override
+    protected String extraRepr() {
+        return form.extra();
+    }
+}

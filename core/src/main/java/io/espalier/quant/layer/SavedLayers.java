@@ -1,0 +1,124 @@
+package io.espalier.quant.layer;
+
+import io.espalier.nn.Identity;
+import io.espalier.nn.Module;
+import io.espalier.nn.ReLU;
+import io.espalier.quant.fusion.FusedReLU;
+import io.espalier.tensor.EspalierException;
+
+import org.bytedeco.pytorch.Tensor;
+
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * What a file says of each layer besides its tensors, and the layers that are made of that again. A
+ * layer's type is written as its class's simple name: one that is renamed must be read by its old
+ * name too.
+ */
+public final class SavedLayers {
+    private static final String TYPE = "type";
+    private static final String HALF = "HalfPrecision";
+
+    private SavedLayers() {}
+
+    /** What a file must say of a module besides its tensors; nothing of a plain float one. */
+    public static Map<String, String> describe(Module module) {
+        Map<String, String> description = new TreeMap<>();
+        switch (module) {
+            case QuantizedLayer layer -> description.putAll(layer.attributes());
+            case DynamicLayer layer -> description.putAll(layer.attributes());
+            case QuantizedTable table -> description.putAll(table.attributes());
+            case QFunctional functional -> {}
+            case FusedReLU fused -> description.put("name", fused.typeName());
+            case FusedChain chain -> description.putAll(chain.attributes());
+            case Identity identity -> {}
+            case DeQuantize dequantize -> {}
+            default -> {
+                return HalfPrecision.isNarrow(module) ? Map.of(TYPE, HALF) : Map.of();
+            }
+        }
+        description.put(TYPE, module.getClass().getSimpleName());
+        return description;
+    }
+
+    /**
+     * The module that a description and its tensors make of the one that stood there before.
+     *
+     * @param file where they come from, for errors
+     * @param path where the module stands
+     * @param old what stood there in the float model
+     * @throws EspalierException if the layer's type is not known, or its description can't be read
+     */
+    public static Module restore(
+            Path file,
+            String path,
+            Module old,
+            Map<String, String> description,
+            Map<String, Tensor> tensors) {
+        try {
+            return restore(file, old, description, tensors);
+        } catch (IllegalArgumentException | ArithmeticException e) {
+            throw new EspalierException(
+                    file
+                            + " describes the layer at '"
+                            + path
+                            + "' in a form that can't be read: "
+                            + description
+                            + ".",
+                    e);
+        }
+    }
+
+    private static Module restore(
+            Path file, Module old, Map<String, String> description, Map<String, Tensor> tensors) {
+        String type = description.getOrDefault(TYPE, "");
+        return switch (type) {
+            case "Quantize" -> new Quantize(QuantizedLayer.output(tensors));
+            case "DeQuantize" -> new DeQuantize();
+            case "QFunctional" -> QFunctional.read(tensors);
+            case "QuantizedOperation" ->
+                    QuantizedOperation.of(
+                            old, QuantizedLayer.output(tensors), QuantizedLayer.input(tensors));
+            case "QuantizedLinear" -> QuantizedLinear.read(tensors, description);
+            case "QuantizedConvolution" -> QuantizedConvolution.read(tensors, description);
+            case "IntegerLinear" -> IntegerLinear.read(tensors, description);
+            case "IntegerConvolution" -> IntegerConvolution.read(tensors, description);
+            case "FusedChain" -> FusedChain.read(old, description);
+            case "QuantizedEmbedding" ->
+                    new QuantizedEmbedding(QuantizedTable.rows(tensors, description));
+            case "QuantizedEmbeddingBag" -> QuantizedEmbeddingBag.read(tensors, description);
+            case "QuantizedRecurrent" -> QuantizedRecurrent.read(tensors, description);
+            case "DynamicLinear" -> DynamicLinear.read(tensors, description);
+            case "DynamicRecurrent" -> DynamicRecurrent.read(tensors, description);
+            case "Identity" -> new Identity();
+            case "FusedReLU" ->
+                    new FusedReLU(
+                            description.getOrDefault("name", ""), old.<Module>alias(), new ReLU());
+            default ->
+                    throw new EspalierException(
+                            file
+                                    + " holds a quantized layer of type '"
+                                    + type
+                                    + "', which this library does not know.");
+        };
+    }
+
+    /** Whether a description is that of a float layer with 16-bit parameters. */
+    public static boolean isHalfPrecision(Map<String, String> description) {
+        return HALF.equals(description.get(TYPE));
+    }
+
+    /** The tensors whose names begin with a path, by the rest of their names. */
+    public static Map<String, Tensor> below(Map<String, Tensor> tensors, String path) {
+        Map<String, Tensor> own = new LinkedHashMap<>();
+        tensors.forEach((name, tensor) -> {
+            if (name.startsWith(path + ".")) {
+                own.put(name.substring(path.length() + 1), tensor);
+            }
+        });
+        return own;
+    }
+}
