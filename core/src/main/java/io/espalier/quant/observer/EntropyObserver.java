@@ -29,8 +29,8 @@ public class EntropyObserver extends HistogramObserver {
     Interval bestRange(Histogram seen) {
         double[] magnitudes = seen.magnitudes();
         boolean bothSides = seen.min() < 0 && seen.max() > 0;
-        int levels = (quantMax() - quantMin() + 1) / (bothSides ? 2 : 1);
-        int kept = leastDivergence(magnitudes, Math.max(levels, 1));
+        long levels = ((long) quantMax() - quantMin() + 1) / (bothSides ? 2 : 1);
+        int kept = leastDivergence(magnitudes, Math.clamp(levels, 1, magnitudes.length));
         float largest = Math.max(Math.abs(seen.min()), Math.abs(seen.max()));
         float threshold = largest * kept / magnitudes.length;
         float low = Math.max(seen.min(), -threshold);

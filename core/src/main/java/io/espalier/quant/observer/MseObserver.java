@@ -64,8 +64,8 @@ public class MseObserver extends HistogramObserver {
     private double error(Histogram seen, Interval range) {
         QuantizationParameters to = Affine.parameters(settings(), range.min(), range.max());
         double scale = to.scale();
-        double low = (to.quantMin() - to.zeroPoint()) * scale;
-        double high = (to.quantMax() - to.zeroPoint()) * scale;
+        double low = ((double) to.quantMin() - to.zeroPoint()) * scale;
+        double high = ((double) to.quantMax() - to.zeroPoint()) * scale;
         double width = ((double) seen.max() - seen.min()) / seen.counts().length;
         double sum = 0;
         for (int b = 0; b < seen.counts().length; b++) {

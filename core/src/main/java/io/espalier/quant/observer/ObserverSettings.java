@@ -76,7 +76,8 @@ public final class ObserverSettings implements ObserverFactory {
 
     /**
      * Uses one bit less of the range (0 … 127 of {@code QUINT8}), so that 16-bit accumulators of
-     * processors without VNNI can't overflow.
+     * processors without VNNI can't overflow. Concerns 8-bit types and a range of one's own; other
+     * types keep theirs, as in PyTorch.
      */
     public ObserverSettings reduceRange(boolean reduceRange) {
         return changed(s -> s.reduceRange = reduceRange);
@@ -141,7 +142,9 @@ public final class ObserverSettings implements ObserverFactory {
     }
 
     private int reduced(int end) {
-        return reduceRange ? Math.floorDiv(end, 2) : end;
+        boolean hasBitToLeave =
+                custom != null || dtype == QuantizedType.QUINT8 || dtype == QuantizedType.QINT8;
+        return reduceRange && hasBitToLeave ? Math.floorDiv(end, 2) : end;
     }
 
     /**

@@ -6,16 +6,21 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.nn.Functional;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+import java.util.List;
 
 /** What observers make of data that is not as it should be. */
 class ObserverDataTest {
+    private static final String ALL = "io.espalier.quant.observer.EveryObserverTest#all";
+
     @Test
     @DisplayName("NaN and infinity are refused, with their number and the place")
     void refusesNonFinite() {
@@ -63,26 +68,83 @@ class ObserverDataTest {
     }
 
     @ParameterizedTest
-    @DisplayName("constant, zero and single values give a positive scale")
-    @ValueSource(floats = {0, 1.5f, -2f})
-    void constant(float value) {
-        for (var settings :
-                new ObserverSettings[] {
-                    MinMaxObserver.with(),
-                    MovingAverageMinMaxObserver.with(),
-                    HistogramObserver.with(),
-                    PercentileObserver.with(),
-                    EntropyObserver.with(),
-                    MseObserver.with()
-                }) {
+    @MethodSource(ALL)
+    @DisplayName("refuses NaN and infinity with its place, and is as it was before")
+    void refusesNonFinite(ObserverSettings settings) {
+        Observer observer = settings.make();
+        observer.standsAt("body.0");
+        observer.call(EveryObserverTest.data(1));
+        QuantizationParameters before = observer.quantizationParameters();
+        for (float wrong : new float[] {Float.NaN, Float.POSITIVE_INFINITY, -1f / 0}) {
+            Tensor x = Tensors.of(new float[] {90, wrong, 90}, 3, 1);
+
+            String message = messageOf(() -> observer.call(x));
+
+            assertTrue(message.contains(" at 'body.0' saw 1 value that is NaN or"), message);
+            assertEquals(before, observer.quantizationParameters());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource(ALL)
+    @DisplayName("sees, where NaN and infinity are left out, what it sees without them")
+    void leavesOutNonFinite(ObserverSettings settings) {
+        sameAsWithout(
+                settings.ignoreNonFinite(),
+                Float.NaN,
+                Float.POSITIVE_INFINITY,
+                Float.NEGATIVE_INFINITY);
+    }
+
+    @ParameterizedTest
+    @MethodSource(ALL)
+    @DisplayName("sees nothing of a mask's largest negative number")
+    void mask(ObserverSettings settings) {
+        sameAsWithout(settings, -Float.MAX_VALUE);
+    }
+
+    private static void sameAsWithout(ObserverSettings settings, float... noise) {
+        Observer clean = settings.make();
+        Observer noisy = settings.make();
+        for (int batch = 0; batch < 3; batch++) {
+            Tensor x = EveryObserverTest.data(batch);
+            float[] more = new float[3 * noise.length];
+            for (int i = 0; i < more.length; i++) {
+                more[i] = noise[i % noise.length];
+            }
+            clean.call(x);
+            noisy.call(Functional.cat(List.of(x, Tensors.of(more, 3, noise.length)), 1));
+        }
+        assertEquals(clean.quantizationParameters(), noisy.quantizationParameters());
+    }
+
+    @ParameterizedTest
+    @MethodSource(ALL)
+    @DisplayName("gives a positive scale for constants, zeros and single values, and keeps them")
+    void constants(ObserverSettings settings) {
+        for (float value : new float[] {0, 1.5f, -2, 1e-30f, 1e30f}) {
             Observer observer = settings.make();
-            observer.call(Tensors.of(value));
-            observer.call(Tensors.of(value, value, value));
+            observer.call(Tensors.of(new float[] {value}, 1, 1));
+            observer.call(Tensors.of(new float[] {value, value}, 1, 2));
 
             QuantizationParameters found = observer.quantizationParameters();
-            assertTrue(found.scale() > 0);
-            float back = Tensors.floats(found.simulate(Tensors.of(value)))[0];
-            assertEquals(value, back, 0.02f, settings.make().toString());
+
+            assertTrue(found.scales()[0] > 0);
+            Tensor x = Tensors.of(new float[] {value}, 1, 1);
+            float back = Tensors.floats(found.simulate(x))[0];
+            assertEquals(value, back, Math.abs(value) / 64 + 1e-20f, "of " + value);
         }
+    }
+
+    @ParameterizedTest
+    @MethodSource(ALL)
+    @DisplayName("stays finite for the largest numbers that are no mask")
+    void largest(ObserverSettings settings) {
+        Observer observer = settings.make();
+        observer.call(Tensors.of(new float[] {-1e30f, 1e30f}, 1, 2));
+
+        float scale = observer.quantizationParameters().scales()[0];
+
+        assertTrue(scale > 0 && scale < Float.POSITIVE_INFINITY, "" + scale);
     }
 }

@@ -207,42 +207,4 @@ class ObserverTest {
         assertEquals(QuantizedType.QINT8, changed.make().dtype());
         assertNotSame(changed.make(), changed.make());
     }
-
-    @Test
-    @DisplayName("fixed parameters are what was given, whatever comes")
-    void fixed() {
-        Observer observer = FixedQParamsObserver.with(1 / 256.0, 0).make();
-
-        observer.call(Tensors.of(-50f, 50f));
-
-        assertEquals(1 / 256f, observer.quantizationParameters().scale());
-        assertEquals(0, observer.quantizationParameters().zeroPoint());
-    }
-
-    @Test
-    @DisplayName("a placeholder carries its type only")
-    void placeholder() {
-        Observer observer = PlaceholderObserver.with().dtype(QuantizedType.FLOAT16).make();
-
-        observer.call(Tensors.of(1f));
-
-        assertEquals("PlaceholderObserver(dtype=torch.float16)", observer.toString());
-        assertTrue(messageOf(observer::quantizationParameters).contains("looks for no scale"));
-    }
-
-    @Test
-    @DisplayName("recording keeps copies of the latest batches, no more than its limit")
-    void recording() {
-        var observer = (RecordingObserver) RecordingObserver.with(2).make();
-        Tensor last = Tensors.of(3f);
-
-        observer.call(Tensors.of(1f));
-        observer.call(Tensors.of(2f));
-        observer.call(last);
-        last.zero_();
-
-        assertEquals(2, observer.recorded().size());
-        assertArrayEquals(new float[] {2}, Tensors.floats(observer.recorded().getFirst()));
-        assertArrayEquals(new float[] {3}, Tensors.floats(observer.recorded().getLast()));
-    }
 }
