@@ -73,6 +73,10 @@ class ArchitectureTest {
                     .definedBy("io.espalier.quant.layer")
                     .layer("steps")
                     .definedBy("io.espalier.quant")
+                    .layer("accuracy")
+                    .definedBy("io.espalier.quant.accuracy")
+                    .layer("evaluation")
+                    .definedBy("io.espalier.quant.evaluation")
                     .whereLayer("observer")
                     .mayNotAccessAnyLayer()
                     .whereLayer("fusion")
@@ -82,7 +86,11 @@ class ArchitectureTest {
                     .whereLayer("layer")
                     .mayOnlyAccessLayers("observer", "fusion", "qat")
                     .whereLayer("steps")
-                    .mayOnlyAccessLayers("observer", "fusion", "qat", "layer");
+                    .mayOnlyAccessLayers("observer", "fusion", "qat", "layer")
+                    .whereLayer("accuracy")
+                    .mayOnlyAccessLayers("observer", "fusion", "layer", "steps")
+                    .whereLayer("evaluation")
+                    .mayOnlyAccessLayers("fusion", "layer", "steps");
 
     @ArchTest
     static final ArchRule EVERY_PACKAGE_IS_A_KNOWN_ROOM =

@@ -6,22 +6,24 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 
-/** Shows a prepared model its calibration data. */
-final class Calibration {
+/** Shows data to a model that is there to be looked at: by its observers, or by hooks. */
+public final class Calibration {
     private Calibration() {}
 
     /**
-     * Runs the model on each batch and frees what that makes.
+     * Runs the model on each batch, without gradients, and frees what that makes.
      *
+     * @param model most often a prepared one
+     * @param batches its inputs
      * @return whether there was any batch
      */
-    static boolean run(Module prepared, Iterable<Tensor> batches) {
+    public static boolean run(Module model, Iterable<Tensor> batches) {
         boolean any = false;
         for (Tensor batch : batches) {
             any = true;
             try (var scope = new PointerScope();
                     var noGrad = new NoGradGuard()) {
-                prepared.call(batch);
+                model.call(batch);
             }
         }
         return any;

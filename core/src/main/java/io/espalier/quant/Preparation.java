@@ -53,8 +53,7 @@ final class Preparation {
 
     /** Puts in what sees the outputs: observers, or fake quantizations. */
     static void observe(Module model) {
-        List<Site> sites = Site.of(model);
-        requireSites(model, sites);
+        List<Site> sites = Site.toPrepare(model);
         var preparation = new Preparation();
         sites.forEach(site -> preparation.plan(model, site));
         model.namedModules().values().stream()

@@ -206,7 +206,7 @@ public record QConfig(ObserverFactory activation, ObserverFactory weight, Engine
     }
 
     /** Whether weights are kept as 16-bit floats and nothing is observed. */
-    boolean isFloat16() {
+    public boolean isFloat16() {
         return weight.make().dtype() == FLOAT16;
     }
 

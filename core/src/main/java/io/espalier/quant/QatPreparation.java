@@ -33,8 +33,7 @@ final class QatPreparation {
                             + " is in eval mode, and prepareQat prepares for training; call train()"
                             + " first, or prepare() to calibrate only.");
         }
-        List<Site> sites = Site.of(model);
-        Preparation.requireSites(model, sites);
+        List<Site> sites = Site.toPrepare(model);
         sites.forEach(QatPreparation::requireFakeQuantization);
         Map<String, Module> replacements = new LinkedHashMap<>();
         IdentityHashMap<Module, Module> known = new IdentityHashMap<>();

@@ -32,7 +32,18 @@ import java.util.Optional;
  * @param module the module
  * @param qconfig the configuration that holds for it, its own or inherited
  */
-record Site(String path, Module module, QConfig qconfig) {
+public record Site(String path, Module module, QConfig qconfig) {
+    /**
+     * The sites of a float model that is to be prepared, in the order of its modules.
+     *
+     * @throws EspalierException if there are none, or the model is prepared or converted already
+     */
+    public static List<Site> toPrepare(Module model) {
+        List<Site> sites = of(model);
+        Preparation.requireSites(model, sites);
+        return sites;
+    }
+
     /** The sites of a model, in the order of its modules. */
     static List<Site> of(Module model) {
         List<Site> sites = new ArrayList<>();
@@ -83,7 +94,7 @@ record Site(String path, Module module, QConfig qconfig) {
     }
 
     /** Whether this is a layer with a weight, alone or fused. */
-    boolean hasWeight() {
+    public boolean hasWeight() {
         return hasWeight(module);
     }
 

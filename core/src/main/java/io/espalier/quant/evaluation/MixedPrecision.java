@@ -1,7 +1,8 @@
-package io.espalier.quant;
+package io.espalier.quant.evaluation;
 
 import io.espalier.data.Dataset;
 import io.espalier.nn.Module;
+import io.espalier.quant.QConfig;
 import io.espalier.tensor.EspalierException;
 import io.espalier.train.Evaluator;
 import io.espalier.train.Metric;

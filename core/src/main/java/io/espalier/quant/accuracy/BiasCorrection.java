@@ -1,7 +1,8 @@
-package io.espalier.quant;
+package io.espalier.quant.accuracy;
 
 import io.espalier.nn.Hook;
 import io.espalier.nn.Module;
+import io.espalier.quant.Calibration;
 import io.espalier.quant.layer.PackedLayer;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
@@ -91,12 +92,8 @@ public final class BiasCorrection {
                                 return tensors;
                             }));
         }
-        try (var noGrad = new NoGradGuard()) {
-            for (Tensor batch : data) {
-                try (var scope = new PointerScope()) {
-                    reference.call(batch);
-                }
-            }
+        try {
+            Calibration.run(reference, data);
         } finally {
             hooks.forEach(Hook.Registration::close);
         }

@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.evaluation;
 
 import static io.espalier.Errors.messageOf;
 
@@ -10,6 +10,7 @@ import io.espalier.data.TensorDataset;
 import io.espalier.nn.Linear;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
+import io.espalier.quant.QConfig;
 import io.espalier.tensor.Engine;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;

@@ -1,9 +1,9 @@
-package io.espalier.quant;
+package io.espalier.quant.accuracy;
 
 import static io.espalier.Errors.messageOf;
 import static io.espalier.TensorAssertions.assertClose;
-import static io.espalier.quant.SmoothQuant.Group.after;
-import static io.espalier.quant.SmoothQuant.Group.alone;
+import static io.espalier.quant.accuracy.SmoothQuant.Group.after;
+import static io.espalier.quant.accuracy.SmoothQuant.Group.alone;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -18,6 +18,8 @@ import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
+import io.espalier.quant.QConfig;
+import io.espalier.quant.Quantization;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;

@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.evaluation;
 
 import io.espalier.data.Batches;
 import io.espalier.data.DataLoader;

@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.accuracy;
 
 import io.espalier.nn.AdaptiveAvgPool1d;
 import io.espalier.nn.AdaptiveAvgPool2d;

@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.accuracy;
 
 import static io.espalier.Errors.messageOf;
 import static io.espalier.TensorAssertions.assertClose;
@@ -15,6 +15,8 @@ import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
 import io.espalier.nn.Sigmoid;
+import io.espalier.quant.QConfig;
+import io.espalier.quant.Quantization;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 

@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.accuracy;
 
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;

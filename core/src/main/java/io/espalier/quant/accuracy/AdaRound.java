@@ -1,6 +1,8 @@
-package io.espalier.quant;
+package io.espalier.quant.accuracy;
 
 import io.espalier.nn.Module;
+import io.espalier.quant.Quantization;
+import io.espalier.quant.Site;
 import io.espalier.tensor.EspalierException;
 import io.espalier.train.EvalMode;
 
@@ -135,8 +137,7 @@ public record AdaRound(List<Layer> layers) {
     }
 
     private static List<Site> sites(Module model) {
-        List<Site> sites = Site.of(model);
-        Preparation.requireSites(model, sites);
+        List<Site> sites = Site.toPrepare(model);
         Set<Module> seen = Collections.newSetFromMap(new IdentityHashMap<>());
         List<Site> found =
                 sites.stream()

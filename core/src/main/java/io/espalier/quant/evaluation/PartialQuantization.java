@@ -1,6 +1,10 @@
-package io.espalier.quant;
+package io.espalier.quant.evaluation;
 
 import io.espalier.nn.Module;
+import io.espalier.quant.Calibration;
+import io.espalier.quant.QConfig;
+import io.espalier.quant.Quantization;
+import io.espalier.quant.Site;
 
 import org.bytedeco.pytorch.Tensor;
 
@@ -16,9 +20,7 @@ final class PartialQuantization {
         Module copy = model.copy();
         clear(copy);
         copy.qconfig(qconfig);
-        List<Site> sites = Site.of(copy);
-        Preparation.requireSites(copy, sites);
-        return sites.stream().filter(Site::hasWeight).map(Site::path).toList();
+        return Site.toPrepare(copy).stream().filter(Site::hasWeight).map(Site::path).toList();
     }
 
     /** A copy of the model with only these layers quantized. */

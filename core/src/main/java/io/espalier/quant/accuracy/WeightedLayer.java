@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.accuracy;
 
 import io.espalier.nn.Convolution;
 import io.espalier.nn.Linear;

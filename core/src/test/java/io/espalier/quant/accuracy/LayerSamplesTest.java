@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.accuracy;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;

@@ -1,8 +1,9 @@
-package io.espalier.quant;
+package io.espalier.quant.accuracy;
 
 import io.espalier.nn.Hook;
 import io.espalier.nn.Module;
 import io.espalier.nn.Sequential;
+import io.espalier.quant.Calibration;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 import io.espalier.train.EvalMode;
@@ -166,11 +167,7 @@ public final class SmoothQuant {
             }
         }
         try {
-            for (Tensor batch : calibration) {
-                try (var scope = new PointerScope()) {
-                    model.call(batch);
-                }
-            }
+            Calibration.run(model, calibration);
         } finally {
             hooks.forEach(Hook.Registration::close);
         }

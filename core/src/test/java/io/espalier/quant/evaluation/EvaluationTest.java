@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.evaluation;
 
 import static io.espalier.Errors.messageOf;
 
@@ -19,6 +19,8 @@ import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
+import io.espalier.quant.QConfig;
+import io.espalier.quant.Quantization;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 import io.espalier.train.Losses;

@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.evaluation;
 
 import java.util.List;
 import java.util.Locale;

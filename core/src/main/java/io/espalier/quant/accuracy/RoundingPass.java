@@ -1,7 +1,9 @@
-package io.espalier.quant;
+package io.espalier.quant.accuracy;
 
 import io.espalier.nn.Hook;
 import io.espalier.nn.Module;
+import io.espalier.quant.QConfig;
+import io.espalier.quant.Site;
 import io.espalier.quant.observer.FixedQParamsObserver;
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.QuantizationParameters;
