@@ -2,6 +2,7 @@ package io.espalier.quant;
 
 import io.espalier.graph.GraphModule;
 import io.espalier.nn.Module;
+import io.espalier.quant.layer.IntegerKernels;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;
@@ -45,6 +46,19 @@ public final class GraphQuantization {
      */
     public static GraphModule convert(GraphModule prepared) {
         return GraphConversion.convert(prepared);
+    }
+
+    /**
+     * The float model in the parts of its quantized graph: what one integer kernel computes there
+     * is one module here, at the same path, so that their results can be held against each other.
+     *
+     * @param model the float model, in inference mode; it is left as it is and shares its weights
+     * @param example an input of it
+     * @param converted the graph that {@link #convert} made of it
+     */
+    public static GraphModule fusedAs(Module model, Tensor example, GraphModule converted) {
+        return GraphFusion.fuse(
+                GraphModule.trace(model, example), IntegerKernels.of(converted.modules().values()));
     }
 
     static GraphModule quantize(Module model, Tensor example, Iterable<Tensor> calibration) {

@@ -3,7 +3,9 @@ package io.espalier.quant.evaluation;
 import io.espalier.data.Batches;
 import io.espalier.data.DataLoader;
 import io.espalier.data.Dataset;
+import io.espalier.graph.GraphModule;
 import io.espalier.nn.Module;
+import io.espalier.quant.GraphQuantization;
 import io.espalier.tensor.EspalierException;
 import io.espalier.train.EvalMode;
 import io.espalier.train.Evaluator;
@@ -49,7 +51,7 @@ public final class Evaluation {
      * layer that hurts. Both models are left as they are.
      *
      * @param reference the float model, fused or not
-     * @param quantized a converted copy of it
+     * @param quantized a converted copy of it, or a quantized graph of it
      * @throws EspalierException if the dataset is empty, or a model can't take its inputs
      */
     public static Comparison compare(
@@ -74,16 +76,27 @@ public final class Evaluation {
     }
 
     private static List<Comparison.Layer> layers(Module reference, Module quantized, Dataset data) {
-        try (var errors = new LayerErrors(reference, quantized);
+        Module counterpart = counterpart(reference, quantized, data);
+        try (var errors = new LayerErrors(counterpart, quantized);
                 Batches batches = new DataLoader(data, BATCH_SIZE).iterator()) {
             for (int i = 0; i < BATCHES && batches.hasNext(); i++) {
                 try (var scope = new PointerScope()) {
                     Tensor input = batches.next().input();
-                    reference.call(input);
+                    counterpart.call(input);
                     quantized.call(input);
                 }
             }
             return errors.layers();
+        }
+    }
+
+    /** The float model with layers at the places that the quantized ones have. */
+    private static Module counterpart(Module reference, Module quantized, Dataset data) {
+        if (!(quantized instanceof GraphModule graph)) {
+            return reference;
+        }
+        try (Batches batches = new DataLoader(data, BATCH_SIZE).iterator()) {
+            return GraphQuantization.fusedAs(reference, batches.next().input(), graph);
         }
     }
 

@@ -6,9 +6,11 @@ import io.espalier.nn.Identity;
 import io.espalier.nn.Module;
 import io.espalier.quant.fusion.Folding;
 import io.espalier.quant.fusion.FusedReLU;
+import io.espalier.quant.layer.FusedChain;
 import io.espalier.quant.layer.IntegerWeighted;
 import io.espalier.quant.layer.QFunctional;
 import io.espalier.quant.layer.QuantizedLayer;
+import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
@@ -66,7 +68,8 @@ final class LayerErrors implements AutoCloseable {
                     pair.floats
                             .getLast()
                             .onOutput((module, tensors) -> {
-                                expected.put(pair, tensors.getFirst());
+                                // A graph frees what nobody needs any more.
+                                expected.put(pair, Tensors.keep(tensors.getFirst().detach()));
                                 return tensors;
                             }));
             hooks.add(
@@ -103,7 +106,8 @@ final class LayerErrors implements AutoCloseable {
         if (wanted == null) {
             return;
         }
-        try (var scope = new PointerScope()) {
+        try (wanted;
+                var scope = new PointerScope()) {
             Tensor noise = QFunctional.inFloat(output).sub(wanted);
             pair.signal += squares(wanted);
             pair.noise += squares(noise);
@@ -135,6 +139,8 @@ final class LayerErrors implements AutoCloseable {
         Module layer = pair.floats.getFirst();
         if (layer instanceof FusedReLU fused) {
             layer = fused.layer();
+        } else if (layer instanceof FusedChain chain) {
+            layer = chain.layer();
         }
         if (!(pair.quantized instanceof IntegerWeighted weighted)) {
             return Double.NaN;
@@ -169,5 +175,6 @@ final class LayerErrors implements AutoCloseable {
     @Override
     public void close() {
         hooks.forEach(Hook.Registration::close);
+        expected.values().forEach(Tensor::close);
     }
 }

@@ -6,6 +6,8 @@ import io.espalier.quant.observer.Qscheme;
 
 import org.jspecify.annotations.Nullable;
 
+import java.util.Collection;
+
 /**
  * A family of int8 kernels that a graph is converted to: which layers they compute, and what they
  * compute with them at no cost.
@@ -15,6 +17,13 @@ public sealed interface IntegerKernels permits OneDnnKernels, EngineKernels {
     static IntegerKernels of(Packing packing) {
         Qscheme weights = packing.weight().make().qscheme();
         return OneDnnKernels.run(packing.engine()) && weights.isSymmetric()
+                ? new OneDnnKernels()
+                : new EngineKernels();
+    }
+
+    /** The family that the layers of a converted graph are of. */
+    static IntegerKernels of(Collection<Module> layers) {
+        return layers.stream().anyMatch(IntegerLayer.class::isInstance)
                 ? new OneDnnKernels()
                 : new EngineKernels();
     }

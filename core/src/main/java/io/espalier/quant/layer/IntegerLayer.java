@@ -24,7 +24,7 @@ import java.util.TreeMap;
  * has one, computes an activation, and only then rounds; at the borders of the integer part it
  * gives floats. The integers are those of the quantized tensors, without a copy.
  */
-public abstract class IntegerLayer extends QuantizedLayer {
+public abstract class IntegerLayer extends QuantizedLayer implements IntegerWeighted {
     private static final String WEIGHT = "weight";
     private static final String BIAS = "bias";
     private static final String ADDED_SCALE = "added_scale";
@@ -179,6 +179,15 @@ public abstract class IntegerLayer extends QuantizedLayer {
         inPlace = true;
     }
 
+    @Override
+    public final Map<String, Tensor> floatWeights() {
+        return Map.of(WEIGHT, integerWeight().quantized().dequantize());
+    }
+
+    private IntegerWeight integerWeight() {
+        return IntegerWeight.read(ownBuffers(), WEIGHT, channelAxis);
+    }
+
     /** Whether it adds a second input. */
     public final boolean adds() {
         return hasBuffer(ADDED_SCALE);
@@ -242,7 +251,7 @@ public abstract class IntegerLayer extends QuantizedLayer {
     private Kernels bind(long[] inputShape) {
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
-            IntegerWeight weight = IntegerWeight.read(ownBuffers(), WEIGHT, channelAxis);
+            IntegerWeight weight = integerWeight();
             Range input = Objects.requireNonNull(QuantizedLayer.input(ownBuffers()));
             Range output = new Range((float) scale(), Math.toIntExact(zeroPoint()));
             Tensor scales = weight.parameters().scaleTensor();

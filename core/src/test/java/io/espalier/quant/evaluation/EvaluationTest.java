@@ -10,10 +10,12 @@ import io.espalier.TrainedModels;
 import io.espalier.data.Batch;
 import io.espalier.data.Dataset;
 import io.espalier.data.TensorDataset;
+import io.espalier.graph.GraphModule;
 import io.espalier.nn.BatchNorm2d;
 import io.espalier.nn.Conv2d;
 import io.espalier.nn.Embedding;
 import io.espalier.nn.Flatten;
+import io.espalier.nn.Functional;
 import io.espalier.nn.LSTM;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
@@ -86,6 +88,48 @@ class EvaluationTest {
         }
         assertTrue(comparison.toString().contains("weight dB"));
         assertFalse(reference.isTraining());
+    }
+
+    /** Its integer kernels add and compute hardswish, which a layer by itself does not. */
+    static final class Residual extends Module {
+        final Conv2d first = add("first", new Conv2d(3, 8, 3, o -> o.padding(1)));
+        final BatchNorm2d norm = add("norm", new BatchNorm2d(8));
+        final Conv2d second = add("second", new Conv2d(8, 8, 3, o -> o.padding(1)));
+        final Linear fc = add("fc", new Linear(8 * 6 * 6, 5));
+
+        @Override
+        protected Tensor forward(Tensor input) {
+            Tensor x = Functional.hardswish(norm.call(first.call(input)));
+            x = Functional.relu(Functional.add(second.call(x), x));
+            return fc.call(Functional.flatten(x, 1, -1));
+        }
+    }
+
+    @Test
+    @DisplayName("A quantized graph's kernels are held against all that they compute")
+    void comparesGraphs() {
+        var model = new Residual();
+        model.train();
+        model.call(Tensors.randn(64, 3, 6, 6));
+        model.eval();
+        Tensor x = Tensors.randn(100, 3, 6, 6);
+        var pictures = new TensorDataset(x, model.call(x).argmax(new LongOptional(1), false));
+
+        GraphModule graph = Quantization.quantize(model, x, List.of(x));
+        Comparison comparison = Evaluation.compare(model, graph, pictures);
+
+        assertTrue(comparison.quantized().score() > 0.9);
+        List<Comparison.Layer> layers =
+                comparison.layers().stream()
+                        .filter(layer -> !Double.isNaN(layer.weightSqnr()))
+                        .toList();
+        assertEquals(
+                List.of("first", "second", "fc"),
+                layers.stream().map(Comparison.Layer::path).toList());
+        for (Comparison.Layer layer : layers) {
+            assertTrue(layer.weightSqnr() > 35 && layer.weightSqnr() < 60, layer.toString());
+            assertTrue(layer.outputSqnr() > 25 && layer.outputSqnr() < 60, layer.toString());
+        }
     }
 
     /** A model of text. */
