@@ -1,5 +1,6 @@
 package io.espalier.quant;
 
+import io.espalier.nn.Dropout;
 import io.espalier.nn.FloatFunctional;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
@@ -14,9 +15,11 @@ import io.espalier.quant.layer.PackedLayer;
 import io.espalier.quant.layer.Packing;
 import io.espalier.quant.layer.QFunctional;
 import io.espalier.quant.layer.Quantize;
+import io.espalier.quant.layer.QuantizedDropout;
 import io.espalier.quant.layer.QuantizedLayer;
 import io.espalier.quant.layer.QuantizedLayer.Range;
 import io.espalier.quant.layer.QuantizedOperation;
+import io.espalier.quant.layer.QuantizedReLU6;
 import io.espalier.quant.layer.QuantizedTable;
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.qat.FakeQuantizedParameter;
@@ -65,6 +68,10 @@ final class Conversion {
                         site.path(),
                         known.computeIfAbsent(site.module(), module -> converted(site)));
             }
+        }
+        for (Site site : Site.passing(model)) {
+            replacements.put(
+                    site.path(), known.computeIfAbsent(site.module(), Conversion::passing));
         }
         replacements.forEach(model::replace);
         finish(model);
@@ -124,6 +131,16 @@ final class Conversion {
                 && !(module instanceof QuantizedLayer)
                 && !(module instanceof DeQuantize)
                 && !Transparent.is(module);
+    }
+
+    /** A layer that keeps the scale of its input. */
+    private static Module passing(Module layer) {
+        Module passing =
+                layer instanceof Dropout dropout
+                        ? new QuantizedDropout(dropout.p())
+                        : new QuantizedReLU6();
+        passing.training(layer.isTraining());
+        return passing;
     }
 
     private static Module converted(Site site) {

@@ -1,9 +1,11 @@
 package io.espalier.quant;
 
 import io.espalier.nn.Convolution;
+import io.espalier.nn.Dropout;
 import io.espalier.nn.FloatFunctional;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
+import io.espalier.nn.ReLU6;
 import io.espalier.nn.Recipe;
 import io.espalier.nn.Recurrent;
 import io.espalier.quant.fusion.FusedReLU;
@@ -24,6 +26,7 @@ import org.jspecify.annotations.Nullable;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.BiPredicate;
 
 /**
  * A module that is quantized: a layer, a stub, or a fused pair as a whole.
@@ -47,14 +50,25 @@ public record Site(String path, Module module, QConfig qconfig) {
     /** The sites of a model, in the order of its modules. */
     static List<Site> of(Module model) {
         List<Site> sites = new ArrayList<>();
-        collect("", model, null, sites);
+        collect("", model, null, Site::isQuantizable, sites);
+        return sites;
+    }
+
+    /** The places where nothing is observed, but whose layers have a form for integers. */
+    static List<Site> passing(Module model) {
+        List<Site> sites = new ArrayList<>();
+        collect("", model, null, Site::isPassing, sites);
         return sites;
     }
 
     private static void collect(
-            String path, Module module, @Nullable Recipe inherited, List<Site> sites) {
+            String path,
+            Module module,
+            @Nullable Recipe inherited,
+            BiPredicate<Module, @Nullable Recipe> wanted,
+            List<Site> sites) {
         Recipe recipe = module.hasQconfig() ? module.qconfig().orElse(null) : inherited;
-        if (isQuantizable(module, recipe)) {
+        if (wanted.test(module, recipe)) {
             if (recipe != null) {
                 sites.add(new Site(path, module, configuration(path, recipe)));
             }
@@ -64,7 +78,19 @@ public record Site(String path, Module module, QConfig qconfig) {
         }
         module.namedChildren()
                 .forEach((name, child) ->
-                        collect(path.isEmpty() ? name : path + "." + name, child, recipe, sites));
+                        collect(
+                                path.isEmpty() ? name : path + "." + name,
+                                child,
+                                recipe,
+                                wanted,
+                                sites));
+    }
+
+    private static boolean isPassing(Module module, @Nullable Recipe recipe) {
+        return (module instanceof ReLU6 || module instanceof Dropout)
+                && recipe instanceof QConfig qconfig
+                && !qconfig.isFloat16()
+                && !qconfig.isWeightOnly();
     }
 
     private static QConfig configuration(String path, Recipe recipe) {

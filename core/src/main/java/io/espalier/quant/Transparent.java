@@ -15,6 +15,8 @@ import io.espalier.nn.ReLU;
 import io.espalier.nn.ReLU6;
 import io.espalier.nn.Tanh;
 import io.espalier.nn.Upsample;
+import io.espalier.quant.layer.QuantizedDropout;
+import io.espalier.quant.layer.QuantizedReLU6;
 
 import java.util.Set;
 
@@ -32,6 +34,8 @@ final class Transparent {
                     Identity.class,
                     Flatten.class,
                     Dropout.class,
+                    QuantizedDropout.class,
+                    QuantizedReLU6.class,
                     MaxPool1d.class,
                     MaxPool2d.class,
                     AvgPool1d.class,

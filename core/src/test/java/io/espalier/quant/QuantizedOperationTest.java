@@ -16,6 +16,7 @@ import io.espalier.nn.Hardsigmoid;
 import io.espalier.nn.Hardswish;
 import io.espalier.nn.LayerNorm;
 import io.espalier.nn.LeakyReLU;
+import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU6;
 import io.espalier.nn.Sequential;
@@ -59,10 +60,10 @@ class QuantizedOperationTest {
                         new BatchNorm2d(4),
                         "QuantizedBatchNorm2d(4, eps=1e-05, momentum=0.1, affine=True,"
                                 + " bias=True, track_running_stats=True)"),
-                of(new ReLU6(), "ReLU6()"),
+                of(new ReLU6(), "QuantizedReLU6()"),
                 of(new Tanh(), "Tanh()"),
                 of(new Hardsigmoid(), "Hardsigmoid()"),
-                of(new Dropout(0.3), "Dropout(p=0.3, inplace=False)"),
+                of(new Dropout(0.3), "QuantizedDropout(p=0.3, inplace=False)"),
                 of(new AvgPool2d(2), "AvgPool2d(kernel_size=2, stride=2, padding=0)"),
                 of(new GELU(), "GELU(approximate='none')"));
     }
@@ -95,6 +96,24 @@ class QuantizedOperationTest {
         Sequential back = Quantization.load(original, file);
         assertTrue(Tensors.equal(y, back.call(x)));
         assertTrue(Tensors.equal(y, model.<Sequential>copy().call(x)));
+    }
+
+    @Test
+    @DisplayName("Dropout drops nothing after conversion, in training mode too, unless left out")
+    void dropout() {
+        var model = new Sequential(new Linear(6, 6), new Dropout(0.9), new Dropout(0.5));
+        model.get(2).qconfig(null);
+        model.qconfig(QConfig.forBackend("x86"));
+        Quantization.prepare(model);
+        Tensor x = Tensors.randn(8, 6);
+        model.call(x);
+        Quantization.convert(model);
+
+        assertTrue(model.get(1).isTraining());
+        Tensor integers = model.get(0).call(x);
+        Tensor passed = model.get(1).call(integers);
+        assertTrue(Tensors.equal(integers.dequantize(), passed.dequantize()));
+        assertEquals("Dropout(p=0.5, inplace=False)", model.get(2).toString());
     }
 
     @Test

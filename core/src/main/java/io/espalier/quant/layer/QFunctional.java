@@ -129,7 +129,7 @@ public final class QFunctional extends FloatFunctional {
 
     @Override
     protected String extraRepr() {
-        return output == null ? "" : output.toString();
+        return (output == null ? new Range(1, 0) : output).toString();
     }
 
     /**

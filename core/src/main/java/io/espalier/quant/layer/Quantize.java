@@ -1,5 +1,7 @@
 package io.espalier.quant.layer;
 
+import io.espalier.tensor.Tensors;
+
 import org.bytedeco.pytorch.Tensor;
 
 import java.util.Map;
@@ -23,10 +25,10 @@ public final class Quantize extends QuantizedLayer {
 
     @Override
     protected String extraRepr() {
-        return String.format(
-                java.util.Locale.ROOT,
-                "scale=tensor([%.4f]), zero_point=tensor([%d]), dtype=torch.quint8",
-                scale(),
-                zeroPoint());
+        return "scale="
+                + Tensors.toString(buffer("scale"))
+                + ", zero_point="
+                + Tensors.toString(buffer("zero_point"))
+                + ", dtype=torch.quint8";
     }
 }

@@ -183,6 +183,7 @@ public final class QuantizedOperation extends QuantizedLayer {
                                 eps));
     }
 
+    /** Prints as PyTorch's, which keeps nothing of the float layer's options but eps. */
     private static Form batchNorm(BatchNorm layer) {
         if (layer.runningMean().isEmpty()) {
             throw new EspalierException(
@@ -196,13 +197,7 @@ public final class QuantizedOperation extends QuantizedLayer {
                 layer.numFeatures()
                         + ", eps="
                         + Repr.of(eps)
-                        + ", momentum="
-                        + Repr.of(layer.momentum())
-                        + ", affine="
-                        + Repr.of(layer.options().affine())
-                        + ", bias="
-                        + Repr.of(layer.options().affine())
-                        + ", track_running_stats=True",
+                        + ", momentum=0.1, affine=True, bias=True, track_running_stats=True",
                 (self, x) ->
                         self.run(
                                 "batch_norm" + rank,

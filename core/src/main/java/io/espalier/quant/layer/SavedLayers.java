@@ -36,6 +36,8 @@ public final class SavedLayers {
             case FusedChain chain -> description.putAll(chain.attributes());
             case Identity identity -> {}
             case DeQuantize dequantize -> {}
+            case QuantizedReLU6 relu6 -> {}
+            case QuantizedDropout dropout -> description.put("p", Double.toString(dropout.p()));
             default -> {
                 return HalfPrecision.isNarrow(module) ? Map.of(TYPE, HALF) : Map.of();
             }
@@ -93,6 +95,9 @@ public final class SavedLayers {
             case "QuantizedRecurrent" -> QuantizedRecurrent.read(tensors, description);
             case "DynamicLinear" -> DynamicLinear.read(tensors, description);
             case "DynamicRecurrent" -> DynamicRecurrent.read(tensors, description);
+            case "QuantizedReLU6" -> new QuantizedReLU6();
+            case "QuantizedDropout" ->
+                    new QuantizedDropout(Double.parseDouble(description.getOrDefault("p", "")));
             case "Identity" -> new Identity();
             case "FusedReLU" ->
                     new FusedReLU(
