@@ -86,6 +86,7 @@ final class GraphConversion {
                         quantize(call, range(observer));
                 case ModuleCall call
                         when before.get(call.path()) instanceof FusedChain chain
+                                && hasKernel(chain)
                                 && allIntegers(call) ->
                         layer(call, chain);
                 case FunctionCall call when isPassing(call) -> passing(call);
@@ -119,6 +120,10 @@ final class GraphConversion {
 
     private Form form(Value value) {
         return Objects.requireNonNull(forms.get(value));
+    }
+
+    private boolean hasKernel(FusedChain chain) {
+        return chain.qconfig().isPresent() && kernels.computes(chain.layer());
     }
 
     private boolean allIntegers(Node node) {

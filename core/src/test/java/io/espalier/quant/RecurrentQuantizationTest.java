@@ -2,30 +2,20 @@ package io.espalier.quant;
 
 import static io.espalier.Errors.messageOf;
 import static io.espalier.TensorAssertions.assertClose;
+import static io.espalier.quant.RecurrentNetworks.network;
+import static io.espalier.quant.RecurrentNetworks.quantize;
+import static io.espalier.quant.RecurrentNetworks.sqnr;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.espalier.nn.GRU;
-import io.espalier.nn.LSTM;
-import io.espalier.nn.Linear;
 import io.espalier.nn.Mask;
 import io.espalier.nn.Module;
-import io.espalier.nn.Recurrent;
 import io.espalier.nn.Sequential;
-import io.espalier.quant.observer.MinMaxObserver;
-import io.espalier.quant.observer.Qscheme;
-import io.espalier.quant.observer.QuantizedType;
-import io.espalier.quant.qat.FakeQuantize;
-import io.espalier.quant.qat.LearnableFakeQuantize;
-import io.espalier.tensor.Engine;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
-import io.espalier.train.Optimizers;
 
-import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -38,38 +28,15 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 import java.nio.file.Path;
-import java.util.Collections;
 import java.util.List;
-import java.util.concurrent.Callable;
-import java.util.concurrent.Executors;
-import java.util.function.UnaryOperator;
 
+@DisplayName("An LSTM or GRU")
 class RecurrentQuantizationTest {
     @TempDir Path directory;
 
     @BeforeEach
     void seed() {
         Libtorch.seed(17);
-    }
-
-    private static Sequential network(boolean lstm, UnaryOperator<Recurrent.Options> with) {
-        Sequential model = new Sequential(lstm ? new LSTM(12, 24, with) : new GRU(12, 24, with));
-        model.eval();
-        return model;
-    }
-
-    private static void quantize(Module model, String backend, List<List<Tensor>> calibration) {
-        model.qconfig(QConfig.forBackend(backend));
-        Quantization.prepare(model);
-        calibration.forEach(model::callAll);
-        Quantization.convert(model);
-    }
-
-    /** The signal-to-quantization-noise ratio in decibel. */
-    private static double sqnr(Tensor expected, Tensor actual) {
-        return 20
-                * Math.log10(
-                        expected.norm().item_float() / actual.sub(expected).norm().item_float());
     }
 
     @ParameterizedTest
@@ -162,73 +129,6 @@ class RecurrentQuantizationTest {
         assertClose(y.select(1, 2), one.getFirst(), 1e-6f);
     }
 
-    /** A network between two linear layers, which takes and gives integers there. */
-    static final class Tagger extends Module {
-        final Linear in = add("in", new Linear(6, 12));
-        final LSTM lstm = add("lstm", new LSTM(12, 24));
-        final Linear out = add("out", new Linear(24, 3));
-
-        @Override
-        protected Tensor forward(Tensor x) {
-            return out.call(lstm.call(in.call(x)));
-        }
-    }
-
-    @Test
-    @DisplayName("Between quantized layers integers go in and out, and no input is observed twice")
-    void standsBetweenQuantizedLayers() {
-        var model = new Tagger();
-        model.eval();
-        Tensor x = Tensors.randn(5, 4, 6);
-        Tensor expected = model.call(x);
-        Module original = model.copy();
-        quantize(model, "x86", List.of(List.of(x)));
-        assertTrue(sqnr(expected, model.call(x)) > 25);
-        assertFalse(model.module("lstm").hasBuffer("input_scale"));
-        model.module("lstm")
-                .onInput((module, tensors) -> {
-                    assertTrue(tensors.getFirst().is_quantized());
-                    return tensors;
-                });
-        model.module("out")
-                .onInput((module, tensors) -> {
-                    assertTrue(tensors.getFirst().is_quantized());
-                    return tensors;
-                });
-        Tensor y = model.call(x);
-        Path file = directory.resolve("tagger.safetensors");
-        Quantization.save(model, file);
-        assertClose(y, Quantization.load(original, file).call(x), 0);
-        assertTrue(
-                model.toString()
-                        .replaceAll("scale=[0-9.e-]+, zero_point=[0-9]+", "#")
-                        .contains(
-                                """
-                                  (lstm): QuantizedLSTM(
-                                    12, 24, #
-                                    (ih_l0): GateLinear(in_features=12, out_features=96, qscheme=torch.per_channel_affine)
-                                    (hh_l0): GateLinear(in_features=24, out_features=96, qscheme=torch.per_channel_affine)
-                                  )
-                                """));
-    }
-
-    @Test
-    @DisplayName("A network that saw no data is named when it is converted, and nothing is changed")
-    void namesUncalibrated() {
-        var model = new Tagger();
-        model.eval();
-        model.qconfig(QConfig.forBackend("x86"));
-        Quantization.prepare(model);
-        String prepared = model.toString();
-        model.module("in").call(Tensors.randn(2, 2, 6));
-        assertTrue(
-                messageOf(() -> Quantization.convert(model))
-                        .startsWith(
-                                "HistogramObserver at 'lstm.activation_post_process' has seen"));
-        assertTrue(prepared.contains("(lstm): QuantizableLSTM("));
-        assertTrue(model.toString().contains("(lstm): QuantizableLSTM("));
-    }
-
     @Test
     @DisplayName("A prepared network computes what the float one does, and keeps its state's names")
     void preparedIsFloat() {
@@ -261,62 +161,6 @@ class RecurrentQuantizationTest {
         assertTrue(integers.abs().sum().item_long() > 0);
     }
 
-    @ParameterizedTest
-    @ValueSource(booleans = {true, false})
-    @DisplayName("Training for integers rounds weights and outputs, learns, and converts")
-    void trains(boolean lstm) {
-        Sequential model = network(lstm, o -> o.layers(2).dropout(0.1));
-        model.train();
-        model.qconfig(QConfig.qatForBackend("x86"));
-        Quantization.prepareQat(model);
-        assertTrue(model.toString().contains("(weight_hh_l1_fake_quant): FusedMovingAvg"));
-        Tensor x = Tensors.randn(6, 8, 12);
-        Tensor target = Tensors.randn(6, 8, 24).tanh();
-        var optimizer = Optimizers.adam(model.parameters(), 1e-2);
-        float first = 0;
-        float last = 0;
-        for (int i = 0; i < 30; i++) {
-            optimizer.zero_grad();
-            Tensor loss = model.call(x).sub(target).pow(new Scalar(2L)).mean();
-            loss.backward();
-            optimizer.step();
-            last = loss.item_float();
-            first = i == 0 ? last : first;
-        }
-        assertTrue(last < 0.9 * first, first + " → " + last);
-        for (int i = 0; i < 300; i++) {
-            model.call(x); // the ranges, averages over many batches, catch up with the weights
-        }
-        model.eval();
-        Tensor simulated = model.call(x).detach();
-        Quantization.convert(model);
-        assertTrue(sqnr(simulated, model.call(x)) > 25, "" + sqnr(simulated, model.call(x)));
-    }
-
-    @Test
-    @DisplayName("A learned scale is initialized by its weight, and converts")
-    void learnsScales() {
-        Sequential model = network(true, o -> o);
-        model.train();
-        model.qconfig(
-                new QConfig(
-                        FakeQuantize.with(),
-                        LearnableFakeQuantize.with(
-                                MinMaxObserver.with()
-                                        .dtype(QuantizedType.QINT8)
-                                        .qscheme(Qscheme.PER_TENSOR_SYMMETRIC)),
-                        Engine.FBGEMM));
-        Quantization.prepareQat(model);
-        Tensor x = Tensors.randn(6, 8, 12);
-        model.call(x).sum().backward();
-        Tensor scale = model.module("0.weight_ih_l0_fake_quant").parameter("scale");
-        assertTrue(scale.item_float() < 0.01 && scale.grad().abs().sum().item_float() > 0);
-        model.eval();
-        Tensor simulated = model.call(x).detach();
-        Quantization.convert(model);
-        assertTrue(sqnr(simulated, model.call(x)) > 25, "" + sqnr(simulated, model.call(x)));
-    }
-
     @Test
     @DisplayName("Empty sequences are refused")
     void refusesEmpty() {
@@ -326,31 +170,6 @@ class RecurrentQuantizationTest {
             assertTrue(
                     messageOf(() -> model.call(Tensors.zeros(shape)))
                             .endsWith(": sequences of at least one element are needed."));
-        }
-    }
-
-    @Test
-    @DisplayName("Eight threads on one model give what one gives")
-    void runsConcurrently() throws Exception {
-        var model = new Tagger();
-        model.eval();
-        Tensor x = Tensors.randn(5, 4, 6);
-        quantize(model, "x86", List.of(List.of(x)));
-        float[] expected = Tensors.floats(model.call(x));
-        Callable<float[]> work =
-                () -> {
-                    float[] last = new float[0];
-                    for (int i = 0; i < 30; i++) {
-                        try (var scope = new PointerScope()) {
-                            last = Tensors.floats(model.call(x));
-                        }
-                    }
-                    return last;
-                };
-        try (var threads = Executors.newFixedThreadPool(8)) {
-            for (var result : threads.invokeAll(Collections.nCopies(8, work))) {
-                assertArrayEquals(expected, result.get());
-            }
         }
     }
 }

@@ -1,0 +1,71 @@
+package io.espalier.quant;
+
+import static io.espalier.Errors.messageOf;
+import static io.espalier.quant.GraphNetworks.Net;
+import static io.espalier.quant.GraphNetworks.images;
+import static io.espalier.quant.GraphNetworks.plain;
+import static io.espalier.quant.GraphNetworks.settled;
+
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.espalier.graph.GraphModule;
+import io.espalier.nn.Sequential;
+import io.espalier.tensor.Libtorch;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+
+import java.util.List;
+
+@DisplayName("Quantizing by the graph, used wrongly")
+class GraphErrorsTest {
+    @BeforeEach
+    void seed() {
+        Libtorch.seed(3);
+    }
+
+    @Test
+    @DisplayName("refuses a model in training mode, no data, and steps out of order")
+    void wrongUse() {
+        Sequential model = settled(plain());
+        Tensor x = images();
+        model.train();
+        assertTrue(
+                messageOf(() -> Quantization.quantize(model, x, List.of(x)))
+                        .contains("call eval() first"));
+        model.eval();
+        assertTrue(
+                messageOf(() -> Quantization.quantize(model, x, List.of()))
+                        .contains("needs calibration data"));
+        GraphModule traced = GraphModule.trace(model, x);
+        assertTrue(
+                messageOf(() -> GraphQuantization.convert(traced))
+                        .contains("The graph is not prepared"));
+        assertTrue(
+                messageOf(() -> GraphQuantization.prepare(traced)).contains("Nothing to quantize"));
+        traced.qconfig(QConfig.forBackend("x86"));
+        GraphModule prepared = GraphQuantization.prepare(traced);
+        assertTrue(
+                messageOf(() -> GraphQuantization.convert(prepared)).contains("has seen no data"));
+        traced.module("0").qconfig(QConfig.forBackend("fbgemm"));
+        assertTrue(
+                messageOf(() -> GraphQuantization.prepare(traced))
+                        .contains("A graph runs on one engine"));
+        assertFalse(traced.graph().nodes().isEmpty());
+    }
+
+    @Test
+    @DisplayName("names the layer when an input does not fit")
+    void wrongShape() {
+        GraphModule quantized =
+                Quantization.quantize(settled(new Net()), images(), List.of(images()));
+
+        String message = messageOf(() -> quantized.call(Tensors.randn(1, 4, 8, 8)));
+
+        assertTrue(message.contains("the input must have 3 channels"), message);
+    }
+}

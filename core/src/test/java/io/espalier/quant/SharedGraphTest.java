@@ -1,0 +1,97 @@
+package io.espalier.quant;
+
+import static io.espalier.Errors.messageOf;
+import static io.espalier.quant.GraphNetworks.Net;
+import static io.espalier.quant.GraphNetworks.images;
+import static io.espalier.quant.GraphNetworks.plain;
+import static io.espalier.quant.GraphNetworks.settled;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.espalier.graph.GraphModule;
+import io.espalier.nn.Sequential;
+import io.espalier.tensor.Libtorch;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+import java.nio.file.Path;
+import java.util.List;
+
+@DisplayName("A quantized graph that is saved, copied, or called by many")
+class SharedGraphTest {
+    @BeforeEach
+    void seed() {
+        Libtorch.seed(3);
+    }
+
+    @Test
+    @DisplayName("is saved to one file that needs no code, and copied")
+    void savesAndCopies(@TempDir Path folder) {
+        GraphModule quantized =
+                Quantization.quantize(settled(new Net()), images(), List.of(images()));
+        Tensor x = images();
+        Tensor expected = quantized.call(x);
+
+        Path file = folder.resolve("net.safetensors");
+        Quantization.save(quantized, file);
+        GraphModule loaded = Quantization.loadGraph(file);
+
+        assertEquals(quantized.toString(), loaded.toString());
+        assertEquals(quantized.graph(), loaded.graph());
+        assertTrue(Tensors.equal(expected, loaded.call(x)));
+        assertTrue(Tensors.equal(expected, quantized.<GraphModule>copy().call(x)));
+        String message = messageOf(() -> Quantization.load(new Net(), file));
+        assertTrue(message.contains("holds a quantized graph"), message);
+    }
+
+    @Test
+    @DisplayName("reads layers that stayed in float with the model they come from")
+    void loadsWithFloatLayers(@TempDir Path folder) {
+        Sequential model = settled(plain());
+        model.qconfig(QConfig.forBackend("x86"));
+        model.get(0).qconfig(null);
+        Tensor x = images();
+        GraphModule quantized = Quantization.quantize(model, x, List.of(x));
+        Path file = folder.resolve("net.safetensors");
+        Quantization.save(quantized, file);
+
+        GraphModule loaded = Quantization.loadGraph(plain(), file);
+
+        assertTrue(Tensors.equal(quantized.call(x), loaded.call(x)));
+        String message = messageOf(() -> Quantization.loadGraph(file));
+        assertTrue(message.contains("left '0' in float"), message);
+    }
+
+    @Test
+    @DisplayName("is computed by eight threads as by one")
+    void threads() throws InterruptedException {
+        GraphModule quantized =
+                Quantization.quantize(settled(new Net()), images(), List.of(images()));
+        Tensor x = images();
+        Tensor expected = quantized.call(x);
+        var failures = new java.util.concurrent.ConcurrentLinkedQueue<String>();
+        List<Thread> threads =
+                java.util.stream.IntStream.range(0, 8)
+                        .mapToObj(i ->
+                                Thread.ofPlatform()
+                                        .start(() -> {
+                                            for (int k = 0; k < 20; k++) {
+                                                if (!Tensors.equal(expected, quantized.call(x))) {
+                                                    failures.add("thread " + i);
+                                                }
+                                            }
+                                        }))
+                        .toList();
+        for (Thread thread : threads) {
+            thread.join();
+        }
+
+        assertTrue(failures.isEmpty(), failures.toString());
+    }
+}
