@@ -5,11 +5,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import io.espalier.quant.observer.MovingAverageMinMaxObserver;
 import io.espalier.quant.observer.MovingAveragePerChannelMinMaxObserver;
 import io.espalier.quant.observer.Observer;
+import io.espalier.quant.observer.Qscheme;
 import io.espalier.quant.observer.QuantizedType;
 import io.espalier.quant.qat.FakeQuantize;
 import io.espalier.tensor.Engine;
 
 import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -18,6 +20,7 @@ import tools.jackson.databind.json.JsonMapper;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
 
@@ -48,13 +51,28 @@ class QConfigTest {
                 name.startsWith("default") ? QConfig.dynamic() : QConfig.dynamicPerChannel());
     }
 
-    @org.junit.jupiter.api.Test
+    @Test
     @DisplayName("The float16 preset is PyTorch's dynamic one, also by its backend's name")
     void float16() {
         for (QConfig qconfig : new QConfig[] {QConfig.float16(), QConfig.forBackend("float16")}) {
             assertEquals(QuantizedType.FLOAT16, qconfig.weight().make().dtype());
             assertEquals(QuantizedType.FLOAT16, qconfig.activation().make().dtype());
         }
+    }
+
+    @Test
+    @DisplayName("The presets for tables are PyTorch's: rows with a scale each, all else in float")
+    void weightOnly() {
+        for (QConfig qconfig : List.of(QConfig.weightOnly(), QConfig.weightOnly4Bit())) {
+            Observer rows = qconfig.weight().make();
+            assertEquals("PerChannelMinMaxObserver", rows.getClass().getSimpleName());
+            assertEquals(Qscheme.PER_CHANNEL_AFFINE_FLOAT_QPARAMS, rows.qscheme());
+            assertEquals(0, rows.channelAxis());
+            assertEquals(
+                    "PlaceholderObserver", qconfig.activation().make().getClass().getSimpleName());
+        }
+        assertEquals(QuantizedType.QUINT8, QConfig.weightOnly().weight().make().dtype());
+        assertEquals(QuantizedType.QUINT4X2, QConfig.weightOnly4Bit().weight().make().dtype());
     }
 
     private static void assertSame(JsonNode expected, QConfig qconfig) {

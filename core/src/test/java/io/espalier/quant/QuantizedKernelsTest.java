@@ -5,8 +5,12 @@ import static io.espalier.TensorAssertions.assertClose;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.nn.AdaptiveAvgPool1d;
 import io.espalier.nn.AdaptiveAvgPool2d;
+import io.espalier.nn.AvgPool1d;
 import io.espalier.nn.AvgPool2d;
+import io.espalier.nn.BatchNorm2d;
+import io.espalier.nn.BatchNorm3d;
 import io.espalier.nn.Conv1d;
 import io.espalier.nn.Conv2d;
 import io.espalier.nn.Conv3d;
@@ -16,6 +20,7 @@ import io.espalier.nn.ConvTranspose3d;
 import io.espalier.nn.Convolution;
 import io.espalier.nn.Dropout;
 import io.espalier.nn.ELU;
+import io.espalier.nn.Flatten;
 import io.espalier.nn.FloatFunctional;
 import io.espalier.nn.GRU;
 import io.espalier.nn.GroupNorm;
@@ -25,6 +30,7 @@ import io.espalier.nn.LSTM;
 import io.espalier.nn.LayerNorm;
 import io.espalier.nn.LeakyReLU;
 import io.espalier.nn.Linear;
+import io.espalier.nn.MaxPool1d;
 import io.espalier.nn.MaxPool2d;
 import io.espalier.nn.Module;
 import io.espalier.nn.PReLU;
@@ -102,10 +108,22 @@ class QuantizedKernelsTest {
                 of(new Tanh(), 2, 4, 8, 8),
                 of(new Softmax(-1), 2, 4, 8, 8),
                 of(new ELU(0.7), 2, 4, 8, 8),
+                of(new Flatten(), 2, 4, 8, 8),
+                of(new MaxPool1d(2), 2, 4, 8),
+                of(new AvgPool1d(2), 2, 4, 8),
+                of(new AdaptiveAvgPool1d(2), 2, 4, 8),
                 of(new MaxPool2d(2), 2, 4, 8, 8),
                 of(new AvgPool2d(2), 2, 4, 8, 8),
                 of(new AdaptiveAvgPool2d(2), 2, 4, 8, 8),
                 of(Upsample.byFactor(2), 2, 4, 8, 8),
+                of(
+                        Upsample.byFactor(new double[] {2, 2}, o -> o.mode(Upsample.Mode.BILINEAR)),
+                        2,
+                        4,
+                        8,
+                        8),
+                of(new BatchNorm2d(4), 2, 4, 8, 8),
+                of(new BatchNorm3d(4), 2, 4, 4, 4, 4),
                 of(new Dropout(0.5), 2, 4, 8, 8));
     }
 

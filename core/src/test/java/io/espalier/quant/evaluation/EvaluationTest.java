@@ -90,6 +90,23 @@ class EvaluationTest {
         assertFalse(reference.isTraining());
     }
 
+    @Test
+    @DisplayName("A model in 16-bit floats is told to be as good, and half as large")
+    void comparesHalves() {
+        Sequential half = reference.copy();
+        half.qconfig(QConfig.forBackend("float16"));
+        Quantization.prepare(half);
+        Quantization.convert(half);
+
+        Comparison comparison = Evaluation.compare(reference, half, data);
+
+        assertEquals(1, comparison.quantized().score(), 0.02);
+        assertTrue(comparison.sizeRatio() < 0.55, comparison.toString());
+        assertTrue(comparison.reference().milliseconds() > 0);
+        assertTrue(comparison.quantized().milliseconds() > 0);
+        assertTrue(comparison.toString().contains("accuracy"), comparison.toString());
+    }
+
     /** Its integer kernels add and compute hardswish, which a layer by itself does not. */
     static final class Residual extends Module {
         final Conv2d first = add("first", new Conv2d(3, 8, 3, o -> o.padding(1)));
