@@ -39,15 +39,11 @@ final class Preparation {
     private static void requireObserver(Site site, String what, ObserverFactory factory) {
         Observer made = factory.make();
         if (made instanceof Rounding) {
-            throw new EspalierException(
-                    "The qconfig of '"
-                            + site.path()
-                            + "' has a "
-                            + made.getClass().getSimpleName()
-                            + " for its "
-                            + what
-                            + ", which rounds in training; use QConfig.forBackend(\"x86\") to"
-                            + " calibrate, or prepareQat to train.");
+            throw site.unfit(
+                    what,
+                    made,
+                    "rounds in training; use QConfig.forBackend(\"x86\") to calibrate, or"
+                            + " prepareQat to train.");
         }
     }
 

@@ -61,15 +61,11 @@ final class QatPreparation {
         if (!(made instanceof FakeQuantize
                 || made instanceof LearnableFakeQuantize
                 || made instanceof NoopObserver)) {
-            throw new EspalierException(
-                    "The qconfig of '"
-                            + site.path()
-                            + "' has a "
-                            + made.getClass().getSimpleName()
-                            + " for its "
-                            + what
-                            + ", which does not round in training; use"
-                            + " QConfig.qatForBackend(\"x86\"), or FakeQuantize.with(…).");
+            throw site.unfit(
+                    what,
+                    made,
+                    "does not round in training; use QConfig.qatForBackend(\"x86\"), or"
+                            + " FakeQuantize.with(…).");
         }
     }
 

@@ -175,6 +175,24 @@ public record Site(String path, Module module, QConfig qconfig) {
         };
     }
 
+    /**
+     * The error of a configuration that a way of preparing has no use for.
+     *
+     * @param what what is observed, the activation or the weight
+     * @param why the end of the sentence, after "which"
+     */
+    EspalierException unfit(String what, Observer made, String why) {
+        return new EspalierException(
+                "The qconfig of '"
+                        + path
+                        + "' has a "
+                        + made.getClass().getSimpleName()
+                        + " for its "
+                        + what
+                        + ", which "
+                        + why);
+    }
+
     /** The observer at a place of the module, where it was prepared. */
     Optional<Observer> observer(String place) {
         return module.namedChildren().get(place) instanceof Observer observer

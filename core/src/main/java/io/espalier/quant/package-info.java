@@ -1,6 +1,11 @@
 /**
- * Quantization: observers that find the ranges of weights and activations, fake quantization that
- * trains a network for 8 bits, and the steps that turn a float model into an integer one.
+ * Quantization: the steps that turn a float model into one of 8-bit integers. {@code Quantization}
+ * is the entry, {@code QConfig} says how.
+ *
+ * <p>What the steps are made of has rooms of its own: {@code observer} finds ranges, {@code fusion}
+ * makes one layer of several, {@code qat} rounds in training, {@code layer} computes in integers.
+ * Two stand around the steps: {@code accuracy} loses less by them, {@code evaluation} measures what
+ * they lose.
  */
 @NullMarked
 package io.espalier.quant;

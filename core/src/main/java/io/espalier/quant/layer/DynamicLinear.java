@@ -49,10 +49,7 @@ final class DynamicLinear extends DynamicLayer {
 
     @Override
     protected Tensor forward(Tensor x) {
-        long in = buffer("weight").size(1);
-        if (x.dim() == 0 || x.size(-1) != in) {
-            throw wrongInput(x, "the last dimension must be " + in + ".");
-        }
+        Linear.requireFeatures(this, x, buffer("weight").size(1));
         Tensor input = x.detach();
         // One bit less of the input's range, as PyTorch: fbgemm's accumulators can't overflow then.
         return isFloat16()

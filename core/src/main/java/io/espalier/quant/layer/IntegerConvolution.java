@@ -58,13 +58,7 @@ final class IntegerConvolution extends IntegerLayer {
         if (x.dim() != rank + 2) {
             throw wrongInput(x, "a tensor of " + (rank + 2) + " dimensions is needed.");
         }
-        if (x.size(1) != buffer("weight").size(1) * geometry.groups()) {
-            throw wrongInput(
-                    x,
-                    "the input must have "
-                            + buffer("weight").size(1) * geometry.groups()
-                            + " channels.");
-        }
+        Convolution.requireChannels(this, x, rank, buffer("weight").size(1) * geometry.groups());
         for (int d = 0; d < rank; d++) {
             if (extent(x, d) < 1) {
                 throw wrongInput(x, "the input is smaller than the kernel.");

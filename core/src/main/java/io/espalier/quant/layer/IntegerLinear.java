@@ -1,5 +1,6 @@
 package io.espalier.quant.layer;
 
+import io.espalier.nn.Linear;
 import io.espalier.tensor.Operators;
 import io.espalier.tensor.Tensors;
 
@@ -25,10 +26,7 @@ final class IntegerLinear extends IntegerLayer {
 
     @Override
     void requireFits(Tensor x) {
-        long in = buffer("weight").size(1);
-        if (x.dim() == 0 || x.size(-1) != in) {
-            throw wrongInput(x, "the last dimension must be " + in + ".");
-        }
+        Linear.requireFeatures(this, x, buffer("weight").size(1));
     }
 
     @Override

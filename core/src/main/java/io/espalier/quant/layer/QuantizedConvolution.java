@@ -194,15 +194,8 @@ final class QuantizedConvolution extends PackedLayer {
     @Override
     protected Tensor forward(Tensor x) {
         int rank = geometry.rank();
+        Convolution.requireChannels(this, x, rank, inChannels());
         boolean batched = x.dim() == rank + 2;
-        if (!batched && x.dim() != rank + 1) {
-            throw wrongInput(
-                    x,
-                    "a tensor of " + (rank + 1) + " or " + (rank + 2) + " dimensions is needed.");
-        }
-        if (x.size(x.dim() - rank - 1) != inChannels()) {
-            throw wrongInput(x, "the input must have " + inChannels() + " channels.");
-        }
         Tensor input = quantized(batched ? x : x.unsqueeze(0));
         Tensor y = kernel().call(rank == 2 ? ChannelsLast.ofPicture(input) : input);
         return batched ? y : y.squeeze(0);

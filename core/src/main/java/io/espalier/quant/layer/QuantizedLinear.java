@@ -50,10 +50,7 @@ final class QuantizedLinear extends PackedLayer {
 
     @Override
     protected Tensor forward(Tensor x) {
-        long in = buffer("weight").size(1);
-        if (x.dim() == 0 || x.size(-1) != in) {
-            throw wrongInput(x, "the last dimension must be " + in + ".");
-        }
+        Linear.requireFeatures(this, x, buffer("weight").size(1));
         return kernel().call(quantized(x));
     }
 
