@@ -1,6 +1,7 @@
 package io.espalier.graph;
 
 import io.espalier.nn.Module;
+import io.espalier.tensor.BoundOperator;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Operator;
 import io.espalier.tensor.Operators;
@@ -29,7 +30,9 @@ final class Program {
     /**
      * One node.
      *
-     * @param arguments constants, {@link Slot}s and {@link Slots}
+     * @param operator that of a function with a list of tensors
+     * @param kernel that of any other function, its constants made ready once
+     * @param arguments constants, {@link Slot}s and {@link Slots}; for a kernel, its tensors only
      * @param results the slots of what it computes
      * @param finished the slots that are not needed afterwards
      */
@@ -37,6 +40,7 @@ final class Program {
     private record Step(
             Node node,
             @Nullable Operator operator,
+            @Nullable BoundOperator kernel,
             List<@Nullable Object> arguments,
             int[] results,
             int[] finished) {}
@@ -91,7 +95,18 @@ final class Program {
                         .toArray();
         Operator operator =
                 node instanceof Node.FunctionCall call ? Operators.find(call.operator()) : null;
-        return new Step(node, operator, numbered, results, finished);
+        if (operator == null || numbered.stream().anyMatch(Slots.class::isInstance)) {
+            return new Step(node, operator, null, numbered, results, finished);
+        }
+        BoundOperator kernel =
+                operator.bind(
+                        numbered.stream()
+                                .map(argument ->
+                                        argument instanceof Slot ? Operator.TENSOR : argument)
+                                .toArray());
+        List<@Nullable Object> tensors = new ArrayList<>(numbered);
+        tensors.removeIf(argument -> !(argument instanceof Slot));
+        return new Step(node, null, kernel, tensors, results, finished);
     }
 
     private static @Nullable Object numbered(
@@ -154,6 +169,15 @@ final class Program {
                     own[slot] = fresh && !disown(results.get(i), values, own);
                     values[slot] = results.get(i);
                 }
+            }
+            case Node.FunctionCall call when step.kernel() != null -> {
+                Tensor[] tensors = new Tensor[step.arguments().size()];
+                for (int i = 0; i < tensors.length; i++) {
+                    tensors[i] =
+                            (Tensor) Objects.requireNonNull(value(step.arguments().get(i), values));
+                }
+                values[step.results()[0]] = step.kernel().call(tensors);
+                own[step.results()[0]] = true;
             }
             case Node.FunctionCall call -> {
                 @Nullable Object[] arguments = new @Nullable Object[step.arguments().size()];

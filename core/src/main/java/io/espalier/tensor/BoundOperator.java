@@ -12,6 +12,14 @@ import java.util.List;
  * longer than a small kernel; here it is done once. Any number of threads may call it.
  */
 public final class BoundOperator {
+    /** The stack of a thread's calls, which is empty between them. */
+    private static final ThreadLocal<IValueVector> STACK =
+            ThreadLocal.withInitial(() -> {
+                var stack = new IValueVector();
+                stack.retainReference();
+                return stack;
+            });
+
     private final Operator operator;
     private final IValueVector template;
     private final int[] open;
@@ -41,8 +49,9 @@ public final class BoundOperator {
                             + ".");
         }
         PointerScope outer = PointerScope.getInnerScope();
+        IValueVector stack = STACK.get();
         try (var inner = new PointerScope()) {
-            IValueVector stack = new IValueVector().put(template);
+            stack.put(template);
             for (int i = 0; i < open.length; i++) {
                 if (tensors[i].isNull() || !tensors[i].defined()) {
                     throw new EspalierException(
@@ -58,6 +67,8 @@ public final class BoundOperator {
                             + " does not return a tensor; its signature is "
                             + operator.schema()
                             + ".");
+        } finally {
+            stack.clear();
         }
     }
 }

@@ -1,5 +1,6 @@
 package io.espalier.tensor;
 
+import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Tensor;
@@ -18,7 +19,22 @@ public final class Tensors {
         Libtorch.start();
     }
 
+    // Views of a quantized tensor are made in every call of a layer; to make these anew took longer
+    // than the view.
+    private static final TensorOptions BYTE = constant(new TensorOptions(ScalarType.Byte));
+    private static final TensorOptions CHAR = constant(new TensorOptions(ScalarType.Char));
+    private static final TensorOptions INT = constant(new TensorOptions(ScalarType.Int));
+    private static final TensorOptions QUINT8 = constant(new TensorOptions(ScalarType.QUInt8));
+    private static final MemoryFormatOptional ANY_FORMAT = constant(new MemoryFormatOptional());
+    private static final long[] NOTHING = {0};
+
     private Tensors() {}
+
+    /** Not freed with the scope that happens to be open when the class is first used. */
+    private static <P extends Pointer> P constant(P made) {
+        made.retainReference();
+        return made;
+    }
 
     /** A tensor of the given shape, each element drawn from the standard normal distribution. */
     public static Tensor randn(long... shape) {
@@ -153,18 +169,18 @@ public final class Tensors {
      * @throws EspalierException if the tensor is not quantized
      */
     public static Tensor integers(Tensor quantized) {
-        ScalarType plain =
+        TensorOptions plain =
                 switch (type(quantized)) {
-                    case QUInt8 -> ScalarType.Byte;
-                    case QInt8 -> ScalarType.Char;
-                    case QInt32 -> ScalarType.Int;
+                    case QUInt8 -> BYTE;
+                    case QInt8 -> CHAR;
+                    case QInt32 -> INT;
                     default ->
                             throw new EspalierException(
                                     "Integers come from a quantized tensor; this one is "
                                             + type(quantized)
                                             + ".");
                 };
-        return sharing(quantized, empty(plain, 0));
+        return sharing(quantized, torch.empty(NOTHING, plain, ANY_FORMAT));
     }
 
     /**
@@ -181,12 +197,7 @@ public final class Tensors {
         }
         return sharing(
                 integers,
-                torch.torch__empty_affine_quantized(
-                        new long[] {0},
-                        new TensorOptions(ScalarType.QUInt8),
-                        scale,
-                        zeroPoint,
-                        new MemoryFormatOptional()));
+                torch.torch__empty_affine_quantized(NOTHING, QUINT8, scale, zeroPoint, ANY_FORMAT));
     }
 
     /** Makes an empty tensor a view of another's memory, element by element. */

@@ -171,8 +171,12 @@ public abstract class QuantizedLayer extends Module {
     }
 
     static Tensor quantize(Tensor x, double scale, long zeroPoint) {
+        Tensor floats = Tensors.type(x) == ScalarType.Float ? x : x.to(ScalarType.Float);
         return torch.quantize_per_tensor(
-                x.detach().to(ScalarType.Float), scale, zeroPoint, ScalarType.QUInt8);
+                floats.requires_grad() ? floats.detach() : floats,
+                scale,
+                zeroPoint,
+                ScalarType.QUInt8);
     }
 
     final String ranges() {
