@@ -44,17 +44,22 @@ public abstract sealed class QuantizedTable extends Module implements IntegerWei
      * @throws EspalierException if it is no table of vectors, or the rows have no such form
      */
     public static QuantizedTable of(String path, Module table, ObserverFactory weight) {
-        TableRows rows = TableRows.of(path + "." + WEIGHT, table.value(WEIGHT), weight);
         QuantizedTable quantized =
                 switch (table) {
-                    case EmbeddingBag bag -> new QuantizedEmbeddingBag(rows, bag.options());
-                    case Embedding embedding -> new QuantizedEmbedding(rows);
+                    case EmbeddingBag bag ->
+                            new QuantizedEmbeddingBag(rowsOf(path, bag, weight), bag.options());
+                    case Embedding embedding ->
+                            new QuantizedEmbedding(rowsOf(path, embedding, weight));
                     default ->
                             throw new EspalierException(
                                     "'" + path + "' is a " + table + " and no table of vectors.");
                 };
         quantized.training(table.isTraining());
         return quantized;
+    }
+
+    private static TableRows rowsOf(String path, Module table, ObserverFactory weight) {
+        return TableRows.of(path + "." + WEIGHT, table.value(WEIGHT), weight);
     }
 
     final TableRows rows() {

@@ -8,10 +8,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.espalier.RandomTensor;
 import io.espalier.tensor.Tensors;
 
+import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+
+import java.util.List;
 
 /** Settings that observers refuse, and what they say. */
 class ObserverSettingsTest {
@@ -79,5 +82,47 @@ class ObserverSettingsTest {
                 "MinMaxObserver can't be merged with a HistogramObserver; merge observers of"
                         + " one class.",
                 messageOf(() -> MinMaxObserver.with().make().merge(histogram)));
+    }
+
+    @Test
+    @DisplayName("are what an observer says of itself, and what another with its settings has")
+    void told() {
+        var settings = MinMaxObserver.with().eps(0.5).quantRange(0, 15).dtype(QuantizedType.QUINT8);
+        Observer observer = settings.make();
+        Observer beside =
+                new Observer(observer) {
+                    @Override
+                    protected void observe(Tensor x) {
+                        observer.call(x);
+                    }
+
+                    @Override
+                    public QuantizationParameters quantizationParameters() {
+                        return observer.quantizationParameters();
+                    }
+
+                    @Override
+                    public boolean hasObserved() {
+                        return observer.hasObserved();
+                    }
+
+                    @Override
+                    public void reset() {
+                        observer.reset();
+                    }
+
+                    @Override
+                    protected void mergeObserved(Observer other) {
+                        throw new UnsupportedOperationException();
+                    }
+                };
+        for (Observer each : List.of(observer, beside)) {
+            assertEquals(0.5f, each.eps());
+            assertEquals(15, each.quantMax());
+        }
+        beside.call(Tensors.of(-1f, 1f));
+        assertEquals(0.5f, beside.quantizationParameters().scale());
+        beside.standsAt("head");
+        assertTrue(beside.name().endsWith(" at 'head'"), beside.name());
     }
 }
