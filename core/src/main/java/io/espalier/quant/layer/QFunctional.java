@@ -2,12 +2,15 @@ package io.espalier.quant.layer;
 
 import io.espalier.nn.FloatFunctional;
 import io.espalier.quant.layer.QuantizedLayer.Range;
+import io.espalier.tensor.BoundOperator;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Operator;
 import io.espalier.tensor.Operators;
 
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -22,6 +25,9 @@ public final class QFunctional extends FloatFunctional {
 
     private @Nullable Range output;
     private boolean givesFloats;
+
+    /** Replaced, never changed, since copies of this module begin with it. */
+    private volatile Map<String, BoundOperator> kernels = Map.of();
 
     /**
      * Arithmetic in integers.
@@ -46,6 +52,7 @@ public final class QFunctional extends FloatFunctional {
         if (output != null) {
             output = Range.read(ownBuffers(), SCALE, ZERO_POINT);
         }
+        kernels = Map.of();
     }
 
     private Range output(Operation operation) {
@@ -80,7 +87,7 @@ public final class QFunctional extends FloatFunctional {
                     run("quantized::mul", operation, a, b);
             case Operation.Cat(List<Tensor> tensors, long dim)
                     when tensors.stream().allMatch(Tensor::is_quantized) ->
-                    run("quantized::cat", operation, tensors, dim);
+                    cat(output(operation), tensors, dim);
             case Operation.AddScalar(Tensor a, double number) when a.is_quantized() ->
                     Operators.call("quantized::add_scalar", "", a, number);
             case Operation.MulScalar(Tensor a, double number) when a.is_quantized() ->
@@ -95,9 +102,27 @@ public final class QFunctional extends FloatFunctional {
         };
     }
 
-    private Tensor run(String operator, Operation operation, Object first, Object second) {
-        Range range = output(operation);
-        return Operators.call(operator, "", first, second, range.scale(), range.zeroPoint());
+    /** Calls an operator of two tensors, which is made ready once. */
+    private Tensor run(String operator, Operation operation, Tensor first, Tensor second) {
+        BoundOperator known = kernels.get(operator);
+        if (known == null) {
+            Range range = output(operation);
+            known =
+                    Operators.find(operator)
+                            .bind(
+                                    Operator.TENSOR,
+                                    Operator.TENSOR,
+                                    range.scale(),
+                                    range.zeroPoint());
+            Map<String, BoundOperator> more = new HashMap<>(kernels);
+            more.put(operator, known);
+            kernels = Map.copyOf(more);
+        }
+        return known.call(first, second);
+    }
+
+    private static Tensor cat(Range range, List<Tensor> tensors, long dim) {
+        return Operators.call("quantized::cat", "", tensors, dim, range.scale(), range.zeroPoint());
     }
 
     private static boolean quantized(Tensor a, Tensor b) {

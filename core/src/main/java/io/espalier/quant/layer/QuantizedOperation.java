@@ -13,7 +13,10 @@ import io.espalier.nn.PReLU;
 import io.espalier.nn.Repr;
 import io.espalier.nn.Sigmoid;
 import io.espalier.nn.Softmax;
+import io.espalier.quant.layer.QuantizedLayer.Range;
+import io.espalier.tensor.BoundOperator;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Operator;
 import io.espalier.tensor.Operators;
 import io.espalier.tensor.Tensors;
 
@@ -22,9 +25,11 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 
 /**
  * An activation or a normalization with an int8 kernel, whose output has a range of its own. The
@@ -50,17 +55,16 @@ public final class QuantizedOperation extends QuantizedLayer {
     private static final String WEIGHT_ZERO_POINT = "weight_zero_point";
 
     private final Form form;
+    private volatile @Nullable BoundOperator kernel;
 
     /**
-     * What is computed from a quantized tensor; it must hold no tensor, so that copies are right.
+     * A layer in its int8 form: how it prints, and its kernel, which takes the input.
+     *
+     * @param kernel makes it of a layer's range and tensors; it must hold none of these itself, so
+     *     that copies are right
      */
-    @FunctionalInterface
-    private interface Kernel {
-        Tensor apply(QuantizedOperation self, Tensor x);
-    }
-
-    /** A layer in its int8 form: how it prints, and what it computes. */
-    private record Form(String name, String extra, Kernel kernel) {}
+    private record Form(
+            String name, String extra, Function<QuantizedOperation, BoundOperator> kernel) {}
 
     private QuantizedOperation(Form form, Range output, @Nullable Range input) {
         super(output, input);
@@ -105,9 +109,8 @@ public final class QuantizedOperation extends QuantizedLayer {
 
     private static Form form(Module layer) {
         return switch (layer) {
-            case Hardswish l ->
-                    new Form("QuantizedHardswish", "", (self, x) -> self.run("hardswish", x));
-            case Sigmoid l -> new Form("Sigmoid", "", (self, x) -> self.run("sigmoid", x));
+            case Hardswish l -> new Form("QuantizedHardswish", "", self -> self.bind("hardswish"));
+            case Sigmoid l -> new Form("Sigmoid", "", self -> self.bind("sigmoid"));
             case Softmax l -> softmax(l.dim());
             case LeakyReLU l -> leakyRelu(l.negativeSlope());
             case PReLU l -> new Form("QuantizedPReLU", "", QuantizedOperation::prelu);
@@ -122,23 +125,23 @@ public final class QuantizedOperation extends QuantizedLayer {
     }
 
     private static Form softmax(long dim) {
-        return new Form("QuantizedSoftmax", "dim=" + dim, (self, x) -> self.run("softmax", x, dim));
+        return new Form("QuantizedSoftmax", "dim=" + dim, self -> self.bind("softmax", dim));
     }
 
     private static Form leakyRelu(double slope) {
         return new Form(
                 "QuantizedLeakyReLU",
                 "negative_slope=" + Repr.of(slope),
-                (self, x) -> self.run("leaky_relu", x, slope, false));
+                self -> self.bind("leaky_relu", slope, false));
     }
 
     private static Form elu(double alpha) {
         return new Form(
                 "QuantizedELU",
                 "alpha=" + Repr.of(alpha),
-                (self, x) ->
-                        Operators.call(
-                                "quantized::elu", "", x, self.scale(), self.zeroPoint(), alpha));
+                self ->
+                        Operators.find("quantized::elu")
+                                .bind(Operator.TENSOR, self.scale(), self.zeroPoint(), alpha));
     }
 
     private static Form layerNorm(LayerNorm layer) {
@@ -151,10 +154,9 @@ public final class QuantizedOperation extends QuantizedLayer {
                         + Repr.of(eps)
                         + ", elementwise_affine="
                         + Repr.of(layer.options().elementwiseAffine()),
-                (self, x) ->
-                        self.run(
+                self ->
+                        self.bind(
                                 "layer_norm",
-                                x,
                                 shape,
                                 self.optional(WEIGHT),
                                 self.optional("bias"),
@@ -173,10 +175,9 @@ public final class QuantizedOperation extends QuantizedLayer {
                         + Repr.of(eps)
                         + ", affine="
                         + Repr.of(layer.options().affine()),
-                (self, x) ->
-                        self.run(
+                self ->
+                        self.bind(
                                 "group_norm",
-                                x,
                                 groups,
                                 self.optional(WEIGHT),
                                 self.optional("bias"),
@@ -198,10 +199,9 @@ public final class QuantizedOperation extends QuantizedLayer {
                         + ", eps="
                         + Repr.of(eps)
                         + ", momentum=0.1, affine=True, bias=True, track_running_stats=True",
-                (self, x) ->
-                        self.run(
+                self ->
+                        self.bind(
                                 "batch_norm" + rank,
-                                x,
                                 self.optional(WEIGHT),
                                 self.optional("bias"),
                                 self.buffer("running_mean"),
@@ -225,22 +225,24 @@ public final class QuantizedOperation extends QuantizedLayer {
         addBuffer(WEIGHT_ZERO_POINT, Tensors.of(new long[] {Math.round(-least * stepsToOne)}, 1));
     }
 
-    private Tensor prelu(Tensor x) {
+    private BoundOperator prelu() {
         Tensor weight =
                 torch.quantize_per_tensor(
                         buffer(WEIGHT),
                         buffer(WEIGHT_SCALE),
                         buffer(WEIGHT_ZERO_POINT),
                         ScalarType.QUInt8);
-        return run("prelu", x, weight);
+        return bind("prelu", weight);
     }
 
-    /** Calls an operator that ends with the output's scale and zero point. */
-    private Tensor run(String operator, @Nullable Object... first) {
-        @Nullable Object[] arguments = Arrays.copyOf(first, first.length + 2);
-        arguments[first.length] = scale();
-        arguments[first.length + 1] = zeroPoint();
-        return Operators.call("quantized::" + operator, "", arguments);
+    /** An operator that takes the input first and ends with the output's scale and zero point. */
+    private BoundOperator bind(String operator, @Nullable Object... between) {
+        List<@Nullable Object> arguments = new ArrayList<>();
+        arguments.add(Operator.TENSOR);
+        arguments.addAll(Arrays.asList(between));
+        arguments.add(scale());
+        arguments.add(zeroPoint());
+        return Operators.find("quantized::" + operator).bind(arguments.toArray());
     }
 
     private @Nullable Tensor optional(String buffer) {
@@ -249,7 +251,18 @@ public final class QuantizedOperation extends QuantizedLayer {
 
     @Override
     protected Tensor forward(Tensor x) {
-        return form.kernel().apply(this, quantized(x));
+        BoundOperator known = kernel;
+        if (known == null) {
+            known = form.kernel().apply(this);
+            kernel = known;
+        }
+        return known.call(quantized(x));
+    }
+
+    @Override
+    protected void stateLoaded() {
+        super.stateLoaded();
+        kernel = null;
     }
 
     @Override
