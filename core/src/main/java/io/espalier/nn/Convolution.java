@@ -226,32 +226,12 @@ public abstract class Convolution extends Module {
     }
 
     /**
-     * Refuses what a convolution, of floats or integers, can't take.
-     *
-     * @param layer whose input it is
-     * @param x a batch [N, C, *] or one [C, *]
-     * @param rank how many dimensions follow the channels
-     * @param in the number of channels that the input must have
-     * @throws EspalierException if it has other dimensions, or another number of channels
-     */
-    public static void requireChannels(Module layer, Tensor x, int rank, long in) {
-        if (x.dim() != rank + 2 && x.dim() != rank + 1) {
-            throw layer.wrongInput(
-                    x,
-                    "a tensor of " + (rank + 1) + " or " + (rank + 2) + " dimensions is needed.");
-        }
-        if (x.size(x.dim() - rank - 1) != in) {
-            throw layer.wrongInput(x, "the input must have " + in + " channels.");
-        }
-    }
-
-    /**
      * The convolution with these numbers and another weight and bias, as fusing and fake
      * quantization need it.
      */
     public final Tensor convolve(Tensor x, Tensor weight, @Nullable Tensor bias) {
         int rank = kernel.length;
-        requireChannels(this, x, rank, in);
+        Inputs.requireChannels(this, x, rank, in);
         if (transposed) {
             return Functional.convTranspose(
                     x, weight, bias, stride, padding, outputPadding, groups(), dilation);

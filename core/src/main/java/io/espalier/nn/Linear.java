@@ -49,22 +49,9 @@ public class Linear extends Module {
         return out;
     }
 
-    /**
-     * Refuses what a linear layer, of floats or integers, can't take.
-     *
-     * @param layer whose input it is
-     * @param in the size that the input's last dimension must have
-     * @throws EspalierException if it has another
-     */
-    public static void requireFeatures(Module layer, Tensor x, long in) {
-        if (x.dim() == 0 || x.size(-1) != in) {
-            throw layer.wrongInput(x, "the last dimension must be " + in + ".");
-        }
-    }
-
     @Override
     protected Tensor forward(Tensor x) {
-        requireFeatures(this, x, in);
+        Inputs.requireFeatures(this, x, in);
         return Functional.linear(x, weight(), bias());
     }
 

@@ -69,7 +69,7 @@ class SavedModelsTest {
     }
 
     @Test
-    @DisplayName("They hold every kind of layer that a file describes")
+    @DisplayName("They hold a layer of every kind that there was")
     void holdEveryKind() {
         var kinds = new TreeSet<String>();
         for (String name : names()) {

@@ -1,5 +1,6 @@
 package io.espalier.quant.layer;
 
+import io.espalier.nn.Inputs;
 import io.espalier.nn.Linear;
 import io.espalier.tensor.Operators;
 import io.espalier.tensor.PackedObject;
@@ -49,7 +50,7 @@ final class DynamicLinear extends DynamicLayer {
 
     @Override
     protected Tensor forward(Tensor x) {
-        Linear.requireFeatures(this, x, buffer("weight").size(1));
+        Inputs.requireFeatures(this, x, buffer("weight").size(1));
         Tensor input = x.detach();
         // One bit less of the input's range, as PyTorch: fbgemm's accumulators can't overflow then.
         return isFloat16()

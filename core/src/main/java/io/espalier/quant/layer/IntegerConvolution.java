@@ -1,6 +1,7 @@
 package io.espalier.quant.layer;
 
 import io.espalier.nn.Convolution;
+import io.espalier.nn.Inputs;
 import io.espalier.tensor.Operators;
 
 import org.bytedeco.pytorch.Tensor;
@@ -58,7 +59,7 @@ final class IntegerConvolution extends IntegerLayer {
         if (x.dim() != rank + 2) {
             throw wrongInput(x, "a tensor of " + (rank + 2) + " dimensions is needed.");
         }
-        Convolution.requireChannels(this, x, rank, buffer("weight").size(1) * geometry.groups());
+        Inputs.requireChannels(this, x, rank, buffer("weight").size(1) * geometry.groups());
         for (int d = 0; d < rank; d++) {
             if (extent(x, d) < 1) {
                 throw wrongInput(x, "the input is smaller than the kernel.");

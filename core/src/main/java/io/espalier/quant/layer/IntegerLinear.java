@@ -1,6 +1,6 @@
 package io.espalier.quant.layer;
 
-import io.espalier.nn.Linear;
+import io.espalier.nn.Inputs;
 import io.espalier.tensor.Operators;
 import io.espalier.tensor.Tensors;
 
@@ -26,7 +26,7 @@ final class IntegerLinear extends IntegerLayer {
 
     @Override
     void requireFits(Tensor x) {
-        Linear.requireFeatures(this, x, buffer("weight").size(1));
+        Inputs.requireFeatures(this, x, buffer("weight").size(1));
     }
 
     @Override

@@ -1,6 +1,7 @@
 package io.espalier.quant.layer;
 
 import io.espalier.nn.Convolution;
+import io.espalier.nn.Inputs;
 import io.espalier.nn.PaddingMode;
 import io.espalier.nn.Repr;
 import io.espalier.tensor.Engine;
@@ -194,7 +195,7 @@ final class QuantizedConvolution extends PackedLayer {
     @Override
     protected Tensor forward(Tensor x) {
         int rank = geometry.rank();
-        Convolution.requireChannels(this, x, rank, inChannels());
+        Inputs.requireChannels(this, x, rank, inChannels());
         boolean batched = x.dim() == rank + 2;
         Tensor input = quantized(batched ? x : x.unsqueeze(0));
         Tensor y = kernel().call(rank == 2 ? ChannelsLast.ofPicture(input) : input);

@@ -1,5 +1,6 @@
 package io.espalier.quant.layer;
 
+import io.espalier.nn.Inputs;
 import io.espalier.nn.Linear;
 import io.espalier.tensor.Operator;
 import io.espalier.tensor.Operators;
@@ -50,7 +51,7 @@ final class QuantizedLinear extends PackedLayer {
 
     @Override
     protected Tensor forward(Tensor x) {
-        Linear.requireFeatures(this, x, buffer("weight").size(1));
+        Inputs.requireFeatures(this, x, buffer("weight").size(1));
         return kernel().call(quantized(x));
     }
 
