@@ -13,18 +13,19 @@ import java.util.Map;
 final class IntegerConvolution extends IntegerLayer {
     private final QuantizedConvolution.Geometry geometry;
 
-    private IntegerConvolution(Parts parts, QuantizedConvolution.Geometry geometry) {
+    private IntegerConvolution(IntegerParts parts, QuantizedConvolution.Geometry geometry) {
         super(parts);
         this.geometry = geometry;
     }
 
-    static IntegerConvolution of(Convolution convolution, Parts parts) {
+    static IntegerConvolution of(Convolution convolution, IntegerParts parts) {
         return new IntegerConvolution(parts, QuantizedConvolution.Geometry.of(convolution));
     }
 
     static IntegerConvolution read(Map<String, Tensor> tensors, Map<String, String> attributes) {
         return new IntegerConvolution(
-                Parts.read(tensors, attributes), QuantizedConvolution.Geometry.read(attributes));
+                IntegerParts.read(tensors, attributes),
+                QuantizedConvolution.Geometry.read(attributes));
     }
 
     /**

@@ -1,5 +1,10 @@
 package io.espalier.quant.layer;
 
+import static io.espalier.quant.layer.IntegerParts.ADDED_SCALE;
+import static io.espalier.quant.layer.IntegerParts.ADDED_ZERO_POINT;
+import static io.espalier.quant.layer.IntegerParts.BIAS;
+import static io.espalier.quant.layer.IntegerParts.WEIGHT;
+
 import io.espalier.tensor.BoundOperator;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Operator;
@@ -25,55 +30,11 @@ import java.util.TreeMap;
  * gives floats. The integers are those of the quantized tensors, without a copy.
  */
 public abstract class IntegerLayer extends QuantizedLayer implements IntegerWeighted {
-    private static final String WEIGHT = "weight";
-    private static final String BIAS = "bias";
-    private static final String ADDED_SCALE = "added_scale";
-    private static final String ADDED_ZERO_POINT = "added_zero_point";
-
     private final ChainActivation activation;
     private final boolean givesFloats;
     private final int channelAxis;
     private boolean inPlace;
     private volatile @Nullable Kernels kernels;
-
-    /**
-     * What a layer is made of.
-     *
-     * @param integers the weight
-     * @param bias the float bias
-     * @param activation what is computed of the result
-     * @param input how the integers that come in stand for numbers
-     * @param added the same of the second input
-     * @param output the same of the result; null for floats
-     * @param inPlace whether the result takes the second input's memory
-     */
-    record Parts(
-            IntegerWeight integers,
-            @Nullable Tensor bias,
-            ChainActivation activation,
-            Range input,
-            @Nullable Range added,
-            @Nullable Range output,
-            boolean inPlace) {
-        static Parts read(Map<String, Tensor> tensors, Map<String, String> attributes) {
-            Range input = QuantizedLayer.input(tensors);
-            if (input == null) {
-                throw new EspalierException(
-                        "A quantized layer in the file has no range of its input.");
-            }
-            boolean floats = Boolean.parseBoolean(attributes.get("gives_floats"));
-            return new Parts(
-                    IntegerWeight.read(tensors, WEIGHT, PackedLayer.channelAxis(attributes)),
-                    tensors.get(BIAS),
-                    ChainActivation.valueOf(attributes.getOrDefault("activation", "")),
-                    input,
-                    tensors.containsKey(ADDED_SCALE)
-                            ? Range.read(tensors, ADDED_SCALE, ADDED_ZERO_POINT)
-                            : null,
-                    floats ? null : QuantizedLayer.output(tensors),
-                    Boolean.parseBoolean(attributes.get("in_place")));
-        }
-    }
 
     /**
      * The kernel with all it needs but the tensors of a call.
@@ -86,20 +47,13 @@ public abstract class IntegerLayer extends QuantizedLayer implements IntegerWeig
     /** A weight as the kernels take it: their own layout, a scale a channel or one, zero points. */
     record PackedWeight(Tensor weight, Tensor scales, Tensor zeroPoints) {}
 
-    IntegerLayer(Parts parts) {
+    IntegerLayer(IntegerParts parts) {
         super(parts.output() == null ? new Range(1, 0) : parts.output(), parts.input());
         activation = parts.activation();
         givesFloats = parts.output() == null;
         inPlace = parts.inPlace();
         channelAxis = parts.integers().parameters().channelAxis();
-        parts.integers().addTo(this, WEIGHT);
-        if (parts.bias() != null) {
-            addBuffer(BIAS, parts.bias());
-        }
-        if (parts.added() != null) {
-            addBuffer(ADDED_SCALE, Tensors.of(parts.added().scale()));
-            addBuffer(ADDED_ZERO_POINT, Tensors.of(new long[] {parts.added().zeroPoint()}, 1));
-        }
+        parts.addTo(this);
     }
 
     /** Brings the plain weight into the layout that the kernel has for inputs of a shape. */

@@ -11,12 +11,12 @@ import java.util.Map;
 
 /** A linear layer on plain integers, [*, in] to [*, out]. */
 final class IntegerLinear extends IntegerLayer {
-    IntegerLinear(Parts parts) {
+    IntegerLinear(IntegerParts parts) {
         super(parts);
     }
 
     static IntegerLinear read(Map<String, Tensor> tensors, Map<String, String> attributes) {
-        return new IntegerLinear(Parts.read(tensors, attributes));
+        return new IntegerLinear(IntegerParts.read(tensors, attributes));
     }
 
     @Override

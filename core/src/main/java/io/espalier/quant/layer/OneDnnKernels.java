@@ -79,9 +79,7 @@ final class OneDnnKernels implements IntegerKernels {
                             + "' is quantized with zero points; oneDNN's kernels take symmetric"
                             + " weights: use a symmetric qscheme, or another engine.");
         }
-        var parts =
-                new IntegerLayer.Parts(
-                        weight, bias, chain.activation(), input, added, output, false);
+        var parts = new IntegerParts(weight, bias, chain.activation(), input, added, output, false);
         return layer instanceof Convolution convolution
                 ? IntegerConvolution.of(convolution, parts)
                 : new IntegerLinear(parts);
