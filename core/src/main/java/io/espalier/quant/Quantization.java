@@ -12,7 +12,6 @@ import io.espalier.tensor.EspalierException;
 import org.bytedeco.pytorch.Tensor;
 
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -47,7 +46,7 @@ public final class Quantization {
      *     pattern, or a batch normalization is in training mode
      */
     public static void fuseModules(Module model, List<?> names) {
-        Fusion.fuse(model, chains(names));
+        Fusion.fuse(model, Fusion.named(names));
     }
 
     /**
@@ -59,7 +58,7 @@ public final class Quantization {
      *     another pattern
      */
     public static void fuseModulesQat(Module model, List<?> names) {
-        Fusion.fuseForTraining(model, chains(names));
+        Fusion.fuseForTraining(model, Fusion.named(names));
     }
 
     /**
@@ -78,31 +77,6 @@ public final class Quantization {
         List<List<String>> chains = Fusion.chains(model, List.of(example));
         Fusion.fuse(model, chains);
         return chains;
-    }
-
-    private static List<List<String>> chains(List<?> names) {
-        if (names.stream().allMatch(String.class::isInstance)) {
-            return List.of(strings(names));
-        }
-        List<List<String>> chains = new ArrayList<>();
-        for (Object chain : names) {
-            if (!(chain instanceof List<?> list)) {
-                throw new EspalierException(
-                        "Fusing takes a list of names or a list of such lists; got " + names + ".");
-            }
-            chains.add(strings(list));
-        }
-        return chains;
-    }
-
-    private static List<String> strings(List<?> names) {
-        for (Object name : names) {
-            if (!(name instanceof String)) {
-                throw new EspalierException(
-                        "Fusing takes a list of names or a list of such lists; got " + names + ".");
-            }
-        }
-        return names.stream().map(String.class::cast).toList();
     }
 
     /**
@@ -144,19 +118,12 @@ public final class Quantization {
      * freeze_bn_stats}.
      */
     public static void freezeBatchNorm(Module model) {
-        eachLayerInTraining(model).forEach(layer -> layer.freezeStatistics(true));
+        QatLayer.in(model).forEach(layer -> layer.freezeStatistics(true));
     }
 
     /** Undoes {@link #freezeBatchNorm}. */
     public static void unfreezeBatchNorm(Module model) {
-        eachLayerInTraining(model).forEach(layer -> layer.freezeStatistics(false));
-    }
-
-    private static List<QatLayer> eachLayerInTraining(Module model) {
-        return model.namedModules().values().stream()
-                .filter(QatLayer.class::isInstance)
-                .map(QatLayer.class::cast)
-                .toList();
+        QatLayer.in(model).forEach(layer -> layer.freezeStatistics(false));
     }
 
     /**

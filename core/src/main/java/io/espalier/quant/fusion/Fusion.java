@@ -79,6 +79,37 @@ public final class Fusion {
     }
 
     /**
+     * The chains that names stand for.
+     *
+     * @param names one chain of dotted paths, or a list of such lists
+     * @throws EspalierException if there is something else in it
+     */
+    public static List<List<String>> named(List<?> names) {
+        if (names.stream().allMatch(String.class::isInstance)) {
+            return List.of(strings(names));
+        }
+        List<List<String>> chains = new ArrayList<>();
+        for (Object chain : names) {
+            if (!(chain instanceof List<?> list)) {
+                throw new EspalierException(
+                        "Fusing takes a list of names or a list of such lists; got " + names + ".");
+            }
+            chains.add(strings(list));
+        }
+        return chains;
+    }
+
+    private static List<String> strings(List<?> names) {
+        for (Object name : names) {
+            if (!(name instanceof String)) {
+                throw new EspalierException(
+                        "Fusing takes a list of names or a list of such lists; got " + names + ".");
+            }
+        }
+        return names.stream().map(String.class::cast).toList();
+    }
+
+    /**
      * Checks all chains, then fuses them.
      *
      * @param chains paths of modules that follow each other

@@ -18,6 +18,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
 import java.util.Arrays;
+import java.util.List;
 
 /**
  * A linear layer or convolution, alone or with the batch normalization and the ReLU after it, that
@@ -112,6 +113,14 @@ public final class QatLayer extends Module {
     /** The weight after its mask, if it has one, before the rounding. */
     private Tensor unroundedWeight() {
         return floatLayer().value(ROUNDED.name());
+    }
+
+    /** All in a model, in the order of its modules. */
+    public static List<QatLayer> in(Module model) {
+        return model.namedModules().values().stream()
+                .filter(QatLayer.class::isInstance)
+                .map(QatLayer.class::cast)
+                .toList();
     }
 
     /** Whether a ReLU is part of it. */
