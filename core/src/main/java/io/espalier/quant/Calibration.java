@@ -6,6 +6,9 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 
+import java.util.List;
+import java.util.stream.StreamSupport;
+
 /** Shows data to a model that is there to be looked at: by its observers, or by hooks. */
 public final class Calibration {
     private Calibration() {}
@@ -18,14 +21,27 @@ public final class Calibration {
      * @return whether there was any batch
      */
     public static boolean run(Module model, Iterable<Tensor> batches) {
+        return runAll(model, eachAlone(batches));
+    }
+
+    /** The same for a model of several inputs, which each batch lists. */
+    static boolean runAll(Module model, Iterable<List<Tensor>> batches) {
         boolean any = false;
-        for (Tensor batch : batches) {
+        for (List<Tensor> batch : batches) {
             any = true;
             try (var scope = new PointerScope();
                     var noGrad = new NoGradGuard()) {
-                model.call(batch);
+                model.callAll(batch);
             }
         }
         return any;
+    }
+
+    /** Batches of a single input as lists, one by one. */
+    static Iterable<List<Tensor>> eachAlone(Iterable<Tensor> batches) {
+        return () ->
+                StreamSupport.stream(batches.spliterator(), false)
+                        .<List<Tensor>>map(List::of)
+                        .iterator();
     }
 }

@@ -7,6 +7,8 @@ import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;
 
+import java.util.List;
+
 /**
  * The steps of {@link Quantization#quantize}, one by one:
  *
@@ -61,13 +63,14 @@ public final class GraphQuantization {
                 GraphModule.trace(model, example), IntegerKernels.of(converted.modules().values()));
     }
 
-    static GraphModule quantize(Module model, Tensor example, Iterable<Tensor> calibration) {
-        GraphModule traced = GraphModule.trace(model, example);
+    static GraphModule quantize(
+            Module model, List<Tensor> example, Iterable<List<Tensor>> calibration) {
+        GraphModule traced = GraphModule.trace(model, example.toArray(Tensor[]::new));
         if (model.namedModules().values().stream().noneMatch(Module::hasQconfig)) {
             traced.qconfig(QConfig.forBackend("x86"));
         }
         GraphModule prepared = prepare(traced);
-        if (!Calibration.run(prepared, calibration)) {
+        if (!Calibration.runAll(prepared, calibration)) {
             throw new EspalierException(
                     "Quantization needs calibration data; the batches given are none.");
         }

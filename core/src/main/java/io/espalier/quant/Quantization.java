@@ -188,9 +188,9 @@ public final class Quantization {
     /**
      * Quantizes a whole model in one call, by its graph: it is traced on an example, chains of
      * layers are fused and integers placed where they pay, whatever has no integer kernel stays in
-     * float. The model needs no stubs and no fusing before, and is left as it is. The result runs
-     * faster than that of {@link #prepare} and {@link #convert}, which keep to the model's own
-     * code, and agrees with it within rounding.
+     * float. The model needs no stubs and no fusing before, and is left as it is. The result agrees
+     * with that of {@link #prepare} and {@link #convert}, which keep to the model's own code,
+     * within rounding, and is faster where there are sums and activations to fuse.
      *
      * <pre>{@code
      * model.eval();
@@ -206,6 +206,18 @@ public final class Quantization {
      * @see GraphQuantization the steps one by one
      */
     public static GraphModule quantize(Module model, Tensor example, Iterable<Tensor> calibration) {
+        return quantize(model, List.of(example), Calibration.eachAlone(calibration));
+    }
+
+    /**
+     * Quantizes a model of several inputs.
+     *
+     * @param example what the model is called with, all its inputs
+     * @param calibration batches, each a list of all inputs
+     * @see #quantize(Module, Tensor, Iterable)
+     */
+    public static GraphModule quantize(
+            Module model, List<Tensor> example, Iterable<List<Tensor>> calibration) {
         return GraphQuantization.quantize(model, example, calibration);
     }
 

@@ -224,6 +224,35 @@ class GraphQuantizationTest {
         assertTrue(decibels(model.call(x), quantized.call(x)) > 25);
     }
 
+    /** Two branches that meet; it gives the sum, and one of them. */
+    private static final class Meeting extends Module {
+        private final Linear left = add("left", new Linear(6, 4));
+        private final Linear right = add("right", new Linear(3, 4));
+
+        @Override
+        protected List<Tensor> forwardAll(List<Tensor> inputs) {
+            Tensor a = left.call(inputs.getFirst());
+            Tensor b = right.call(inputs.getLast());
+            return List.of(Functional.relu(Functional.add(a, b)), b);
+        }
+    }
+
+    @Test
+    @DisplayName("takes a model of several inputs and results")
+    void severalInputs() {
+        var model = new Meeting();
+        model.eval();
+        List<Tensor> inputs = List.of(Tensors.randn(64, 6), Tensors.randn(64, 3));
+
+        GraphModule quantized = Quantization.quantize(model, inputs, List.of(inputs));
+
+        List<Tensor> expected = model.callAll(inputs);
+        List<Tensor> actual = quantized.callAll(inputs);
+        assertEquals(2, actual.size());
+        assertTrue(decibels(expected.getFirst(), actual.getFirst()) > 25);
+        assertTrue(decibels(expected.getLast(), actual.getLast()) > 25);
+    }
+
     @Test
     @DisplayName("keeps what was pruned at zero")
     void staysPruned() {
