@@ -29,10 +29,32 @@ final class Preparation {
         observe(model);
     }
 
+    /**
+     * Refuses a model that is prepared or converted, or configured for training.
+     *
+     * @throws EspalierException if it is
+     */
+    static void requireUnprepared(Module model) {
+        List<Site> sites = Site.of(model);
+        Conversion.requireUnconverted(model, sites);
+        sites.forEach(Preparation::requireObservers);
+        sites.forEach(Preparation::requireUnobserved);
+    }
+
     private static void requireObservers(Site site) {
         requireObserver(site, "activation", site.outputFactory());
         if (site.hasWeight()) {
             requireObserver(site, "weight", site.weightFactory());
+        }
+    }
+
+    private static void requireUnobserved(Site site) {
+        if (site.observer(Observer.OUTPUT).isPresent()) {
+            throw new EspalierException(
+                    "The model is prepared already: '"
+                            + site.path()
+                            + "' has an observer; run calibration data through it, then"
+                            + " convert it.");
         }
     }
 
@@ -77,13 +99,7 @@ final class Preparation {
                                 + " alone can't be replaced by its quantized form; put it in a"
                                 + " Sequential.");
             }
-            if (site.observer(Observer.OUTPUT).isPresent()) {
-                throw new EspalierException(
-                        "The model is prepared already: '"
-                                + site.path()
-                                + "' has an observer; run calibration data through it, then"
-                                + " convert it.");
-            }
+            requireUnobserved(site);
         }
     }
 

@@ -116,6 +116,8 @@ public final class Quantization {
      * Stops, in a model prepared by {@link #prepareQat}, the statistics of batch normalizations
      * where they are, also in training: usual for the last epochs. As PyTorch's {@code
      * freeze_bn_stats}.
+     *
+     * @throws EspalierException if the model has no fake quantization
      */
     public static void freezeBatchNorm(Module model) {
         QatLayer.in(model).forEach(layer -> layer.freezeStatistics(true));
@@ -201,8 +203,9 @@ public final class Quantization {
      *     {@link QConfig#forBackend} of x86 if nothing is
      * @param example what the model is called with
      * @param calibration batches of typical inputs
-     * @throws EspalierException if the model is in training mode or can't be traced, there is no
-     *     calibration data, or nothing in it can be quantized
+     * @throws EspalierException if the model is in training mode or can't be traced, is prepared or
+     *     converted already, has a qconfig for training, there is no calibration data, or nothing
+     *     in it can be quantized
      * @see GraphQuantization the steps one by one
      */
     public static GraphModule quantize(Module model, Tensor example, Iterable<Tensor> calibration) {
@@ -218,6 +221,7 @@ public final class Quantization {
      */
     public static GraphModule quantize(
             Module model, List<Tensor> example, Iterable<List<Tensor>> calibration) {
+        Preparation.requireUnprepared(model);
         return GraphQuantization.quantize(model, example, calibration);
     }
 

@@ -3,6 +3,7 @@ package io.espalier.quant;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.data.TensorDataset;
+import io.espalier.graph.GraphModule;
 import io.espalier.nn.BatchNorm1d;
 import io.espalier.nn.Conv2d;
 import io.espalier.nn.Linear;
@@ -12,6 +13,8 @@ import io.espalier.quant.observer.MinMaxObserver;
 import io.espalier.quant.observer.ObserverFactory;
 import io.espalier.quant.observer.PerChannelMinMaxObserver;
 import io.espalier.quant.observer.Qscheme;
+import io.espalier.quant.observer.QuantizedType;
+import io.espalier.tensor.Engine;
 import io.espalier.tensor.Tensors;
 import io.espalier.train.Losses;
 import io.espalier.train.Optimizers;
@@ -185,6 +188,69 @@ class QuantizationErrorsTest extends WrongUse {
                 "dimension 2",
                 "[8, 6]",
                 "below 2");
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {-1, 1, 2})
+    @DisplayName("names the weight whose channels lie where no kernel takes them")
+    void weightAxis(int axis) {
+        ObserverFactory weights =
+                PerChannelMinMaxObserver.with()
+                        .dtype(QuantizedType.QINT8)
+                        .qscheme(Qscheme.PER_CHANNEL_SYMMETRIC)
+                        .channelAxis(axis);
+        var qconfig = new QConfig(MinMaxObserver.with(), weights);
+        String[] words =
+                axis < 0
+                        ? new String[] {"channel axis of 0 or more", "-1"}
+                        : new String[] {"'0.weight'", "dimension " + axis, "channel"};
+        refuses(() -> Quantization.quantizeDynamic(model, qconfig), words);
+        Runnable prepare =
+                () -> {
+                    model.qconfig(qconfig);
+                    Quantization.prepare(model);
+                };
+        if (axis < 0) {
+            refuses(prepare, words);
+            return;
+        }
+        prepare.run();
+        model.call(x);
+        refuses(() -> Quantization.convert(model), words);
+    }
+
+    @Test
+    @DisplayName("names the weight with zero points, which oneDNN's kernels don't take")
+    void zeroPoints() {
+        var qconfig =
+                new QConfig(
+                        MinMaxObserver.with(),
+                        MinMaxObserver.with().dtype(QuantizedType.QINT8),
+                        Engine.ONEDNN);
+        String[] words = {"'0.weight'", "zero points", "symmetric"};
+        refuses(() -> Quantization.quantizeDynamic(model, qconfig), words);
+        model.qconfig(qconfig);
+        Quantization.prepare(model);
+        model.call(x);
+        refuses(() -> Quantization.convert(model), words);
+    }
+
+    @Test
+    @DisplayName("says that a model is fused, or quantized by its graph, before it is prepared")
+    void prepared() {
+        refuses(() -> Quantization.freezeBatchNorm(model), "no fake quantization", "prepareQat");
+        model.qconfig(QConfig.forBackend("x86"));
+        Quantization.prepare(model);
+        refuses(() -> Quantization.fuseModules(model, List.of("0", "1")), "fuse first");
+        refuses(() -> Quantization.quantize(model, x, List.of(x)), "prepared already");
+        model = network();
+        model = converted();
+        refuses(() -> Quantization.quantize(model, x, List.of(x)), "converted already");
+        model = network();
+        model.qconfig(QConfig.qatForBackend("x86"));
+        refuses(() -> Quantization.quantize(model, x, List.of(x)), "which rounds in training");
+        GraphModule graph = Quantization.quantize(network(), x, List.of(x));
+        refuses(() -> Quantization.quantize(graph, x, List.of(x)), "converted already");
     }
 
     @Test

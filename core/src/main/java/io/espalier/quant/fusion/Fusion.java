@@ -192,6 +192,13 @@ public final class Fusion {
         if (!fits) {
             throw unfit(paths, modules);
         }
+        if (!layer.namedChildren().isEmpty()) {
+            throw new EspalierException(
+                    "Can't fuse "
+                            + paths
+                            + " of a model that is prepared, so that its observers saw the parts;"
+                            + " fuse first, then prepare.");
+        }
         if (norm != null) {
             requireFoldable(paths, layer, norm);
         }

@@ -81,7 +81,7 @@ public abstract class DynamicLayer extends Module implements IntegerWeighted {
         if (dtype == QuantizedType.FLOAT16) {
             addBuffer(name, weight.detach().to(ScalarType.Half));
         } else {
-            IntegerWeight.of(place + "." + name, weight, packing.weight()).addTo(this, name);
+            IntegerWeight.of(place + "." + name, weight, packing).addTo(this, name);
         }
     }
 

@@ -6,6 +6,7 @@ import io.espalier.quant.observer.ObserverFactory;
 import io.espalier.quant.observer.Qscheme;
 import io.espalier.quant.observer.QuantizationParameters;
 import io.espalier.quant.observer.QuantizedType;
+import io.espalier.tensor.Engine;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
@@ -25,6 +26,24 @@ record IntegerWeight(Tensor integers, QuantizationParameters parameters) {
     private static final String SCALE = "_scale";
     private static final String ZERO_POINT = "_zero_point";
 
+    /**
+     * Observes and quantizes a float weight for an engine.
+     *
+     * @throws EspalierException if the engine's kernels don't take such a weight
+     */
+    static IntegerWeight of(String place, Tensor weight, Packing packing) {
+        IntegerWeight made = of(place, weight, packing.weight());
+        boolean symmetric = Arrays.stream(made.parameters.zeroPoints()).allMatch(zero -> zero == 0);
+        if (packing.engine() == Engine.ONEDNN && !symmetric) {
+            throw new EspalierException(
+                    "'"
+                            + place
+                            + "' is quantized with zero points; oneDNN's kernels take symmetric"
+                            + " weights: use a symmetric qscheme, or another engine.");
+        }
+        return made;
+    }
+
     /** Observes and quantizes a float weight. */
     static IntegerWeight of(String place, Tensor weight, ObserverFactory factory) {
         Observer observer = factory.make();
@@ -41,6 +60,15 @@ record IntegerWeight(Tensor integers, QuantizationParameters parameters) {
                             + "' is configured as "
                             + parameters.dtype()
                             + "; the int8 kernels take weights of torch.qint8.");
+        }
+        if (parameters.channelAxis() > 0) {
+            throw new EspalierException(
+                    "'"
+                            + place
+                            + "' is configured with a scale for each place along dimension "
+                            + parameters.channelAxis()
+                            + "; the int8 kernels take one for each output, channelAxis(0), or one"
+                            + " for all.");
         }
         // libtorch clamps to the type only; a range of fewer bits is clamped to beforehand.
         Tensor inRange = Integers.inRange(weight.detach().contiguous(), parameters);

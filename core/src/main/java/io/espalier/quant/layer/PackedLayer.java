@@ -39,7 +39,7 @@ public abstract class PackedLayer extends QuantizedLayer implements IntegerWeigh
     record Weight(IntegerWeight integers, @Nullable Tensor bias, Engine engine) {
         static Weight of(String place, Tensor weight, @Nullable Tensor bias, Packing packing) {
             return new Weight(
-                    IntegerWeight.of(place + ".weight", weight, packing.weight()),
+                    IntegerWeight.of(place + ".weight", weight, packing),
                     bias == null ? null : bias.detach().clone(),
                     packing.engine());
         }

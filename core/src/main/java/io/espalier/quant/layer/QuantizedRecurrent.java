@@ -96,7 +96,9 @@ final class QuantizedRecurrent extends QuantizedLayer implements IntegerWeighted
                         IntegerWeight.of(
                                 path + ".weight_" + ending,
                                 observed.unrounded("weight_" + ending),
-                                observed.weightFactory("weight_" + ending, packing));
+                                new Packing(
+                                        observed.weightFactory("weight_" + ending, packing),
+                                        packing.engine()));
                 axis = weight.parameters().channelAxis();
                 products.put(
                         ending,

@@ -115,8 +115,13 @@ public final class QatLayer extends Module {
         return floatLayer().value(ROUNDED.name());
     }
 
-    /** All in a model, in the order of its modules. */
+    /**
+     * All in a model, in the order of its modules.
+     *
+     * @throws EspalierException if the model has no fake quantization
+     */
     public static List<QatLayer> in(Module model) {
+        Rounding.in(model);
         return model.namedModules().values().stream()
                 .filter(QatLayer.class::isInstance)
                 .map(QatLayer.class::cast)
