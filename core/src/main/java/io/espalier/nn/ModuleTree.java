@@ -61,7 +61,7 @@ abstract sealed class ModuleTree extends ParameterHolder permits Module {
                 if (child == null) {
                     throw module.missing(
                             "module",
-                            path.equals(name) ? name : name + "' (of '" + path,
+                            path.equals(name) ? name : name + "' of '" + path,
                             module.children.keySet());
                 }
                 module = child;

@@ -5,6 +5,7 @@ import io.espalier.quant.observer.MovingAveragePerChannelMinMaxObserver;
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverFactory;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -66,6 +67,48 @@ public class FusedMovingAvgObsFakeQuantize extends FakeQuantize {
         if (x.numel() == 0) {
             return x;
         }
+        if (!isObserverEnabled()) {
+            return rounded(x);
+        }
+        Tensor min = observer().buffer("min_val").clone();
+        Tensor max = observer().buffer("max_val").clone();
+        Tensor scale = buffer("scale").clone();
+        Tensor zeroPoint = buffer("zero_point").clone();
+        try {
+            Tensor y = rounded(x);
+            if (isFinite()) {
+                return y;
+            }
+        } catch (RuntimeException e) {
+            if (isFinite()) {
+                throw e;
+            } // else it is what libtorch says of a zero point made of NaN
+        }
+        observer().setBuffer("min_val", min);
+        observer().setBuffer("max_val", max);
+        setBuffer("scale", scale);
+        setBuffer("zero_point", zeroPoint);
+        throw new EspalierException(
+                name()
+                        + " saw values that are NaN or infinite; mend the data, or use"
+                        + " FakeQuantize with an observer that has ignoreNonFinite().");
+    }
+
+    /** Whether the averages are: a value that is not would stay in them for ever. */
+    private boolean isFinite() {
+        return isFinite("min_val") && isFinite("max_val");
+    }
+
+    private boolean isFinite(String buffer) {
+        for (float value : Tensors.floats(observer().buffer(buffer))) {
+            if (!Float.isFinite(value)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private Tensor rounded(Tensor x) {
         return torch.fused_moving_avg_obs_fake_quant(
                 x,
                 buffer("observer_enabled"),

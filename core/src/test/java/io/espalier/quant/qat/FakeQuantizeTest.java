@@ -27,6 +27,8 @@ import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 
+import java.util.List;
+
 class FakeQuantizeTest {
     private static FakeQuantize make(ObserverFactory factory) {
         return (FakeQuantize) factory.make();
@@ -140,6 +142,31 @@ class FakeQuantizeTest {
                     separate.quantizationParameters().scales(),
                     fused.quantizationParameters().scales(),
                     1e-6f);
+        }
+    }
+
+    @Test
+    @DisplayName("NaN and infinity are refused by place, fused and not, and leave no trace")
+    void refusesNonFinite() {
+        for (Observer fake :
+                List.of(
+                        FakeQuantize.with().make(),
+                        FusedMovingAvgObsFakeQuantize.with().make(),
+                        FusedMovingAvgObsFakeQuantize.with(
+                                        MovingAveragePerChannelMinMaxObserver.with())
+                                .make())) {
+            fake.standsAt("body.0");
+            Tensor good = Tensors.of(new float[] {-1, 2}, 2, 1);
+            for (float wrong : new float[] {Float.NaN, Float.POSITIVE_INFINITY}) {
+                Tensor bad = Tensors.of(new float[] {3, wrong}, 2, 1);
+                String message = messageOf(() -> fake.call(bad));
+                assertTrue(message.contains(" at 'body.0' saw "), message);
+                assertTrue(message.contains("NaN or infinite"), message);
+                fake.call(good);
+                String before = fake.toString();
+                messageOf(() -> fake.call(bad));
+                assertEquals(before, fake.toString());
+            }
         }
     }
 
