@@ -9,9 +9,11 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.function.Consumer;
 
 /** Making tensors, and reading what is in them. */
 public final class Tensors {
@@ -146,8 +148,8 @@ public final class Tensors {
     }
 
     /**
-     * The tensor's own memory, without a copy; writing to it changes the tensor. It is valid as
-     * long as the tensor is reachable and open: the caller keeps it so.
+     * The tensor's own memory, without a copy; writing to it changes the tensor. The segment keeps
+     * the tensor from the collector, but not from the end of its {@code PointerScope}.
      *
      * @throws EspalierException if the elements do not lie in row-major order without gaps
      */
@@ -159,7 +161,14 @@ public final class Tensors {
         long bytes = tensor.nbytes();
         return bytes == 0
                 ? MemorySegment.NULL
-                : MemorySegment.ofAddress(tensor.data_ptr().address()).reinterpret(bytes);
+                : MemorySegment.ofAddress(tensor.data_ptr().address())
+                        .reinterpret(bytes, Arena.ofAuto(), new Hold(tensor));
+    }
+
+    /** Holds a tensor as long as somebody may read its memory. */
+    private record Hold(Tensor tensor) implements Consumer<MemorySegment> {
+        @Override
+        public void accept(MemorySegment nobodyReads) {}
     }
 
     /**
