@@ -60,6 +60,7 @@ final class GraphConversion {
     }
 
     static GraphModule convert(GraphModule prepared) {
+        Conversion.requireUnconverted(prepared, Site.of(prepared));
         QConfig qconfig =
                 prepared.modules().values().stream()
                         .filter(FusedChain.class::isInstance)

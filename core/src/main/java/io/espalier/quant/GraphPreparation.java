@@ -7,6 +7,7 @@ import io.espalier.graph.Node;
 import io.espalier.graph.Node.ModuleCall;
 import io.espalier.graph.Value;
 import io.espalier.nn.Module;
+import io.espalier.quant.layer.FusedChain;
 import io.espalier.quant.layer.IntegerKernels;
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverFactory;
@@ -46,6 +47,12 @@ final class GraphPreparation {
     }
 
     static GraphModule prepare(GraphModule traced) {
+        Conversion.requireUnconverted(traced, Site.of(traced));
+        if (traced.modules().values().stream().anyMatch(FusedChain.class::isInstance)) {
+            throw new EspalierException(
+                    "The graph is prepared already; run calibration data through it, then"
+                            + " GraphQuantization.convert.");
+        }
         Map<String, QConfig> configurations = configurations(traced);
         QConfig first = first(traced, configurations);
         IntegerKernels kernels = IntegerKernels.of(first.packing());

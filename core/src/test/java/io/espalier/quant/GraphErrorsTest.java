@@ -59,6 +59,26 @@ class GraphErrorsTest {
     }
 
     @Test
+    @DisplayName("refuses a graph that is prepared or converted already")
+    void twice() {
+        Tensor x = images();
+        GraphModule traced = GraphModule.trace(settled(plain()), x);
+        traced.qconfig(QConfig.forBackend("x86"));
+        GraphModule prepared = GraphQuantization.prepare(traced);
+        prepared.call(x);
+        GraphModule converted = GraphQuantization.convert(prepared);
+
+        assertTrue(
+                messageOf(() -> GraphQuantization.prepare(prepared)).contains("prepared already"));
+        assertTrue(
+                messageOf(() -> GraphQuantization.prepare(converted))
+                        .contains("converted already"));
+        assertTrue(
+                messageOf(() -> GraphQuantization.convert(converted))
+                        .contains("converted already"));
+    }
+
+    @Test
     @DisplayName("names the layer when an input does not fit")
     void wrongShape() {
         GraphModule quantized =

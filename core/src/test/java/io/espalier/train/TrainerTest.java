@@ -198,9 +198,7 @@ class TrainerTest {
         Line model = new Line();
         var trainer =
                 Trainer.of(
-                        model,
-                        (output, target) -> output,
-                        Optimizers.sgd(model.parameters(), 0.1));
+                        model, (output, target) -> output, Optimizers.sgd(model.parameters(), 0.1));
         String message = messageOf(() -> trainer.train(points(4), 1));
         assertTrue(message.startsWith("Step 1 of the training: "), message);
     }
