@@ -7,7 +7,10 @@ import io.espalier.quant.observer.ObserverFactory;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
@@ -109,6 +112,28 @@ public class FusedMovingAvgObsFakeQuantize extends FakeQuantize {
     }
 
     private Tensor rounded(Tensor x) {
+        if (qscheme().isPerChannel() || !StraightThrough.takes(x, quantMin(), quantMax())) {
+            return byLibtorch(x);
+        }
+        if (isObserverEnabled()) {
+            try (var scope = new PointerScope();
+                    var noGrad = new NoGradGuard()) {
+                // Its range, and what follows from it, are those of its extremes.
+                var extremes = torch.aminmax(x);
+                byLibtorch(torch.stack(new TensorVector(extremes.get0(), extremes.get1())));
+            }
+        }
+        return isFakeQuantEnabled()
+                ? StraightThrough.round(
+                        x,
+                        Tensors.floats(buffer("scale"))[0],
+                        Tensors.longs(buffer("zero_point"))[0],
+                        quantMin(),
+                        quantMax())
+                : x;
+    }
+
+    private Tensor byLibtorch(Tensor x) {
         return torch.fused_moving_avg_obs_fake_quant(
                 x,
                 buffer("observer_enabled"),
