@@ -135,7 +135,7 @@ public abstract class IntegerLayer extends QuantizedLayer implements IntegerWeig
 
     @Override
     public final Map<String, Tensor> floatWeights() {
-        return Map.of(WEIGHT, integerWeight().quantized().dequantize());
+        return Map.of(WEIGHT, integerWeight().floats());
     }
 
     private IntegerWeight integerWeight() {

@@ -100,6 +100,11 @@ record IntegerWeight(Tensor integers, QuantizationParameters parameters) {
                 Tensors.of(Arrays.stream(zeroPoints).asLongStream().toArray(), zeroPoints.length));
     }
 
+    /** The floats that the integers stand for. */
+    Tensor floats() {
+        return quantized().dequantize();
+    }
+
     /** The weight as libtorch's quantized tensor. */
     Tensor quantized() {
         return Integers.wrap(integers, parameters);

@@ -5,12 +5,9 @@ import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.quant.layer.QuantizedLayer.Range;
 import io.espalier.tensor.Engine;
-import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
-
-import java.util.Arrays;
 
 /**
  * oneDNN's kernels, which add and compute activations before they round: the fastest where they
@@ -71,14 +68,11 @@ final class OneDnnKernels implements IntegerKernels {
         }
         Module layer = chain.layer();
         Tensor bias = layer.hasParameter("bias") ? layer.value("bias").detach().clone() : null;
-        var weight = IntegerWeight.of(place + ".weight", layer.value("weight"), packing.weight());
-        if (Arrays.stream(weight.parameters().zeroPoints()).anyMatch(zero -> zero != 0)) {
-            throw new EspalierException(
-                    "The weight of '"
-                            + place
-                            + "' is quantized with zero points; oneDNN's kernels take symmetric"
-                            + " weights: use a symmetric qscheme, or another engine.");
-        }
+        var weight =
+                IntegerWeight.of(
+                        place + ".weight",
+                        layer.value("weight"),
+                        new Packing(packing.weight(), Engine.ONEDNN));
         var parts = new IntegerParts(weight, bias, chain.activation(), input, added, output, false);
         return layer instanceof Convolution convolution
                 ? IntegerConvolution.of(convolution, parts)

@@ -129,7 +129,7 @@ public abstract class PackedLayer extends QuantizedLayer implements IntegerWeigh
 
     @Override
     public Map<String, Tensor> floatWeights() {
-        return Map.of(WEIGHT, integerWeight().quantized().dequantize());
+        return Map.of(WEIGHT, integerWeight().floats());
     }
 
     /** Adds to the bias; a layer without one gets one. */

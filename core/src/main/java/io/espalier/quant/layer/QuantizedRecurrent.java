@@ -169,7 +169,7 @@ final class QuantizedRecurrent extends QuantizedLayer implements IntegerWeighted
         for (String suffix : shape.suffixes()) {
             for (String kind : List.of(INPUT_GATES, STATE_GATES)) {
                 GateLinear product = (GateLinear) module(kind + suffix);
-                weights.put("weight_" + kind + suffix, product.weight().quantized().dequantize());
+                weights.put("weight_" + kind + suffix, product.weight().floats());
             }
         }
         return weights;
