@@ -1,7 +1,5 @@
 package io.espalier.tensor;
 
-import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.IValue;
 import org.bytedeco.pytorch.IValueVector;
 import org.bytedeco.pytorch.Tensor;
 
@@ -32,7 +30,7 @@ public final class BoundOperator {
     }
 
     /**
-     * Calls the operator and returns its one result, a tensor.
+     * Calls the operator and returns its first result, a tensor.
      *
      * @param tensors one for each place that was left open, in order
      * @throws EspalierException if there are more or fewer tensors, one is undefined, or the
@@ -48,25 +46,26 @@ public final class BoundOperator {
                             + tensors.length
                             + ".");
         }
-        PointerScope outer = PointerScope.getInnerScope();
         IValueVector stack = STACK.get();
-        try (var inner = new PointerScope()) {
+        try {
             stack.put(template);
             for (int i = 0; i < open.length; i++) {
                 if (tensors[i].isNull() || !tensors[i].defined()) {
                     throw new EspalierException(
                             operator.name() + " was given an undefined tensor.");
                 }
-                stack.put(open[i], new IValue(tensors[i]));
+                // Boxing it anew would allocate, which JavaCPP watches over at some cost.
+                stack.get(open[i]).toTensor().put(tensors[i]);
             }
-            if (operator.run(stack, outer).getFirst() instanceof Tensor result) {
-                return result;
+            operator.run(stack);
+            if (stack.empty() || !stack.get(0).isTensor()) {
+                throw new EspalierException(
+                        operator.name()
+                                + " does not return a tensor; its signature is "
+                                + operator.schema()
+                                + ".");
             }
-            throw new EspalierException(
-                    operator.name()
-                            + " does not return a tensor; its signature is "
-                            + operator.schema()
-                            + ".");
+            return new Tensor(stack.get(0).toTensor());
         } finally {
             stack.clear();
         }

@@ -121,7 +121,7 @@ public final class Operator {
                 if (i < arguments.length && arguments[i] == TENSOR) {
                     parameter.requireTensor(this);
                     open.add(i);
-                    boxed[i] = new IValue();
+                    boxed[i] = new IValue(new Tensor());
                 } else {
                     boxed[i] =
                             i < arguments.length
@@ -168,18 +168,19 @@ public final class Operator {
                                 ? parameter.box(this, arguments[i])
                                 : parameter.defaultValue();
             }
-            return run(new IValueVector(boxed), outer);
+            var stack = new IValueVector(boxed);
+            run(stack);
+            return results(stack, outer);
         }
     }
 
     /** Calls the operator on a stack that fits its schema, which then holds the results. */
-    List<Object> run(IValueVector stack, @Nullable PointerScope outer) {
+    void run(IValueVector stack) {
         try {
             handle.callBoxed(stack);
         } catch (RuntimeException e) {
             throw TensorException.in(name, e);
         }
-        return results(stack, outer);
     }
 
     private List<Object> results(IValueVector stack, @Nullable PointerScope outer) {
