@@ -50,10 +50,13 @@ final class FuseGroup implements Group {
 
     private static void fold(String layer, boolean relu, Case reference, Check check) {
         Values inputs = reference.inputs();
-        int padding = reference.params().integer("padding", 0, 16);
         var model =
                 new Sequential(
-                        Layers.of(layer, inputs.tensor("weight"), inputs.has("bias"), padding),
+                        Layers.of(
+                                layer,
+                                inputs.tensor("weight"),
+                                inputs.has("bias"),
+                                reference.params()),
                         Layers.norm(
                                 layer, inputs.tensor("bn_weight"), reference.params().real("eps")));
         if (relu) {

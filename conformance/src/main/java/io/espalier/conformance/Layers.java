@@ -32,24 +32,39 @@ final class Layers {
      * A layer whose weight has a given shape.
      *
      * @param kind such as {@code linear} or {@code conv_transpose2d}
+     * @param params how a convolution goes over its input, where that is not written as usual
      */
-    static Module of(String kind, Tensor weight, boolean bias, long padding) {
-        UnaryOperator<Convolution.Options> with = options -> options.padding(padding).bias(bias);
+    static Module of(String kind, Tensor weight, boolean bias, Values params) {
+        long groups = whole(params, "groups", 1, 1 << 16);
+        UnaryOperator<Convolution.Options> with =
+                options ->
+                        options.padding(whole(params, "padding", 0, 16))
+                                .stride(whole(params, "stride", 1, 16))
+                                .dilation(whole(params, "dilation", 1, 16))
+                                .groups(groups)
+                                .bias(bias);
         long[] shape = Tensors.shape(weight);
         requireDims(kind, shape);
         long first = shape[0];
         long second = shape[1];
         long[] kernel = Arrays.copyOfRange(shape, 2, shape.length);
         return switch (kind) {
-            case "linear" -> new Linear(second, first, bias);
-            case "conv1d" -> new Conv1d(second, first, kernel[0], with);
-            case "conv2d" -> new Conv2d(second, first, kernel, with);
-            case "conv3d" -> new Conv3d(second, first, kernel, with);
-            case "conv_transpose1d" -> new ConvTranspose1d(first, second, kernel[0], with);
-            case "conv_transpose2d" -> new ConvTranspose2d(first, second, kernel, with);
-            case "conv_transpose3d" -> new ConvTranspose3d(first, second, kernel, with);
+            case "linear" -> {
+                whole(params, "padding", 0, 16); // is written, and means nothing
+                yield new Linear(second, first, bias);
+            }
+            case "conv1d" -> new Conv1d(second * groups, first, kernel[0], with);
+            case "conv2d" -> new Conv2d(second * groups, first, kernel, with);
+            case "conv3d" -> new Conv3d(second * groups, first, kernel, with);
+            case "conv_transpose1d" -> new ConvTranspose1d(first, second * groups, kernel[0], with);
+            case "conv_transpose2d" -> new ConvTranspose2d(first, second * groups, kernel, with);
+            case "conv_transpose3d" -> new ConvTranspose3d(first, second * groups, kernel, with);
             default -> throw Group.unknown("layer", kind);
         };
+    }
+
+    private static long whole(Values params, String name, int usual, int most) {
+        return params.has(name) ? params.integer(name, 0, most) : usual;
     }
 
     private static void requireDims(String kind, long[] shape) {

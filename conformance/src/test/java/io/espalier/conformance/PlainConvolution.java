@@ -1,0 +1,108 @@
+package io.espalier.conformance;
+
+import java.util.Arrays;
+
+/**
+ * A convolution of any number of dimensions, none included (a linear layer), as one loop over every
+ * product of an input and a weight.
+ *
+ * @param transposed whether it spreads each input instead of gathering
+ */
+record PlainConvolution(int stride, int padding, int dilation, int groups, boolean transposed) {
+    /** A linear layer, or a convolution with nothing set. */
+    static final PlainConvolution USUAL = new PlainConvolution(1, 0, 1, 1, false);
+
+    /** Takes each product; {@code to} is where in the output it goes. */
+    private interface Product {
+        void add(int to, int from, int weight);
+    }
+
+    long[] outputShape(long[] x, long[] weight) {
+        long[] shape = x.clone();
+        shape[1] = transposed ? weight[1] * groups : weight[0];
+        for (int d = 2; d < shape.length; d++) {
+            long reach = dilation * (weight[d] - 1);
+            shape[d] =
+                    transposed
+                            ? (x[d] - 1) * stride - 2L * padding + reach + 1
+                            : (x[d] + 2L * padding - reach - 1) / stride + 1;
+        }
+        return shape;
+    }
+
+    /** The sums without a bias, of floats. */
+    double[] of(float[] x, long[] shape, float[] weight, long[] weightShape) {
+        double[] sums = new double[Draws.size(outputShape(shape, weightShape))];
+        each(shape, weightShape, (to, from, w) -> sums[to] += (double) x[from] * weight[w]);
+        return sums;
+    }
+
+    private void each(long[] shape, long[] weightShape, Product product) {
+        long[] out = outputShape(shape, weightShape);
+        int weights = Draws.size(weightShape);
+        // Written for the gathering form: input and output change places when transposed.
+        long[] gathered = transposed ? shape : out;
+        long[] seen = transposed ? out : shape;
+        int perGroup = (int) (gathered[1] / groups);
+        for (int g = 0; g < Draws.size(gathered); g++) {
+            long[] at = index(g, gathered);
+            for (int w = 0; w < weights; w++) {
+                long[] k = index(w, weightShape);
+                if (k[0] != at[1]) {
+                    continue;
+                }
+                long[] source = at.clone();
+                source[1] = at[1] / perGroup * weightShape[1] + k[1];
+                boolean inside = true;
+                for (int d = 2; d < at.length; d++) {
+                    source[d] = at[d] * stride - padding + k[d] * dilation;
+                    inside &= source[d] >= 0 && source[d] < seen[d];
+                }
+                if (inside) {
+                    int other = flat(source, seen);
+                    product.add(transposed ? other : g, transposed ? g : other, w);
+                }
+            }
+        }
+    }
+
+    private static long[] index(int flat, long[] shape) {
+        long[] index = new long[shape.length];
+        int rest = flat;
+        for (int d = shape.length - 1; d >= 0; d--) {
+            index[d] = rest % shape[d];
+            rest /= (int) shape[d];
+        }
+        return index;
+    }
+
+    private static int flat(long[] index, long[] shape) {
+        int flat = 0;
+        for (int d = 0; d < shape.length; d++) {
+            flat = flat * (int) shape[d] + (int) index[d];
+        }
+        return flat;
+    }
+
+    /** Which output channel the entry {@code i} of a weight belongs to. */
+    int channel(int i, long[] weightShape) {
+        if (!transposed) {
+            return Draws.channel(i, weightShape, 0);
+        }
+        int inputsOfGroup = (int) (weightShape[0] / groups);
+        int group = Draws.channel(i, weightShape, 0) / inputsOfGroup;
+        return group * (int) weightShape[1] + Draws.channel(i, weightShape, 1);
+    }
+
+    /** A kernel of the given number of dimensions, as it is printed. */
+    static String tuple(long value, int dims) {
+        Object[] parts = new Object[dims];
+        Arrays.fill(parts, value);
+        return tuple(parts);
+    }
+
+    static String tuple(Object... parts) {
+        String joined = String.join(", ", Arrays.stream(parts).map(String::valueOf).toList());
+        return "(" + joined + (parts.length == 1 ? ",)" : ")");
+    }
+}
