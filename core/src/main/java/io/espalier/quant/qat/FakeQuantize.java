@@ -119,17 +119,28 @@ public class FakeQuantize extends Observer implements Rounding {
         }
     }
 
-    private Tensor simulate(Tensor x) {
+    /** Whether rounding by vectorized operations is possible; libtorch's own takes the rest. */
+    final boolean isStraightThrough(Tensor x) {
+        return Tensors.type(x) == ScalarType.Float
+                && (!qscheme().isPerChannel() || (qscheme().isSymmetric() && channelAxis() == 0));
+    }
+
+    /** Rounds with the scale as it is now. */
+    final Tensor simulate(Tensor x) {
+        Tensor scale = buffer("scale");
+        Tensor zeroPoint = buffer("zero_point");
+        if (isStraightThrough(x)) {
+            long zero = Tensors.longs(zeroPoint)[0];
+            return qscheme().isPerChannel()
+                    ? StraightThrough.round(x, scale, zero, quantMin(), quantMax())
+                    : StraightThrough.round(
+                            x, Tensors.floats(scale)[0], zero, quantMin(), quantMax());
+        }
         return qscheme().isPerChannel()
                 ? torch.fake_quantize_per_channel_affine(
-                        x,
-                        buffer("scale"),
-                        buffer("zero_point"),
-                        channelAxis(),
-                        quantMin(),
-                        quantMax())
+                        x, scale, zeroPoint, channelAxis(), quantMin(), quantMax())
                 : torch.fake_quantize_per_tensor_affine(
-                        x, buffer("scale"), buffer("zero_point"), quantMin(), quantMax());
+                        x, scale, zeroPoint, quantMin(), quantMax());
     }
 
     @Override

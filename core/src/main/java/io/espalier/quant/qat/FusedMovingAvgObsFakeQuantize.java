@@ -22,6 +22,8 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * {@link #quantizationParameters} says, and conversion uses, is the observer's, as in PyTorch.
  */
 public class FusedMovingAvgObsFakeQuantize extends FakeQuantize {
+    private static final long[] ROW = {1};
+
     private final double averagingConstant;
 
     /**
@@ -112,25 +114,28 @@ public class FusedMovingAvgObsFakeQuantize extends FakeQuantize {
     }
 
     private Tensor rounded(Tensor x) {
-        if (qscheme().isPerChannel() || !StraightThrough.takes(x, quantMin(), quantMax())) {
+        if (!isStraightThrough(x)) {
             return byLibtorch(x);
         }
         if (isObserverEnabled()) {
             try (var scope = new PointerScope();
                     var noGrad = new NoGradGuard()) {
                 // Its range, and what follows from it, are those of its extremes.
-                var extremes = torch.aminmax(x);
-                byLibtorch(torch.stack(new TensorVector(extremes.get0(), extremes.get1())));
+                byLibtorch(extremes(x));
             }
         }
-        return isFakeQuantEnabled()
-                ? StraightThrough.round(
-                        x,
-                        Tensors.floats(buffer("scale"))[0],
-                        Tensors.longs(buffer("zero_point"))[0],
-                        quantMin(),
-                        quantMax())
-                : x;
+        return isFakeQuantEnabled() ? simulate(x) : x;
+    }
+
+    /** The least and the greatest value, or those of each channel, [C, 2]. */
+    private Tensor extremes(Tensor x) {
+        if (!qscheme().isPerChannel()) {
+            var both = torch.aminmax(x);
+            return torch.stack(new TensorVector(both.get0(), both.get1()));
+        }
+        // Of rows, aminmax is twenty times slower than amin and amax.
+        Tensor rows = x.reshape(x.size(0), -1);
+        return torch.stack(new TensorVector(rows.amin(ROW, false), rows.amax(ROW, false)), 1);
     }
 
     private Tensor byLibtorch(Tensor x) {
