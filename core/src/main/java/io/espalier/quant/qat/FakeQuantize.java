@@ -14,6 +14,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.Set;
 
 /**
@@ -119,28 +120,27 @@ public class FakeQuantize extends Observer implements Rounding {
         }
     }
 
-    /** Whether rounding by vectorized operations is possible; libtorch's own takes the rest. */
-    final boolean isStraightThrough(Tensor x) {
-        return Tensors.type(x) == ScalarType.Float
-                && (!qscheme().isPerChannel() || (qscheme().isSymmetric() && channelAxis() == 0));
-    }
-
     /** Rounds with the scale as it is now. */
     final Tensor simulate(Tensor x) {
         Tensor scale = buffer("scale");
         Tensor zeroPoint = buffer("zero_point");
-        if (isStraightThrough(x)) {
-            long zero = Tensors.longs(zeroPoint)[0];
-            return qscheme().isPerChannel()
-                    ? StraightThrough.round(x, scale, zero, quantMin(), quantMax())
-                    : StraightThrough.round(
-                            x, Tensors.floats(scale)[0], zero, quantMin(), quantMax());
+        if (!qscheme().isPerChannel()) {
+            return Tensors.type(x) == ScalarType.Float
+                    ? StraightThrough.round(
+                            x,
+                            Tensors.floats(scale)[0],
+                            Tensors.longs(zeroPoint)[0],
+                            quantMin(),
+                            quantMax())
+                    : torch.fake_quantize_per_tensor_affine(
+                            x, scale, zeroPoint, quantMin(), quantMax());
         }
-        return qscheme().isPerChannel()
-                ? torch.fake_quantize_per_channel_affine(
-                        x, scale, zeroPoint, channelAxis(), quantMin(), quantMax())
-                : torch.fake_quantize_per_tensor_affine(
-                        x, scale, zeroPoint, quantMin(), quantMax());
+        long[] zeros = Tensors.longs(zeroPoint);
+        boolean alike = Arrays.stream(zeros).allMatch(zero -> zero == zeros[0]);
+        return alike && channelAxis() == 0 && Tensors.type(x) == ScalarType.Float
+                ? StraightThrough.round(x, scale, zeros[0], quantMin(), quantMax())
+                : torch.fake_quantize_per_channel_affine(
+                        x, scale, zeroPoint, channelAxis(), quantMin(), quantMax());
     }
 
     @Override

@@ -5,7 +5,6 @@ import io.espalier.quant.observer.MovingAveragePerChannelMinMaxObserver;
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverFactory;
 import io.espalier.tensor.EspalierException;
-import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -15,8 +14,8 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
- * Fake quantization whose range is a moving average, observed, averaged and applied by one call of
- * libtorch: PyTorch's {@code FusedMovingAvgObsFakeQuantize}, which the presets for training use.
+ * Fake quantization whose range is a moving average that libtorch's fused operator follows:
+ * PyTorch's {@code FusedMovingAvgObsFakeQuantize}, which the presets for training use.
  *
  * <p>In training, libtorch takes a symmetric scale as the larger of −min / 128 and max / 127; what
  * {@link #quantizationParameters} says, and conversion uses, is the observer's, as in PyTorch.
@@ -72,59 +71,29 @@ public class FusedMovingAvgObsFakeQuantize extends FakeQuantize {
         if (x.numel() == 0) {
             return x;
         }
-        if (!isObserverEnabled()) {
-            return rounded(x);
-        }
-        Tensor min = observer().buffer("min_val").clone();
-        Tensor max = observer().buffer("max_val").clone();
-        Tensor scale = buffer("scale").clone();
-        Tensor zeroPoint = buffer("zero_point").clone();
-        try {
-            Tensor y = rounded(x);
-            if (isFinite()) {
-                return y;
-            }
-        } catch (RuntimeException e) {
-            if (isFinite()) {
-                throw e;
-            } // else it is what libtorch says of a zero point made of NaN
-        }
-        observer().setBuffer("min_val", min);
-        observer().setBuffer("max_val", max);
-        setBuffer("scale", scale);
-        setBuffer("zero_point", zeroPoint);
-        throw new EspalierException(
-                name()
-                        + " saw values that are NaN or infinite; mend the data, or use"
-                        + " FakeQuantize with an observer that has ignoreNonFinite().");
-    }
-
-    /** Whether the averages are: a value that is not would stay in them for ever. */
-    private boolean isFinite() {
-        return isFinite("min_val") && isFinite("max_val");
-    }
-
-    private boolean isFinite(String buffer) {
-        for (float value : Tensors.floats(observer().buffer(buffer))) {
-            if (!Float.isFinite(value)) {
-                return false;
-            }
-        }
-        return true;
-    }
-
-    private Tensor rounded(Tensor x) {
-        if (!isStraightThrough(x)) {
-            return byLibtorch(x);
-        }
         if (isObserverEnabled()) {
             try (var scope = new PointerScope();
                     var noGrad = new NoGradGuard()) {
-                // Its range, and what follows from it, are those of its extremes.
-                byLibtorch(extremes(x));
+                Tensor extremes = extremes(x);
+                requireFinite(extremes);
+                follow(extremes);
             }
         }
         return isFakeQuantEnabled() ? simulate(x) : x;
+    }
+
+    /** Refuses what would stay in the averages for ever, and averages in which it is already. */
+    private void requireFinite(Tensor extremes) {
+        boolean finite =
+                extremes.isfinite().all().item_bool()
+                        && !observer().buffer("min_val").isnan().any().item_bool()
+                        && !observer().buffer("max_val").isnan().any().item_bool();
+        if (!finite) {
+            throw new EspalierException(
+                    name()
+                            + " saw values that are NaN or infinite; mend the data, or use"
+                            + " FakeQuantize with an observer that has ignoreNonFinite().");
+        }
     }
 
     /** The least and the greatest value, or those of each channel, [C, 2]. */
@@ -138,9 +107,10 @@ public class FusedMovingAvgObsFakeQuantize extends FakeQuantize {
         return torch.stack(new TensorVector(rows.amin(ROW, false), rows.amax(ROW, false)), 1);
     }
 
-    private Tensor byLibtorch(Tensor x) {
-        return torch.fused_moving_avg_obs_fake_quant(
-                x,
+    /** Lets averages, scale and zero point follow a batch, of which they need the extremes only. */
+    private void follow(Tensor extremes) {
+        torch.fused_moving_avg_obs_fake_quant(
+                extremes,
                 buffer("observer_enabled"),
                 buffer("fake_quant_enabled"),
                 observer().buffer("min_val"),
