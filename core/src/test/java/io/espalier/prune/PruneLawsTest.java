@@ -1,11 +1,8 @@
 package io.espalier.prune;
 
-import static io.espalier.prune.Prune.target;
-
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotSame;
-import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.nn.Conv2d;
@@ -20,15 +17,12 @@ import io.espalier.train.AdamSettings;
 import io.espalier.train.Optimizers;
 import io.espalier.train.SgdSettings;
 
-import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Optimizer;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 import java.util.List;
@@ -37,7 +31,7 @@ import java.util.random.RandomGenerator;
 
 /** What holds for every method, model and amount. */
 class PruneLawsTest {
-    private static PruningMethod anyMethod(RandomGenerator random) {
+    static PruningMethod anyMethod(RandomGenerator random) {
         Amount amount = Amount.share(random.nextDouble());
         int dim = random.nextInt(-4, 4);
         return switch (random.nextInt(6)) {
@@ -50,11 +44,11 @@ class PruneLawsTest {
         };
     }
 
-    private static Tensor mask(Module module) {
+    static Tensor mask(Module module) {
         return module.buffer("weight_mask");
     }
 
-    private static long pruned(Module module) {
+    static long pruned(Module module) {
         return mask(module).eq(new Scalar(0)).sum().item_long();
     }
 
@@ -247,64 +241,6 @@ class PruneLawsTest {
                 List.copyOf(linear.stateDict().keySet()));
     }
 
-    @ParameterizedTest
-    @EnumSource(
-            value = ScalarType.class,
-            names = {"Float", "Double", "Half", "BFloat16"})
-    @DisplayName("a mask has its parameter's type, whatever prunes")
-    void types(ScalarType type) {
-        var random = new Random(5);
-        Tensor weight = Tensors.randn(3, 4, 2, 2).to(type);
-        for (int trial = 0; trial < 12; trial++) {
-            var holder = new PruneErrorsTest.Holder(weight.clone());
-            PruningMethod method = anyMethod(random);
-
-            Prune.apply(holder, "weight", method);
-            Prune.apply(holder, "weight", method);
-
-            assertSame(type, Tensors.type(mask(holder)));
-            assertSame(type, Tensors.type(holder.value("weight")));
-        }
-    }
-
-    @Test
-    @DisplayName("weights of 64 bits are ranked by all of them, equals by their index")
-    void doubles() {
-        Tensor weight = Tensors.ones(4).to(ScalarType.Double);
-        weight.select(0, 0).add_(new Scalar(1e-12));
-        var holder = new PruneErrorsTest.Holder(weight);
-
-        Prune.l1Unstructured(holder, "weight", 2);
-
-        assertArrayEquals(new float[] {1, 0, 0, 1}, Tensors.floats(mask(holder)));
-    }
-
-    @Test
-    @DisplayName("a parameter that lies transposed in memory is pruned by its own indices")
-    void transposed() {
-        Tensor weight = Tensors.of(new float[] {1, 2, 3, 4, 5, 6}, 2, 3).t();
-        var holder = new PruneErrorsTest.Holder(weight);
-
-        Prune.l1Unstructured(holder, "weight", 2);
-        Prune.lnStructured(holder, "weight", 1, 1, 1);
-
-        assertArrayEquals(new float[] {0, 1, 0, 1, 0, 1}, Tensors.floats(mask(holder)));
-    }
-
-    @Test
-    @DisplayName("global pruning prunes any mixture of types and masks as one list")
-    void globalMixture() {
-        var a = new PruneErrorsTest.Holder(Tensors.of(5, 1, 4));
-        var b = new PruneErrorsTest.Holder(Tensors.of(2, 3, 6).to(ScalarType.Double));
-        Prune.customFromMask(a, "weight", Tensors.of(0, 1, 1));
-
-        Prune.globalUnstructured(
-                List.of(target(a, "weight"), target(b, "weight")), L1Unstructured::new, 3);
-
-        assertArrayEquals(new float[] {0, 0, 1}, Tensors.floats(mask(a)));
-        assertArrayEquals(new float[] {0, 0, 1}, Tensors.floats(mask(b)));
-    }
-
     @Test
     @DisplayName("random pruning repeats from a seed and prunes just the count")
     void randomRepeats() {
@@ -318,18 +254,5 @@ class PruneLawsTest {
 
         assertEquals(123, pruned(one));
         assertTrue(Tensors.equal(mask(one), mask(other)));
-    }
-
-    @Test
-    @DisplayName("a layer pruned inside a scope keeps its mask after the scope")
-    void scopes() {
-        Linear linear = new Linear(3, 3);
-        try (var scope = new PointerScope()) {
-            Prune.l1Unstructured(linear, "weight", 4);
-            Prune.l1Unstructured(linear, "weight", 1);
-        }
-
-        assertEquals(5, pruned(linear));
-        assertEquals(3, linear.call(Tensors.ones(1, 3)).numel());
     }
 }

@@ -4,14 +4,12 @@ import static io.espalier.Errors.messageOf;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.data.Dataset;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.SafeTensors;
-import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 
@@ -320,25 +318,5 @@ class CheckpointTest {
                                 .train(SmallNet.examples(16), 1)));
         assertSame(before, net.stateDict());
         assertFalse(Files.exists(nowhere));
-    }
-
-    @Test
-    @DisplayName("the best model is left behind where it is to be kept, also if it gets worse")
-    void keepsBest() {
-        Dataset data = SmallNet.examples(64);
-        SmallNet net = SmallNet.masked();
-        Evaluator accuracy = Evaluator.accuracy(data);
-        TrainingResult result =
-                Trainer.of(net, Losses.crossEntropy(), Optimizers.sgd(net.parameters(), 0.1))
-                        // Good steps first, then ever larger ones.
-                        .learningRate(position -> position.step() < 30 ? 1 : 100 * position.step())
-                        .evaluateEvery(5, data, Metrics.accuracy())
-                        .keepBest()
-                        .batchSize(8)
-                        .train(data, 10);
-        double best = result.best().orElseThrow().first();
-        assertTrue(best > result.evaluations().getLast().first(), result.toString());
-        assertEquals(best, accuracy.evaluate(net));
-        assertThrows(EspalierException.class, () -> result.best().orElseThrow().get("loss"));
     }
 }
