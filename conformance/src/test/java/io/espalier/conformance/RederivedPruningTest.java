@@ -44,7 +44,7 @@ class RederivedPruningTest {
     @DisplayName("gives the same mask after each step of a random sequence")
     @MethodSource("seeds")
     void sequences(int seed) {
-        var random = new Random(seed);
+        var random = new Draws(seed).random;
         long[] shape = shape(random, 2);
         float[] weight = weights(random, size(shape));
         var module = new Holder(Tensors.of(weight, shape));
@@ -90,7 +90,7 @@ class RederivedPruningTest {
                     + " without")
     @MethodSource("seeds")
     void global(int seed) {
-        var random = new Random(seed);
+        var random = new Draws(seed).random;
         List<Target> targets = new ArrayList<>();
         Map<Target, Tensor> scores = new LinkedHashMap<>();
         List<float[]> masks = new ArrayList<>();

@@ -78,6 +78,13 @@ public class FusedMovingAvgObsFakeQuantize extends FakeQuantize {
                 requireFinite(extremes);
                 follow(extremes);
             }
+        } else if (isFakeQuantEnabled() && hasObserved()) {
+            // Batches may have been observed without rounding: the step is that of the range now.
+            try (var scope = new PointerScope();
+                    var noGrad = new NoGradGuard()) {
+                boolean channels = qscheme().isPerChannel();
+                follow(channels ? Tensors.zeros(x.size(0), 1) : Tensors.zeros(1));
+            }
         }
         return isFakeQuantEnabled() ? simulate(x) : x;
     }
