@@ -5,6 +5,7 @@ import io.espalier.quant.observer.MovingAveragePerChannelMinMaxObserver;
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverFactory;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
