@@ -43,9 +43,15 @@ final class Models {
 
     /** Two convolutions of one input, added. */
     static final class Res extends Module {
-        private final Conv2d a = add("a", new Conv2d(3, 3, 3, with -> with.padding(1)));
-        private final Conv2d b = add("b", new Conv2d(3, 3, 1));
-        private final FloatFunctional add = add("add", new FloatFunctional());
+        private final Conv2d a;
+        private final Conv2d b;
+        private final FloatFunctional add;
+
+        Res(Conv2d a, Conv2d b) {
+            this.a = add("a", a);
+            this.b = add("b", b);
+            this.add = add("add", new FloatFunctional());
+        }
 
         @Override
         protected Tensor forward(Tensor x) {
@@ -103,7 +109,8 @@ final class Models {
                             new ReLU(),
                             new AdaptiveAvgPool2d(1),
                             new Flatten());
-            case "residual_add" -> new Res();
+            case "residual_add" ->
+                    new Res(widths.conv("body.a", 1, 1), widths.conv("body.b", 0, 1));
             default -> throw Group.unknown("model", name);
         };
     }

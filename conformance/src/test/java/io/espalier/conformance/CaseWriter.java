@@ -63,6 +63,11 @@ final class CaseWriter {
         return Map.of("tensor", name);
     }
 
+    /** The inputs as a group reads them. */
+    Values inputs() {
+        return values("inputs", inputs);
+    }
+
     /** Runs the case; a difference, or a value that the group did not look at, fails the test. */
     void passes(Group group) {
         var reference =
