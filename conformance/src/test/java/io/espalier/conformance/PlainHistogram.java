@@ -139,7 +139,7 @@ final class PlainHistogram {
                     continue;
                 }
                 double error = error(nextFirst, nextLast);
-                boolean undecided = Math.abs(error - least) <= 2e-6 * Math.abs(least);
+                boolean undecided = Math.abs(error - least) <= 2e-6 * error;
                 if (undecided && error > 0) {
                     from(alpha, beta, nextFirst, nextLast, error, found);
                     break;

@@ -41,8 +41,11 @@ final class PlainObserver {
                 min[c] = Math.min(min[c], batch.min[c]);
                 max[c] = Math.max(max[c], batch.max[c]);
             } else {
-                min[c] += (float) average * (batch.min[c] - min[c]);
-                max[c] += (float) average * (batch.max[c] - max[c]);
+                float low = min[c] + (float) average * (batch.min[c] - min[c]);
+                float high = max[c] + (float) average * (batch.max[c] - max[c]);
+                // Where rounding lets them pass each other, PyTorch fails when asked for a scale.
+                min[c] = Math.min(low, high);
+                max[c] = Math.max(low, high);
             }
         }
     }

@@ -191,12 +191,12 @@ class RederivedFakeQuantizeTest {
         float[] ofPosition = new float[count];
         for (int i = 0; i < values.length; i++) {
             int c = channels ? Draws.channel(i, shape, 0) : 0;
-            double position = symmetric ? 0 : positions[c];
+            float position = symmetric ? 0 : positions[c];
             y[i] =
                     new Step(scales[c], (int) Math.rint(Math.clamp(position, min, max)))
                             .rounded(values[i], min, max);
             // PyTorch's gradient with one scale adds a half and cuts, also below zero.
-            double cut = channels ? Math.rint(position) : position + 0.5;
+            double cut = channels ? Math.rint(position) : position + 0.5f;
             var step = new Step(scales[c], (int) Math.clamp(cut, min, max));
             boolean inside = step.isInside(values[i], min, max);
             float clamped = step.rounded(values[i], min, max);

@@ -48,6 +48,28 @@ class PlainIntegersTest {
     }
 
     @Test
+    @DisplayName("Channels lie along any dimension, in whatever order the elements lie in memory")
+    void channelsLast() {
+        Tensor x = Tensors.of(new float[] {1, 2, 3, 4, 5, 6, 7, 8}, 1, 2, 2, 2);
+        Tensor channelsLast = x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2);
+        for (int axis = 1; axis < 4; axis++) {
+            var parameters =
+                    new QuantizationParameters(
+                            new float[] {0.5f, 2},
+                            new int[] {0, 1},
+                            axis,
+                            QuantizedType.QINT8,
+                            Qscheme.PER_CHANNEL_AFFINE,
+                            -128,
+                            127);
+
+            assertArrayEquals(
+                    Tensors.longs(Quantization.quantize(x, parameters)),
+                    Tensors.longs(Quantization.quantize(channelsLast, parameters)));
+        }
+    }
+
+    @Test
     @DisplayName("Four bits are clamped to 0…15, one integer in a byte")
     void fourBits() {
         Tensor x = Tensors.of(-3f, -1f, 0f, 0.5f, 0.75f, 99f);

@@ -43,7 +43,8 @@ public final class Integers {
         }
         requireChannels(x, parameters);
         return torch.quantize_per_channel(
-                values,
+                // libtorch takes channels-last tensors for the first two dimensions only.
+                parameters.channelAxis() > 1 ? values.contiguous() : values,
                 doubles(parameters.scales()),
                 longs(parameters.zeroPoints()),
                 parameters.channelAxis(),

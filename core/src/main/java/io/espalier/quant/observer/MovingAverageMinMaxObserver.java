@@ -48,7 +48,10 @@ public class MovingAverageMinMaxObserver extends MinMaxObserver {
     void update(float min, float max) {
         if (hasObserved()) {
             float weight = (float) averagingConstant;
-            setRange(min() + weight * (min - min()), max() + weight * (max - max()));
+            float low = min() + weight * (min - min());
+            float high = max() + weight * (max - max());
+            // Far from zero, rounding may let the two pass each other.
+            setRange(Math.min(low, high), Math.max(low, high));
         } else {
             setRange(min, max);
         }

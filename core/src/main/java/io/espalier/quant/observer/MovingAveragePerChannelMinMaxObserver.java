@@ -55,8 +55,11 @@ public class MovingAveragePerChannelMinMaxObserver extends PerChannelMinMaxObser
                 continue;
             }
             boolean first = mins[c] > maxs[c];
-            mins[c] = first ? min[c] : mins[c] + weight * (min[c] - mins[c]);
-            maxs[c] = first ? max[c] : maxs[c] + weight * (max[c] - maxs[c]);
+            float low = first ? min[c] : mins[c] + weight * (min[c] - mins[c]);
+            float high = first ? max[c] : maxs[c] + weight * (max[c] - maxs[c]);
+            // Far from zero, rounding may let the two pass each other.
+            mins[c] = Math.min(low, high);
+            maxs[c] = Math.max(low, high);
         }
         setRanges(mins, maxs);
     }

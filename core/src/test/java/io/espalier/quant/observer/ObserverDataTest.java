@@ -57,6 +57,26 @@ class ObserverDataTest {
     }
 
     @Test
+    @DisplayName("ends that rounding lets pass each other in an average are still a range")
+    void averagesThatCross() {
+        Tensor wide = Tensors.of(new float[] {-1e6f, 3e5f, -1e6f, 3e5f}, 2, 2);
+        Tensor narrow = Tensors.of(new float[] {1.545f, 1.545f, 1.545f, 1.545f}, 2, 2);
+        for (ObserverSettings settings :
+                List.of(
+                        MovingAverageMinMaxObserver.with(1),
+                        MovingAveragePerChannelMinMaxObserver.with(1))) {
+            Observer observer = settings.make();
+
+            observer.call(wide);
+            observer.call(narrow);
+
+            for (float scale : observer.quantizationParameters().scales()) {
+                assertEquals(1.5625f / 255, scale);
+            }
+        }
+    }
+
+    @Test
     @DisplayName("data that is all mask, or empty, counts as none")
     void nothingToSee() {
         Observer observer = MinMaxObserver.with().make();
