@@ -60,6 +60,9 @@ public abstract non-sealed class AvgPool extends Pooling {
 
     @Override
     protected Tensor forward(Tensor x) {
+        if (!ceilMode() && x.dim() > kernelSize().length) {
+            Inputs.requireWindow(this, x, kernelSize(), padding());
+        }
         return isFlat()
                 ? Functional.avgPool1d(
                         x, kernelSize(), stride(), padding(), ceilMode(), countIncludePad())

@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 
 /**
@@ -541,50 +542,32 @@ public final class Functional {
                 factors.length > 0 ? new DoubleOptional(factors[0]) : new DoubleOptional();
         DoubleOptional second =
                 factors.length > 1 ? new DoubleOptional(factors[1]) : new DoubleOptional();
-        boolean flat = size.length == 1;
-        return switch (mode) {
-            case NEAREST ->
-                    flat
-                            ? recorded(
-                                    torch.upsample_nearest1d(x, size, first),
-                                    "aten::upsample_nearest1d",
-                                    x,
-                                    size,
-                                    factor(factors, 0))
-                            : recorded(
-                                    torch.upsample_nearest2d(x, size, first, second),
-                                    "aten::upsample_nearest2d",
-                                    x,
-                                    size,
-                                    factor(factors, 0),
-                                    factor(factors, 1));
-            case LINEAR ->
-                    recorded(
-                            torch.upsample_linear1d(x, size, alignCorners, first),
-                            "aten::upsample_linear1d",
-                            x,
-                            size,
-                            alignCorners,
-                            factor(factors, 0));
-            case BILINEAR ->
-                    recorded(
-                            torch.upsample_bilinear2d(x, size, alignCorners, first, second),
-                            "aten::upsample_bilinear2d",
-                            x,
-                            size,
-                            alignCorners,
-                            factor(factors, 0),
-                            factor(factors, 1));
-            case BICUBIC ->
-                    recorded(
-                            torch.upsample_bicubic2d(x, size, alignCorners, first, second),
-                            "aten::upsample_bicubic2d",
-                            x,
-                            size,
-                            alignCorners,
-                            factor(factors, 0),
-                            factor(factors, 1));
-        };
+        Tensor result =
+                switch (mode) {
+                    case NEAREST ->
+                            size.length == 1
+                                    ? torch.upsample_nearest1d(x, size, first)
+                                    : torch.upsample_nearest2d(x, size, first, second);
+                    case LINEAR -> torch.upsample_linear1d(x, size, alignCorners, first);
+                    case BILINEAR ->
+                            torch.upsample_bilinear2d(x, size, alignCorners, first, second);
+                    case BICUBIC -> torch.upsample_bicubic2d(x, size, alignCorners, first, second);
+                };
+        // Factors are recorded without the size, which follows from each input's own.
+        boolean fixed = factors.length == 0;
+        List<@Nullable Object> arguments = new ArrayList<>();
+        arguments.add(x);
+        arguments.add(fixed ? size : null);
+        if (mode != Upsample.Mode.NEAREST) {
+            arguments.add(alignCorners);
+        }
+        if (fixed) {
+            arguments.addAll(Collections.nCopies(size.length, null));
+        } else {
+            arguments.add(Arrays.stream(factors).boxed().toList());
+        }
+        String operator = "aten::upsample_" + mode + size.length + "d" + (fixed ? "" : ".vec");
+        return recorded(result, operator, arguments.toArray());
     }
 
     /**
@@ -676,10 +659,6 @@ public final class Functional {
     public static Tensor klDivergence(Tensor logProbabilities, Tensor target) {
         return torch.kl_div(logProbabilities, target, SUM, false)
                 .div(new Scalar(logProbabilities.size(0)));
-    }
-
-    private static @Nullable Double factor(double[] factors, int index) {
-        return index < factors.length ? factors[index] : null;
     }
 
     /** Tells the recorder, where one is bound, which operator gave a result. */

@@ -40,4 +40,28 @@ public final class Inputs {
             throw layer.wrongInput(x, "the input must have " + in + " channels.");
         }
     }
+
+    /**
+     * Refuses an input that a window does not fit into: some integer kernels read beyond it.
+     *
+     * @param layer whose input it is, for the error
+     * @param x of shape [*, D1, …], as many dimensions as the window at the end
+     * @param window the window's extent along each dimension, with its gaps
+     * @param padding what is added on both sides
+     * @throws EspalierException if it is smaller, with its padding
+     */
+    public static void requireWindow(Module layer, Tensor x, long[] window, long[] padding) {
+        for (int d = 0; d < window.length; d++) {
+            long size = x.size(x.dim() - window.length + d) + 2 * padding[d];
+            if (size < window[d]) {
+                throw layer.wrongInput(
+                        x,
+                        "the input, "
+                                + size
+                                + " with its padding, is smaller than the kernel, "
+                                + window[d]
+                                + ".");
+            }
+        }
+    }
 }

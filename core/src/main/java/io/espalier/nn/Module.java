@@ -75,10 +75,7 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
             }
             return outputs;
         } catch (RuntimeException e) {
-            // The binding throws exactly this class; a mistake in a module's own code stays itself.
-            throw e.getClass() == RuntimeException.class
-                    ? TensorException.in(describeCall(inputs), e)
-                    : e;
+            throw TensorException.lacksPlace(e) ? TensorException.in(describeCall(inputs), e) : e;
         }
     }
 

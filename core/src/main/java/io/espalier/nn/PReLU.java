@@ -31,6 +31,11 @@ public class PReLU extends Module {
         addParameter("weight", Tensors.ones(count).mul(new Scalar(0.25)));
     }
 
+    /** How many weights there are. */
+    public long count() {
+        return count;
+    }
+
     /** The weight [1] or [C] as {@code forward} sees it. */
     public Tensor weight() {
         return value("weight");

@@ -105,6 +105,11 @@ public final class Upsample extends Module {
         return new Upsample(List.of(), Arrays.stream(factor).boxed().toList(), with);
     }
 
+    /** How values are found. */
+    public Mode mode() {
+        return options.mode;
+    }
+
     @Override
     protected Tensor forward(Tensor x) {
         int rank = Math.toIntExact(x.dim()) - 2;
@@ -135,7 +140,29 @@ public final class Upsample extends Module {
                 output[d] = (long) Math.floor(x.size(d + 2) * factors[d]);
             }
         }
-        return Functional.interpolate(x, output, factors, options.mode, options.alignCorners);
+        for (long extent : output) {
+            if (extent < 1) {
+                throw wrongInput(
+                        x,
+                        "the output would have the size "
+                                + Arrays.toString(output)
+                                + "; each must be 1 or more.");
+            }
+        }
+        return rank == 1 && x.is_quantized()
+                ? alongOneOfTwo(x, output, factors)
+                : Functional.interpolate(x, output, factors, options.mode, options.alignCorners);
+    }
+
+    /**
+     * Kernels for quantized tensors know two spatial dimensions; a second of one changes nothing.
+     */
+    private Tensor alongOneOfTwo(Tensor x, long[] output, double[] factors) {
+        Mode mode = options.mode == Mode.LINEAR ? Mode.BILINEAR : options.mode;
+        double[] both = factors.length == 0 ? factors : new double[] {1, factors[0]};
+        long[] size = {1, output[0]};
+        return Functional.interpolate(x.unsqueeze(2), size, both, mode, options.alignCorners)
+                .squeeze(2);
     }
 
     @Override

@@ -60,6 +60,9 @@ final class DynamicQuantization {
                                 + ". Use QConfig.dynamic() for it.");
             }
         }
+        Site.of(model).stream()
+                .filter(site -> types.contains(site.module().getClass()))
+                .forEach(Preparation::requireUnobserved);
         Map<String, Module> replacements = new LinkedHashMap<>();
         var known = new IdentityHashMap<Module, Module>();
         try (var scope = new PointerScope();

@@ -35,9 +35,18 @@ final class Preparation {
      * @throws EspalierException if it is
      */
     static void requireUnprepared(Module model) {
+        Site.of(model).forEach(Preparation::requireObservers);
+        requireFloat(model);
+    }
+
+    /**
+     * Refuses a model that is prepared or converted.
+     *
+     * @throws EspalierException if it is
+     */
+    static void requireFloat(Module model) {
         List<Site> sites = Site.of(model);
         Conversion.requireUnconverted(model, sites);
-        sites.forEach(Preparation::requireObservers);
         sites.forEach(Preparation::requireUnobserved);
     }
 
@@ -48,7 +57,7 @@ final class Preparation {
         }
     }
 
-    private static void requireUnobserved(Site site) {
+    static void requireUnobserved(Site site) {
         if (site.observer(Observer.OUTPUT).isPresent()) {
             throw new EspalierException(
                     "The model is prepared already: '"

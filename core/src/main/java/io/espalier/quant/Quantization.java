@@ -67,13 +67,15 @@ public final class Quantization {
      *
      * @param example what the model is called with, so many tensors as it takes
      * @return the chains that were fused
-     * @throws EspalierException if the model is in training mode, or can't take the example
+     * @throws EspalierException if the model is in training mode, prepared or converted already, or
+     *     can't take the example
      */
     public static List<List<String>> fuse(Module model, Tensor... example) {
         if (model.isTraining()) {
             throw new EspalierException(
                     "Fusing for inference needs a model in inference mode; call eval() first.");
         }
+        Preparation.requireFloat(model);
         List<List<String>> chains = Fusion.chains(model, List.of(example));
         Fusion.fuse(model, chains);
         return chains;

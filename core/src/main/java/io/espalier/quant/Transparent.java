@@ -47,6 +47,8 @@ final class Transparent {
     private Transparent() {}
 
     static boolean is(Module module) {
-        return LAYERS.contains(module.getClass());
+        return LAYERS.contains(module.getClass())
+                && !(module instanceof Upsample upsample
+                        && upsample.mode() == Upsample.Mode.BICUBIC);
     }
 }

@@ -179,7 +179,7 @@ public final class Operator {
         try {
             handle.callBoxed(stack);
         } catch (RuntimeException e) {
-            throw TensorException.in(name, e);
+            throw TensorException.of(name, e);
         }
     }
 

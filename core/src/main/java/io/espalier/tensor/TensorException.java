@@ -13,8 +13,13 @@ public class TensorException extends EspalierException {
     private static final Pattern NO_KERNEL =
             Pattern.compile("^Could not run '([^']+)' with arguments from the '([^']+)' backend");
 
-    private TensorException(String message, Throwable cause) {
+    private static final Pattern OWN_CHECK = Pattern.compile("^(.*?) *INTERNAL ASSERT FAILED.*");
+
+    private final boolean placed;
+
+    private TensorException(String message, boolean placed, Throwable cause) {
         super(message, cause);
+        this.placed = placed;
     }
 
     /**
@@ -22,16 +27,40 @@ public class TensorException extends EspalierException {
      *
      * @param where what was being done, such as {@code "Linear(in_features=10, …) on a tensor of
      *     shape [1, 11]"}
-     * @param error what a native call threw
+     * @param error what a native call threw; one that knows its place already stays as it is
      */
     public static EspalierException in(String where, RuntimeException error) {
-        return error instanceof EspalierException ours
-                ? ours
-                : new TensorException(where + ": " + inPlainWords(firstLine(error)), error);
+        return switch (error) {
+            case TensorException ours when !ours.placed ->
+                    new TensorException(where + ": " + ours.getMessage(), true, ours);
+            case EspalierException ours -> ours;
+            default ->
+                    new TensorException(where + ": " + inPlainWords(firstLine(error)), true, error);
+        };
+    }
+
+    /**
+     * The error of an operator, which does not know whose call failed; {@link #in} says it.
+     *
+     * @param operator its name
+     */
+    static TensorException of(String operator, RuntimeException error) {
+        return new TensorException(operator + ": " + inPlainWords(firstLine(error)), false, error);
+    }
+
+    /** Whether an error comes from libtorch and does not say yet what was being done. */
+    public static boolean lacksPlace(RuntimeException error) {
+        // The binding throws exactly this class; a mistake in Java code stays itself.
+        return error.getClass() == RuntimeException.class
+                || (error instanceof TensorException ours && !ours.placed);
     }
 
     /** The dispatcher's answer to a tensor of the wrong kind, without its list of backends. */
     private static String inPlainWords(String line) {
+        Matcher check = OWN_CHECK.matcher(line);
+        if (check.find()) {
+            return "libtorch refused it, because this does not hold: " + check.group(1);
+        }
         Matcher matcher = NO_KERNEL.matcher(line);
         if (!matcher.find()) {
             return line;

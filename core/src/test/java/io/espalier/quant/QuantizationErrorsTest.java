@@ -45,6 +45,8 @@ class QuantizationErrorsTest extends WrongUse {
         Quantization.prepare(model);
         refuses(() -> Quantization.convert(model), "'0'", "no data", "calibration");
         refuses(() -> Quantization.prepare(model), "prepared already", "'0'");
+        refuses(() -> Quantization.fuse(model, x), "prepared already", "'0'");
+        refuses(() -> Quantization.quantizeDynamic(model), "prepared already", "'0'");
     }
 
     @Test

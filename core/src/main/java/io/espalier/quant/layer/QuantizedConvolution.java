@@ -197,9 +197,40 @@ final class QuantizedConvolution extends PackedLayer {
         int rank = geometry.rank();
         Inputs.requireChannels(this, x, rank, inChannels());
         boolean batched = x.dim() == rank + 2;
+        requireOutput(x);
         Tensor input = quantized(batched ? x : x.unsqueeze(0));
         Tensor y = kernel().call(rank == 2 ? ChannelsLast.ofPicture(input) : input);
         return batched ? y : y.squeeze(0);
+    }
+
+    /**
+     * The kernels themselves give wrong values for inputs that are too small, or end the process.
+     */
+    private void requireOutput(Tensor x) {
+        if (!geometry.transposed) {
+            Inputs.requireWindow(this, x, kernelExtent(), geometry.padding);
+            return;
+        }
+        long[] extent = kernelExtent();
+        for (int d = 0; d < extent.length; d++) {
+            long given = x.size(x.dim() - extent.length + d);
+            long size =
+                    (given - 1) * geometry.stride[d]
+                            - 2 * geometry.padding[d]
+                            + extent[d]
+                            + geometry.outputPadding[d];
+            if (given < 1 || size < 1) {
+                throw wrongInput(x, "the input is too small: the output would be empty.");
+            }
+        }
+    }
+
+    /** The kernel's size with its gaps. */
+    private long[] kernelExtent() {
+        Tensor weight = buffer("weight");
+        long[] extent = new long[geometry.rank()];
+        Arrays.setAll(extent, d -> geometry.dilation[d] * (weight.size(d + 2) - 1) + 1);
+        return extent;
     }
 
     private long inChannels() {

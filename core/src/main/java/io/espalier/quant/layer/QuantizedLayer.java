@@ -13,6 +13,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
+import java.util.Arrays;
 import java.util.Map;
 
 /**
@@ -171,12 +172,28 @@ public abstract class QuantizedLayer extends Module {
     }
 
     static Tensor quantize(Tensor x, double scale, long zeroPoint) {
-        Tensor floats = Tensors.type(x) == ScalarType.Float ? x : x.to(ScalarType.Float);
+        Tensor floats = floats(x);
         return torch.quantize_per_tensor(
                 floats.requires_grad() ? floats.detach() : floats,
                 scale,
                 zeroPoint,
                 ScalarType.QUInt8);
+    }
+
+    private static Tensor floats(Tensor x) {
+        ScalarType type = Tensors.type(x);
+        if (type == ScalarType.Float) {
+            return x;
+        }
+        if (!x.is_floating_point()) {
+            throw new EspalierException(
+                    "A quantized layer takes floating-point tensors; it was handed one of "
+                            + type
+                            + " and shape "
+                            + Arrays.toString(Tensors.shape(x))
+                            + ".");
+        }
+        return x.to(ScalarType.Float);
     }
 
     final String ranges() {

@@ -5,6 +5,7 @@ import io.espalier.nn.Linear;
 import io.espalier.tensor.Operator;
 import io.espalier.tensor.Operators;
 import io.espalier.tensor.PackedObject;
+import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
@@ -52,7 +53,18 @@ final class QuantizedLinear extends PackedLayer {
     @Override
     protected Tensor forward(Tensor x) {
         Inputs.requireFeatures(this, x, buffer("weight").size(1));
-        return kernel().call(quantized(x));
+        if (x.dim() == 1) {
+            return kernel().call(quantized(x.unsqueeze(0))).squeeze(0);
+        }
+        Tensor y = kernel().call(quantized(x));
+        return y.dim() == x.dim() ? y : unflattened(y, x);
+    }
+
+    /** oneDNN's kernel makes a matrix of an input without elements. */
+    private static Tensor unflattened(Tensor y, Tensor x) {
+        long[] shape = Tensors.shape(x);
+        shape[shape.length - 1] = y.size(-1);
+        return y.view(shape);
     }
 
     @Override

@@ -60,11 +60,19 @@ public final class QuantizedOperation extends QuantizedLayer {
     /**
      * A layer in its int8 form: how it prints, and its kernel, which takes the input.
      *
+     * @param channels how many its input must have; below 2 the kernel takes any number
      * @param kernel makes it of a layer's range and tensors; it must hold none of these itself, so
      *     that copies are right
      */
     private record Form(
-            String name, String extra, Function<QuantizedOperation, BoundOperator> kernel) {}
+            String name,
+            String extra,
+            long channels,
+            Function<QuantizedOperation, BoundOperator> kernel) {
+        Form(String name, String extra, Function<QuantizedOperation, BoundOperator> kernel) {
+            this(name, extra, 0, kernel);
+        }
+    }
 
     private QuantizedOperation(Form form, Range output, @Nullable Range input) {
         super(output, input);
@@ -113,7 +121,7 @@ public final class QuantizedOperation extends QuantizedLayer {
             case Sigmoid l -> new Form("Sigmoid", "", self -> self.bind("sigmoid"));
             case Softmax l -> softmax(l.dim());
             case LeakyReLU l -> leakyRelu(l.negativeSlope());
-            case PReLU l -> new Form("QuantizedPReLU", "", QuantizedOperation::prelu);
+            case PReLU l -> new Form("QuantizedPReLU", "", l.count(), QuantizedOperation::prelu);
             case ELU l -> elu(l.alpha());
             case LayerNorm l -> layerNorm(l);
             case GroupNorm l -> groupNorm(l);
@@ -175,6 +183,7 @@ public final class QuantizedOperation extends QuantizedLayer {
                         + Repr.of(eps)
                         + ", affine="
                         + Repr.of(layer.options().affine()),
+                layer.numChannels(),
                 self ->
                         self.bind(
                                 "group_norm",
@@ -199,6 +208,7 @@ public final class QuantizedOperation extends QuantizedLayer {
                         + ", eps="
                         + Repr.of(eps)
                         + ", momentum=0.1, affine=True, bias=True, track_running_stats=True",
+                layer.numFeatures(),
                 self ->
                         self.bind(
                                 "batch_norm" + rank,
@@ -251,6 +261,10 @@ public final class QuantizedOperation extends QuantizedLayer {
 
     @Override
     protected Tensor forward(Tensor x) {
+        long channels = form.channels();
+        if (channels > 1 && (x.dim() < 2 || x.size(1) != channels)) {
+            throw wrongInput(x, "the input must have " + channels + " channels.");
+        }
         BoundOperator known = kernel;
         if (known == null) {
             known = form.kernel().apply(this);
