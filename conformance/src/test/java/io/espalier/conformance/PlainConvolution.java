@@ -37,21 +37,32 @@ record PlainConvolution(int stride, int padding, int dilation, int groups, boole
         return sums;
     }
 
+    /** The gradient of the weight, for that of the output. */
+    double[] ofWeight(float[] x, long[] shape, double[] gradient, long[] weightShape) {
+        double[] sums = new double[Draws.size(weightShape)];
+        each(shape, weightShape, (to, from, w) -> sums[w] += x[from] * gradient[to]);
+        return sums;
+    }
+
     private void each(long[] shape, long[] weightShape, Product product) {
         long[] out = outputShape(shape, weightShape);
-        int weights = Draws.size(weightShape);
         // Written for the gathering form: input and output change places when transposed.
         long[] gathered = transposed ? shape : out;
         long[] seen = transposed ? out : shape;
         int perGroup = (int) (gathered[1] / groups);
+        int weights = Draws.size(weightShape);
+        int perChannel = weights / (int) weightShape[0];
+        long[][] positions = new long[weights][];
+        for (int w = 0; w < weights; w++) {
+            positions[w] = index(w, weightShape);
+        }
+        long[] source = new long[shape.length];
         for (int g = 0; g < Draws.size(gathered); g++) {
             long[] at = index(g, gathered);
-            for (int w = 0; w < weights; w++) {
-                long[] k = index(w, weightShape);
-                if (k[0] != at[1]) {
-                    continue;
-                }
-                long[] source = at.clone();
+            int first = (int) at[1] * perChannel;
+            for (int w = first; w < first + perChannel; w++) {
+                long[] k = positions[w];
+                source[0] = at[0];
                 source[1] = at[1] / perGroup * weightShape[1] + k[1];
                 boolean inside = true;
                 for (int d = 2; d < at.length; d++) {

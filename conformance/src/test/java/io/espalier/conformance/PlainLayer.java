@@ -97,23 +97,28 @@ record PlainLayer(
         return observer.steps(new Scheme(false, true, -128, 127, false));
     }
 
-    long[] integers(boolean perChannel) {
-        Step[] steps = weightSteps(perChannel);
+    long[] integers(Step[] steps) {
         long[] integers = new long[weight.length];
         for (int i = 0; i < integers.length; i++) {
-            int c = perChannel ? Draws.channel(i, weightShape, 0) : 0;
-            integers[i] = steps[c].integer(weight[i], -128, 127);
+            integers[i] = step(steps, i).integer(weight[i], -128, 127);
         }
         return integers;
     }
 
-    /** What integer kernels give: exact sums of rounded values, rounded once at the end. */
-    Reals rounded(Reals x, Step output, boolean perChannel) {
-        Step[] steps = weightSteps(perChannel);
-        long[] integers = integers(perChannel);
+    private Step step(Step[] steps, int i) {
+        return steps[steps.length == 1 ? 0 : Draws.channel(i, weightShape, 0)];
+    }
+
+    /**
+     * What integer kernels give: exact sums of rounded values, rounded once at the end.
+     *
+     * @param steps of the weight, for each output channel or for all
+     */
+    Reals rounded(Reals x, Step output, Step[] steps) {
+        long[] integers = integers(steps);
         float[] weights = new float[weight.length];
         for (int i = 0; i < weights.length; i++) {
-            weights[i] = steps[perChannel ? Draws.channel(i, weightShape, 0) : 0].real(integers[i]);
+            weights[i] = step(steps, i).real(integers[i]);
         }
         return of(x, weights).rounded(output);
     }

@@ -228,7 +228,9 @@ final class PlainNetwork {
         return run(
                 input,
                 (path, value) -> value.rounded(step(steps, path)),
-                (path, x) -> layer(path).rounded(x, step(steps, path), perChannel),
+                (path, x) ->
+                        layer(path)
+                                .rounded(x, step(steps, path), layer(path).weightSteps(perChannel)),
                 true);
     }
 

@@ -35,30 +35,6 @@ class RederivedFakeQuantizeTest {
         return IntStream.range(0, CASES);
     }
 
-    /** A range that follows, and the step that libtorch takes from it. */
-    private record Following(
-            PlainObserver range, boolean symmetric, int min, int max, double average) {
-        void see(float[] x, long[] shape) {
-            range.see(x, shape, 0, average);
-        }
-
-        Step[] steps() {
-            return IntStream.range(0, range.min.length)
-                    .mapToObj(c ->
-                            PlainRounding.chosen(range.min[c], range.max[c], min, max, symmetric))
-                    .toArray(Step[]::new);
-        }
-
-        float[] rounded(float[] x, long[] shape, Step[] steps) {
-            float[] y = new float[x.length];
-            for (int i = 0; i < x.length; i++) {
-                int c = steps.length == 1 ? 0 : Draws.channel(i, shape, 0);
-                y[i] = steps[c].rounded(x[i], min, max);
-            }
-            return y;
-        }
-    }
-
     @ParameterizedTest(name = "fused {0}")
     @DisplayName("with a moving average gives the same values, scales and zero points")
     @MethodSource("seeds")
@@ -72,7 +48,7 @@ class RederivedFakeQuantizeTest {
         double average = draws.of(0.01, 0.1, 0.5, 1.0);
         long[] shape = draws.shape(channels ? 2 : 1, 5);
         var following =
-                new Following(
+                new PlainFakeQuantize(
                         new PlainObserver(channels ? (int) shape[0] : 1),
                         channels,
                         reduce ? Math.floorDiv(low, 2) : low,
@@ -88,7 +64,7 @@ class RederivedFakeQuantizeTest {
             following.see(x, shape);
             Step[] steps = following.steps();
             batches.add(draws.tensor(x, shape));
-            ys.add(Tensors.of(following.rounded(x, shape, steps), shape));
+            ys.add(Tensors.of(following.rounded(x, shape), shape));
             scales.add(RederivedRoundingTest.scales(steps));
             zeroPoints.add(RederivedRoundingTest.zeroPoints(steps));
         }
@@ -117,7 +93,7 @@ class RederivedFakeQuantizeTest {
         boolean unsigned = draws.random.nextBoolean();
         long[] shape = draws.shape(2, 4);
         var following =
-                new Following(
+                new PlainFakeQuantize(
                         new PlainObserver(channels ? (int) shape[0] : 1),
                         symmetric,
                         unsigned ? 0 : -128,
@@ -132,7 +108,7 @@ class RederivedFakeQuantizeTest {
             if (observing) {
                 following.see(x, shape);
             }
-            float[] wanted = rounding ? following.rounded(x, shape, following.steps()) : x;
+            float[] wanted = rounding ? following.rounded(x, shape) : x;
             story.append(observing ? " seen" : " unseen").append(rounding ? "" : " unrounded");
 
             float[] y = Tensors.floats(fake.call(Tensors.of(x, shape)));

@@ -76,7 +76,9 @@ class RederivedStaticTest {
                 .forEach((path, layer) ->
                         written.expect(
                                 "weight_int." + path,
-                                Tensors.of(layer.integers(perChannel), layer.weightShape())
+                                Tensors.of(
+                                                layer.integers(layer.weightSteps(perChannel)),
+                                                layer.weightShape())
                                         .to(ScalarType.Char)));
         Reals y = network.of(x, (path, value) -> value);
         Reals rounded = network.rounded(x, steps, perChannel);
