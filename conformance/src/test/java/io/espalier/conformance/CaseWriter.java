@@ -63,6 +63,11 @@ final class CaseWriter {
         return Map.of("tensor", name);
     }
 
+    /** The arguments as a group reads them. */
+    Values params() {
+        return values("params", params);
+    }
+
     /** The inputs as a group reads them. */
     Values inputs() {
         return values("inputs", inputs);
