@@ -304,6 +304,7 @@ public final class Quantization {
      */
     @SuppressWarnings("TypeParameterUnusedInFormals") // the copy is of the model's class
     public static <M extends Module> M load(M model, Path file) {
+        Preparation.requireFloat(model);
         M copy = model.copy();
         QuantizedFile.load(copy, file);
         return copy;

@@ -32,6 +32,7 @@ final class QuantizedFile {
     private static final String VERSION = "espalier.quantized.version";
     private static final String IN_FLOAT = "espalier.quantized.in_float";
     private static final String CURRENT = "1";
+    private static final List<String> FLOAT_TYPES = List.of("Identity", "FusedReLU", "FusedChain");
     private static final JsonMapper JSON = new JsonMapper();
 
     private QuantizedFile() {}
@@ -70,7 +71,7 @@ final class QuantizedFile {
     }
 
     private static boolean isQuantized(Map<String, String> description) {
-        return !description.containsValue("Identity") && !description.containsValue("FusedReLU");
+        return FLOAT_TYPES.stream().noneMatch(description::containsValue);
     }
 
     /** Turns a float model into the file's; after an error the model must not be used. */
@@ -86,14 +87,10 @@ final class QuantizedFile {
                 var noGrad = new NoGradGuard()) {
             layers.forEach((path, description) -> {
                 if (!SavedLayers.isHalfPrecision(description)) {
-                    Module old = model.module(path);
-                    Module restored =
-                            SavedLayers.restore(
-                                    file,
-                                    path,
-                                    old,
-                                    description,
-                                    SavedLayers.below(contents.tensors(), path));
+                    Module old = placeOf(file, model, path);
+                    Map<String, Tensor> tensors = SavedLayers.below(contents.tensors(), path);
+                    Module restored = SavedLayers.restore(file, path, old, description, tensors);
+                    SavedLayers.requireFits(file, path, old, restored, tensors);
                     restored.training(old.isTraining());
                     model.replace(path, restored);
                 }
@@ -101,13 +98,27 @@ final class QuantizedFile {
             addFoldedBiases(model, contents.tensors());
             layers.forEach((path, description) -> {
                 if (SavedLayers.isHalfPrecision(description)) {
-                    HalfPrecision.narrow(model.module(path));
+                    HalfPrecision.narrow(placeOf(file, model, path));
                 }
             });
             model.loadStateDict(contents.tensors());
         }
         Conversion.finish(model);
         FloatInside.mark(model, inFloat);
+    }
+
+    private static Module placeOf(Path file, Module model, String path) {
+        Module place = model.namedModules().get(path);
+        if (place == null) {
+            throw new EspalierException(
+                    file
+                            + " has a quantized layer at '"
+                            + path
+                            + "', where "
+                            + model.getClass().getSimpleName()
+                            + " has none; load it into the architecture that it was made of.");
+        }
+        return place;
     }
 
     /** The descriptions in a file of this version. */

@@ -2,12 +2,15 @@ package io.espalier.quant;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import io.espalier.quant.observer.MinMaxObserver;
 import io.espalier.quant.observer.MovingAverageMinMaxObserver;
 import io.espalier.quant.observer.MovingAveragePerChannelMinMaxObserver;
 import io.espalier.quant.observer.Observer;
+import io.espalier.quant.observer.PerChannelMinMaxObserver;
 import io.espalier.quant.observer.Qscheme;
 import io.espalier.quant.observer.QuantizedType;
 import io.espalier.quant.qat.FakeQuantize;
+import io.espalier.quant.qat.LearnableFakeQuantize;
 import io.espalier.tensor.Engine;
 
 import org.junit.jupiter.api.DisplayName;
@@ -73,6 +76,30 @@ class QConfigTest {
         }
         assertEquals(QuantizedType.QUINT8, QConfig.weightOnly().weight().make().dtype());
         assertEquals(QuantizedType.QUINT4X2, QConfig.weightOnly4Bit().weight().make().dtype());
+    }
+
+    @Test
+    @DisplayName("A configuration prints what it observes with, and all that is not the default")
+    void prints() {
+        assertEquals(
+                "QConfig[activation=HistogramObserver.with().reduceRange(true),"
+                        + " weight=PerChannelMinMaxObserver.with().dtype(torch.qint8)"
+                        + ".qscheme(torch.per_channel_symmetric), engine=x86]",
+                QConfig.forBackend("x86").toString());
+        var fourBits =
+                MinMaxObserver.with()
+                        .dtype(QuantizedType.QINT8)
+                        .quantRange(-8, 7)
+                        .eps(0.5)
+                        .ignoreNonFinite();
+        assertEquals(
+                "LearnableFakeQuantize.with(MinMaxObserver.with().dtype(torch.qint8)"
+                        + ".quantRange(-8, 7).eps(0.5).ignoreNonFinite())",
+                LearnableFakeQuantize.with(fourBits).toString());
+        assertEquals(
+                "FakeQuantize.with(PerChannelMinMaxObserver.with()"
+                        + ".qscheme(torch.per_channel_affine).channelAxis(1))",
+                FakeQuantize.with(PerChannelMinMaxObserver.with().channelAxis(1)).toString());
     }
 
     private static void assertSame(JsonNode expected, QConfig qconfig) {

@@ -3,7 +3,10 @@ package io.espalier.quant;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.graph.GraphModule;
+import io.espalier.nn.Conv1d;
 import io.espalier.nn.Linear;
+import io.espalier.nn.ReLU;
 import io.espalier.nn.SafeTensors;
 import io.espalier.nn.Sequential;
 import io.espalier.tensor.EspalierException;
@@ -30,7 +33,34 @@ class QuantizedFileErrorsTest extends WrongUse {
         Path file = directory.resolve("model.safetensors");
         Quantization.save(converted(), file);
         model = new Sequential(new Linear(6, 5));
-        refuses(() -> Quantization.load(model, file), "'2'");
+        refuses(() -> Quantization.load(model, file), "quantized layer at '2'", "has none");
+        model = new Sequential(new Linear(7, 5), new ReLU(), new Linear(5, 4));
+        refuses(() -> Quantization.load(model, file), "[5, 6] at '0'", "in_features=7");
+        model = new Sequential(new Conv1d(6, 5, 1), new ReLU(), new Linear(5, 4));
+        refuses(() -> Quantization.load(model, file), "[5, 6] at '0'", "Conv1d(6, 5");
+        var dynamic = network();
+        Quantization.quantizeDynamic(dynamic);
+        Quantization.save(dynamic, file);
+        model = new Sequential(new Linear(6, 5), new ReLU(), new Linear(5, 3));
+        refuses(() -> Quantization.load(model, file), "[4, 5] at '2'", "out_features=3");
+    }
+
+    @Test
+    @DisplayName("reads into float models only, and writes converted ones only")
+    void otherSteps() {
+        Path file = directory.resolve("model.safetensors");
+        Quantization.save(converted(), file);
+        Sequential plain = model;
+        model = converted();
+        refuses(() -> Quantization.load(model, file), "converted already");
+        model = plain.copy();
+        model.qconfig(QConfig.forBackend("x86"));
+        Quantization.prepare(model);
+        refuses(() -> Quantization.load(model, file), "prepared already");
+        model = plain;
+        model.qconfig(QConfig.forBackend("x86"));
+        GraphModule prepared = GraphQuantization.prepare(GraphModule.trace(model, x));
+        refuses(() -> Quantization.save(prepared, file), "no quantized layer", "convert it first");
     }
 
     @Test

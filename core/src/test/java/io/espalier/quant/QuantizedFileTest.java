@@ -117,6 +117,6 @@ class QuantizedFileTest {
                         .contains("describes the layer at '0' in a form that can't be read"));
         assertTrue(
                 messageOf(() -> Quantization.load(new Sequential(new Linear(1, 1)), file))
-                        .contains("No module '1'"));
+                        .contains("at '0', where the model has Linear(in_features=1"));
     }
 }

@@ -5,10 +5,12 @@ import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.quant.fusion.FusedReLU;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
 
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.TreeMap;
@@ -109,6 +111,36 @@ public final class SavedLayers {
                                     + type
                                     + "', which this library does not know.");
         };
+    }
+
+    /**
+     * Refuses a layer whose weight has another shape than that of the float layer it stands for.
+     *
+     * @throws EspalierException if it has
+     */
+    public static void requireFits(
+            Path file, String path, Module old, Module restored, Map<String, Tensor> tensors) {
+        Tensor weight = tensors.get("weight");
+        boolean weighted = restored instanceof PackedLayer || restored instanceof DynamicLinear;
+        if (weight == null || !weighted) {
+            return;
+        }
+        boolean fits =
+                old.ownParameters().keySet().stream()
+                        .map(old::parameter)
+                        .anyMatch(given ->
+                                Arrays.equals(Tensors.shape(given), Tensors.shape(weight)));
+        if (!fits) {
+            throw new EspalierException(
+                    file
+                            + " has a quantized layer with a weight of shape "
+                            + Arrays.toString(Tensors.shape(weight))
+                            + " at '"
+                            + path
+                            + "', where the model has "
+                            + old
+                            + "; load it into the architecture that it was made of.");
+        }
     }
 
     /** Whether a description is that of a float layer with 16-bit parameters. */

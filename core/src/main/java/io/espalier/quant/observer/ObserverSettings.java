@@ -64,6 +64,42 @@ public final class ObserverSettings implements ObserverFactory {
         return observer.apply(this);
     }
 
+    /**
+     * The observer and what is not PyTorch's default: {@code
+     * MinMaxObserver.with().reduceRange(true)}.
+     */
+    @Override
+    public String toString() {
+        var text = new StringBuilder();
+        text.append(observerName()).append(".with()");
+        append(text, "dtype", dtype, QuantizedType.QUINT8);
+        append(text, "qscheme", qscheme, Qscheme.PER_TENSOR_AFFINE);
+        append(text, "reduceRange", reduceRange, false);
+        if (custom != null) {
+            append(text, "quantRange", custom.min + ", " + custom.max, "");
+        }
+        append(text, "eps", eps, EPS);
+        append(text, "channelAxis", channelAxis, 0);
+        if (ignoresNonFinite) {
+            text.append(".ignoreNonFinite()");
+        }
+        return text.toString();
+    }
+
+    private String observerName() {
+        try {
+            return make().getClass().getSimpleName();
+        } catch (EspalierException e) {
+            return "(settings that don't go together)";
+        }
+    }
+
+    private static void append(StringBuilder text, String name, Object value, Object plain) {
+        if (!value.equals(plain)) {
+            text.append('.').append(name).append('(').append(value).append(')');
+        }
+    }
+
     /** What values are quantized to. */
     public ObserverSettings dtype(QuantizedType dtype) {
         return changed(s -> s.dtype = dtype);

@@ -54,7 +54,7 @@ public class FakeQuantize extends Observer implements Rounding {
 
     /** Makes fake quantizations whose ranges the given observers find. */
     public static ObserverFactory with(ObserverFactory observer) {
-        return () -> new FakeQuantize(observer.make());
+        return new RoundingFactory(FakeQuantize.class, observer, FakeQuantize::new);
     }
 
     /** The observer that finds the range. */

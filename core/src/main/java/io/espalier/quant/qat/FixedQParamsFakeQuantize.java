@@ -1,6 +1,7 @@
 package io.espalier.quant.qat;
 
 import io.espalier.quant.observer.FixedQParamsObserver;
+import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverFactory;
 import io.espalier.quant.observer.QuantizationParameters;
 import io.espalier.tensor.EspalierException;
@@ -20,14 +21,17 @@ public class FixedQParamsFakeQuantize extends FakeQuantize {
 
     /** Makes fake quantizations with the fixed parameters of the observers that are made. */
     public static ObserverFactory with(ObserverFactory observer) {
-        return () -> {
-            if (observer.make() instanceof FixedQParamsObserver fixed) {
-                return new FixedQParamsFakeQuantize(fixed);
-            }
-            throw new EspalierException(
-                    "FixedQParamsFakeQuantize needs a FixedQParamsObserver, which knows its scale"
-                            + " beforehand; use FakeQuantize for other observers.");
-        };
+        return new RoundingFactory(
+                FixedQParamsFakeQuantize.class, observer, FixedQParamsFakeQuantize::around);
+    }
+
+    private static Observer around(Observer made) {
+        if (made instanceof FixedQParamsObserver fixed) {
+            return new FixedQParamsFakeQuantize(fixed);
+        }
+        throw new EspalierException(
+                "FixedQParamsFakeQuantize needs a FixedQParamsObserver, which knows its scale"
+                        + " beforehand; use FakeQuantize for other observers.");
     }
 
     @Override

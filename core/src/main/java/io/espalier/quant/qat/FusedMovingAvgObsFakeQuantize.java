@@ -64,7 +64,8 @@ public class FusedMovingAvgObsFakeQuantize extends FakeQuantize {
 
     /** Makes fake quantizations whose ranges the given moving-average observers describe. */
     public static ObserverFactory with(ObserverFactory observer) {
-        return () -> new FusedMovingAvgObsFakeQuantize(observer.make());
+        return new RoundingFactory(
+                FusedMovingAvgObsFakeQuantize.class, observer, FusedMovingAvgObsFakeQuantize::new);
     }
 
     @Override

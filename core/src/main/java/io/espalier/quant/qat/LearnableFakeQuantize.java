@@ -47,7 +47,8 @@ public class LearnableFakeQuantize extends Observer implements Rounding {
 
     /** Makes learnable fake quantizations that start where the given observers say. */
     public static ObserverFactory with(ObserverFactory observer) {
-        return () -> new LearnableFakeQuantize(observer.make());
+        return new RoundingFactory(
+                LearnableFakeQuantize.class, observer, LearnableFakeQuantize::new);
     }
 
     /** The observer that gives the first scale and zero point. */

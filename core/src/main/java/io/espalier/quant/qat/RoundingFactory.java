@@ -1,0 +1,30 @@
+package io.espalier.quant.qat;
+
+import io.espalier.quant.observer.Observer;
+import io.espalier.quant.observer.ObserverFactory;
+
+import java.util.function.Function;
+
+/**
+ * Makes fake quantizations with the ranges that observers find.
+ *
+ * @param type the fake quantization's class
+ * @param observer makes the observer
+ * @param around makes the fake quantization around it
+ */
+record RoundingFactory(
+        Class<? extends Observer> type,
+        ObserverFactory observer,
+        Function<Observer, Observer> around)
+        implements ObserverFactory {
+    @Override
+    public Observer make() {
+        return around.apply(observer.make());
+    }
+
+    /** As it is written: {@code FakeQuantize.with(MinMaxObserver.with())}. */
+    @Override
+    public String toString() {
+        return type.getSimpleName() + ".with(" + observer + ")";
+    }
+}
