@@ -62,7 +62,7 @@ final class Tracer implements CallRecorder {
                     ScopedValue.where(CURRENT, tracer).call(() -> model.callAll(example));
             List<Value> returned = new ArrayList<>();
             for (Tensor output : outputs) {
-                returned.add(tracer.valueOf(output, "returns"));
+                returned.add(tracer.returned(output));
             }
             return new Graph(inputs, tracer.nodes, returned).withoutUnused();
         }
@@ -179,11 +179,17 @@ final class Tracer implements CallRecorder {
 
     private Value valueOf(Tensor tensor, String how) {
         Value value = known.get(address(tensor));
-        return value == null ? stored(tensor, how) : value;
+        return value == null ? stored(tensor, () -> CallSite.ofUser() + " " + how) : value;
+    }
+
+    /** What the model itself returns; its code is no longer on the stack. */
+    private Value returned(Tensor tensor) {
+        Value value = known.get(address(tensor));
+        return value == null ? stored(tensor, () -> "its forward returns") : value;
     }
 
     /** A parameter or buffer of the model, which its code may use without a call. */
-    private Value stored(Tensor tensor, String how) {
+    private Value stored(Tensor tensor, Supplier<String> how) {
         long address = address(tensor);
         for (Map.Entry<String, Module> entry : root.namedModules().entrySet()) {
             for (Map<String, Tensor> own :
@@ -199,9 +205,7 @@ final class Tracer implements CallRecorder {
                 "Can't trace "
                         + root.getClass().getSimpleName()
                         + ": "
-                        + CallSite.ofUser()
-                        + " "
-                        + how
+                        + how.get()
                         + " a tensor of shape "
                         + Arrays.toString(Tensors.shape(tensor))
                         + " that no module and no function of Functional made; compute it with"

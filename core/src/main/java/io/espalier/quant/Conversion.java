@@ -4,6 +4,7 @@ import io.espalier.nn.Dropout;
 import io.espalier.nn.FloatFunctional;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
+import io.espalier.nn.MultiheadAttention;
 import io.espalier.nn.Recurrent;
 import io.espalier.quant.fusion.FusedReLU;
 import io.espalier.quant.fusion.TrainedTogether;
@@ -127,7 +128,7 @@ final class Conversion {
     }
 
     private static boolean computesInFloat(Module module) {
-        return module.namedChildren().isEmpty()
+        return (module.namedChildren().isEmpty() || module instanceof MultiheadAttention)
                 && !(module instanceof QuantizedLayer)
                 && !(module instanceof DeQuantize)
                 && !Transparent.is(module);

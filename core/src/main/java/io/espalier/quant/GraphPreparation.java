@@ -91,11 +91,15 @@ final class GraphPreparation {
         return first;
     }
 
-    /** The configuration of each layer with weights: its own, or that of a place above it. */
+    /**
+     * The configuration of each layer with weights that the graph itself calls: its own, or that of
+     * a place above it. Layers inside a module that was not looked into stay as they are.
+     */
     private static Map<String, QConfig> configurations(GraphModule traced) {
         Map<String, QConfig> found = new LinkedHashMap<>();
+        Map<String, Module> called = traced.modules();
         for (Site site : Site.of(traced)) {
-            if (GraphFusion.isAnchor(site.module())) {
+            if (GraphFusion.isAnchor(site.module()) && called.containsKey(site.path())) {
                 found.put(site.path(), site.qconfig());
             }
         }

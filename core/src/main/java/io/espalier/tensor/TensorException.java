@@ -13,6 +13,14 @@ public class TensorException extends EspalierException {
     private static final Pattern NO_KERNEL =
             Pattern.compile("^Could not run '([^']+)' with arguments from the '([^']+)' backend");
 
+    private static final Pattern MIXED =
+            Pattern.compile("promoteTypes with quantized numbers|same dtype, but got .*QU?Int");
+
+    private static final String ADVICE =
+            "put a DeQuantStub before it and a QuantStub after it, use a layer in its place, which"
+                    + " then computes in floats by itself, or name the module around it when"
+                    + " converting: Quantization.convert(model, Set.of(path)).";
+
     private static final Pattern OWN_CHECK = Pattern.compile("^(.*?) *INTERNAL ASSERT FAILED.*");
 
     private final boolean placed;
@@ -61,16 +69,15 @@ public class TensorException extends EspalierException {
         if (check.find()) {
             return "libtorch refused it, because this does not hold: " + check.group(1);
         }
+        if (MIXED.matcher(line).find()) {
+            return "no kernel takes quantized tensors and floats together; " + ADVICE;
+        }
         Matcher matcher = NO_KERNEL.matcher(line);
         if (!matcher.find()) {
             return line;
         }
         return matcher.group(2).equals("QuantizedCPU")
-                ? matcher.group(1)
-                        + " has no kernel for quantized tensors; put a DeQuantStub before it and a"
-                        + " QuantStub after it, use a layer in its place, which then computes in"
-                        + " floats by itself, or name the module around it when converting:"
-                        + " Quantization.convert(model, Set.of(path))."
+                ? matcher.group(1) + " has no kernel for quantized tensors; " + ADVICE
                 : matcher.group(1)
                         + " has no kernel for what it was given ("
                         + matcher.group(2)

@@ -51,6 +51,9 @@ final class DynamicLinear extends DynamicLayer {
     @Override
     protected Tensor forward(Tensor x) {
         Inputs.requireFeatures(this, x, buffer("weight").size(1));
+        if (x.dim() == 1) {
+            return forward(x.unsqueeze(0)).squeeze(0);
+        }
         Tensor input = x.detach();
         // One bit less of the input's range, as PyTorch: fbgemm's accumulators can't overflow then.
         return isFloat16()

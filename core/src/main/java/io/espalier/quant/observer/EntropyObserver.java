@@ -20,9 +20,23 @@ public class EntropyObserver extends HistogramObserver {
         super(settings);
     }
 
+    /**
+     * An observer with these settings.
+     *
+     * @throws io.espalier.tensor.EspalierException if there are fewer than 2 bins
+     */
+    public EntropyObserver(ObserverSettings settings, int bins) {
+        super(settings, bins);
+    }
+
     /** The default settings, to change and to make observers of. */
     public static ObserverSettings with() {
         return ObserverSettings.of(EntropyObserver::new);
+    }
+
+    /** The default settings with so many bins. */
+    public static ObserverSettings with(int bins) {
+        return ObserverSettings.of(settings -> new EntropyObserver(settings, bins));
     }
 
     @Override

@@ -23,9 +23,23 @@ public class MseObserver extends HistogramObserver {
         super(settings);
     }
 
+    /**
+     * An observer with these settings.
+     *
+     * @throws io.espalier.tensor.EspalierException if there are fewer than 2 bins
+     */
+    public MseObserver(ObserverSettings settings, int bins) {
+        super(settings, bins);
+    }
+
     /** The default settings, to change and to make observers of. */
     public static ObserverSettings with() {
         return ObserverSettings.of(MseObserver::new);
+    }
+
+    /** The default settings with so many bins. */
+    public static ObserverSettings with(int bins) {
+        return ObserverSettings.of(settings -> new MseObserver(settings, bins));
     }
 
     @Override

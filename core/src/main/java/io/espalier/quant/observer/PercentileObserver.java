@@ -48,6 +48,15 @@ public class PercentileObserver extends HistogramObserver {
         return ObserverSettings.of(settings -> new PercentileObserver(settings, share));
     }
 
+    /**
+     * The same for a share without a fraction: 1, which is all values, and nothing else.
+     *
+     * @param share 1
+     */
+    public static ObserverSettings with(int share) {
+        return with((double) share);
+    }
+
     @Override
     Interval bestRange(Histogram seen) {
         double outside = (1 - share) / 2;

@@ -74,6 +74,17 @@ class ObserverSettingsTest {
     }
 
     @Test
+    @DisplayName("a number of bins, or a share, makes an observer of the class it was asked of")
+    void ofTheClass() {
+        assertEquals(64, ((EntropyObserver) EntropyObserver.with(64).make()).bins());
+        assertEquals(64, ((MseObserver) MseObserver.with(64).make()).bins());
+        assertEquals(PercentileObserver.class, PercentileObserver.with(1).make().getClass());
+        assertTrue(
+                messageOf(() -> PercentileObserver.with(99).make())
+                        .contains("a share above 0, up to 1; got 99.0"));
+    }
+
+    @Test
     @DisplayName("observers of two classes don't merge")
     void mergeOthers() {
         Observer histogram = HistogramObserver.with().make();
