@@ -13,6 +13,7 @@ import io.espalier.nn.Convolution;
 import io.espalier.nn.Identity;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
+import io.espalier.nn.PaddingMode;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sigmoid;
 import io.espalier.tensor.EspalierException;
@@ -42,6 +43,7 @@ final class Layers {
                                 .stride(whole(params, "stride", 1, 16))
                                 .dilation(whole(params, "dilation", 1, 16))
                                 .groups(groups)
+                                .paddingMode(paddingMode(params))
                                 .bias(bias);
         long[] shape = Tensors.shape(weight);
         requireDims(kind, shape);
@@ -65,6 +67,14 @@ final class Layers {
 
     private static long whole(Values params, String name, int usual, int most) {
         return params.has(name) ? params.integer(name, 0, most) : usual;
+    }
+
+    private static PaddingMode paddingMode(Values params) {
+        String name = params.has("padding_mode") ? params.text("padding_mode") : "zeros";
+        return Arrays.stream(PaddingMode.values())
+                .filter(mode -> mode.toString().equals(name))
+                .findFirst()
+                .orElseThrow(() -> Group.unknown("padding mode", name));
     }
 
     private static void requireDims(String kind, long[] shape) {

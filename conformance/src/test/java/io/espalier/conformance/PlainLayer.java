@@ -75,6 +75,14 @@ record PlainLayer(
         return new PlainLayer(weight, weightShape, bias, convolution, on);
     }
 
+    /** The same for an input that is padded already. */
+    PlainLayer unpadded() {
+        var as = convolution;
+        var unpadded =
+                new PlainConvolution(as.stride(), 0, as.dilation(), as.groups(), as.transposed());
+        return new PlainLayer(weight, weightShape, bias, unpadded, relu);
+    }
+
     Reals of(Reals x) {
         return of(x, weight);
     }

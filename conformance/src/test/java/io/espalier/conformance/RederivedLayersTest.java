@@ -52,6 +52,7 @@ class RederivedLayersTest {
                                 draws.of(1, 1, 2),
                                 draws.of(1, 1, 2, 3),
                                 transposed);
+        boolean reflects = (dims == 1 || dims == 2) && !transposed && draws.random.nextInt(4) == 0;
         int groups = convolution.groups();
         int in = groups * draws.random.nextInt(1, 5);
         int out = groups * draws.random.nextInt(1, 5);
@@ -68,7 +69,7 @@ class RederivedLayersTest {
                         convolution,
                         relu);
         Reals x = input(draws, in, dims);
-        Module model = model(layer, dims, hasBias);
+        Module model = model(layer, dims, hasBias, reflects);
         model.qconfig(QConfig.forBackend(engine));
         Quantization.prepare(model);
         Tensor y;
@@ -84,8 +85,13 @@ class RederivedLayersTest {
         }
         Step output = step(model, "1");
         boolean perChannel = !transposed && !engine.equals("qnnpack");
+        Reals rounded = x.rounded(step(model, "0"));
+        Step[] steps = layer.weightSteps(perChannel);
         Reals wanted =
-                layer.rounded(x.rounded(step(model, "0")), output, layer.weightSteps(perChannel));
+                reflects
+                        ? layer.unpadded()
+                                .rounded(mirrored(rounded, convolution.padding()), output, steps)
+                        : layer.rounded(rounded, output, steps);
 
         var check = new Check();
         check.close(
@@ -104,7 +110,7 @@ class RederivedLayersTest {
         return new Reals(draws.normal(Draws.size(shape), 1), shape);
     }
 
-    private static Module model(PlainLayer layer, int dims, boolean hasBias) {
+    private static Module model(PlainLayer layer, int dims, boolean hasBias, boolean reflects) {
         PlainConvolution convolution = layer.convolution();
         var written = new CaseWriter("");
         if (dims > 0) {
@@ -112,6 +118,9 @@ class RederivedLayersTest {
                     .param("padding", convolution.padding())
                     .param("dilation", convolution.dilation())
                     .param("groups", convolution.groups());
+            if (reflects) {
+                written.param("padding_mode", "reflect");
+            }
         }
         Tensor weight = Tensors.of(layer.weight(), layer.weightShape());
         String kind = dims == 0 ? "linear" : "conv" + dims + "d";
@@ -134,6 +143,26 @@ class RederivedLayersTest {
             Quantization.fuseModules(model, List.of("1", "2"));
         }
         return model;
+    }
+
+    /** With so many values before and after those of each row and column, mirrored at the edges. */
+    private static Reals mirrored(Reals x, int padding) {
+        long[] shape = x.shape().clone();
+        for (int d = 2; d < shape.length; d++) {
+            shape[d] += 2L * padding;
+        }
+        float[] values = new float[Draws.size(shape)];
+        for (int i = 0; i < values.length; i++) {
+            int from = 0;
+            for (int d = 0; d < shape.length; d++) {
+                int size = (int) x.shape()[d];
+                int at = Draws.channel(i, shape, d) - (d < 2 ? 0 : padding);
+                int inside = Math.abs(at) < size ? Math.abs(at) : 2 * (size - 1) - at;
+                from = from * size + inside;
+            }
+            values[i] = x.values()[from];
+        }
+        return new Reals(values, shape);
     }
 
     private static Step step(Module model, String path) {

@@ -34,6 +34,7 @@ import io.espalier.nn.MaxPool1d;
 import io.espalier.nn.MaxPool2d;
 import io.espalier.nn.Module;
 import io.espalier.nn.PReLU;
+import io.espalier.nn.PaddingMode;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.ReLU6;
 import io.espalier.nn.Sequential;
@@ -80,6 +81,8 @@ class QuantizedKernelsTest {
     static Stream<Arguments> layers() {
         Libtorch.seed(23);
         UnaryOperator<Convolution.Options> geometry = o -> o.stride(2).padding(1).groups(2);
+        UnaryOperator<Convolution.Options> mirrored =
+                o -> o.padding(2).paddingMode(PaddingMode.REFLECT);
         UnaryOperator<Convolution.Options> transposed = o -> geometry.apply(o).outputPadding(1);
         return Stream.of(
                 of(new Linear(8, 5), 3, 8),
@@ -90,6 +93,9 @@ class QuantizedKernelsTest {
                 fused(new Conv2d(4, 6, 3, geometry), 2, 4, 8, 8),
                 of(new Conv3d(4, 6, 3, geometry), 2, 4, 5, 5, 5),
                 fused(new Conv3d(4, 6, 3, geometry), 2, 4, 5, 5, 5),
+                of(new Conv1d(4, 6, 3, mirrored), 2, 4, 9),
+                of(new Conv2d(4, 6, 3, mirrored), 2, 4, 8, 8),
+                of(new Conv2d(1, 2, 2, o -> o.stride(2).padding(2)), 2, 1, 6, 6),
                 of(new ConvTranspose1d(4, 6, 3, transposed), 2, 4, 9),
                 of(new ConvTranspose2d(4, 6, 3, transposed), 2, 4, 6, 6),
                 of(new ConvTranspose3d(4, 6, 3, transposed), 2, 4, 4, 4, 4),

@@ -24,6 +24,7 @@ import java.util.stream.Collectors;
 final class QuantizedConvolution extends PackedLayer {
     private final Geometry geometry;
     private final boolean relu;
+    private final EarlyPadding earlyPadding;
 
     /**
      * How the kernel moves.
@@ -34,6 +35,7 @@ final class QuantizedConvolution extends PackedLayer {
      * @param dilation the dilation along each
      * @param outputPadding what a transposed convolution adds to one side of each
      * @param groups the number of groups
+     * @param reflects whether the padding is the input mirrored at its edge, not zeros
      */
     @SuppressWarnings("ArrayRecordComponent") // never leaves the layer
     record Geometry(
@@ -42,7 +44,8 @@ final class QuantizedConvolution extends PackedLayer {
             long[] padding,
             long[] dilation,
             long[] outputPadding,
-            long groups) {
+            long groups,
+            boolean reflects) {
         static Geometry of(Convolution convolution) {
             return new Geometry(
                     convolution.isTransposed(),
@@ -50,7 +53,8 @@ final class QuantizedConvolution extends PackedLayer {
                     convolution.padding(),
                     convolution.dilation(),
                     convolution.outputPadding(),
-                    convolution.groups());
+                    convolution.groups(),
+                    convolution.paddingMode() == PaddingMode.REFLECT);
         }
 
         static Geometry read(Map<String, String> attributes) {
@@ -60,7 +64,8 @@ final class QuantizedConvolution extends PackedLayer {
                     numbers(attributes, "padding"),
                     numbers(attributes, "dilation"),
                     numbers(attributes, "output_padding"),
-                    numbers(attributes, "groups")[0]);
+                    numbers(attributes, "groups")[0],
+                    Boolean.parseBoolean(attributes.get("reflects")));
         }
 
         void addTo(Map<String, String> attributes) {
@@ -70,6 +75,7 @@ final class QuantizedConvolution extends PackedLayer {
             attributes.put("dilation", text(dilation));
             attributes.put("output_padding", text(outputPadding));
             attributes.put("groups", Long.toString(groups));
+            attributes.put("reflects", Boolean.toString(reflects));
         }
 
         int rank() {
@@ -102,6 +108,7 @@ final class QuantizedConvolution extends PackedLayer {
         super(weight, output, input);
         this.geometry = geometry;
         this.relu = relu;
+        this.earlyPadding = new EarlyPadding(geometry, kernelExtent());
     }
 
     static QuantizedConvolution of(
@@ -111,7 +118,7 @@ final class QuantizedConvolution extends PackedLayer {
             Packing packing,
             Range output,
             @Nullable Range input) {
-        if (convolution.paddingMode() != PaddingMode.ZEROS) {
+        if (!EarlyPadding.supports(convolution)) {
             throw new EspalierException(
                     "The convolution '"
                             + place
@@ -187,7 +194,7 @@ final class QuantizedConvolution extends PackedLayer {
                         weight,
                         bias,
                         geometry.stride,
-                        geometry.padding,
+                        earlyPadding.rest(),
                         geometry.dilation,
                         geometry.groups);
     }
@@ -198,7 +205,7 @@ final class QuantizedConvolution extends PackedLayer {
         Inputs.requireChannels(this, x, rank, inChannels());
         boolean batched = x.dim() == rank + 2;
         requireOutput(x);
-        Tensor input = quantized(batched ? x : x.unsqueeze(0));
+        Tensor input = earlyPadding.around(quantized(batched ? x : x.unsqueeze(0)));
         Tensor y = kernel().call(rank == 2 ? ChannelsLast.ofPicture(input) : input);
         return batched ? y : y.squeeze(0);
     }
@@ -209,6 +216,9 @@ final class QuantizedConvolution extends PackedLayer {
     private void requireOutput(Tensor x) {
         if (!geometry.transposed) {
             Inputs.requireWindow(this, x, kernelExtent(), geometry.padding);
+            if (!earlyPadding.fits(x)) {
+                throw wrongInput(x, "it can't be mirrored farther than it is long.");
+            }
             return;
         }
         long[] extent = kernelExtent();
