@@ -126,8 +126,7 @@ public final class SavedLayers {
             return;
         }
         boolean fits =
-                old.ownParameters().keySet().stream()
-                        .map(old::parameter)
+                old.namedParameters().values().stream()
                         .anyMatch(given ->
                                 Arrays.equals(Tensors.shape(given), Tensors.shape(weight)));
         if (!fits) {
