@@ -30,6 +30,20 @@ record PlainLayer(
             return new Reals(means, Arrays.copyOf(shape, 2));
         }
 
+        /** The same of values that are integers of a step, rounded exactly. */
+        Reals pooled(Step step) {
+            float[] means = new float[(int) (shape[0] * shape[1])];
+            int size = values.length / means.length;
+            for (int i = 0; i < means.length; i++) {
+                long sum = 0;
+                for (int j = 0; j < size; j++) {
+                    sum += Math.round(values[i * size + j] / step.scale());
+                }
+                means[i] = (float) Math.rint((double) sum / size) * step.scale();
+            }
+            return new Reals(means, Arrays.copyOf(shape, 2));
+        }
+
         Reals rectified() {
             float[] y = values.clone();
             for (int i = 0; i < y.length; i++) {

@@ -25,6 +25,10 @@ final class PlainNetwork {
     private final Map<String, float[]> parameters = new LinkedHashMap<>();
     private final Map<String, long[]> shapes = new LinkedHashMap<>();
     private final Map<String, PlainLayer> layers = new LinkedHashMap<>();
+
+    /** Those that are not folded, by the path of the layer before. */
+    private final Map<String, PlainNorm> norms = new LinkedHashMap<>();
+
     private final long[] inputShape;
 
     private PlainNetwork(String name, List<List<String>> fused, long... inputShape) {
@@ -53,9 +57,10 @@ final class PlainNetwork {
             }
             case 2 -> {
                 List<List<String>> chains =
-                        relu
-                                ? List.of(List.of("0", "1", "2"), List.of("3", "4", "5"))
-                                : List.of(List.of("0", "1"), List.of("3", "4"));
+                        draws.of(
+                                List.of(List.of("0", "1", "2"), List.of("3", "4", "5")),
+                                List.of(List.of("0", "1"), List.of("3", "4")),
+                                List.of());
                 long side = draws.random.nextInt(4, 10);
                 var network =
                         new PlainNetwork(
@@ -63,7 +68,8 @@ final class PlainNetwork {
                 network.normalized(draws, "body.0", 3, 8, new PlainConvolution(1, 1, 1, 1, false));
                 network.normalized(
                         draws, "body.3", 8, hidden, new PlainConvolution(2, 0, 1, 1, false));
-                network.layers.replaceAll((path, layer) -> layer.rectifying(relu));
+                boolean whole = !chains.isEmpty() && chains.getFirst().size() == 3;
+                network.layers.replaceAll((path, layer) -> layer.rectifying(whole));
                 network.linear(draws, "body.8", hidden, 4, false);
                 yield network;
             }
@@ -85,13 +91,21 @@ final class PlainNetwork {
     private void normalized(
             Draws draws, String path, int in, int out, PlainConvolution convolution) {
         layer(draws, path, convolution, out, in, 3, 3);
-        int place = path.charAt(path.length() - 1) - '0' + 1;
-        String norm = "body." + place + ".";
+        String norm = next(path) + ".";
         float[] gamma = parameter(norm + "weight", draws.uniform(out, 0.5, 1.5), out);
         float[] beta = parameter(norm + "bias", draws.normal(out, 0.3), out);
         float[] mean = parameter(norm + "running_mean", draws.normal(out, 0.3), out);
         float[] variance = parameter(norm + "running_var", draws.uniform(out, 0.5, 2), out);
-        layers.replace(path, layer(path).folded(gamma, beta, mean, variance, 1e-5));
+        if (fused.isEmpty()) {
+            norms.put(path, new PlainNorm(gamma, beta, mean, variance));
+        } else {
+            layers.replace(path, layer(path).folded(gamma, beta, mean, variance, PlainNorm.EPS));
+        }
+    }
+
+    /** The place after a layer's. */
+    static String next(String path) {
+        return "body." + (path.charAt(path.length() - 1) - '0' + 1);
     }
 
     private void layer(Draws draws, String path, PlainConvolution convolution, long... shape) {
@@ -139,8 +153,11 @@ final class PlainNetwork {
         return layers;
     }
 
-    Reals input(Draws draws) {
-        return new Reals(draws.normal(Draws.size(inputShape), 1), inputShape);
+    /** So many rows of input. */
+    Reals input(Draws draws, int rows) {
+        long[] shape = inputShape.clone();
+        shape[0] = rows;
+        return new Reals(draws.normal(Draws.size(shape), 1), shape);
     }
 
     CaseWriter inputs(CaseWriter written) {
@@ -161,7 +178,12 @@ final class PlainNetwork {
     /** The places whose results are observed. */
     List<String> observed() {
         List<String> paths = new ArrayList<>(List.of("quant"));
-        paths.addAll(layers.keySet());
+        for (String path : layers.keySet()) {
+            paths.add(path);
+            if (norms.containsKey(path)) {
+                paths.add(next(path));
+            }
+        }
         if (name.equals("residual_add")) {
             paths.add("body.add");
         }
@@ -170,10 +192,10 @@ final class PlainNetwork {
 
     /** The output, each observed result passed through {@code place}. */
     Reals of(Reals input, Place place) {
-        return run(input, place, (path, x) -> layer(path).of(x), false);
+        return run(input, place, (path, x) -> layer(path).of(x), Map.of());
     }
 
-    private Reals run(Reals input, Place place, Place compute, boolean integers) {
+    private Reals run(Reals input, Place place, Place compute, Map<String, Step> steps) {
         Reals x = place.at("quant", input);
         if (name.equals("residual_add")) {
             Reals a = place.at("body.a", compute.at("body.a", x));
@@ -182,12 +204,19 @@ final class PlainNetwork {
         }
         for (String path : layers.keySet()) {
             x = place.at(path, compute.at(path, x));
+            String seen = path;
+            PlainNorm norm = norms.get(path);
+            if (norm != null) {
+                seen = next(path);
+                x = place.at(seen, norm.of(x));
+            }
             if (!path.equals(last())) {
                 x = x.rectified();
             }
             if (path.equals("body.3")) {
-                Reals pooled = x.pooled();
-                x = integers ? place.at(path, pooled) : pooled;
+                // The integers keep the step of what comes in.
+                Step step = steps.get(seen);
+                x = step == null ? x.pooled() : x.pooled(step);
             }
         }
         return x;
@@ -231,7 +260,7 @@ final class PlainNetwork {
                 (path, x) ->
                         layer(path)
                                 .rounded(x, step(steps, path), layer(path).weightSteps(perChannel)),
-                true);
+                steps);
     }
 
     static Step step(Map<String, Step> steps, String path) {

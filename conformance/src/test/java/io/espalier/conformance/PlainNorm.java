@@ -1,5 +1,7 @@
 package io.espalier.conformance;
 
+import io.espalier.conformance.PlainLayer.Reals;
+
 /** A batch normalization in training, as plain loops over [N, C, …]. */
 final class PlainNorm {
     static final double EPS = 1e-5;
@@ -59,6 +61,15 @@ final class PlainNorm {
             y[i] = (x[i] - mean[c]) / Math.sqrt(variance[c] + EPS) * gamma[c] + beta[c];
         }
         return y;
+    }
+
+    /** By the running statistics, of floats. */
+    Reals of(Reals x) {
+        double[] values = new double[x.values().length];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = x.values()[i];
+        }
+        return new Reals(PlainDynamic.floats(eval(values, x.shape())), x.shape());
     }
 
     /** What the weight is multiplied by to be folded. */

@@ -52,36 +52,50 @@ final class PlainPrinter {
                                     child(network, steps, "b", perChannel),
                                     zeroPoint(steps, "body.add"));
             default -> {
-                boolean fused = network.fused().getFirst().size() == 3;
+                boolean folded = !network.fused().isEmpty();
+                boolean whole = folded && network.fused().getFirst().size() == 3;
                 yield """
                 Sequential(
-                  %1$s
-                  (1): Identity()
-                  (2): %4$s
-                  %2$s
-                  (4): Identity()
-                  (5): %4$s
+                  %s
+                  (1): %s
+                  (2): %s
+                  %s
+                  (4): %s
+                  (5): %s
                   (6): AdaptiveAvgPool2d(output_size=1)
                   (7): Flatten(start_dim=1, end_dim=-1)
-                  %3$s
+                  %s
                 )\
                 """
                         .formatted(
                                 child(network, steps, "0", perChannel),
+                                folded ? "Identity()" : norm(network, "0"),
+                                whole ? "Identity()" : "ReLU()",
                                 child(network, steps, "3", perChannel),
-                                child(network, steps, "8", perChannel),
-                                fused ? "Identity()" : "ReLU()");
+                                folded ? "Identity()" : norm(network, "3"),
+                                whole ? "Identity()" : "ReLU()",
+                                child(network, steps, "8", perChannel));
             }
         };
+    }
+
+    private static String norm(PlainNetwork network, String before) {
+        return "QuantizedBatchNorm2d(%d, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)"
+                .formatted(layer(network, "body." + before).bias().length);
+    }
+
+    private static PlainLayer layer(PlainNetwork network, String path) {
+        PlainLayer layer = network.layers().get(path);
+        if (layer == null) {
+            throw new IllegalArgumentException(path);
+        }
+        return layer;
     }
 
     private static String child(
             PlainNetwork network, Map<String, Step> steps, String name, boolean perChannel) {
         String path = "body." + name;
-        PlainLayer layer = network.layers().get(path);
-        if (layer == null) {
-            throw new IllegalArgumentException(path);
-        }
+        PlainLayer layer = layer(network, path);
         long[] shape = layer.weightShape();
         String relu = layer.relu() ? "ReLU" : "";
         if (shape.length == 2) {

@@ -207,7 +207,7 @@ final class PlainTraining {
         Step[] steps = weights.range().steps(new Scheme(false, true, -128, 127, false));
         Step outputStep = observed(output);
         Reals y = plain.rounded(x.rounded(observed(input)), outputStep, steps);
-        return y.shape().length == 2 ? y : y.pooled().rounded(outputStep);
+        return y.shape().length == 2 ? y : y.pooled(outputStep);
     }
 
     static Step observed(PlainFakeQuantize activation) {

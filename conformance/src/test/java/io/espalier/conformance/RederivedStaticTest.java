@@ -26,7 +26,7 @@ import java.util.stream.IntStream;
 /** Small networks calibrated and converted, a second time, as plain loops. */
 @DisplayName("Static quantization, derived anew in plain loops,")
 class RederivedStaticTest {
-    private static final int CASES = 100;
+    private static final int CASES = 120;
 
     static IntStream seeds() {
         return IntStream.range(0, CASES);
@@ -41,9 +41,9 @@ class RederivedStaticTest {
         PlainNetwork network = PlainNetwork.drawn(draws);
         List<Reals> calibration = new ArrayList<>();
         for (int n = draws.random.nextInt(1, 5); n > 0; n--) {
-            calibration.add(network.input(draws));
+            calibration.add(network.input(draws, draws.random.nextInt(1, 6)));
         }
-        Reals x = network.input(draws);
+        Reals x = network.input(draws, draws.random.nextInt(1, 6));
         Tensor input = draws.tensor(x.values(), x.shape());
         List<Tensor> batches =
                 calibration.stream()
