@@ -64,4 +64,19 @@ public final class Inputs {
             }
         }
     }
+
+    /**
+     * Refuses an input of which nothing would be left.
+     *
+     * @param layer whose input it is, for the error
+     * @param sizes what the output's spatial sizes would be
+     * @throws EspalierException if one is below 1
+     */
+    public static void requireOutput(Module layer, Tensor x, long... sizes) {
+        for (long size : sizes) {
+            if (size < 1) {
+                throw layer.wrongInput(x, "the input is too small: the output would be empty.");
+            }
+        }
+    }
 }

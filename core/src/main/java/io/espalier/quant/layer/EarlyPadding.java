@@ -17,14 +17,18 @@ final class EarlyPadding {
     private final boolean reflects;
     private final boolean needed;
 
-    /**
-     * @param extent the kernel's size with its gaps, along each spatial dimension
-     */
-    EarlyPadding(QuantizedConvolution.Geometry geometry, long[] extent) {
+    /** That of a layer with a weight [·, ·, kernel…]. */
+    EarlyPadding(Geometry geometry, Tensor weight) {
         this.padding = geometry.padding();
         this.reflects = geometry.reflects();
-        boolean alone = IntStream.range(0, extent.length).anyMatch(d -> padding[d] >= extent[d]);
+        long[] window = geometry.window(weight);
+        boolean alone = IntStream.range(0, window.length).anyMatch(d -> padding[d] >= window[d]);
         this.needed = !geometry.transposed() && (reflects || alone);
+    }
+
+    /** Whether a convolution's input is to be padded before its kernel. */
+    static boolean isNeeded(Convolution convolution) {
+        return new EarlyPadding(Geometry.of(convolution), convolution.weight()).needed;
     }
 
     /** Whether integers can be padded as a convolution pads its input. */

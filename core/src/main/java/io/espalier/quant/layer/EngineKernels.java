@@ -3,7 +3,6 @@ package io.espalier.quant.layer;
 import io.espalier.nn.Convolution;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
-import io.espalier.nn.PaddingMode;
 import io.espalier.quant.layer.QuantizedLayer.Range;
 
 import org.jspecify.annotations.Nullable;
@@ -26,8 +25,7 @@ final class EngineKernels implements IntegerKernels {
     @Override
     public boolean computes(Module layer) {
         return layer instanceof Linear
-                || (layer instanceof Convolution convolution
-                        && convolution.paddingMode() == PaddingMode.ZEROS);
+                || (layer instanceof Convolution convolution && EarlyPadding.supports(convolution));
     }
 
     @Override

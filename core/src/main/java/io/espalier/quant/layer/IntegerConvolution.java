@@ -1,7 +1,6 @@
 package io.espalier.quant.layer;
 
 import io.espalier.nn.Convolution;
-import io.espalier.nn.Inputs;
 import io.espalier.tensor.Operators;
 
 import org.bytedeco.pytorch.Tensor;
@@ -11,21 +10,20 @@ import java.util.Map;
 
 /** A convolution on plain integers, [N, C, spatial…]. */
 final class IntegerConvolution extends IntegerLayer {
-    private final QuantizedConvolution.Geometry geometry;
+    private final Geometry geometry;
 
-    private IntegerConvolution(IntegerParts parts, QuantizedConvolution.Geometry geometry) {
+    private IntegerConvolution(IntegerParts parts, Geometry geometry) {
         super(parts);
         this.geometry = geometry;
     }
 
     static IntegerConvolution of(Convolution convolution, IntegerParts parts) {
-        return new IntegerConvolution(parts, QuantizedConvolution.Geometry.of(convolution));
+        return new IntegerConvolution(parts, Geometry.of(convolution));
     }
 
     static IntegerConvolution read(Map<String, Tensor> tensors, Map<String, String> attributes) {
         return new IntegerConvolution(
-                IntegerParts.read(tensors, attributes),
-                QuantizedConvolution.Geometry.read(attributes));
+                IntegerParts.read(tensors, attributes), Geometry.read(attributes));
     }
 
     /**
@@ -60,17 +58,7 @@ final class IntegerConvolution extends IntegerLayer {
         if (x.dim() != rank + 2) {
             throw wrongInput(x, "a tensor of " + (rank + 2) + " dimensions is needed.");
         }
-        Inputs.requireChannels(this, x, rank, buffer("weight").size(1) * geometry.groups());
-        for (int d = 0; d < rank; d++) {
-            if (extent(x, d) < 1) {
-                throw wrongInput(x, "the input is smaller than the kernel.");
-            }
-        }
-    }
-
-    private long extent(Tensor x, int d) {
-        long kernelSize = geometry.dilation()[d] * (buffer("weight").size(d + 2) - 1) + 1;
-        return (x.size(d + 2) + 2 * geometry.padding()[d] - kernelSize) / geometry.stride()[d] + 1;
+        geometry.requireFits(this, x, buffer("weight"));
     }
 
     /** The layout that the kernels compute in: else they would convert it in every call. */
@@ -81,13 +69,7 @@ final class IntegerConvolution extends IntegerLayer {
 
     @Override
     long[] outputShape(Tensor x) {
-        long[] shape = new long[geometry.rank() + 2];
-        shape[0] = x.size(0);
-        shape[1] = buffer("weight").size(0);
-        for (int d = 0; d < geometry.rank(); d++) {
-            shape[d + 2] = extent(x, d);
-        }
-        return shape;
+        return geometry.outputShape(x, buffer("weight"));
     }
 
     @Override
@@ -115,10 +97,8 @@ final class IntegerConvolution extends IntegerLayer {
 
     @Override
     protected String extraRepr() {
-        Tensor weight = buffer("weight");
         var text = new StringBuilder();
-        text.append(weight.size(1) * geometry.groups()).append(", ").append(weight.size(0));
-        geometry.print(text, weight, outputRange());
+        geometry.print(text, buffer("weight"), outputRange());
         if (bias() == null) {
             text.append(", bias=False");
         }

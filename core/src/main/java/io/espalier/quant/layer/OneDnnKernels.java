@@ -27,18 +27,20 @@ final class OneDnnKernels implements IntegerKernels {
         return layer instanceof Linear
                 || (layer instanceof Convolution convolution
                         && convolution.stride().length == 2
-                        && !convolution.isTransposed());
+                        && !isLeft(layer));
     }
 
     @Override
     public boolean computesInside(Module layer, boolean adds, ChainActivation activation) {
-        return isTransposed(layer)
+        return isLeft(layer)
                 ? engine.computesInside(layer, adds, activation)
                 : !adds || activation == ChainActivation.RELU;
     }
 
-    private static boolean isTransposed(Module layer) {
-        return layer instanceof Convolution convolution && convolution.isTransposed();
+    /** Whether a layer is left to the engine's own kernels. */
+    private static boolean isLeft(Module layer) {
+        return layer instanceof Convolution convolution
+                && (convolution.isTransposed() || EarlyPadding.isNeeded(convolution));
     }
 
     @Override
@@ -49,7 +51,7 @@ final class OneDnnKernels implements IntegerKernels {
     /** A sum is computed in the memory of its second input, which are integers. */
     @Override
     public boolean givesFloats(FusedChain chain) {
-        return !chain.adds() && !isTransposed(chain.layer());
+        return !chain.adds() && !isLeft(chain.layer());
     }
 
     @Override
