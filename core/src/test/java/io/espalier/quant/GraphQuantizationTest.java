@@ -122,7 +122,7 @@ class GraphQuantizationTest {
                         new Conv2d(3, 4, 3),
                         new ReLU(),
                         new Conv2d(4, 4, 3),
-                        new Conv2d(4, 4, 3, o -> o.padding(1).paddingMode(PaddingMode.REFLECT)),
+                        new Conv2d(4, 4, 3, o -> o.padding(1).paddingMode(PaddingMode.CIRCULAR)),
                         new Flatten());
         model.eval();
         model.qconfig(QConfig.forBackend(backend));

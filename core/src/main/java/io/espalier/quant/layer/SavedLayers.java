@@ -122,7 +122,8 @@ public final class SavedLayers {
             Path file, String path, Module old, Module restored, Map<String, Tensor> tensors) {
         Tensor weight = tensors.get("weight");
         boolean weighted = restored instanceof PackedLayer || restored instanceof DynamicLinear;
-        if (weight == null || !weighted) {
+        boolean shared = old instanceof IntegerWeighted; // restored at another place already
+        if (weight == null || !weighted || shared) {
             return;
         }
         boolean fits =
