@@ -149,7 +149,7 @@ final class Conversion {
         if (site.qconfig().isFloat16()) {
             return module instanceof Linear || module instanceof Recurrent || site.isTable()
                     ? DynamicQuantization.dynamic(site.path(), module, site.qconfig())
-                    : HalfPrecision.of(module);
+                    : HalfPrecision.of(site.path(), module);
         }
         Packing packing = site.qconfig().packing();
         Module converted =

@@ -7,7 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.TrainedModels;
 import io.espalier.nn.BatchNorm2d;
+import io.espalier.nn.Conv1d;
 import io.espalier.nn.Conv2d;
+import io.espalier.nn.Embedding;
 import io.espalier.nn.Flatten;
 import io.espalier.nn.GRU;
 import io.espalier.nn.LSTM;
@@ -18,6 +20,7 @@ import io.espalier.nn.Sequential;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
@@ -151,5 +154,28 @@ class DynamicQuantizationTest {
         Quantization.save(model, file);
         assertTrue(Files.size(file) < 0.53 * Files.size(plain));
         assertTrue(Tensors.equal(model.call(x), Quantization.load(original, file).call(x)));
+    }
+
+    @Test
+    @DisplayName("Values that no 16-bit float holds are refused by place, not made infinite")
+    void tooLargeForHalf() {
+        for (Module layer :
+                List.of(
+                        new Linear(3, 2),
+                        new Conv1d(3, 2, 1),
+                        new GRU(3, 2),
+                        new Embedding(4, 3))) {
+            var model = new Sequential(layer);
+            model.eval();
+            layer.ownParameters().values().iterator().next().detach().fill_(new Scalar(1e5));
+            model.qconfig(QConfig.float16());
+            Quantization.prepare(model);
+            String before = model.toString();
+
+            assertTrue(
+                    messageOf(() -> Quantization.convert(model))
+                            .contains("holds values beyond 65504, the largest 16-bit float"));
+            assertEquals(before, model.toString());
+        }
     }
 }

@@ -79,7 +79,7 @@ public abstract class DynamicLayer extends Module implements IntegerWeighted {
     /** Keeps a float weight in the layer's type. */
     final void addWeight(String place, String name, Tensor weight, Packing packing) {
         if (dtype == QuantizedType.FLOAT16) {
-            addBuffer(name, weight.detach().to(ScalarType.Half));
+            addBuffer(name, HalfPrecision.half(place + "." + name, weight));
         } else {
             IntegerWeight.of(place + "." + name, weight, packing).addTo(this, name);
         }

@@ -2,7 +2,9 @@ package io.espalier.quant.layer;
 
 import io.espalier.nn.Module;
 import io.espalier.nn.Parametrization;
+import io.espalier.tensor.EspalierException;
 
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
@@ -28,8 +30,37 @@ public final class HalfPrecision {
 
     private HalfPrecision() {}
 
-    /** A layer like this one with its parameters in 16 bit. */
-    public static Module of(Module layer) {
+    /**
+     * Values as 16-bit floats.
+     *
+     * @param place where they stand, for the error
+     * @throws EspalierException if one is too large for them
+     */
+    static Tensor half(String place, Tensor values) {
+        Tensor half = values.detach().to(ScalarType.Half);
+        if (half.isinf().logical_and(values.isfinite()).any().item_bool()) {
+            throw new EspalierException(
+                    "'"
+                            + place
+                            + "' holds values beyond 65504, the largest 16-bit float; leave the"
+                            + " layer in float with qconfig(null).");
+        }
+        return half;
+    }
+
+    /**
+     * A layer like this one with its parameters in 16 bit.
+     *
+     * @param place where it stands, for the error
+     * @throws EspalierException if a parameter is too large for them
+     */
+    public static Module of(String place, Module layer) {
+        layer.ownParameters()
+                .forEach((name, parameter) -> {
+                    try (var scope = new PointerScope()) {
+                        half(place + "." + name, parameter);
+                    }
+                });
         Module narrow = layer.copy();
         narrow(narrow);
         return narrow;

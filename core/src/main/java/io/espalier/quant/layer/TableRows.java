@@ -36,7 +36,7 @@ record TableRows(Tensor rows, long size, QuantizedType dtype) {
         Observer observer = factory.make();
         observer.standsAt(place);
         if (observer.dtype() == QuantizedType.FLOAT16) {
-            Tensor half = weight.detach().to(ScalarType.Half);
+            Tensor half = HalfPrecision.half(place, weight);
             return new TableRows(half, weight.size(1), QuantizedType.FLOAT16);
         }
         observer.call(weight.detach());
