@@ -261,4 +261,18 @@ class QuantizationErrorsTest extends WrongUse {
         model = new Sequential(new ReLU());
         refuses(() -> Quantization.quantizeDynamic(model), "Sequential", "no layer", "Linear");
     }
+
+    @Test
+    @DisplayName("refuses to fuse places of a Sequential that are not called one after the other")
+    void notInARow() {
+        model = new Sequential(new Linear(6, 6), new Linear(6, 6), new ReLU(), new Linear(6, 5));
+        model.eval();
+        refuses(
+                () -> Quantization.fuseModules(model, List.of("3", "2")),
+                "[3, 2]",
+                "'2' is called before '3'");
+        refuses(
+                () -> Quantization.fuseModules(model, List.of("0", "2")),
+                "between '0' and '2' there is Linear '1'");
+    }
 }

@@ -202,6 +202,7 @@ public final class Fusion {
         if (norm != null) {
             requireFoldable(paths, layer, norm);
         }
+        Neighbours.require(model, paths);
         return new Chain(paths, layer, norm, relu);
     }
 
