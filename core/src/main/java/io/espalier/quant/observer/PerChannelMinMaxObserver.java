@@ -103,7 +103,14 @@ public class PerChannelMinMaxObserver extends Observer {
 
     @Override
     public final boolean hasObserved() {
-        return buffer("min_val").numel() > 0;
+        float[] least = mins();
+        float[] most = maxs();
+        for (int c = 0; c < least.length; c++) {
+            if (least[c] <= most[c]) {
+                return true;
+            }
+        }
+        return false; // nothing, or nothing but values that are left out
     }
 
     @Override

@@ -4,6 +4,7 @@ import static io.espalier.Errors.messageOf;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.nn.Functional;
@@ -166,5 +167,23 @@ class ObserverDataTest {
         float scale = observer.quantizationParameters().scales()[0];
 
         assertTrue(scale > 0 && scale < Float.POSITIVE_INFINITY, "" + scale);
+    }
+
+    @Test
+    @DisplayName("values that are left out are no data, for an observer of channels either")
+    void nothingButLeftOut() {
+        for (ObserverSettings settings :
+                List.of(
+                        PerChannelMinMaxObserver.with(),
+                        MovingAveragePerChannelMinMaxObserver.with(),
+                        MinMaxObserver.with())) {
+            Observer observer = settings.ignoreNonFinite().make();
+            observer.call(Tensors.of(Float.NaN, Float.NaN).reshape(2, 1));
+
+            assertFalse(observer.hasObserved());
+            assertTrue(messageOf(observer::quantizationParameters).contains("has seen no data"));
+            observer.call(Tensors.of(-1, 1).reshape(2, 1));
+            assertTrue(observer.quantizationParameters().scales()[0] > 1e-3);
+        }
     }
 }
