@@ -44,7 +44,11 @@ final class GraphRoles {
 
     /** Functions that choose among values. Those that average are more exact in floats. */
     private static final Set<String> SELECTIONS =
-            Set.of("aten::max_pool2d", "aten::max_pool1d", "aten::upsample_nearest2d");
+            Set.of(
+                    "aten::max_pool2d",
+                    "aten::max_pool1d",
+                    "aten::upsample_nearest2d",
+                    "aten::upsample_nearest2d.vec");
 
     private final Graph graph;
     private final Set<Node> integersOnly = new HashSet<>();

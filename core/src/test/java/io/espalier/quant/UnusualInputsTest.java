@@ -4,16 +4,20 @@ import static io.espalier.Errors.messageOf;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.graph.GraphModule;
 import io.espalier.nn.AvgPool2d;
 import io.espalier.nn.Conv1d;
 import io.espalier.nn.Conv2d;
 import io.espalier.nn.Conv3d;
 import io.espalier.nn.ConvTranspose2d;
 import io.espalier.nn.GroupNorm;
+import io.espalier.nn.Hardswish;
 import io.espalier.nn.LayerNorm;
 import io.espalier.nn.Linear;
+import io.espalier.nn.MaxPool1d;
 import io.espalier.nn.Module;
 import io.espalier.nn.PReLU;
 import io.espalier.nn.Sequential;
@@ -198,5 +202,37 @@ class UnusualInputsTest {
             Tensor other = Tensors.randn(1, 3, 17, 9);
             assertArrayEquals(Tensors.shape(model.call(other)), Tensors.shape(graph.call(other)));
         }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"fbgemm", "x86", "onednn", "qnnpack"})
+    @DisplayName("by the graph gives an empty batch the shape that it has in float")
+    void emptyBatchByGraph(String backend) {
+        for (Module model :
+                List.of(
+                        new Sequential(new Conv1d(4, 8, 3), new Hardswish(), new MaxPool1d(2)),
+                        new Sequential(new Linear(20, 8), new Hardswish(), new Linear(8, 3)))) {
+            model.eval();
+            model.qconfig(QConfig.forBackend(backend));
+            Tensor x = Tensors.randn(2, 4, 20);
+            Tensor none = Tensors.randn(0, 4, 20);
+            Module quantized = Quantization.quantize(model, x, List.of(x));
+
+            assertArrayEquals(Tensors.shape(model.call(none)), Tensors.shape(quantized.call(none)));
+        }
+    }
+
+    @Test
+    @DisplayName("by the graph repeats pixels in integers, whatever the picture's size")
+    void repeatsInIntegers() {
+        Module model =
+                new Sequential(new Conv2d(3, 4, 3), Upsample.byFactor(2), new Conv2d(4, 2, 3));
+        model.eval();
+        Tensor x = Tensors.randn(2, 3, 8, 8);
+        Tensor other = Tensors.randn(1, 3, 11, 9);
+        GraphModule quantized = Quantization.quantize(model, x, List.of(x, other));
+
+        assertFalse(quantized.graph().toString().contains("dequantize"));
+        assertTrue(GraphNetworks.decibels(model.call(other), quantized.call(other)) > 25);
     }
 }

@@ -162,14 +162,20 @@ public abstract class IntegerLayer extends QuantizedLayer implements IntegerWeig
         Tensor x = arranged(integers(inputs.getFirst()));
         Kernels ready = kernels(x);
         if (!adds()) {
-            Tensor y = ready.kernel().call(x);
+            Tensor y = shaped(ready.kernel().call(x), x);
             return List.of(givesFloats ? y : withScale(y));
         }
         Tensor other = integers(inputs.get(1));
         if (!Arrays.equals(Tensors.shape(other), outputShape(x))) {
             return List.of(broadcast(x, ready, inputs.get(1)));
         }
-        return List.of(withScale(ready.kernel().call(x, inPlace ? other : other.clone())));
+        Tensor y = ready.kernel().call(x, inPlace ? other : other.clone());
+        return List.of(withScale(shaped(y, x)));
+    }
+
+    /** Kernels give an empty batch other dimensions. */
+    private Tensor shaped(Tensor y, Tensor x) {
+        return y.numel() == 0 ? y.view(outputShape(x)) : y;
     }
 
     private Tensor integers(Tensor x) {

@@ -24,17 +24,23 @@ final class OneDnnKernels implements IntegerKernels {
 
     @Override
     public boolean addsInside(Module layer) {
-        return layer instanceof Linear
-                || (layer instanceof Convolution convolution
-                        && convolution.stride().length == 2
-                        && !isLeft(layer));
+        return hasAllActivations(layer);
     }
 
     @Override
     public boolean computesInside(Module layer, boolean adds, ChainActivation activation) {
-        return isLeft(layer)
-                ? engine.computesInside(layer, adds, activation)
-                : !adds || activation == ChainActivation.RELU;
+        return (!adds && hasAllActivations(layer))
+                || engine.computesInside(layer, adds, activation);
+    }
+
+    /** Of convolutions only those of two dimensions have. */
+    private static boolean hasAllActivations(Module layer) {
+        return layer instanceof Linear || (dimensions(layer) == 2 && !isLeft(layer));
+    }
+
+    /** A convolution's spatial dimensions; 0 of other layers. */
+    private static int dimensions(Module layer) {
+        return layer instanceof Convolution convolution ? convolution.stride().length : 0;
     }
 
     /** Whether a layer is left to the engine's own kernels. */
@@ -51,7 +57,13 @@ final class OneDnnKernels implements IntegerKernels {
     /** A sum is computed in the memory of its second input, which are integers. */
     @Override
     public boolean givesFloats(FusedChain chain) {
-        return !chain.adds() && !isLeft(chain.layer());
+        Module layer = chain.layer();
+        ChainActivation activation = chain.activation();
+        boolean computes =
+                activation == ChainActivation.NONE
+                        || hasAllActivations(layer)
+                        || (activation == ChainActivation.RELU && dimensions(layer) == 1);
+        return computes && !chain.adds() && !isLeft(layer);
     }
 
     @Override
