@@ -78,14 +78,15 @@ final class GraphFile {
     }
 
     private static Module floatModule(Path file, String path, Optional<Module> model) {
-        return model.orElseThrow(() ->
+        Module given =
+                model.orElseThrow(() ->
                         new EspalierException(
                                 file
                                         + " left '"
                                         + path
                                         + "' in float, whose code it does not hold; read it with"
-                                        + " Quantization.loadGraph(model, file)."))
-                .module(path)
-                .copy();
+                                        + " Quantization.loadGraph(model, file)."));
+        boolean isPlace = given.namedModules().containsKey(path);
+        return given.module(isPlace ? path : GraphFusion.placeOf(path)).copy();
     }
 }

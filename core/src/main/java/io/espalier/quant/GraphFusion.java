@@ -34,6 +34,8 @@ import java.util.function.UnaryOperator;
  * normalization, sum, activation. The passes run in the order of {@link #fuse}.
  */
 final class GraphFusion {
+    private static final char AGAIN = '#';
+
     private final IntegerKernels kernels;
     private final SequencedMap<String, Module> modules;
     private Graph graph;
@@ -46,10 +48,40 @@ final class GraphFusion {
 
     static GraphModule fuse(GraphModule model, IntegerKernels kernels) {
         var fusion = new GraphFusion(model, kernels);
+        fusion.separateCalls();
         fusion.recognizeSilu();
         fusion.foldBatchNorms();
         fusion.joinChains();
         return new GraphModule(fusion.graph, fusion.modules);
+    }
+
+    /**
+     * A layer that is called several times is a layer for each call: what comes in, and what
+     * follows, differ. The second call of {@code head} is that of {@code head#2}, of the same
+     * tensors.
+     */
+    private void separateCalls() {
+        Map<String, Integer> seen = new HashMap<>();
+        List<Node> nodes = new ArrayList<>();
+        for (Node node : graph.nodes()) {
+            if (node instanceof ModuleCall call
+                    && (isAnchor(modules.get(call.path()))
+                            || modules.get(call.path()) instanceof BatchNorm)
+                    && seen.merge(call.path(), 1, Integer::sum) > 1) {
+                String own = call.path() + AGAIN + seen.get(call.path());
+                modules.put(own, Objects.requireNonNull(modules.get(call.path())).alias());
+                nodes.add(new ModuleCall(own, call.inputs(), call.results()));
+            } else {
+                nodes.add(node);
+            }
+        }
+        graph = new Graph(graph.inputs(), nodes, graph.outputs());
+    }
+
+    /** The path that a layer has in the model, of that of one of its calls. */
+    static String placeOf(String path) {
+        int again = path.lastIndexOf(AGAIN);
+        return again < 0 ? path : path.substring(0, again);
     }
 
     /** {@code x · sigmoid(x)} is one function. */
@@ -90,7 +122,6 @@ final class GraphFusion {
 
     /** A batch normalization goes into the weights of the layer before it. */
     private void foldBatchNorms() {
-        Map<String, Integer> calls = calls();
         Map<Value, Node> producers = graph.producers();
         Map<Value, List<Node>> consumers = graph.consumers();
         Map<Value, Value> replaced = new HashMap<>();
@@ -100,7 +131,6 @@ final class GraphFusion {
                     && batchNorm.runningMean().isPresent()
                     && producers.get(norm.inputs().getFirst()) instanceof ModuleCall call
                     && isAnchor(modules.get(call.path()))
-                    && calls.getOrDefault(call.path(), 0) == 1
                     && isUsedOnlyBy(call.result(), norm, consumers)) {
                 Module layer = Objects.requireNonNull(modules.get(call.path()));
                 if (Folding.channels(layer) == batchNorm.numFeatures()) {
@@ -110,16 +140,6 @@ final class GraphFusion {
             }
         }
         graph = graph.replacing(replaced).withoutUnused();
-    }
-
-    private Map<String, Integer> calls() {
-        Map<String, Integer> calls = new HashMap<>();
-        for (Node node : graph.nodes()) {
-            if (node instanceof ModuleCall call) {
-                calls.merge(call.path(), 1, Integer::sum);
-            }
-        }
-        return calls;
     }
 
     static boolean isAnchor(@Nullable Module module) {
@@ -133,7 +153,6 @@ final class GraphFusion {
 
     /** Layer, sum and activation become one {@link FusedChain} at the layer's path. */
     private void joinChains() {
-        Map<String, Integer> calls = calls();
         Map<Value, List<Node>> consumers = graph.consumers();
         Set<Value> defined = new HashSet<>(graph.inputs());
         Map<Value, Value> replaced = new HashMap<>();
@@ -142,9 +161,7 @@ final class GraphFusion {
         Set<Node> absorbed = new HashSet<>();
         for (Node node : graph.nodes()) {
             Node kept = node;
-            if (node instanceof ModuleCall call
-                    && isAnchor(modules.get(call.path()))
-                    && calls.getOrDefault(call.path(), 0) == 1) {
+            if (node instanceof ModuleCall call && isAnchor(modules.get(call.path()))) {
                 kept = joined(call, consumers, defined, replaced, absorbed);
             }
             if (!absorbed.contains(node)) {

@@ -35,11 +35,14 @@ final class GraphPreparation {
     private final List<Node> nodes = new ArrayList<>();
 
     private GraphPreparation(
-            GraphModule fused, Map<String, QConfig> configurations, IntegerKernels kernels) {
+            GraphModule fused,
+            Map<String, QConfig> configurations,
+            QConfig rest,
+            IntegerKernels kernels) {
         this.graph = fused.graph();
         this.modules = new LinkedHashMap<>(fused.modules());
         this.configurations = configurations;
-        this.rest = configurations.values().iterator().next();
+        this.rest = rest;
         this.roles = new GraphRoles(graph, modules, configurations, kernels);
         this.producers = graph.producers();
         this.consumers = graph.consumers();
@@ -57,7 +60,22 @@ final class GraphPreparation {
         QConfig first = first(traced, configurations);
         IntegerKernels kernels = IntegerKernels.of(first.packing());
         GraphModule fused = GraphFusion.fuse(traced, kernels);
-        return new GraphPreparation(fused, configurations, kernels).observe();
+        return new GraphPreparation(fused, ofCalls(fused, configurations), first, kernels)
+                .observe();
+    }
+
+    /** The configurations of layers, for each call of theirs. */
+    private static Map<String, QConfig> ofCalls(
+            GraphModule fused, Map<String, QConfig> configurations) {
+        Map<String, QConfig> found = new LinkedHashMap<>();
+        for (String path : fused.modules().keySet()) {
+            QConfig own = configurations.get(path);
+            QConfig given = own == null ? configurations.get(GraphFusion.placeOf(path)) : own;
+            if (given != null) {
+                found.put(path, given);
+            }
+        }
+        return found;
     }
 
     private static QConfig first(GraphModule traced, Map<String, QConfig> configurations) {

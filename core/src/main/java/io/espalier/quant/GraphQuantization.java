@@ -30,7 +30,8 @@ public final class GraphQuantization {
      * them, and puts observers where integers will be: before and between these layers, through
      * reshaping and maximum pooling. Configurations are those of the traced model, {@link
      * Module#qconfig}, inherited from above; {@code null} leaves a part in float, and so does what
-     * has no integer kernel.
+     * has no integer kernel. A layer that is called several times is one for each call, {@code
+     * head} and {@code head#2}, with ranges of its own.
      *
      * @throws EspalierException if no layer has a qconfig, or they name different engines
      */

@@ -164,7 +164,7 @@ final class QuantizedFile {
     static void addFoldedBiases(Module model, Map<String, Tensor> tensors) {
         model.namedModules()
                 .forEach((path, module) -> {
-                    Tensor bias = tensors.get(path + ".bias");
+                    Tensor bias = tensors.get(path.isEmpty() ? "bias" : path + ".bias");
                     boolean foldable = module instanceof Linear || module instanceof Convolution;
                     if (foldable && bias != null && !module.hasParameter("bias")) {
                         module.addParameter("bias", Tensors.zeros(Tensors.shape(bias)));
