@@ -13,6 +13,7 @@ import io.espalier.nn.Conv1d;
 import io.espalier.nn.Conv2d;
 import io.espalier.nn.Conv3d;
 import io.espalier.nn.ConvTranspose2d;
+import io.espalier.nn.FloatFunctional;
 import io.espalier.nn.GroupNorm;
 import io.espalier.nn.Hardswish;
 import io.espalier.nn.LayerNorm;
@@ -234,5 +235,34 @@ class UnusualInputsTest {
 
         assertFalse(quantized.graph().toString().contains("dequantize"));
         assertTrue(GraphNetworks.decibels(model.call(other), quantized.call(other)) > 25);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"fbgemm", "x86", "onednn", "qnnpack"})
+    @DisplayName("by the graph computes of one picture alone what it computes of a batch of it")
+    void aloneByGraph(String backend) {
+        Module model = new Residual();
+        model.eval();
+        model.qconfig(QConfig.forBackend(backend));
+        Tensor x = Tensors.randn(4, 3, 8, 8);
+        Module quantized = Quantization.quantize(model, x, List.of(x));
+        Tensor one = x.select(0, 2);
+
+        assertTrue(Tensors.equal(quantized.call(x).select(0, 2), quantized.call(one)));
+        Module traced = Quantization.quantize(model, one, List.of(one));
+        assertTrue(GraphNetworks.decibels(model.call(one), traced.call(one)) > 25);
+    }
+
+    private static final class Residual extends Module {
+        private final Conv2d first = add("first", new Conv2d(3, 6, 3, with -> with.padding(1)));
+        private final Hardswish activation = add("activation", new Hardswish());
+        private final Conv2d second = add("second", new Conv2d(6, 6, 1));
+        private final FloatFunctional sum = add("sum", new FloatFunctional());
+
+        @Override
+        protected Tensor forward(Tensor x) {
+            Tensor y = activation.call(first.call(x));
+            return sum.addRelu(y, second.call(y));
+        }
     }
 }

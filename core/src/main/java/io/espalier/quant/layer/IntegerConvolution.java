@@ -54,11 +54,19 @@ final class IntegerConvolution extends IntegerLayer {
 
     @Override
     void requireFits(Tensor x) {
-        int rank = geometry.rank();
-        if (x.dim() != rank + 2) {
-            throw wrongInput(x, "a tensor of " + (rank + 2) + " dimensions is needed.");
-        }
         geometry.requireFits(this, x, buffer("weight"));
+    }
+
+    /** One picture alone is a batch of one. */
+    @Override
+    protected List<Tensor> forwardAll(List<Tensor> inputs) {
+        boolean alone = !inputs.isEmpty() && inputs.getFirst().dim() == geometry.rank() + 1;
+        return alone
+                ? List.of(
+                        super.forwardAll(inputs.stream().map(x -> x.unsqueeze(0)).toList())
+                                .getFirst()
+                                .squeeze(0))
+                : super.forwardAll(inputs);
     }
 
     /** The layout that the kernels compute in: else they would convert it in every call. */
