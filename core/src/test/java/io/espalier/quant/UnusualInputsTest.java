@@ -158,6 +158,10 @@ class UnusualInputsTest {
         assertTrue(
                 messageOf(() -> transposed.call(Tensors.randn(2, 4, 2, 2)))
                         .endsWith("the input is too small: the output would be empty."));
+        Module unpadded = converted(backend, x, new ConvTranspose2d(4, 4, 3));
+        assertTrue(
+                messageOf(() -> unpadded.call(Tensors.randn(2, 4, 0, 2)))
+                        .endsWith("the input is too small: the output would be empty."));
     }
 
     static Stream<Module> upsamplings() {

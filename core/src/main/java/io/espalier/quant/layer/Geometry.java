@@ -120,10 +120,15 @@ record Geometry(
             long size = x.size(x.dim() - rank() + d);
             shape[d + 2] =
                     transposed
-                            ? (size - 1) * stride[d] - 2 * padding[d] + window[d] + outputPadding[d]
+                            ? spread(size, window[d], d)
                             : (size + 2 * padding[d] - window[d]) / stride[d] + 1;
         }
         return shape;
+    }
+
+    /** What a transposed convolution makes of a size; of nothing it makes nothing. */
+    private long spread(long size, long window, int d) {
+        return size == 0 ? 0 : (size - 1) * stride[d] - 2 * padding[d] + window + outputPadding[d];
     }
 
     /** Prints as PyTorch does. */
