@@ -62,7 +62,8 @@ final class Tracer implements CallRecorder {
                     ScopedValue.where(CURRENT, tracer).call(() -> model.callAll(example));
             List<Value> returned = new ArrayList<>();
             for (Tensor output : outputs) {
-                returned.add(tracer.returned(output));
+                // The model's code is no longer on the stack.
+                returned.add(tracer.valueOf(output, () -> "its forward returns"));
             }
             return new Graph(inputs, tracer.nodes, returned).withoutUnused();
         }
@@ -178,14 +179,12 @@ final class Tracer implements CallRecorder {
     }
 
     private Value valueOf(Tensor tensor, String how) {
-        Value value = known.get(address(tensor));
-        return value == null ? stored(tensor, () -> CallSite.ofUser() + " " + how) : value;
+        return valueOf(tensor, () -> CallSite.ofUser() + " " + how);
     }
 
-    /** What the model itself returns; its code is no longer on the stack. */
-    private Value returned(Tensor tensor) {
+    private Value valueOf(Tensor tensor, Supplier<String> how) {
         Value value = known.get(address(tensor));
-        return value == null ? stored(tensor, () -> "its forward returns") : value;
+        return value == null ? stored(tensor, how) : value;
     }
 
     /** A parameter or buffer of the model, which its code may use without a call. */

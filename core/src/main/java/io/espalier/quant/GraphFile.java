@@ -86,7 +86,6 @@ final class GraphFile {
                                         + path
                                         + "' in float, whose code it does not hold; read it with"
                                         + " Quantization.loadGraph(model, file)."));
-        boolean isPlace = given.namedModules().containsKey(path);
-        return given.module(isPlace ? path : GraphFusion.placeOf(path)).copy();
+        return given.module(GraphFusion.placeOf(path, given.namedModules().keySet())).copy();
     }
 }

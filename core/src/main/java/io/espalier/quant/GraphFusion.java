@@ -78,10 +78,12 @@ final class GraphFusion {
         graph = new Graph(graph.inputs(), nodes, graph.outputs());
     }
 
-    /** The path that a layer has in the model, of that of one of its calls. */
-    static String placeOf(String path) {
+    /**
+     * The place among those of the model's layers that a path, which may be a call's, stands for.
+     */
+    static String placeOf(String path, Set<String> places) {
         int again = path.lastIndexOf(AGAIN);
-        return again < 0 ? path : path.substring(0, again);
+        return again < 0 || places.contains(path) ? path : path.substring(0, again);
     }
 
     /** {@code x · sigmoid(x)} is one function. */

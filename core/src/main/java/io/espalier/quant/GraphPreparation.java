@@ -69,8 +69,7 @@ final class GraphPreparation {
             GraphModule fused, Map<String, QConfig> configurations) {
         Map<String, QConfig> found = new LinkedHashMap<>();
         for (String path : fused.modules().keySet()) {
-            QConfig own = configurations.get(path);
-            QConfig given = own == null ? configurations.get(GraphFusion.placeOf(path)) : own;
+            QConfig given = configurations.get(GraphFusion.placeOf(path, configurations.keySet()));
             if (given != null) {
                 found.put(path, given);
             }

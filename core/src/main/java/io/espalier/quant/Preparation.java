@@ -35,8 +35,9 @@ final class Preparation {
      * @throws EspalierException if it is
      */
     static void requireUnprepared(Module model) {
-        Site.of(model).forEach(Preparation::requireObservers);
-        requireFloat(model);
+        List<Site> sites = Site.of(model);
+        sites.forEach(Preparation::requireObservers);
+        requireFloat(model, sites);
     }
 
     /**
@@ -45,7 +46,10 @@ final class Preparation {
      * @throws EspalierException if it is
      */
     static void requireFloat(Module model) {
-        List<Site> sites = Site.of(model);
+        requireFloat(model, Site.of(model));
+    }
+
+    private static void requireFloat(Module model, List<Site> sites) {
         Conversion.requireUnconverted(model, sites);
         sites.forEach(Preparation::requireUnobserved);
     }

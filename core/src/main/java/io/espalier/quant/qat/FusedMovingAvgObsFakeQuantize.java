@@ -5,7 +5,6 @@ import io.espalier.quant.observer.MovingAveragePerChannelMinMaxObserver;
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverFactory;
 import io.espalier.tensor.EspalierException;
-import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -73,22 +72,20 @@ public class FusedMovingAvgObsFakeQuantize extends FakeQuantize {
         if (x.numel() == 0) {
             return x;
         }
-        if (isObserverEnabled()) {
-            try (var scope = new PointerScope();
-                    var noGrad = new NoGradGuard()) {
+        boolean rounds = isFakeQuantEnabled();
+        try (var scope = new PointerScope();
+                var noGrad = new NoGradGuard()) {
+            if (isObserverEnabled()) {
                 Tensor extremes = extremes(x);
                 requireFinite(extremes);
                 follow(extremes);
-            }
-        } else if (isFakeQuantEnabled() && hasObserved()) {
-            // Batches may have been observed without rounding: the step is that of the range now.
-            try (var scope = new PointerScope();
-                    var noGrad = new NoGradGuard()) {
-                boolean channels = qscheme().isPerChannel();
-                follow(channels ? Tensors.zeros(x.size(0), 1) : Tensors.zeros(1));
+            } else if (rounds && hasObserved()) {
+                // Batches may have been observed without rounding: the step is that of the range
+                // now, whatever the values are.
+                follow(torch.zeros_like(observer().buffer("min_val")).unsqueeze(-1));
             }
         }
-        return isFakeQuantEnabled() ? simulate(x) : x;
+        return rounds ? simulate(x) : x;
     }
 
     /** Refuses what would stay in the averages for ever, and averages in which it is already. */
