@@ -32,6 +32,8 @@ class ArchitectureTest {
                     .withOptionalLayers(true)
                     .layer("tensor")
                     .definedBy("io.espalier.tensor..")
+                    .layer("state")
+                    .definedBy("io.espalier.state..")
                     .layer("nn")
                     .definedBy("io.espalier.nn..")
                     .layer("data")
@@ -46,18 +48,20 @@ class ArchitectureTest {
                     .definedBy("io.espalier.quant..")
                     .whereLayer("tensor")
                     .mayNotAccessAnyLayer()
-                    .whereLayer("nn")
+                    .whereLayer("state")
                     .mayOnlyAccessLayers("tensor")
+                    .whereLayer("nn")
+                    .mayOnlyAccessLayers("tensor", "state")
                     .whereLayer("data")
-                    .mayOnlyAccessLayers("tensor", "nn")
+                    .mayOnlyAccessLayers("tensor", "state", "nn")
                     .whereLayer("train")
-                    .mayOnlyAccessLayers("tensor", "nn", "data")
+                    .mayOnlyAccessLayers("tensor", "state", "nn", "data")
                     .whereLayer("prune")
-                    .mayOnlyAccessLayers("tensor", "nn", "data", "train")
+                    .mayOnlyAccessLayers("tensor", "state", "nn", "data", "train")
                     .whereLayer("graph")
                     .mayOnlyAccessLayers("tensor", "nn")
                     .whereLayer("quant")
-                    .mayOnlyAccessLayers("tensor", "nn", "data", "train", "graph");
+                    .mayOnlyAccessLayers("tensor", "state", "nn", "data", "train", "graph");
 
     @ArchTest
     static final ArchRule ROOMS_OF_QUANT_POINT_ONE_WAY =
@@ -98,6 +102,7 @@ class ArchitectureTest {
                     .should()
                     .resideInAnyPackage(
                             "io.espalier.tensor..",
+                            "io.espalier.state..",
                             "io.espalier.nn..",
                             "io.espalier.data..",
                             "io.espalier.train..",

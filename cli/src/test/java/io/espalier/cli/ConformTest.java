@@ -3,7 +3,7 @@ package io.espalier.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.espalier.nn.SafeTensors;
+import io.espalier.state.SafeTensors;
 import io.espalier.tensor.Tensors;
 
 import org.junit.jupiter.api.DisplayName;

@@ -6,11 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.nn.Linear;
 import io.espalier.nn.ReLU;
-import io.espalier.nn.SafeTensors;
 import io.espalier.nn.Sequential;
 import io.espalier.prune.Prune;
 import io.espalier.quant.QConfig;
 import io.espalier.quant.Quantization;
+import io.espalier.state.SafeTensors;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;

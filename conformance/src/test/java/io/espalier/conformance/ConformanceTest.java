@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.espalier.nn.SafeTensors;
+import io.espalier.state.SafeTensors;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 

@@ -1,6 +1,6 @@
 package io.espalier.data;
 
-import io.espalier.nn.AtomicFile;
+import io.espalier.state.AtomicFile;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;

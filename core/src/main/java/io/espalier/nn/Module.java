@@ -1,5 +1,6 @@
 package io.espalier.nn;
 
+import io.espalier.state.SafeTensors;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.TensorException;

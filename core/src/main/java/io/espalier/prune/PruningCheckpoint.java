@@ -1,8 +1,8 @@
 package io.espalier.prune;
 
 import io.espalier.nn.Module;
-import io.espalier.nn.SafeTensors;
 import io.espalier.prune.PruningResult.Round;
+import io.espalier.state.SafeTensors;
 import io.espalier.tensor.EspalierException;
 
 import java.io.IOException;

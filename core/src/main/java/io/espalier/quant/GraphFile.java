@@ -3,8 +3,8 @@ package io.espalier.quant;
 import io.espalier.graph.Graph;
 import io.espalier.graph.GraphModule;
 import io.espalier.nn.Module;
-import io.espalier.nn.SafeTensors;
 import io.espalier.quant.layer.SavedLayers;
+import io.espalier.state.SafeTensors;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.javacpp.PointerScope;

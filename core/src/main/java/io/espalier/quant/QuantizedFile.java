@@ -3,9 +3,9 @@ package io.espalier.quant;
 import io.espalier.nn.Convolution;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
-import io.espalier.nn.SafeTensors;
 import io.espalier.quant.layer.HalfPrecision;
 import io.espalier.quant.layer.SavedLayers;
+import io.espalier.state.SafeTensors;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 

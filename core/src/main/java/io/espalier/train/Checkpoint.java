@@ -1,6 +1,6 @@
 package io.espalier.train;
 
-import io.espalier.nn.SafeTensors;
+import io.espalier.state.SafeTensors;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 

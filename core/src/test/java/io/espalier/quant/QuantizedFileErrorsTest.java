@@ -7,8 +7,8 @@ import io.espalier.graph.GraphModule;
 import io.espalier.nn.Conv1d;
 import io.espalier.nn.Linear;
 import io.espalier.nn.ReLU;
-import io.espalier.nn.SafeTensors;
 import io.espalier.nn.Sequential;
+import io.espalier.state.SafeTensors;
 import io.espalier.tensor.EspalierException;
 
 import org.junit.jupiter.api.DisplayName;

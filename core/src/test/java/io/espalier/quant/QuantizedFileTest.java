@@ -11,8 +11,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.nn.Linear;
-import io.espalier.nn.SafeTensors;
 import io.espalier.nn.Sequential;
+import io.espalier.state.SafeTensors;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 

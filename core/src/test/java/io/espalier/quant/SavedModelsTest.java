@@ -5,7 +5,7 @@ import static io.espalier.TensorAssertions.assertClose;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.espalier.nn.Module;
-import io.espalier.nn.SafeTensors;
+import io.espalier.state.SafeTensors;
 
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;

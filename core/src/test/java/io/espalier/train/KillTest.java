@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.data.Dataset;
-import io.espalier.nn.SafeTensors;
+import io.espalier.state.SafeTensors;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 

@@ -1,8 +1,8 @@
 package io.espalier.cli.inspect;
 
 import io.espalier.cli.inspect.StoredTensor.Kind;
-import io.espalier.nn.SafeTensors;
-import io.espalier.nn.SafeTensors.Entry;
+import io.espalier.state.SafeTensors;
+import io.espalier.state.SafeTensors.Entry;
 import io.espalier.tensor.EspalierException;
 
 import java.io.IOException;

@@ -1,6 +1,6 @@
 package io.espalier.cli.inspect;
 
-import io.espalier.nn.SafeTensors.Entry;
+import io.espalier.state.SafeTensors.Entry;
 
 import java.io.IOException;
 import java.lang.foreign.Arena;

@@ -1,6 +1,6 @@
-package io.espalier.nn;
+package io.espalier.state;
 
-import io.espalier.nn.SafeTensors.Entry;
+import io.espalier.state.SafeTensors.Entry;
 import io.espalier.tensor.EspalierException;
 
 import org.jspecify.annotations.Nullable;
@@ -176,6 +176,10 @@ final class SafeTensorsHeader {
         }
     }
 
+    static long[] sizes(List<Long> shape) {
+        return shape.stream().mapToLong(Long::longValue).toArray();
+    }
+
     /** The tensors lie one after another and fill the rest of the file. */
     private void requireWholeBuffer(long dataBytes) {
         long at = 0;
@@ -227,7 +231,7 @@ final class SafeTensorsHeader {
     }
 
     private static void render(JsonGenerator json, String name, Entry entry) {
-        long[] shape = Extents.array(entry.shape());
+        long[] shape = sizes(entry.shape());
         json.writeName(name).writeStartObject();
         json.writeName("dtype").writeString(entry.dtype());
         json.writeName("shape").writeArray(shape, 0, shape.length);

@@ -1,4 +1,4 @@
-package io.espalier.nn;
+package io.espalier.state;
 
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
@@ -14,6 +14,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -153,7 +154,7 @@ public final class SafeTensors {
 
     private static Tensor tensor(Path file, String name, Entry entry, MemorySegment data) {
         SafeTensorsType type = SafeTensorsType.valueOf(entry.dtype());
-        Tensor tensor = Tensors.empty(type.type(), Extents.array(entry.shape()));
+        Tensor tensor = Tensors.empty(type.type(), SafeTensorsHeader.sizes(entry.shape()));
         long bytes = entry.end() - entry.begin();
         if (bytes > 0) {
             MemorySegment source = data.asSlice(entry.begin(), bytes);
@@ -237,7 +238,11 @@ public final class SafeTensors {
             long end = at + tensor.numel() * type.bytes();
             entries.put(
                     entry.getKey(),
-                    new Entry(type.name(), Extents.of(Tensors.shape(tensor)), at, end));
+                    new Entry(
+                            type.name(),
+                            Arrays.stream(Tensors.shape(tensor)).boxed().toList(),
+                            at,
+                            end));
             at = end;
         }
         return entries;

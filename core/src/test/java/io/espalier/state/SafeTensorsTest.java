@@ -1,4 +1,4 @@
-package io.espalier.nn;
+package io.espalier.state;
 
 import static io.espalier.Errors.messageOf;
 import static io.espalier.TensorAssertions.assertSameTensors;

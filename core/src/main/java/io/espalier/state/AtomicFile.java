@@ -1,4 +1,4 @@
-package io.espalier.nn;
+package io.espalier.state;
 
 import io.espalier.tensor.EspalierException;
 
