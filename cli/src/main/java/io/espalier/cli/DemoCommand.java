@@ -33,7 +33,7 @@ import java.util.Map;
                         + " measures each stage on the 10,000 test digits.",
         footer = {
             "",
-            "Accuracy is a share (0.9897 is 98.97 %) with --json, a percentage in the table."
+            "Accuracy is a share (0.9897 is 98.97 %%) with --json, a percentage in the table."
                     + " Latency is the median time for a batch of "
                     + CompressDigits.TIMED_BATCH
                     + " digits on one thread, the models taking turns.",

@@ -8,6 +8,9 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
 
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+
 /** The command {@code espalier}; each of its subcommands is a class of this package. */
 @Command(
         name = "espalier",
@@ -46,7 +49,21 @@ public final class Espalier implements Runnable {
 
     /** Runs the command line and ends the process with its exit code. */
     public static void main(String... args) {
-        System.exit(commandLine().execute(args));
+        var out = new StandardStream(new FileOutputStream(FileDescriptor.out));
+        var err = new StandardStream(new FileOutputStream(FileDescriptor.err));
+        System.setOut(out.printer(System.getProperty("stdout.encoding")));
+        System.setErr(err.printer(System.getProperty("stderr.encoding")));
+        System.exit(execute(commandLine(), out, err, args));
+    }
+
+    /** Runs a command line; what was not written to the end is a failure, whatever it did. */
+    static int execute(
+            CommandLine line, StandardStream out, StandardStream err, String... args) {
+        int code = line.execute(args);
+        line.getOut().flush();
+        out.failure().ifPresent(failure -> Failures.output(failure, line));
+        line.getErr().flush();
+        return out.failure().isPresent() || err.failure().isPresent() ? Math.max(code, 1) : code;
     }
 
     /** The whole command line, with Espalier's way of reporting errors. */

@@ -10,6 +10,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
 
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
@@ -23,7 +24,9 @@ final class Failures {
         CommandLine at = error.getCommandLine();
         PrintWriter err = at.getErr();
         err.println(line(at, firstLine(error.getMessage())));
-        UnmatchedArgumentException.printSuggestions(error, err);
+        var suggestions = new StringWriter();
+        UnmatchedArgumentException.printSuggestions(error, new PrintWriter(suggestions, true));
+        err.print(Printable.lines(suggestions.toString()));
         err.println("Try '" + at.getCommandSpec().qualifiedName() + " --help'.");
         return at.getCommandSpec().exitCodeOnInvalidInput();
     }
@@ -36,6 +39,14 @@ final class Failures {
             error.printStackTrace(err);
         }
         return at.getCommandSpec().exitCodeOnExecutionException();
+    }
+
+    /** A standard output that could not be written; one that nobody reads is no one's trouble. */
+    static void output(IOException error, CommandLine at) {
+        String reason = firstLine(error.getMessage());
+        if (!reason.contains("Broken pipe")) {
+            at.getErr().println(line(at, "The output can't be written: " + reason + "."));
+        }
     }
 
     private static String sentence(Exception error) {
@@ -60,6 +71,6 @@ final class Failures {
     }
 
     private static String line(CommandLine at, String sentence) {
-        return at.getColorScheme().errorText("espalier: " + sentence).toString();
+        return at.getColorScheme().errorText("espalier: " + Printable.line(sentence)).toString();
     }
 }

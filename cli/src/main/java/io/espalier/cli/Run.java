@@ -37,10 +37,25 @@ final class Run implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException, InterruptedException {
+        requireProgram();
+        return new ProcessBuilder(command()).inheritIO().start().waitFor();
+    }
+
+    private void requireProgram() throws IOException {
+        if (Files.isDirectory(file)) {
+            throw new EspalierException(
+                    "'" + file + "' is a directory; name the program in it, such as Main.java.");
+        }
         if (!Files.isRegularFile(file)) {
             throw new EspalierException("No file '" + file + "' to run.");
         }
-        return new ProcessBuilder(command()).inheritIO().start().waitFor();
+        if (!file.toString().endsWith(".java")) {
+            throw new EspalierException(
+                    "'" + file + "' is no program; 'run' takes Java's source, FILE.java.");
+        }
+        if (Files.size(file) == 0) {
+            throw new EspalierException("'" + file + "' is empty; a program has a main method.");
+        }
     }
 
     private List<String> command() {

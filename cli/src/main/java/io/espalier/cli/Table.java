@@ -1,6 +1,7 @@
 package io.espalier.cli;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 
@@ -17,8 +18,9 @@ final class Table {
         rows.add(List.of(headings));
     }
 
+    /** Adds a row; what its cells say may come from anywhere. */
     Table row(String... cells) {
-        rows.add(List.of(cells));
+        rows.add(Arrays.stream(cells).map(Printable::line).toList());
         return this;
     }
 

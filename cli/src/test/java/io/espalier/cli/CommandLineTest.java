@@ -1,20 +1,29 @@
 package io.espalier.cli;
 
+import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.tensor.EspalierException;
 
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
 
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.Callable;
 
 class CommandLineTest {
@@ -154,6 +163,60 @@ class CommandLineTest {
         var result = execute("run", "Nowhere.java", "--option");
 
         assertEquals(new Result(1, "", "espalier: No file 'Nowhere.java' to run.\n"), result);
+    }
+
+    @Test
+    @DisplayName("What is no program, is empty or is a directory is refused by name")
+    void runWhatIsNoProgram(@TempDir Path folder) throws IOException {
+        Path notes = Files.writeString(folder.resolve("notes.txt"), "void main() {}");
+        Path empty = Files.writeString(folder.resolve("Empty.java"), "");
+
+        for (Path file : List.of(notes, empty, folder)) {
+            var result = execute("run", file.toString());
+
+            assertEquals(1, result.exit());
+            assertEquals(1, result.err().lines().count(), result::err);
+            assertTrue(result.err().startsWith("espalier: '" + file + "' is "), result::err);
+        }
+    }
+
+    @Test
+    @DisplayName("Names from outside reach the terminal without escape sequences")
+    void escapeSequences() {
+        for (String[] arguments :
+                new String[][] {
+                    {"run", "\u001b[2J.java"},
+                    {"inspect", "\u001b[2J"},
+                    {"conformance", "\u001b[2J"},
+                    {"\u001b[2J"},
+                    {"demo", "--data", "\u001b[2J"}
+                }) {
+            var result = execute(arguments);
+
+            assertTrue(result.exit() > 0);
+            assertFalse(result.err().contains("\u001b"), result::err);
+            assertTrue(result.err().contains("\\u001b[2J"), result::err);
+        }
+    }
+
+    @Test
+    @DisplayName("Every help text is a format, as picocli takes it")
+    void helpTextsAreFormats() {
+        var specs = new ArrayList<CommandSpec>();
+        specs.add(Espalier.commandLine().getCommandSpec());
+        specs.get(0)
+                .subcommands()
+                .values()
+                .forEach(command -> specs.add(command.getCommandSpec()));
+        for (CommandSpec spec : specs) {
+            var texts = new ArrayList<String>();
+            texts.addAll(List.of(spec.usageMessage().description()));
+            texts.addAll(List.of(spec.usageMessage().footer()));
+            spec.args().forEach(argument -> texts.addAll(List.of(argument.description())));
+            for (String text : texts) {
+                assertDoesNotThrow(() -> String.format(Locale.ROOT, text), text);
+            }
+        }
     }
 
     @Test

@@ -65,6 +65,12 @@ public record SavedModel(
             throw new EspalierException(
                     file + " is a directory; name a saved model, such as model.safetensors.");
         }
+        if (Files.exists(file) && !Files.isRegularFile(file)) {
+            throw new EspalierException(
+                    file
+                            + " is a pipe or a device, which can't be read from any place; name a"
+                            + " file.");
+        }
         SafeTensors.Header header = SafeTensors.header(file);
         try (FileChannel channel = FileChannel.open(file)) {
             var zeros = new ZeroCount(channel);
