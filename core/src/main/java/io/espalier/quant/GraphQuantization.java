@@ -2,12 +2,19 @@ package io.espalier.quant;
 
 import io.espalier.graph.GraphModule;
 import io.espalier.nn.Module;
+import io.espalier.quant.graph.ChainFusion;
+import io.espalier.quant.graph.LayerSettings;
+import io.espalier.quant.graph.Lowering;
+import io.espalier.quant.graph.ObserverPlacement;
+import io.espalier.quant.layer.FusedChain;
 import io.espalier.quant.layer.IntegerKernels;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;
 
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 
 /**
  * The steps of {@link Quantization#quantize}, one by one:
@@ -36,7 +43,65 @@ public final class GraphQuantization {
      * @throws EspalierException if no layer has a qconfig, or they name different engines
      */
     public static GraphModule prepare(GraphModule traced) {
-        return GraphPreparation.prepare(traced);
+        List<Site> sites = Site.of(traced);
+        Conversion.requireUnconverted(traced, sites);
+        if (traced.modules().values().stream().anyMatch(FusedChain.class::isInstance)) {
+            throw new EspalierException(
+                    "The graph is prepared already; run calibration data through it, then"
+                            + " GraphQuantization.convert.");
+        }
+        Map<String, QConfig> configurations = configurations(traced, sites);
+        requireOneWay(configurations);
+        if (traced.isTraining()) {
+            throw new EspalierException(
+                    "A graph is prepared in inference mode; call eval() first.");
+        }
+        Map<String, LayerSettings> settings = new LinkedHashMap<>();
+        configurations.forEach((path, qconfig) ->
+                settings.put(path, new LayerSettings(qconfig.activation(), qconfig.packing())));
+        return ObserverPlacement.prepare(traced, settings);
+    }
+
+    /**
+     * The configuration of each layer with weights that the graph itself calls: its own, or that of
+     * a place above it. Layers inside a module that was not looked into stay as they are.
+     */
+    private static Map<String, QConfig> configurations(GraphModule traced, List<Site> sites) {
+        Map<String, QConfig> found = new LinkedHashMap<>();
+        Map<String, Module> called = traced.modules();
+        for (Site site : sites) {
+            if (ChainFusion.isAnchor(site.module()) && called.containsKey(site.path())) {
+                found.put(site.path(), site.qconfig());
+            }
+        }
+        return found;
+    }
+
+    /** All layers are for one engine, and for integers. */
+    private static void requireOneWay(Map<String, QConfig> configurations) {
+        if (configurations.isEmpty()) {
+            throw new EspalierException(
+                    "Nothing to quantize: no linear layer or convolution in the graph has a"
+                            + " qconfig; call model.qconfig(QConfig.forBackend(\"x86\")) first.");
+        }
+        QConfig first = configurations.values().iterator().next();
+        configurations.forEach((path, qconfig) -> {
+            if (qconfig.engine() != first.engine()) {
+                throw new EspalierException(
+                        "A graph runs on one engine; '"
+                                + path
+                                + "' is configured for "
+                                + qconfig.engine()
+                                + ", others for "
+                                + first.engine()
+                                + ".");
+            }
+            if (qconfig.isFloat16()) {
+                throw new EspalierException(
+                        "A graph is quantized to 8 bit; for float16 use prepare and convert on the"
+                                + " model itself.");
+            }
+        });
     }
 
     /**
@@ -48,7 +113,8 @@ public final class GraphQuantization {
      *     configuration has no int8 kernel
      */
     public static GraphModule convert(GraphModule prepared) {
-        return GraphConversion.convert(prepared);
+        Conversion.requireUnconverted(prepared, Site.of(prepared));
+        return Lowering.lower(prepared);
     }
 
     /**
@@ -60,7 +126,7 @@ public final class GraphQuantization {
      * @param converted the graph that {@link #convert} made of it
      */
     public static GraphModule fusedAs(Module model, Tensor example, GraphModule converted) {
-        return GraphFusion.fuse(
+        return ChainFusion.fuse(
                 GraphModule.trace(model, example), IntegerKernels.of(converted.modules().values()));
     }
 

@@ -264,11 +264,7 @@ public final class Quantization {
      * @throws EspalierException if the model is not converted, or the file can't be written
      */
     public static void save(Module model, Path file) {
-        if (model instanceof GraphModule graph) {
-            GraphFile.save(graph, file);
-        } else {
-            QuantizedFile.save(model, file);
-        }
+        QuantizedFile.save(model, file);
     }
 
     /**
@@ -279,7 +275,7 @@ public final class Quantization {
      *     another version, or layers in float
      */
     public static GraphModule loadGraph(Path file) {
-        return GraphFile.load(file, Optional.empty());
+        return QuantizedFile.loadGraph(file, Optional.empty());
     }
 
     /**
@@ -291,7 +287,7 @@ public final class Quantization {
      *     another version, or does not fit the model
      */
     public static GraphModule loadGraph(Module model, Path file) {
-        return GraphFile.load(file, Optional.of(model));
+        return QuantizedFile.loadGraph(file, Optional.of(model));
     }
 
     /**

@@ -1,13 +1,12 @@
 package io.espalier.quant;
 
-import io.espalier.nn.Convolution;
-import io.espalier.nn.Linear;
+import io.espalier.graph.GraphModule;
 import io.espalier.nn.Module;
+import io.espalier.quant.graph.GraphFile;
 import io.espalier.quant.layer.HalfPrecision;
 import io.espalier.quant.layer.SavedLayers;
 import io.espalier.state.SafeTensors;
 import io.espalier.tensor.EspalierException;
-import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -21,6 +20,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.SequencedMap;
 
 /**
@@ -38,11 +38,15 @@ final class QuantizedFile {
     private QuantizedFile() {}
 
     static void save(Module model, Path file) {
-        SafeTensors.write(file, model.stateDict(), metadata(model));
+        Map<String, String> metadata = new LinkedHashMap<>(metadata(model));
+        if (model instanceof GraphModule graph) {
+            metadata.putAll(GraphFile.metadata(graph));
+        }
+        SafeTensors.write(file, model.stateDict(), metadata);
     }
 
     /** What a file says besides the tensors. */
-    static Map<String, String> metadata(Module model) {
+    private static Map<String, String> metadata(Module model) {
         Map<String, Map<String, String>> layers = new LinkedHashMap<>();
         model.namedModules()
                 .forEach((path, module) -> {
@@ -77,7 +81,7 @@ final class QuantizedFile {
     /** Turns a float model into the file's; after an error the model must not be used. */
     static void load(Module model, Path file) {
         SafeTensors.Contents contents = SafeTensors.read(file);
-        if (GraphFile.isGraph(contents)) {
+        if (GraphFile.isGraph(contents.metadata())) {
             throw new EspalierException(
                     file + " holds a quantized graph; read it with Quantization.loadGraph.");
         }
@@ -95,7 +99,7 @@ final class QuantizedFile {
                     model.replace(path, restored);
                 }
             });
-            addFoldedBiases(model, contents.tensors());
+            SavedLayers.addFoldedBiases(model, contents.tensors());
             layers.forEach((path, description) -> {
                 if (SavedLayers.isHalfPrecision(description)) {
                     HalfPrecision.narrow(placeOf(file, model, path));
@@ -105,6 +109,18 @@ final class QuantizedFile {
         }
         Conversion.finish(model);
         FloatInside.mark(model, inFloat);
+    }
+
+    /** The graph in a file, with the float model for what it does not hold. */
+    static GraphModule loadGraph(Path file, Optional<Module> model) {
+        SafeTensors.Contents contents = SafeTensors.read(file);
+        if (!GraphFile.isGraph(contents.metadata())) {
+            throw new EspalierException(
+                    file
+                            + " holds no quantized graph; read a converted model with"
+                            + " Quantization.load(model, file).");
+        }
+        return GraphFile.restore(file, contents, layers(file, contents.metadata()), model);
     }
 
     private static Module placeOf(Path file, Module model, String path) {
@@ -122,7 +138,7 @@ final class QuantizedFile {
     }
 
     /** The descriptions in a file of this version. */
-    static Map<String, Map<String, String>> layers(
+    private static Map<String, Map<String, String>> layers(
             Path file, SequencedMap<String, String> metadata) {
         String json = metadata.get(LAYERS);
         if (json == null) {
@@ -156,19 +172,5 @@ final class QuantizedFile {
             throw new EspalierException(
                     file + " describes its quantized layers in a form that can't be read.", e);
         }
-    }
-
-    /**
-     * A layer that a batch normalization was folded into has a bias, its float original may not.
-     */
-    static void addFoldedBiases(Module model, Map<String, Tensor> tensors) {
-        model.namedModules()
-                .forEach((path, module) -> {
-                    Tensor bias = tensors.get(path.isEmpty() ? "bias" : path + ".bias");
-                    boolean foldable = module instanceof Linear || module instanceof Convolution;
-                    if (foldable && bias != null && !module.hasParameter("bias")) {
-                        module.addParameter("bias", Tensors.zeros(Tensors.shape(bias)));
-                    }
-                });
     }
 }

@@ -23,6 +23,7 @@ import io.espalier.nn.Module;
 import io.espalier.nn.PReLU;
 import io.espalier.nn.Sequential;
 import io.espalier.nn.Upsample;
+import io.espalier.quant.graph.GraphNetworks;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 

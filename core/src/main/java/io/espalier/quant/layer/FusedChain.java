@@ -5,9 +5,11 @@ import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 
 import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
 
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * A linear layer or convolution of a graph with what follows it, as one float module: then its
@@ -17,18 +19,35 @@ public final class FusedChain extends Module {
     private final Module layer;
     private final boolean adds;
     private final ChainActivation activation;
+    private final @Nullable Packing packing;
 
     /**
-     * A chain.
+     * A chain that stays in float.
      *
      * @param layer a linear layer or convolution
      * @param adds whether a second input is added to its result
      * @param activation what is computed of that
      */
     public FusedChain(Module layer, boolean adds, ChainActivation activation) {
+        this(layer, adds, activation, null);
+    }
+
+    private FusedChain(
+            Module layer, boolean adds, ChainActivation activation, @Nullable Packing packing) {
         this.layer = add("layer", layer);
         this.adds = adds;
         this.activation = activation;
+        this.packing = packing;
+    }
+
+    /** The same chain, which is to be quantized. */
+    public FusedChain packedAs(Packing given) {
+        return new FusedChain(layer, adds, activation, given);
+    }
+
+    /** How the layer's weight is to become integers; empty if it stays in float. */
+    public Optional<Packing> packing() {
+        return Optional.ofNullable(packing);
     }
 
     /** A saved chain around its float layer. */

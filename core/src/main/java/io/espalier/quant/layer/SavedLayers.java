@@ -1,6 +1,8 @@
 package io.espalier.quant.layer;
 
+import io.espalier.nn.Convolution;
 import io.espalier.nn.Identity;
+import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.quant.fusion.FusedReLU;
@@ -157,5 +159,19 @@ public final class SavedLayers {
             }
         });
         return own;
+    }
+
+    /**
+     * A layer that a batch normalization was folded into has a bias, its float original may not.
+     */
+    public static void addFoldedBiases(Module model, Map<String, Tensor> tensors) {
+        model.namedModules()
+                .forEach((path, module) -> {
+                    Tensor bias = tensors.get(path.isEmpty() ? "bias" : path + ".bias");
+                    boolean foldable = module instanceof Linear || module instanceof Convolution;
+                    if (foldable && bias != null && !module.hasParameter("bias")) {
+                        module.addParameter("bias", Tensors.zeros(Tensors.shape(bias)));
+                    }
+                });
     }
 }

@@ -1,10 +1,10 @@
-package io.espalier.quant;
+package io.espalier.quant.graph;
 
-import static io.espalier.quant.GraphNetworks.Net;
-import static io.espalier.quant.GraphNetworks.decibels;
-import static io.espalier.quant.GraphNetworks.images;
-import static io.espalier.quant.GraphNetworks.plain;
-import static io.espalier.quant.GraphNetworks.settled;
+import static io.espalier.quant.graph.GraphNetworks.Net;
+import static io.espalier.quant.graph.GraphNetworks.decibels;
+import static io.espalier.quant.graph.GraphNetworks.images;
+import static io.espalier.quant.graph.GraphNetworks.plain;
+import static io.espalier.quant.graph.GraphNetworks.settled;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -22,6 +22,8 @@ import io.espalier.nn.Module;
 import io.espalier.nn.PaddingMode;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
+import io.espalier.quant.QConfig;
+import io.espalier.quant.Quantization;
 import io.espalier.quant.layer.PackedLayer;
 import io.espalier.quant.layer.QuantizedLayer;
 import io.espalier.tensor.Libtorch;

@@ -1,6 +1,6 @@
-package io.espalier.quant;
+package io.espalier.quant.graph;
 
-import static io.espalier.quant.GraphNetworks.decibels;
+import static io.espalier.quant.graph.GraphNetworks.decibels;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -13,6 +13,8 @@ import io.espalier.nn.Hardswish;
 import io.espalier.nn.Module;
 import io.espalier.nn.PaddingMode;
 import io.espalier.nn.Sequential;
+import io.espalier.quant.QConfig;
+import io.espalier.quant.Quantization;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 

@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.graph;
 
 import io.espalier.nn.BatchNorm2d;
 import io.espalier.nn.Conv2d;
@@ -18,11 +18,11 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 
 /** Networks and pictures for tests of graphs. */
-final class GraphNetworks {
+public final class GraphNetworks {
     private GraphNetworks() {}
 
     /** Convolutions, a residual sum, squeeze and excitation, a pooling and a classifier. */
-    static final class Net extends Module {
+    public static final class Net extends Module {
         private final Sequential stem =
                 add(
                         "stem",
@@ -47,7 +47,7 @@ final class GraphNetworks {
         }
     }
 
-    static Sequential plain() {
+    public static Sequential plain() {
         return new Sequential(
                 new Conv2d(3, 8, 3, o -> o.padding(1)),
                 new BatchNorm2d(8),
@@ -59,11 +59,11 @@ final class GraphNetworks {
                 new Linear(32, 5));
     }
 
-    static Tensor images() {
+    public static Tensor images() {
         return Tensors.randn(16, 3, 8, 8);
     }
 
-    static <M extends Module> M settled(M model) {
+    public static <M extends Module> M settled(M model) {
         try (var noGrad = new NoGradGuard()) {
             model.train();
             for (int i = 0; i < 20; i++) {
@@ -74,7 +74,7 @@ final class GraphNetworks {
         return model;
     }
 
-    static double decibels(Tensor expected, Tensor actual) {
+    public static double decibels(Tensor expected, Tensor actual) {
         double signal = expected.pow(new Scalar(2.0)).sum().item_double();
         double noise = expected.sub(actual).pow(new Scalar(2.0)).sum().item_double();
         return 10 * Math.log10(signal / noise);

@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.graph;
 
 import io.espalier.graph.Graph;
 import io.espalier.graph.Node;
@@ -20,7 +20,7 @@ import java.util.Set;
  * largest) goes along with what it stands before. All else stays in floats, averages, sums and
  * products too: their integer kernels are slower than computing in floats and quantizing again.
  */
-final class GraphRoles {
+final class IntegerPlacement {
     /** What a node may be among integers. */
     enum Role {
         /** A linear layer or convolution. */
@@ -56,10 +56,10 @@ final class GraphRoles {
     private final Map<Node, Role> roles = new HashMap<>();
     private final Set<Value> wanted;
 
-    GraphRoles(
+    IntegerPlacement(
             Graph graph,
             Map<String, Module> modules,
-            Map<String, QConfig> configurations,
+            Set<String> configured,
             IntegerKernels kernels) {
         this.graph = graph;
         this.producers = graph.producers();
@@ -69,7 +69,7 @@ final class GraphRoles {
                     switch (node) {
                         case ModuleCall call ->
                                 modules.get(call.path()) instanceof FusedChain chain
-                                                && configurations.containsKey(call.path())
+                                                && configured.contains(call.path())
                                                 && kernels.computes(chain.layer())
                                         ? Role.LAYER
                                         : Role.FLOAT;

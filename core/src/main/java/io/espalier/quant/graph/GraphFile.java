@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.graph;
 
 import io.espalier.graph.Graph;
 import io.espalier.graph.GraphModule;
@@ -17,31 +17,35 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.SequencedMap;
 
-/** A converted graph as one file: a {@link QuantizedFile} that holds the program too. */
-final class GraphFile {
+/** A converted graph in a file of quantized layers, which holds the program too. */
+public final class GraphFile {
     private static final String GRAPH = "espalier.graph";
 
     private GraphFile() {}
 
-    static boolean isGraph(SafeTensors.Contents contents) {
-        return contents.metadata().containsKey(GRAPH);
+    /** Whether a file with this metadata holds a graph. */
+    public static boolean isGraph(Map<String, String> metadata) {
+        return metadata.containsKey(GRAPH);
     }
 
-    static void save(GraphModule model, Path file) {
-        Map<String, String> metadata = new LinkedHashMap<>(QuantizedFile.metadata(model));
-        metadata.put(GRAPH, model.graph().toJson());
-        SafeTensors.write(file, model.stateDict(), metadata);
+    /** What a file says of a graph, besides its layers. */
+    public static Map<String, String> metadata(GraphModule model) {
+        return Map.of(GRAPH, model.graph().toJson());
     }
 
-    static GraphModule load(Path file, Optional<Module> model) {
-        SafeTensors.Contents contents = SafeTensors.read(file);
-        if (!isGraph(contents)) {
-            throw new EspalierException(
-                    file
-                            + " holds no quantized graph; read a converted model with"
-                            + " Quantization.load(model, file).");
-        }
-        var layers = QuantizedFile.layers(file, contents.metadata());
+    /**
+     * The graph that a file holds.
+     *
+     * @param file where it comes from, for errors
+     * @param layers the descriptions of its layers, by path
+     * @param model the float architecture, for the layers that were left in float
+     * @throws EspalierException if it can't be read, or needs a model that is not there
+     */
+    public static GraphModule restore(
+            Path file,
+            SafeTensors.Contents contents,
+            Map<String, Map<String, String>> layers,
+            Optional<Module> model) {
         Graph graph = graph(file, contents.metadata());
         SequencedMap<String, Module> modules = new LinkedHashMap<>();
         try (var scope = new PointerScope();
@@ -52,7 +56,7 @@ final class GraphFile {
                 boolean needsFloat = description.isEmpty() || chain;
                 Module old = needsFloat ? floatModule(file, path, model) : new Placeholder();
                 Map<String, Tensor> tensors = SavedLayers.below(contents.tensors(), path);
-                QuantizedFile.addFoldedBiases(
+                SavedLayers.addFoldedBiases(
                         old, chain ? SavedLayers.below(tensors, "layer") : tensors);
                 modules.put(
                         path,
@@ -86,6 +90,6 @@ final class GraphFile {
                                         + path
                                         + "' in float, whose code it does not hold; read it with"
                                         + " Quantization.loadGraph(model, file)."));
-        return given.module(GraphFusion.placeOf(path, given.namedModules().keySet())).copy();
+        return given.module(ChainFusion.placeOf(path, given.namedModules().keySet())).copy();
     }
 }

@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.graph;
 
 import io.espalier.graph.Graph;
 import io.espalier.graph.GraphModule;
@@ -33,21 +33,26 @@ import java.util.function.UnaryOperator;
  * Joins the nodes of a graph that one integer kernel computes: convolution or linear layer, batch
  * normalization, sum, activation. The passes run in the order of {@link #fuse}.
  */
-final class GraphFusion {
+public final class ChainFusion {
     private static final char AGAIN = '#';
 
     private final IntegerKernels kernels;
     private final SequencedMap<String, Module> modules;
     private Graph graph;
 
-    private GraphFusion(GraphModule model, IntegerKernels kernels) {
+    private ChainFusion(GraphModule model, IntegerKernels kernels) {
         this.kernels = kernels;
         this.modules = new LinkedHashMap<>(model.modules());
         this.graph = model.graph();
     }
 
-    static GraphModule fuse(GraphModule model, IntegerKernels kernels) {
-        var fusion = new GraphFusion(model, kernels);
+    /**
+     * The graph of a float model with its chains fused.
+     *
+     * @param kernels the family that is to compute them
+     */
+    public static GraphModule fuse(GraphModule model, IntegerKernels kernels) {
+        var fusion = new ChainFusion(model, kernels);
         fusion.separateCalls();
         fusion.recognizeSilu();
         fusion.foldBatchNorms();
@@ -144,7 +149,8 @@ final class GraphFusion {
         graph = graph.replacing(replaced).withoutUnused();
     }
 
-    static boolean isAnchor(@Nullable Module module) {
+    /** Whether a chain can begin with this layer. */
+    public static boolean isAnchor(@Nullable Module module) {
         return module instanceof Linear || module instanceof Convolution;
     }
 

@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.graph;
 
 import io.espalier.graph.Graph;
 import io.espalier.graph.Node;
@@ -76,7 +76,7 @@ final class MemoryReuse {
 
     private boolean isView(Node node) {
         return switch (node) {
-            case FunctionCall call -> GraphRoles.VIEWS.contains(call.operator());
+            case FunctionCall call -> IntegerPlacement.VIEWS.contains(call.operator());
             case ModuleCall call -> !(modules.get(call.path()) instanceof QuantizedLayer);
             case Node.Attribute attribute -> false;
         };

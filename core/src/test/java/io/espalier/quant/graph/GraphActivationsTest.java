@@ -1,6 +1,6 @@
-package io.espalier.quant;
+package io.espalier.quant.graph;
 
-import static io.espalier.quant.GraphNetworks.decibels;
+import static io.espalier.quant.graph.GraphNetworks.decibels;
 
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -15,6 +15,8 @@ import io.espalier.nn.ReLU;
 import io.espalier.nn.ReLU6;
 import io.espalier.nn.Sequential;
 import io.espalier.nn.SiLU;
+import io.espalier.quant.QConfig;
+import io.espalier.quant.Quantization;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 

@@ -1,16 +1,18 @@
-package io.espalier.quant;
+package io.espalier.quant.graph;
 
 import static io.espalier.Errors.messageOf;
-import static io.espalier.quant.GraphNetworks.Net;
-import static io.espalier.quant.GraphNetworks.images;
-import static io.espalier.quant.GraphNetworks.plain;
-import static io.espalier.quant.GraphNetworks.settled;
+import static io.espalier.quant.graph.GraphNetworks.Net;
+import static io.espalier.quant.graph.GraphNetworks.images;
+import static io.espalier.quant.graph.GraphNetworks.plain;
+import static io.espalier.quant.graph.GraphNetworks.settled;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.graph.GraphModule;
 import io.espalier.nn.Sequential;
+import io.espalier.quant.QConfig;
+import io.espalier.quant.Quantization;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 

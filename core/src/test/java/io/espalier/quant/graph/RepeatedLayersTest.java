@@ -1,7 +1,7 @@
-package io.espalier.quant;
+package io.espalier.quant.graph;
 
-import static io.espalier.quant.GraphNetworks.decibels;
-import static io.espalier.quant.GraphNetworks.settled;
+import static io.espalier.quant.graph.GraphNetworks.decibels;
+import static io.espalier.quant.graph.GraphNetworks.settled;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
@@ -19,6 +19,8 @@ import io.espalier.nn.Linear;
 import io.espalier.nn.MaxPool2d;
 import io.espalier.nn.Module;
 import io.espalier.nn.Sequential;
+import io.espalier.quant.QConfig;
+import io.espalier.quant.Quantization;
 import io.espalier.quant.evaluation.Comparison;
 import io.espalier.quant.evaluation.Evaluation;
 import io.espalier.quant.layer.FusedChain;

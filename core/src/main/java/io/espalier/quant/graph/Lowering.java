@@ -1,4 +1,4 @@
-package io.espalier.quant;
+package io.espalier.quant.graph;
 
 import io.espalier.graph.Graph;
 import io.espalier.graph.GraphModule;
@@ -11,6 +11,7 @@ import io.espalier.nn.Module;
 import io.espalier.quant.layer.ChainActivation;
 import io.espalier.quant.layer.FusedChain;
 import io.espalier.quant.layer.IntegerKernels;
+import io.espalier.quant.layer.Packing;
 import io.espalier.quant.layer.Quantize;
 import io.espalier.quant.layer.QuantizedLayer.Range;
 import io.espalier.quant.observer.Observer;
@@ -32,7 +33,7 @@ import java.util.SequencedMap;
  * Turns a prepared and calibrated graph into one of integer kernels, node by node. Each value has a
  * form, integers or floats; where a node needs the other form it is computed, once.
  */
-final class GraphConversion {
+public final class Lowering {
     private final GraphModule prepared;
     private final Map<String, Module> before;
     private final Map<Value, List<Node>> consumers;
@@ -51,7 +52,7 @@ final class GraphConversion {
      */
     private record Form(Value value, @Nullable Range range) {}
 
-    private GraphConversion(GraphModule prepared, IntegerKernels kernels) {
+    private Lowering(GraphModule prepared, IntegerKernels kernels) {
         this.prepared = prepared;
         this.before = prepared.modules();
         this.consumers = prepared.graph().consumers();
@@ -59,13 +60,17 @@ final class GraphConversion {
         this.names = Names.beside(prepared.graph());
     }
 
-    static GraphModule convert(GraphModule prepared) {
-        Conversion.requireUnconverted(prepared, Site.of(prepared));
-        QConfig qconfig =
+    /**
+     * The graph of integer kernels.
+     *
+     * @throws EspalierException if the graph is not prepared, an observer has seen no data, or a
+     *     layer has no int8 kernel
+     */
+    public static GraphModule lower(GraphModule prepared) {
+        Packing packing =
                 prepared.modules().values().stream()
                         .filter(FusedChain.class::isInstance)
-                        .flatMap(chain -> chain.qconfig().stream())
-                        .map(QConfig.class::cast)
+                        .flatMap(chain -> ((FusedChain) chain).packing().stream())
                         .findFirst()
                         .orElseThrow(() ->
                                 new EspalierException(
@@ -74,11 +79,11 @@ final class GraphConversion {
                                                 + " data through it before convert."));
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
-            return new GraphConversion(prepared, IntegerKernels.of(qconfig.packing())).convert();
+            return new Lowering(prepared, IntegerKernels.of(packing)).lower();
         }
     }
 
-    private GraphModule convert() {
+    private GraphModule lower() {
         Graph graph = prepared.graph();
         graph.inputs().forEach(input -> forms.put(input, new Form(input, null)));
         for (Node node : graph.nodes()) {
@@ -124,7 +129,7 @@ final class GraphConversion {
     }
 
     private boolean hasKernel(FusedChain chain) {
-        return chain.qconfig().isPresent() && kernels.computes(chain.layer());
+        return chain.packing().isPresent() && kernels.computes(chain.layer());
     }
 
     private boolean allIntegers(Node node) {
@@ -146,15 +151,12 @@ final class GraphConversion {
     }
 
     private void layer(ModuleCall call, FusedChain chain) {
-        QConfig qconfig =
-                (QConfig) chain.qconfig().orElseThrow(() -> new IllegalStateException(call.path()));
+        Packing packing = chain.packing().orElseThrow();
         List<Form> inputs = call.inputs().stream().map(this::form).toList();
         @Nullable Range output = rangeOf(call.result());
         Range input = Objects.requireNonNull(inputs.getFirst().range());
         @Nullable Range added = chain.adds() ? inputs.get(1).range() : null;
-        modules.put(
-                call.path(),
-                kernels.layer(call.path(), chain, qconfig.packing(), input, added, output));
+        modules.put(call.path(), kernels.layer(call.path(), chain, packing, input, added, output));
         nodes.add(
                 new ModuleCall(
                         call.path(), inputs.stream().map(Form::value).toList(), call.result()));
@@ -162,7 +164,7 @@ final class GraphConversion {
     }
 
     private boolean isPassing(FunctionCall call) {
-        return GraphRoles.isPassing(call) && form(call.inputs().getFirst()).range() != null;
+        return IntegerPlacement.isPassing(call) && form(call.inputs().getFirst()).range() != null;
     }
 
     /** Its result has the range of its input. */
