@@ -46,6 +46,6 @@ public class GRU extends Recurrent {
                         isTraining(),
                         options.bidirectional(),
                         options.batchFirst());
-        return owned(result, result.get0(), result.get1());
+        return RecordedFunctions.owned(result, result.get0(), result.get1());
     }
 }

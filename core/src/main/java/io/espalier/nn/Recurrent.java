@@ -3,13 +3,10 @@ package io.espalier.nn;
 import io.espalier.nn.RecurrentShape.Kind;
 import io.espalier.tensor.EspalierException;
 
-import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 
-import java.lang.ref.Reference;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.function.UnaryOperator;
 
@@ -138,15 +135,6 @@ public abstract class Recurrent extends Module {
 
     /** Runs over [L, N, size] or [N, L, size] from a state; gives the output and the last state. */
     abstract List<Tensor> run(Tensor x, List<Tensor> state, TensorVector weights, Options options);
-
-    /** Tensors of their own, where those that a native tuple gives are views into it. */
-    static List<Tensor> owned(Pointer tuple, Tensor... parts) {
-        try {
-            return Arrays.stream(parts).map(Tensor::new).toList();
-        } finally {
-            Reference.reachabilityFence(tuple);
-        }
-    }
 
     /**
      * Runs over a sequence.

@@ -1,24 +1,17 @@
 package io.espalier.train;
 
+import io.espalier.nn.Functional;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.TensorException;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorOptional;
-import org.bytedeco.pytorch.global.torch;
 
 import java.util.Arrays;
 
 /** The usual losses, each the mean over the batch as PyTorch's of the same name. */
 public final class Losses {
-    /** libtorch's numbers for what becomes of the elements' losses ({@code at::Reduction}). */
-    private static final long MEAN = 1;
-
-    /** The class that PyTorch's losses leave out of the mean by default. */
-    private static final long IGNORED_CLASS = -100;
-
     private Losses() {}
 
     /**
@@ -41,29 +34,22 @@ public final class Losses {
         Settings.requireShare("Label smoothing", smoothing);
         return named(
                 "crossEntropy",
-                (output, target) ->
-                        torch.cross_entropy_loss(
-                                output,
-                                target,
-                                new TensorOptional(),
-                                MEAN,
-                                IGNORED_CLASS,
-                                smoothing));
+                (output, target) -> Functional.crossEntropy(output, target, null, smoothing));
     }
 
     /** The negative of the right class's output: output [N, C, …] of log-probabilities. */
     public static Loss nll() {
-        return named("nll", torch::nll_loss_nd);
+        return named("nll", Functional::nllLoss);
     }
 
     /** The mean squared difference: output and target of one shape. */
     public static Loss mse() {
-        return sameShape("mse", torch::mse_loss);
+        return sameShape("mse", Functional::mseLoss);
     }
 
     /** The mean absolute difference: output and target of one shape. */
     public static Loss l1() {
-        return sameShape("l1", torch::l1_loss);
+        return sameShape("l1", Functional::l1Loss);
     }
 
     /**
@@ -74,8 +60,7 @@ public final class Losses {
      */
     public static Loss huber(double delta) {
         Settings.requirePositive("Huber's delta", delta);
-        return sameShape(
-                "huber", (output, target) -> torch.huber_loss(output, target, MEAN, delta));
+        return sameShape("huber", (output, target) -> Functional.huberLoss(output, target, delta));
     }
 
     /**
@@ -83,7 +68,7 @@ public final class Losses {
      * scores and target of probabilities (floats), of one shape.
      */
     public static Loss binaryCrossEntropyWithLogits() {
-        return sameShape("binaryCrossEntropyWithLogits", torch::binary_cross_entropy_with_logits);
+        return sameShape("binaryCrossEntropyWithLogits", Functional::binaryCrossEntropyWithLogits);
     }
 
     /**
@@ -100,8 +85,8 @@ public final class Losses {
                 "distillation",
                 (output, target) -> {
                     var cooling = new Scalar(1 / temperature);
-                    Tensor student = torch.log_softmax(output.mul(cooling), 1);
-                    Tensor teacher = torch.log_softmax(target.mul(cooling), 1);
+                    Tensor student = Functional.logSoftmax(output.mul(cooling), 1);
+                    Tensor teacher = Functional.logSoftmax(target.mul(cooling), 1);
                     return teacher.exp()
                             .mul(teacher.sub(student))
                             .sum()

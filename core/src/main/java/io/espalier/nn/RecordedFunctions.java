@@ -1,0 +1,55 @@
+package io.espalier.nn;
+
+import io.espalier.tensor.Libtorch;
+
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.TensorVector;
+import org.jspecify.annotations.Nullable;
+
+import java.lang.ref.Reference;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/** How a catalogue of {@link Functional} tells what it computed, where somebody listens. */
+abstract sealed class RecordedFunctions permits ShapeFunctions {
+    static {
+        Libtorch.start();
+    }
+
+    /** Tells the recorder, where one is bound, which operator gave a result. */
+    static Tensor recorded(Tensor result, String operator, @Nullable Object... arguments) {
+        if (CallRecorder.CURRENT.isBound()) {
+            CallRecorder.CURRENT.get().function(result, operator, Arrays.asList(arguments));
+        }
+        return result;
+    }
+
+    static TensorOptional optional(@Nullable Tensor tensor) {
+        return tensor == null ? new TensorOptional() : new TensorOptional(tensor);
+    }
+
+    static TensorVector vector(List<Tensor> tensors) {
+        return new TensorVector(tensors.toArray(Tensor[]::new));
+    }
+
+    /** The tensors of a native list, each on its own. */
+    static List<Tensor> owned(TensorVector vector) {
+        List<Tensor> tensors = new ArrayList<>();
+        for (long i = 0; i < vector.size(); i++) {
+            tensors.add(new Tensor(vector.get(i)));
+        }
+        return List.copyOf(tensors);
+    }
+
+    /** Tensors of their own, where those that a native tuple gives are views into it. */
+    static List<Tensor> owned(Pointer tuple, Tensor... parts) {
+        try {
+            return Arrays.stream(parts).map(Tensor::new).toList();
+        } finally {
+            Reference.reachabilityFence(tuple);
+        }
+    }
+}
