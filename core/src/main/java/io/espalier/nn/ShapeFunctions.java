@@ -1,5 +1,7 @@
 package io.espalier.nn;
 
+import io.espalier.tensor.QuantizedTensors;
+
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -55,18 +57,21 @@ abstract sealed class ShapeFunctions extends RecordedFunctions permits ElementFu
         return recorded(torch.narrow(x, dim, start, length), "aten::narrow", x, dim, start, length);
     }
 
-    /** Tensors one after another along {@code dim}. */
+    /**
+     * Tensors one after another along {@code dim}. Quantized ones of different scales are rounded
+     * to the range that holds all of theirs.
+     */
     public static Tensor cat(Iterable<Tensor> tensors, long dim) {
         List<Tensor> list = new ArrayList<>();
         tensors.forEach(list::add);
-        return recorded(torch.cat(vector(list), dim), "aten::cat", list, dim);
+        return recorded(QuantizedTensors.cat(list, dim), "aten::cat", list, dim);
     }
 
-    /** Tensors of one shape side by side along a new dimension. */
+    /** Tensors of one shape side by side along a new dimension; quantized ones as {@link #cat}. */
     public static Tensor stack(Iterable<Tensor> tensors, long dim) {
         List<Tensor> list = new ArrayList<>();
         tensors.forEach(list::add);
-        return recorded(torch.stack(vector(list), dim), "aten::stack", list, dim);
+        return recorded(QuantizedTensors.stack(list, dim), "aten::stack", list, dim);
     }
 
     /** Parts of {@code size} along a dimension, the last of what is left. */

@@ -46,6 +46,12 @@ public final class BoundOperator {
                             + tensors.length
                             + ".");
         }
+        return operator.looksAtEngine()
+                ? EngineLock.PROCESS.whileSettled(() -> callNow(tensors))
+                : callNow(tensors);
+    }
+
+    private Tensor callNow(Tensor... tensors) {
         IValueVector stack = STACK.get();
         try {
             stack.put(template);

@@ -30,7 +30,6 @@ public enum Engine {
         Libtorch.start();
     }
 
-    private static final Object LOCK = new Object();
     private static final String AVAILABLE = "espalier.engines";
 
     private final QEngine libtorchs;
@@ -87,12 +86,14 @@ public enum Engine {
     }
 
     /**
-     * The engine that packs weights now.
+     * The engine that packs weights in this thread now; what another thread does meanwhile with an
+     * engine of its own is not seen.
      *
      * @throws EspalierException if libtorch has none chosen
      */
     public static Engine current() {
-        QEngine one = torch.globalContext().qEngine().intern();
+        QEngine one =
+                EngineLock.PROCESS.whileSettled(() -> torch.globalContext().qEngine().intern());
         for (Engine engine : values()) {
             if (engine.libtorchs == one) {
                 return engine;
@@ -126,27 +127,31 @@ public enum Engine {
      */
     public void use() {
         required();
-        synchronized (LOCK) {
+        EngineLock.PROCESS.whileChanging(() -> {
             torch.globalContext().setQEngine(libtorchs);
-        }
+            return this;
+        });
     }
 
     /**
      * Does something, such as packing weights, with this engine as the current one, and puts back
-     * the one before; threads that do so take turns.
+     * the one before; threads that do so take turns. libtorch's engine is one for the whole
+     * process, and some kernels look at it when they are called: {@link Operator}s of its quantized
+     * kernels called by other threads meanwhile wait, and compute with the engine before.
      *
      * @throws EspalierException if this platform's libtorch does not have it
      */
     public <T> T during(Supplier<T> work) {
-        synchronized (LOCK) {
+        required();
+        return EngineLock.PROCESS.whileChanging(() -> {
             QEngine before = torch.globalContext().qEngine();
-            use();
+            torch.globalContext().setQEngine(libtorchs);
             try {
                 return work.get();
             } finally {
                 torch.globalContext().setQEngine(before);
             }
-        }
+        });
     }
 
     /** The name as PyTorch writes it. */

@@ -36,6 +36,7 @@ public final class Operator {
     private final List<OperatorParameter> parameters;
     private final int required;
     private final int results;
+    private final boolean looksAtEngine;
 
     private Operator(String name, OperatorHandle handle) {
         this.name = name;
@@ -53,6 +54,7 @@ public final class Operator {
         this.parameters = List.copyOf(all);
         this.required = needed;
         this.results = Math.toIntExact(full.returns().limit());
+        this.looksAtEngine = name.startsWith("quantized::");
     }
 
     static Operator lookUp(String full, String name, String overload) {
@@ -158,6 +160,12 @@ public final class Operator {
      */
     public List<Object> call(@Nullable Object... arguments) {
         requireCount(arguments);
+        return looksAtEngine()
+                ? EngineLock.PROCESS.whileSettled(() -> callNow(arguments))
+                : callNow(arguments);
+    }
+
+    private List<Object> callNow(@Nullable Object... arguments) {
         PointerScope outer = PointerScope.getInnerScope();
         try (var inner = new PointerScope()) {
             IValue[] boxed = new IValue[parameters.size()];
@@ -234,5 +242,10 @@ public final class Operator {
 
     String name() {
         return name;
+    }
+
+    /** Whether the kernel may depend on libtorch's current engine: {@code quantized::add} does. */
+    boolean looksAtEngine() {
+        return looksAtEngine;
     }
 }

@@ -16,18 +16,32 @@ public class TensorException extends EspalierException {
     private static final Pattern MIXED =
             Pattern.compile("promoteTypes with quantized numbers|same dtype, but got .*QU?Int");
 
+    private static final Pattern ARITHMETIC =
+            Pattern.compile("aten::(add|mul|cat|matmul|bmm|mm)\\b.*");
+
+    private static final String BY_FUNCTIONAL =
+            "let a FloatFunctional compute it, a child of the module whose result is observed and"
+                    + " quantized (sum.add(a, b) instead of a.add(b)), or ";
+
     private static final String ADVICE =
-            "put a DeQuantStub before it and a QuantStub after it, use a layer in its place, which"
-                    + " then computes in floats by itself, or name the module around it when"
-                    + " converting: Quantization.convert(model, Set.of(path)).";
+            "put a DeQuantStub before it and a QuantStub after it, use a layer in its place, or a"
+                    + " FloatFunctional for a sum or product, which compute in floats by"
+                    + " themselves where they must, or name the module around it when converting:"
+                    + " Quantization.convert(model, Set.of(path)).";
 
     private static final Pattern OWN_CHECK = Pattern.compile("^(.*?) *INTERNAL ASSERT FAILED.*");
 
     private final boolean placed;
 
-    private TensorException(String message, boolean placed, Throwable cause) {
-        super(message, cause);
+    private TensorException(String message, boolean placed, RuntimeException error) {
+        super(message);
         this.placed = placed;
+        if (lacksPlace(error)) {
+            // The native error's own message carries all its frames; this one takes its place.
+            setStackTrace(error.getStackTrace());
+        } else {
+            initCause(error);
+        }
     }
 
     /**
@@ -76,12 +90,17 @@ public class TensorException extends EspalierException {
         if (!matcher.find()) {
             return line;
         }
+        String operator = matcher.group(1);
         return matcher.group(2).equals("QuantizedCPU")
-                ? matcher.group(1) + " has no kernel for quantized tensors; " + ADVICE
-                : matcher.group(1)
+                ? operator + " has no kernel for quantized tensors; " + advice(operator)
+                : operator
                         + " has no kernel for what it was given ("
                         + matcher.group(2)
                         + "); a quantized operator needs quantized tensors.";
+    }
+
+    private static String advice(String operator) {
+        return ARITHMETIC.matcher(operator).matches() ? BY_FUNCTIONAL + ADVICE : ADVICE;
     }
 
     private static String firstLine(RuntimeException error) {

@@ -63,6 +63,8 @@ class DynamicQuantizationTest {
         for (Module layer :
                 List.of(
                         new LSTM(6, 8, o -> o.layers(2).bidirectional(true)),
+                        new LSTM(6, 8, o -> o.bias(false)),
+                        new LSTM(6, 8, o -> o.layers(2).bidirectional(true).bias(false)),
                         new GRU(6, 8, o -> o.bias(false)),
                         new Linear(6, 8))) {
             var model = new Sequential(layer);

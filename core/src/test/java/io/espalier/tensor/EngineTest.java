@@ -3,15 +3,25 @@ package io.espalier.tensor;
 import static io.espalier.Errors.messageOf;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.OnlyEngines;
 
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 
+import java.util.List;
 import java.util.Set;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.Supplier;
 
 class EngineTest {
     @Test
@@ -36,6 +46,48 @@ class EngineTest {
                         other.during(() -> {
                             throw new IllegalStateException("in the middle");
                         }));
+        assertEquals(before, Engine.current());
+    }
+
+    @Test
+    @DisplayName(
+            "What one thread does with an engine of its own, others neither see nor compute by")
+    void unseenByOthers() throws Exception {
+        Engine before = Engine.current();
+        Engine other = before == Engine.QNNPACK ? Engine.X86 : Engine.QNNPACK;
+        Tensor a = torch.quantize_per_tensor(Tensors.randn(999), 0.031, 117, ScalarType.QUInt8);
+        Tensor b = torch.quantize_per_tensor(Tensors.randn(999), 0.027, 120, ScalarType.QUInt8);
+        Supplier<Tensor> sum =
+                () -> Operators.call("quantized::add", "", a, b, 0.05, 128L).dequantize();
+        Tensor expected = sum.get();
+        assertFalse(Tensors.equal(expected, other.during(sum)), "both engines compute the same");
+        try (var pool = Executors.newFixedThreadPool(2)) {
+            CountDownLatch inside = new CountDownLatch(1);
+            Future<Engine> during =
+                    pool.submit(() ->
+                            other.during(() -> {
+                                inside.countDown();
+                                LockSupport.parkNanos(50_000_000);
+                                return Engine.current();
+                            }));
+            inside.await();
+            Future<Engine> seen = pool.submit(Engine::current);
+            assertTrue(Tensors.equal(expected, sum.get()));
+            assertEquals(before, seen.get());
+            assertEquals(other, during.get());
+        }
+    }
+
+    @Test
+    @DisplayName("An engine is chosen inside what another does")
+    void nests() {
+        Engine before = Engine.current();
+        assertEquals(
+                List.of(Engine.ONEDNN, Engine.FBGEMM),
+                Engine.FBGEMM.during(() -> {
+                    Engine inner = Engine.ONEDNN.during(Engine::current);
+                    return List.of(inner, Engine.current());
+                }));
         assertEquals(before, Engine.current());
     }
 

@@ -37,7 +37,7 @@ public record Comparison(String metric, Figures reference, Figures quantized, Li
      */
     public record Layer(String path, double weightSqnr, double outputSqnr, double saturated) {}
 
-    /** How many times faster the quantized model is. */
+    /** How many times faster the quantized model is; below 1 it is slower. */
     public double speedup() {
         return reference.milliseconds / quantized.milliseconds;
     }
@@ -61,11 +61,11 @@ public record Comparison(String metric, Figures reference, Figures quantized, Li
                 sizeRatio());
         line(
                 text,
-                "%-12s %12.3f %12.3f  (%.1f times faster)%n",
+                "%-12s %12.3f %12.3f  (%s)%n",
                 "ms a batch",
                 reference.milliseconds,
                 quantized.milliseconds,
-                speedup());
+                inWords(speedup()));
         int width = layers.stream().mapToInt(layer -> layer.path.length()).max().orElse(0);
         String paths = "%-" + Math.max(width, "layer".length()) + "s";
         line(
@@ -85,6 +85,12 @@ public record Comparison(String metric, Figures reference, Figures quantized, Li
                     100 * layer.saturated);
         }
         return text.toString();
+    }
+
+    private static String inWords(double speedup) {
+        return speedup < 1
+                ? String.format(Locale.ROOT, "%.1f times slower", 1 / speedup)
+                : String.format(Locale.ROOT, "%.1f times faster", speedup);
     }
 
     private static String decibel(double value) {

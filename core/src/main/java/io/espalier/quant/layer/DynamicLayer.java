@@ -121,14 +121,16 @@ public abstract class DynamicLayer extends Module implements IntegerWeighted {
      */
     final List<PackedObject> packed() {
         List<PackedObject> known = packed;
+        return known == null ? engine.during(this::packNow) : known;
+    }
+
+    private List<PackedObject> packNow() {
+        List<PackedObject> known = packed;
         if (known == null) {
-            known =
-                    engine.during(() -> {
-                        try (var scope = new PointerScope();
-                                var noGrad = new NoGradGuard()) {
-                            return pack();
-                        }
-                    });
+            try (var scope = new PointerScope();
+                    var noGrad = new NoGradGuard()) {
+                known = pack();
+            }
             packed = known;
         }
         return known;

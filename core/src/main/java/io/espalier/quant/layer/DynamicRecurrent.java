@@ -103,12 +103,14 @@ final class DynamicRecurrent extends DynamicLayer {
     private List<Tensor> run(Tensor x, List<Tensor> state) {
         Recurrent.Options options = shape.options();
         boolean lstm = shape.kind() == Kind.LSTM;
+        // The LSTM's kernel takes biases only, which are zeros where the network has none.
+        boolean biases = lstm || options.bias();
         List<Tensor> first = state.stream().map(Tensor::detach).toList();
         @Nullable Object[] common = {
             x.detach(),
             lstm ? first : first.getFirst(),
             packed(),
-            options.bias(),
+            biases,
             options.layers(),
             options.dropout(),
             false,

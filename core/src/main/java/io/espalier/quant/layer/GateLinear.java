@@ -69,18 +69,22 @@ final class GateLinear extends Module {
     /** The packed weight, which is made when it is first asked for. */
     PackedObject packed() {
         PackedObject known = packed;
-        if (known == null) {
-            known = engine.during(this::pack);
-            packed = known;
-        }
-        return known;
+        return known == null ? engine.during(this::pack) : known;
     }
 
     private PackedObject pack() {
-        try (var scope = new PointerScope()) {
-            return Operators.find("quantized::linear_prepack", "")
-                    .packed(weight().quantized(), hasBuffer(BIAS) ? buffer(BIAS) : null);
+        PackedObject known = packed;
+        if (known == null) {
+            try (var scope = new PointerScope()) {
+                known =
+                        Operators.find("quantized::linear_prepack", "")
+                                .packed(
+                                        weight().quantized(),
+                                        hasBuffer(BIAS) ? buffer(BIAS) : null);
+            }
+            packed = known;
         }
+        return known;
     }
 
     @Override

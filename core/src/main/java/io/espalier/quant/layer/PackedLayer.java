@@ -109,9 +109,13 @@ public abstract class PackedLayer extends QuantizedLayer implements IntegerWeigh
      */
     final BoundOperator kernel() {
         BoundOperator known = kernel;
+        return known == null ? engine.during(this::kernelNow) : known;
+    }
+
+    private BoundOperator kernelNow() {
+        BoundOperator known = kernel;
         if (known == null) {
-            PackedObject packed = engine.during(this::packNow);
-            known = operator().bind(Operator.TENSOR, packed, scale(), zeroPoint());
+            known = operator().bind(Operator.TENSOR, packNow(), scale(), zeroPoint());
             kernel = known;
         }
         return known;

@@ -91,6 +91,22 @@ class EvaluationTest {
     }
 
     @Test
+    @DisplayName("A slower model is told how many times slower it is")
+    void slower() {
+        var layers = List.<Comparison.Layer>of();
+        var one = new Comparison.Figures(1, 8, 2);
+        var other = new Comparison.Figures(1, 8, 5);
+        assertTrue(
+                new Comparison("accuracy", one, other, layers)
+                        .toString()
+                        .contains("(2.5 times slower)"));
+        assertTrue(
+                new Comparison("accuracy", other, one, layers)
+                        .toString()
+                        .contains("(2.5 times faster)"));
+    }
+
+    @Test
     @DisplayName("A model in 16-bit floats is told to be as good, and half as large")
     void comparesHalves() {
         Sequential half = reference.copy();
