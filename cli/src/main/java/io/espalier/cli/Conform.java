@@ -43,7 +43,8 @@ final class Conform implements Callable<Integer> {
     public Integer call() {
         PrintWriter out = spec.commandLine().getOut();
         Summary summary =
-                Conformance.run(directory == null ? Conformance.kept() : directory,
+                Conformance.run(
+                        directory == null ? Conformance.kept() : directory,
                         failure -> out.println(Printable.line(failure)));
         out.println(json ? Json.line(summary) : summary);
         out.flush();

@@ -57,8 +57,7 @@ public final class Espalier implements Runnable {
     }
 
     /** Runs a command line; what was not written to the end is a failure, whatever it did. */
-    static int execute(
-            CommandLine line, StandardStream out, StandardStream err, String... args) {
+    static int execute(CommandLine line, StandardStream out, StandardStream err, String... args) {
         int code = line.execute(args);
         line.getOut().flush();
         out.failure().ifPresent(failure -> Failures.output(failure, line));

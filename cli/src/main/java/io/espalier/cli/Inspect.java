@@ -48,8 +48,7 @@ final class Inspect implements Runnable {
     }
 
     private static void print(SavedModel model, PrintWriter out) {
-        model.tree().ifPresent(tree ->
-                out.println(Printable.lines(tree) + System.lineSeparator()));
+        model.tree().ifPresent(tree -> out.println(Printable.lines(tree) + System.lineSeparator()));
         var table = new Table(4, "tensor", "kind", "type", "shape", "elements", "bytes", "zeros");
         for (StoredTensor tensor : model.tensors()) {
             table.row(

@@ -204,10 +204,7 @@ class CommandLineTest {
     void helpTextsAreFormats() {
         var specs = new ArrayList<CommandSpec>();
         specs.add(Espalier.commandLine().getCommandSpec());
-        specs.get(0)
-                .subcommands()
-                .values()
-                .forEach(command -> specs.add(command.getCommandSpec()));
+        specs.get(0).subcommands().values().forEach(command -> specs.add(command.getCommandSpec()));
         for (CommandSpec spec : specs) {
             var texts = new ArrayList<String>();
             texts.addAll(List.of(spec.usageMessage().description()));

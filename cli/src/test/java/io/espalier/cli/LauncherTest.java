@@ -68,8 +68,7 @@ class LauncherTest {
         var process = new ProcessBuilder(command).directory(folder.toFile());
         process.environment().remove("HOME");
         process.environment().put("JAVA_HOME", jdk.toString());
-        process.environment()
-                .compute("PATH", (name, path) -> folder.resolve("bin") + ":" + path);
+        process.environment().compute("PATH", (name, path) -> folder.resolve("bin") + ":" + path);
         Process started = process.redirectErrorStream(true).start();
         String out = new String(started.getInputStream().readAllBytes(), UTF_8);
         return new Launch(started.waitFor(), out);

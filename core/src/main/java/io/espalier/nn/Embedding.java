@@ -20,7 +20,7 @@ public non-sealed class Embedding extends VectorTable {
      * A table with one vector, that of the padding, which is 0 and is not trained.
      *
      * @param paddingIndex the vector's index; a negative one counts from the end
-     * @throws EspalierException if a size is below 1 or there is no such index
+     * @throws io.espalier.tensor.EspalierException if a size is below 1 or there is no such index
      */
     public Embedding(long count, long size, long paddingIndex) {
         this(count, size, OptionalLong.of(inTable(count, paddingIndex)));

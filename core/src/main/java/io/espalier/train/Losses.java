@@ -123,10 +123,8 @@ public final class Losses {
     }
 
     static String shapes(Tensor output, Tensor target) {
-        return shape(output) + " and " + shape(target);
-    }
-
-    private static String shape(Tensor tensor) {
-        return tensor.isNull() ? "(freed)" : Arrays.toString(Tensors.shape(tensor));
+        return Arrays.toString(Tensors.shape(output))
+                + " and "
+                + Arrays.toString(Tensors.shape(target));
     }
 }

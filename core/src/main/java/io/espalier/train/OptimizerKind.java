@@ -72,8 +72,7 @@ record OptimizerKind(String type, List<List<Slot>> groups) {
         return names;
     }
 
-    /** Equal for two handles of one tensor, whatever name it is stored under. */
-    static Long identity(Tensor tensor) {
+    private static Long identity(Tensor tensor) {
         return tensor.unsafeGetTensorImpl().address();
     }
 

@@ -13,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 
 class ExamplesTest {
@@ -21,11 +22,23 @@ class ExamplesTest {
     @TestFactory
     @DisplayName("Every example compiles without a warning, runs, and prints something")
     List<DynamicTest> examples(@TempDir Path classes) throws IOException {
-        try (Stream<Path> files = Files.list(FOLDER)) {
+        return tests(FOLDER, classes, ExamplesTest::run);
+    }
+
+    @TestFactory
+    @DisplayName("Every program of published results, which takes long, compiles without a warning")
+    List<DynamicTest> papers(@TempDir Path classes) throws IOException {
+        return tests(FOLDER.resolve("papers"), classes, SourceProgram::compile);
+    }
+
+    private static List<DynamicTest> tests(Path folder, Path classes, Consumer<SourceProgram> test)
+            throws IOException {
+        try (Stream<Path> files = Files.list(folder)) {
             return files.filter(file -> file.toString().endsWith(".java"))
                     .sorted()
                     .map(file -> new SourceProgram(file, classes))
-                    .map(program -> DynamicTest.dynamicTest(program.name(), () -> run(program)))
+                    .map(program ->
+                            DynamicTest.dynamicTest(program.name(), () -> test.accept(program)))
                     .toList();
         }
     }
