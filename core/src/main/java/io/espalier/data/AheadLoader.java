@@ -111,7 +111,7 @@ final class AheadLoader implements BatchSource {
 
         private static void free(Loaded loaded) {
             if (loaded instanceof Loaded.Made(Batch batch)) {
-                OwnedBatches.free(batch);
+                batch.free();
             }
         }
     }

@@ -10,7 +10,8 @@ import org.bytedeco.pytorch.global.torch;
 import java.util.List;
 
 /**
- * Several examples at once.
+ * Several examples at once. One that a {@link DataLoader} made lives until the loader is asked for
+ * the next.
  *
  * @param input what the model is given, [N, …]
  * @param target what it should answer, [N, …]; class numbers are 64-bit integers [N]
@@ -30,9 +31,45 @@ public record Batch(Tensor input, Tensor target) {
                 stack("targets", examples.stream().map(Example::target).toArray(Tensor[]::new)));
     }
 
+    /**
+     * What the model is given, [N, …].
+     *
+     * @throws EspalierException if the loader has gone on and freed it
+     */
+    @Override
+    public Tensor input() {
+        return live(input);
+    }
+
+    /**
+     * What the model should answer, [N, …].
+     *
+     * @throws EspalierException if the loader has gone on and freed it
+     */
+    @Override
+    public Tensor target() {
+        return live(target);
+    }
+
     /** The number of examples. */
     public int size() {
-        return Math.toIntExact(input.size(0));
+        return Math.toIntExact(input().size(0));
+    }
+
+    /** Frees both tensors, which nobody but a loader may do. */
+    void free() {
+        input.releaseReference();
+        target.releaseReference();
+    }
+
+    private static Tensor live(Tensor tensor) {
+        if (tensor.isNull()) {
+            throw new EspalierException(
+                    "This batch was freed when its loader went on to the next or its loop ended;"
+                            + " Tensors.keep(batch.input()) inside the loop lets a tensor of it"
+                            + " live on.");
+        }
+        return tensor;
     }
 
     private static Tensor stack(String what, Tensor... tensors) {

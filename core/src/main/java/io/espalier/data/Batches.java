@@ -61,7 +61,7 @@ public final class Batches implements Iterator<Batch>, AutoCloseable {
         Batch batch = current;
         current = null;
         if (batch != null) {
-            OwnedBatches.free(batch);
+            batch.free();
         }
     }
 }

@@ -6,6 +6,7 @@ import io.espalier.tensor.Tensors;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.jspecify.annotations.Nullable;
 
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
@@ -16,9 +17,10 @@ import java.nio.file.Path;
  * Inputs are floats [N, 1, 28, 28] from 0 (paper) to 1 (ink), targets 64-bit integers [N] from 0 to
  * 9.
  *
- * <p>Without a directory, the files are looked for in {@code data/mnist} under the directory that
- * the system property {@code espalier.home} names, then under the working directory and those above
- * it.
+ * <p>Without a directory, the files are looked for in the one that the system property {@code
+ * espalier.mnist} or else the environment variable {@code ESPALIER_MNIST} names; otherwise in
+ * {@code data/mnist} under the directory that the system property {@code espalier.home} names, then
+ * under the working directory and those above it.
  */
 public final class Mnist implements Dataset {
     /** Mean and standard deviation of all training pixels. */
@@ -123,21 +125,33 @@ public final class Mnist implements Dataset {
     }
 
     private static Path find() {
+        return find(
+                System.getProperty("espalier.mnist", System.getenv("ESPALIER_MNIST")),
+                System.getProperty("espalier.home"),
+                Path.of("").toAbsolutePath());
+    }
+
+    /** The directory of the files, by what is named and where the program runs. */
+    static Path find(@Nullable String named, @Nullable String home, Path working) {
+        if (named != null && !named.isBlank()) {
+            return Path.of(named);
+        }
         Path place = Path.of("data", "mnist");
-        String home = System.getProperty("espalier.home");
         if (home != null && Files.isDirectory(Path.of(home).resolve(place))) {
             return Path.of(home).resolve(place);
         }
-        Path working = Path.of("").toAbsolutePath();
         for (Path above = working; above != null; above = above.getParent()) {
             if (Files.isDirectory(above.resolve(place))) {
                 return above.resolve(place);
             }
         }
         throw new EspalierException(
-                "No directory data/mnist under "
+                "No directory data/mnist in "
                         + working
-                        + (home == null ? "" : " or " + home)
-                        + "; put MNIST's four .gz files there, or name their directory.");
+                        + " or above it"
+                        + (home == null ? "" : ", nor in " + home)
+                        + "; name the directory of MNIST's four .gz files, which a clone of"
+                        + " Espalier has in data/mnist, by Mnist.train(Path.of(\"…\")),"
+                        + " -Despalier.mnist=… or the environment variable ESPALIER_MNIST.");
     }
 }

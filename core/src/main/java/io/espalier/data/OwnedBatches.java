@@ -8,7 +8,7 @@ import org.bytedeco.pytorch.Tensor;
 
 /**
  * Batches that belong to the loader alone, on whatever thread they are made: what making them left
- * behind is freed at once, no scope of the caller's can free them, and {@link #free} does so
+ * behind is freed at once, no scope of the caller's can free them, and {@link Batch#free} does so
  * without touching the dataset's own tensors.
  */
 final class OwnedBatches {
@@ -29,10 +29,5 @@ final class OwnedBatches {
 
     private static Tensor own(Tensor tensor) {
         return new Tensor(tensor).retainReference();
-    }
-
-    static void free(Batch batch) {
-        batch.input().releaseReference();
-        batch.target().releaseReference();
     }
 }

@@ -114,7 +114,7 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
     private String describeCall(List<Tensor> inputs) {
         String shapes =
                 inputs.stream()
-                        .map(t -> Arrays.toString(Tensors.shape(t)))
+                        .map(t -> t.isNull() ? "(freed)" : Arrays.toString(Tensors.shape(t)))
                         .collect(Collectors.joining(", "));
         return typeName() + "(" + extraRepr() + ") on shape " + shapes;
     }
@@ -194,6 +194,14 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
      * depends on the data.
      */
     protected boolean isResizable(String buffer) {
+        return false;
+    }
+
+    /**
+     * Whether a buffer says how the module computes, such as whether it rounds, and not what was
+     * learned: a model whose switches stand otherwise is another one.
+     */
+    public boolean isSwitch(String buffer) {
         return false;
     }
 

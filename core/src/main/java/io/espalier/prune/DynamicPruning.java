@@ -3,6 +3,7 @@ package io.espalier.prune;
 import io.espalier.nn.Mask;
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
+import io.espalier.train.ModelSchedule;
 import io.espalier.train.TrainingEvent;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -14,9 +15,9 @@ import org.bytedeco.pytorch.global.torch;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
-import java.util.function.Consumer;
 import java.util.function.Function;
 
 /**
@@ -35,7 +36,7 @@ import java.util.function.Function;
  * model as an ordinary mask, or into one that is being pruned the same way, to go on. The step is
  * the caller's.
  */
-public final class DynamicPruning implements Consumer<TrainingEvent> {
+public final class DynamicPruning implements ModelSchedule {
     private final List<Part> parts;
     private final Schedule schedule;
     private final Ranking ranking;
@@ -123,7 +124,10 @@ public final class DynamicPruning implements Consumer<TrainingEvent> {
         return new DynamicPruning(parts, schedule, DynamicPruning::movementRanks);
     }
 
-    /** Decides the masks only at steps that are multiples of {@code steps}, instead of at each. */
+    /**
+     * Decides the masks only at steps that are multiples of {@code steps} and at the schedule's
+     * last, instead of at each.
+     */
     public DynamicPruning every(int steps) {
         if (steps < 1) {
             throw new EspalierException(
@@ -147,6 +151,23 @@ public final class DynamicPruning implements Consumer<TrainingEvent> {
         }
     }
 
+    /** How far the schedule is from its end, if it is. */
+    @Override
+    public Optional<String> unfinished(long step) {
+        return step >= schedule.steps()
+                ? Optional.empty()
+                : Optional.of(
+                        String.format(
+                                Locale.ROOT,
+                                "The pruning schedule was to reach %.2f %% after %d steps and is at"
+                                        + " %.2f %% after %d: train longer, or give it fewer"
+                                        + " steps.",
+                                100 * schedule.target(),
+                                schedule.steps(),
+                                100 * schedule.at((int) (step - step % every)),
+                                step));
+    }
+
     /**
      * Takes note of a step, and decides the masks where it is due; called after the optimizer's
      * step and before the gradients are zeroed.
@@ -162,7 +183,7 @@ public final class DynamicPruning implements Consumer<TrainingEvent> {
                     movement.takeGradient(part.module());
                 }
             }
-            if (step % every == 0) {
+            if (step % every == 0 || step == schedule.steps()) {
                 decide(schedule.at((int) Math.min(step, Integer.MAX_VALUE)));
             }
         }

@@ -56,7 +56,7 @@ record Site(Module module, String name, MaskInput input) {
         var input =
                 new MaskInput(
                         module.parameter(module.storedName(name)).detach(),
-                        importance == null ? null : importance.detach(),
+                        importance == null ? null : Tensors.requireLive(importance).detach(),
                         masked ? module.buffer(mask.bufferName()) : null);
         Site site = new Site(module, name, input);
         site.requirePrunable();

@@ -56,7 +56,7 @@ public final class BoundOperator {
         try {
             stack.put(template);
             for (int i = 0; i < open.length; i++) {
-                if (tensors[i].isNull() || !tensors[i].defined()) {
+                if (!Tensors.requireLive(tensors[i]).defined()) {
                     throw new EspalierException(
                             operator.name() + " was given an undefined tensor.");
                 }

@@ -177,7 +177,8 @@ final class OperatorParameter {
     private static String describe(@Nullable Object value) {
         return switch (value) {
             case null -> "null";
-            case Tensor tensor when tensor.isNull() || !tensor.defined() -> "an undefined tensor";
+            case Tensor tensor when tensor.isNull() -> "a tensor that was freed";
+            case Tensor tensor when !tensor.defined() -> "an undefined tensor";
             case PackedObject packed -> packed.type();
             case List<?> list -> "a list of " + list.size();
             default -> value.getClass().getSimpleName();

@@ -31,6 +31,14 @@ public class TensorException extends EspalierException {
 
     private static final Pattern OWN_CHECK = Pattern.compile("^(.*?) *INTERNAL ASSERT FAILED.*");
 
+    private static final Pattern FREED =
+            Pattern.compile("^(Pointer address of argument \\d+|This pointer address) is NULL");
+
+    private static final String FREED_WORDS =
+            "a tensor was used after it was freed, with the PointerScope that it was made in or"
+                    + " with its batch when the loader went on; Tensors.keep(tensor) lets one live"
+                    + " on.";
+
     private final boolean placed;
 
     private TensorException(String message, boolean placed, RuntimeException error) {
@@ -70,15 +78,25 @@ public class TensorException extends EspalierException {
         return new TensorException(operator + ": " + inPlainWords(firstLine(error)), false, error);
     }
 
+    /** The error of whoever uses a tensor that is no more. */
+    static TensorException freed() {
+        return new TensorException(
+                FREED_WORDS, false, new NullPointerException("This pointer address is NULL."));
+    }
+
     /** Whether an error comes from libtorch and does not say yet what was being done. */
     public static boolean lacksPlace(RuntimeException error) {
         // The binding throws exactly this class; a mistake in Java code stays itself.
         return error.getClass() == RuntimeException.class
+                || (error instanceof NullPointerException && FREED.matcher(firstLine(error)).find())
                 || (error instanceof TensorException ours && !ours.placed);
     }
 
     /** The dispatcher's answer to a tensor of the wrong kind, without its list of backends. */
     private static String inPlainWords(String line) {
+        if (FREED.matcher(line).find()) {
+            return FREED_WORDS;
+        }
         Matcher check = OWN_CHECK.matcher(line);
         if (check.find()) {
             return "libtorch refused it, because this does not hold: " + check.group(1);

@@ -114,8 +114,21 @@ public final class Tensors {
         return Arrays.stream(shape).reduce(1, Math::multiplyExact);
     }
 
+    /**
+     * The tensor itself, if it can still be used.
+     *
+     * @throws EspalierException if it was freed, with its {@code PointerScope} or its batch
+     */
+    public static Tensor requireLive(Tensor tensor) {
+        if (tensor.isNull()) {
+            throw TensorException.freed();
+        }
+        return tensor;
+    }
+
     /** The tensor's shape, outermost dimension first. */
     public static long[] shape(Tensor tensor) {
+        requireLive(tensor);
         long[] shape = new long[Math.toIntExact(tensor.dim())];
         for (int d = 0; d < shape.length; d++) {
             shape[d] = tensor.size(d);
@@ -128,13 +141,13 @@ public final class Tensors {
      * returns is not).
      */
     public static ScalarType type(Tensor tensor) {
-        return tensor.scalar_type().intern();
+        return requireLive(tensor).scalar_type().intern();
     }
 
     /** The elements as floats in row-major order, copied. */
     public static float[] floats(Tensor tensor) {
         try (var scope = new PointerScope()) {
-            Tensor plain = tensor.detach().to(ScalarType.Float).contiguous();
+            Tensor plain = requireLive(tensor).detach().to(ScalarType.Float).contiguous();
             return segment(plain).toArray(ValueLayout.JAVA_FLOAT);
         }
     }
@@ -142,7 +155,7 @@ public final class Tensors {
     /** The elements as 64-bit integers in row-major order, copied. */
     public static long[] longs(Tensor tensor) {
         try (var scope = new PointerScope()) {
-            Tensor plain = tensor.detach().to(ScalarType.Long).contiguous();
+            Tensor plain = requireLive(tensor).detach().to(ScalarType.Long).contiguous();
             return segment(plain).toArray(ValueLayout.JAVA_LONG);
         }
     }
@@ -154,7 +167,7 @@ public final class Tensors {
      * @throws EspalierException if the elements do not lie in row-major order without gaps
      */
     public static MemorySegment segment(Tensor tensor) {
-        if (!tensor.is_contiguous()) {
+        if (!requireLive(tensor).is_contiguous()) {
             throw new EspalierException(
                     "A memory segment needs a contiguous tensor; call contiguous() on it first.");
         }
@@ -220,11 +233,11 @@ public final class Tensors {
     }
 
     /**
-     * Keeps a tensor beyond the {@code PointerScope} it was made in; the collector frees it when it
-     * is unreachable.
+     * Keeps a tensor beyond the {@code PointerScope} it was made in, or the batch it belongs to;
+     * the collector frees it when it is unreachable.
      */
     public static Tensor keep(Tensor tensor) {
-        tensor.retainReference();
+        requireLive(tensor).retainReference();
         return tensor;
     }
 
@@ -256,6 +269,6 @@ public final class Tensors {
      * The tensor as PyTorch prints it: four decimals, nested brackets, long dimensions shortened.
      */
     public static String toString(Tensor tensor) {
-        return TensorPrinter.print(tensor);
+        return TensorPrinter.print(requireLive(tensor));
     }
 }

@@ -123,8 +123,10 @@ public final class Losses {
     }
 
     static String shapes(Tensor output, Tensor target) {
-        return Arrays.toString(Tensors.shape(output))
-                + " and "
-                + Arrays.toString(Tensors.shape(target));
+        return shape(output) + " and " + shape(target);
+    }
+
+    private static String shape(Tensor tensor) {
+        return tensor.isNull() ? "(freed)" : Arrays.toString(Tensors.shape(tensor));
     }
 }

@@ -72,7 +72,8 @@ record OptimizerKind(String type, List<List<Slot>> groups) {
         return names;
     }
 
-    private static Long identity(Tensor tensor) {
+    /** Equal for two handles of one tensor, whatever name it is stored under. */
+    static Long identity(Tensor tensor) {
         return tensor.unsafeGetTensorImpl().address();
     }
 

@@ -3,6 +3,8 @@ package io.espalier.train;
 import io.espalier.data.DataLoader;
 import io.espalier.tensor.EspalierException;
 
+import org.jspecify.annotations.Nullable;
+
 import java.util.List;
 
 /**
@@ -17,6 +19,7 @@ import java.util.List;
  * @param evaluations all evaluations so far
  * @param best which of them was the best; −1 where there is none
  * @param lastGain which of them was last better by enough to go on for; −1 where there is none
+ * @param form what the model was at the last evaluation; null where there was none
  */
 record Progress(
         long step,
@@ -26,8 +29,9 @@ record Progress(
         int epochSteps,
         List<Scores> evaluations,
         int best,
-        int lastGain) {
-    static final Progress START = new Progress(0, 0, 0, 0, 0, List.of(), -1, -1);
+        int lastGain,
+        @Nullable Form form) {
+    static final Progress START = new Progress(0, 0, 0, 0, 0, List.of(), -1, -1, null);
 
     Progress {
         evaluations = List.copyOf(evaluations);

@@ -171,7 +171,8 @@ public final class Trainer {
     }
 
     /**
-     * Stops when the first metric has not become better in so many evaluations in a row.
+     * Stops when the first metric has not become better in so many evaluations in a row, counted as
+     * for {@link #keepBest}.
      *
      * @param evaluations how many
      * @param minDelta by how much it must become better to count
@@ -187,7 +188,10 @@ public final class Trainer {
 
     /**
      * Leaves the model, when the training ends, as it was at the evaluation with the best first
-     * metric.
+     * metric. Where a schedule prunes it meanwhile ({@link ModelSchedule}), masks come to prune
+     * more, or fake quantizations are switched, only evaluations after that count, so that what
+     * comes out is as sparse as was asked. If there was none, it stays as the last step left it and
+     * the result's {@link TrainingResult#warnings} say so.
      */
     public Trainer keepBest() {
         keepsBest = true;
@@ -218,7 +222,10 @@ public final class Trainer {
         return this;
     }
 
-    /** Tells {@code listener} what happens, on the training thread. */
+    /**
+     * Tells {@code listener} what happens, on the training thread. One that is a {@link
+     * ModelSchedule} also says from when on evaluations count.
+     */
     public Trainer listen(Consumer<? super TrainingEvent> listener) {
         listeners.add(listener);
         return this;
@@ -239,13 +246,16 @@ public final class Trainer {
      *
      * @param epochs how often to go through it
      * @throws EspalierException if there is no batch, {@code epochs} is negative, what {@link
-     *     #keepBest} or {@link #patience} look at is missing, checkpoints can't be written, the
-     *     checkpoint to go on from does not fit (nothing has changed then), or the loss is not a
-     *     finite number (the step that showed it is not made then)
+     *     #keepBest} or {@link #patience} look at is missing, the optimizer holds none of the
+     *     model's parameters, checkpoints can't be written, the checkpoint to go on from does not
+     *     fit (nothing has changed then), or the loss is not a finite number (the step that showed
+     *     it is not made then)
      */
     public TrainingResult train(DataLoader loader, int epochs) {
         Settings.requireNotNegative("The number of epochs", epochs);
         check(loader);
+        List<String> warnings =
+                MovedParameters.of(model, optimizer).checked().map(List::of).orElse(List.of());
         stopped = false;
         var best = new BestModel();
         Progress start =
@@ -253,7 +263,7 @@ public final class Trainer {
                         ? Progress.START
                         : new Resumption(resumeFile, this, loader).restore(best);
         resumeFile = null;
-        return new TrainingRun(this, loader, epochs, start, best).run();
+        return new TrainingRun(this, loader, epochs, start, best, warnings).run();
     }
 
     private void check(DataLoader loader) {
@@ -287,6 +297,14 @@ public final class Trainer {
     /** Ends a training in progress after its current step; may be called from any thread. */
     public void stop() {
         stopped = true;
+    }
+
+    /** What the schedules among the listeners have still to do after so many steps. */
+    List<String> unfinished(long step) {
+        return listeners.stream()
+                .filter(ModelSchedule.class::isInstance)
+                .flatMap(schedule -> ((ModelSchedule) schedule).unfinished(step).stream())
+                .toList();
     }
 
     boolean mustStop() {

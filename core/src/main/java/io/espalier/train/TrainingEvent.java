@@ -30,7 +30,8 @@ public sealed interface TrainingEvent {
      *
      * @param epoch the epoch, counted from 0
      * @param scores what the metrics said
-     * @param best whether the first metric is better than ever before in this run
+     * @param best whether the first metric is the best so far of all that count (see {@link
+     *     Trainer#keepBest})
      */
     record Evaluated(int epoch, Scores scores, boolean best) implements TrainingEvent {}
 

@@ -11,7 +11,9 @@ import java.util.Optional;
  * @param epochs how many epochs were completed
  * @param loss the mean loss of the steps of the last epoch, complete or not; NaN without a step
  * @param evaluations all evaluations in order
- * @param best the evaluation with the best first metric; empty where there was none
+ * @param best the evaluation with the best first metric among those that count (see {@link
+ *     Trainer#keepBest}); empty where there was none
+ * @param warnings what a user should know of the result, a sentence each
  */
 public record TrainingResult(
         End end,
@@ -19,10 +21,12 @@ public record TrainingResult(
         int epochs,
         double loss,
         List<Scores> evaluations,
-        Optional<Scores> best) {
-    /** A result that doesn't change with the list it was made from. */
+        Optional<Scores> best,
+        List<String> warnings) {
+    /** A result that doesn't change with the lists it was made from. */
     public TrainingResult {
         evaluations = List.copyOf(evaluations);
+        warnings = List.copyOf(warnings);
     }
 
     /** Why a training ended. */

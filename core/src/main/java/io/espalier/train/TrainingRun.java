@@ -16,7 +16,6 @@ import org.jspecify.annotations.Nullable;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 
 /** One training in progress: where it stands, and the loop that moves it on. */
 final class TrainingRun {
@@ -25,34 +24,37 @@ final class TrainingRun {
     private final int epochs;
     private final LearningRates rates;
     private final BestModel bestModel;
-    private final List<Scores> evaluations;
+    private final Evaluations evaluations;
+    private final List<String> warnings;
     private long step;
     private int epoch;
     private int batch;
     private double epochLoss;
     private int epochSteps;
-    private int best;
-    private int lastGain;
 
     /** The step that the last checkpoint holds. */
     private long saved;
 
     /** A run that goes on from where {@code progress} says. */
     TrainingRun(
-            Trainer trainer, DataLoader loader, int epochs, Progress start, BestModel bestModel) {
+            Trainer trainer,
+            DataLoader loader,
+            int epochs,
+            Progress start,
+            BestModel bestModel,
+            List<String> warnings) {
         this.trainer = trainer;
         this.loader = loader;
         this.epochs = epochs;
         this.rates = new LearningRates(trainer.optimizer);
         this.bestModel = bestModel;
-        evaluations = new ArrayList<>(start.evaluations());
+        this.evaluations = new Evaluations(start, bestModel);
+        this.warnings = new ArrayList<>(warnings);
         step = start.step();
         epoch = start.epoch();
         batch = start.batch();
         epochLoss = start.epochLoss();
         epochSteps = start.epochSteps();
-        best = start.best();
-        lastGain = start.lastGain();
         saved = step;
     }
 
@@ -70,14 +72,18 @@ final class TrainingRun {
             if (trainer.checkpointFile != null && step > saved) {
                 writeCheckpoint(trainer.checkpointFile);
             }
-            bestModel.restore(trainer.model);
+            if (trainer.keepsBest) {
+                evaluations.restoreBest(trainer).ifPresent(warnings::add);
+            }
+            warnings.addAll(trainer.unfinished(step));
             return new TrainingResult(
                     end,
                     step,
                     epoch,
                     epochLoss / epochSteps,
-                    evaluations,
-                    best < 0 ? Optional.empty() : Optional.of(evaluations.get(best)));
+                    evaluations.all(),
+                    evaluations.best(trainer),
+                    warnings);
         } finally {
             if (!training) {
                 trainer.model.eval();
@@ -91,7 +97,7 @@ final class TrainingRun {
             return End.COMPLETED;
         }
         if (trainer.patience.isPresent()
-                && evaluations.size() - 1 - lastGain >= trainer.patience.getAsInt()) {
+                && evaluations.sinceGain() >= trainer.patience.getAsInt()) {
             return End.NO_PROGRESS;
         }
         return trainer.mustStop() ? End.STOPPED : null;
@@ -114,7 +120,7 @@ final class TrainingRun {
                     tell(new TrainingEvent.EpochEnd(current, step, epochLoss / epochSteps));
                 }
                 if (trainer.evaluation != null && (last || isDue(trainer.evaluationSteps))) {
-                    evaluate(trainer.evaluation, current);
+                    tell(evaluations.add(trainer, trainer.evaluation, current, step));
                 }
                 if (trainer.checkpointFile != null && isDue(trainer.checkpointSteps)) {
                     writeCheckpoint(trainer.checkpointFile);
@@ -200,38 +206,12 @@ final class TrainingRun {
         }
     }
 
-    private void evaluate(EvaluationPass evaluation, int current) {
-        Scores scores = evaluation.run(trainer.evaluated.apply(trainer.model), step);
-        evaluations.add(scores);
-        int last = evaluations.size() - 1;
-        boolean isBest = best < 0 || evaluation.isBetter(scores, evaluations.get(best), 0);
-        if (isBest) {
-            best = last;
-            if (trainer.keepsBest) {
-                bestModel.copyOf(trainer.model);
-            }
-        }
-        if (lastGain < 0
-                || evaluation.isBetter(scores, evaluations.get(lastGain), trainer.minDelta)) {
-            lastGain = last;
-        }
-        tell(new TrainingEvent.Evaluated(current, scores, isBest));
-    }
-
     private void writeCheckpoint(Path file) {
         byte[] optimizer = OptimizerState.save(trainer.optimizer);
         var description =
                 new Checkpoint.Description(
                         Checkpoint.Description.VERSION,
-                        new Progress(
-                                step,
-                                epoch,
-                                batch,
-                                epochLoss,
-                                epochSteps,
-                                evaluations,
-                                best,
-                                lastGain),
+                        evaluations.progress(step, epoch, batch, epochLoss, epochSteps),
                         Progress.Order.of(loader),
                         OptimizerKind.of(trainer.optimizer, trainer.model),
                         rates.base(),

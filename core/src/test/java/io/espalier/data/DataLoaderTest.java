@@ -108,10 +108,33 @@ class DataLoaderTest {
             }
             Tensor kept = Tensors.keep(first.input());
             assertArrayEquals(new float[] {0, 1}, Tensors.floats(first.input()));
+            Tensor target = first.target();
             batches.next();
-            assertTrue(first.target().isNull(), "freed");
+            assertTrue(target.isNull(), "freed");
             assertArrayEquals(new float[] {0, 1}, Tensors.floats(kept));
         }
+    }
+
+    @Test
+    @DisplayName("a batch collected beyond its turn says that it was freed, and one kept lives on")
+    void collected() {
+        List<Batch> collected = new ArrayList<>();
+        List<Tensor> kept = new ArrayList<>();
+        for (Batch batch : new DataLoader(new Numbers(5), 2)) {
+            collected.add(batch);
+            if (collected.size() == 2) {
+                kept.add(Tensors.keep(batch.input()));
+            }
+        }
+        String freed =
+                "This batch was freed when its loader went on to the next or its loop ended;"
+                        + " Tensors.keep(batch.input()) inside the loop lets a tensor of it live"
+                        + " on.";
+        assertEquals(freed, messageOf(() -> collected.getFirst().input()));
+        assertEquals(freed, messageOf(() -> collected.getFirst().target()));
+        assertEquals(freed, messageOf(() -> collected.getLast().size()));
+        assertArrayEquals(new float[] {2, 3}, Tensors.floats(kept.getFirst()));
+        assertArrayEquals(new float[] {2, 3}, Tensors.floats(collected.get(1).input()));
     }
 
     @Test

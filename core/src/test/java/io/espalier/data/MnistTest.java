@@ -18,6 +18,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.zip.GZIPOutputStream;
 
 class MnistTest {
@@ -81,6 +82,28 @@ class MnistTest {
         Batch all = Mnist.test(directory).all();
         assertArrayEquals(new long[] {9, 9}, Tensors.longs(all.target()));
         assertEquals(0.2f, all.input().mean().item_float(), 1e-6);
+    }
+
+    @Test
+    @DisplayName("looks where it is told, then in Espalier's own directory, then upwards")
+    void finds() throws IOException {
+        Path home = Files.createDirectories(directory.resolve("home/data/mnist"));
+        Path above = Files.createDirectories(directory.resolve("mine/data/mnist"));
+        Path working = Files.createDirectories(directory.resolve("mine/src/main"));
+        String homeName = directory.resolve("home").toString();
+        assertEquals(Path.of("digits"), Mnist.find("digits", homeName, working));
+        assertEquals(home, Mnist.find(null, homeName, working));
+        assertEquals(above, Mnist.find("", directory.toString(), working));
+    }
+
+    @Test
+    @DisplayName("outside a clone it says by which three ways the files are named")
+    void nowhere() {
+        String message = messageOf(() -> Mnist.find(null, null, directory));
+        assertTrue(message.startsWith("No directory data/mnist in " + directory), message);
+        for (String way : List.of("Mnist.train(Path", "-Despalier.mnist=", "ESPALIER_MNIST")) {
+            assertTrue(message.contains(way), message);
+        }
     }
 
     @Test

@@ -7,21 +7,31 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.data.Dataset;
 import io.espalier.data.TensorDataset;
 import io.espalier.nn.Functional;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Mask;
 import io.espalier.nn.Module;
+import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
+import io.espalier.train.Evaluator;
 import io.espalier.train.Losses;
+import io.espalier.train.Metrics;
 import io.espalier.train.Optimizers;
 import io.espalier.train.Trainer;
+import io.espalier.train.TrainingResult;
 
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
+import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.IntStream;
 
@@ -163,6 +173,85 @@ class DynamicPruningTest {
                 assertEquals(6, kept(model.a));
             }
         }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 7, 1000})
+    @DisplayName("a trainer that keeps the best model gives it back as sparse as was asked")
+    void keepsBestOfTarget(int every) {
+        Libtorch.seed(5);
+        Tensor x = Tensors.randn(200, 6);
+        var data = new TensorDataset(x, x.narrow(1, 0, 4).argmax(new LongOptional(1), false));
+        var model = new Two();
+        var pruning =
+                DynamicPruning.gradual(Target.weights(model), Schedule.linear(0, 0.9, 50))
+                        .every(every);
+        TrainingResult result =
+                Trainer.of(model, Losses.crossEntropy(), Optimizers.sgd(model.parameters(), 0.5))
+                        .batchSize(20)
+                        .listen(pruning)
+                        .evaluateEvery(5, data, Metrics.accuracy())
+                        .patience(3, 0)
+                        .keepBest()
+                        .train(data, 10);
+        pruning.freeze();
+        assertEquals(5, kept(model.a) + kept(model.b));
+        assertEquals(List.of(), result.warnings());
+        assertTrue(result.best().orElseThrow().step() >= 50);
+        assertTrue(result.evaluations().size() >= 12, "patience begins where the schedule ends");
+        double accuracy = Evaluator.accuracy(data).evaluate(model);
+        assertEquals(result.best().orElseThrow().first(), accuracy);
+    }
+
+    @Test
+    @DisplayName("a training that ends before the schedule says how far the sparsity came")
+    void endsEarly() {
+        var data = new TensorDataset(Tensors.randn(60, 6), Tensors.randn(60, 4));
+        var model = new Two();
+        var pruning =
+                DynamicPruning.gradual(Target.weights(model), Schedule.linear(0, 0.8, 16)).every(5);
+        TrainingResult result =
+                Trainer.of(model, Losses.mse(), Optimizers.sgd(model.parameters(), 0.1))
+                        .batchSize(10)
+                        .listen(pruning)
+                        .evaluateEvery(1, data, Metrics.meanLoss(Losses.mse()))
+                        .keepBest()
+                        .train(data, 2);
+        assertEquals(
+                List.of(
+                        "No evaluation counts as the best, so the model is as the last step left"
+                                + " it.",
+                        "The pruning schedule was to reach 80.00 % after 16 steps and is at 50.00 %"
+                                + " after 12: train longer, or give it fewer steps."),
+                result.warnings());
+        assertEquals(25, kept(model.a) + kept(model.b));
+        assertTrue(result.best().isEmpty());
+    }
+
+    @Test
+    @DisplayName("a training resumed before the schedule's end keeps the best of what is pruned")
+    void resumesWithBest(@TempDir Path directory) {
+        Path file = directory.resolve("training.safetensors");
+        var data = new TensorDataset(Tensors.randn(60, 6), Tensors.randn(60, 4));
+        var schedule = Schedule.linear(0, 0.8, 8);
+        var model = new Two();
+        Two resumed = model.copy();
+        TrainingResult first =
+                trainer(model, schedule, data).checkpointEvery(100, file).train(data, 1);
+        assertEquals(2, first.warnings().size());
+        TrainingResult result = trainer(resumed, schedule, data).resume(file).train(data, 2);
+        assertEquals(List.of(), result.warnings());
+        assertEquals(10, kept(resumed.a) + kept(resumed.b));
+        assertTrue(result.best().orElseThrow().step() >= 8);
+    }
+
+    private static Trainer trainer(Two model, Schedule schedule, Dataset data) {
+        var pruning = DynamicPruning.gradual(Target.weights(model), schedule);
+        return Trainer.of(model, Losses.mse(), Optimizers.sgd(model.parameters(), 0.1))
+                .batchSize(10)
+                .listen(pruning)
+                .evaluateEvery(1, data, Metrics.meanLoss(Losses.mse()))
+                .keepBest();
     }
 
     @Test

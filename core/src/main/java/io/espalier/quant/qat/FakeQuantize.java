@@ -197,6 +197,11 @@ public class FakeQuantize extends Observer implements Rounding {
     }
 
     @Override
+    public boolean isSwitch(String buffer) {
+        return buffer.equals("fake_quant_enabled");
+    }
+
+    @Override
     protected String extraRepr() {
         return switches()
                 + ", quant_min="

@@ -222,6 +222,11 @@ public class LearnableFakeQuantize extends Observer implements Rounding {
     }
 
     @Override
+    public boolean isSwitch(String buffer) {
+        return buffer.equals("fake_quant_enabled");
+    }
+
+    @Override
     protected String extraRepr() {
         return "scale="
                 + Tensors.toString(parameter("scale").detach())
