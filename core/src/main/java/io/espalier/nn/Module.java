@@ -16,7 +16,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SequencedMap;
-import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 
@@ -36,8 +36,8 @@ import java.util.stream.Collectors;
  * declared it stays right.
  */
 public abstract non-sealed class Module extends ModuleTree implements Cloneable {
-    private List<Hook> inputHooks = new CopyOnWriteArrayList<>();
-    private List<Hook> outputHooks = new CopyOnWriteArrayList<>();
+    private Hooks inputHooks = new Hooks();
+    private Hooks outputHooks = new Hooks();
     private boolean training = true;
     private @Nullable Recipe recipe;
     private boolean recipeSet;
@@ -66,15 +66,7 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
 
     private List<Tensor> run(List<Tensor> inputs) {
         try {
-            List<Tensor> seen = inputs;
-            for (Hook hook : inputHooks) {
-                seen = hook.apply(this, seen);
-            }
-            List<Tensor> outputs = forwardAll(seen);
-            for (Hook hook : outputHooks) {
-                outputs = hook.apply(this, outputs);
-            }
-            return outputs;
+            return outputHooks.apply(this, forwardAll(inputHooks.apply(this, inputs)));
         } catch (RuntimeException e) {
             throw TensorException.lacksPlace(e) ? TensorException.in(describeCall(inputs), e) : e;
         }
@@ -121,31 +113,72 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
 
     /** Whether any hook sees the calls of this very module. */
     public final boolean hasHooks() {
-        return !inputHooks.isEmpty() || !outputHooks.isEmpty();
+        return hasInputHooks() || hasOutputHooks();
+    }
+
+    /** Whether any hook sees the inputs of this very module. */
+    public final boolean hasInputHooks() {
+        return !inputHooks.isEmpty();
+    }
+
+    /** Whether any hook sees the outputs of this very module. */
+    public final boolean hasOutputHooks() {
+        return !outputHooks.isEmpty();
     }
 
     /** Calls {@code hook} with the inputs of every later call, before {@code forward}. */
     public final Hook.Registration onInput(Hook hook) {
         inputHooks.add(hook);
-        return () -> inputHooks.remove(hook);
+        return () -> detach(hook, module -> module.inputHooks);
     }
 
     /** Calls {@code hook} with the outputs of every later call, after {@code forward}. */
     public final Hook.Registration onOutput(Hook hook) {
         outputHooks.add(hook);
-        return () -> outputHooks.remove(hook);
+        return () -> detach(hook, module -> module.outputHooks);
+    }
+
+    /** As {@link #onOutput}, before the hooks that are there already. */
+    public final Hook.Registration onOutputFirst(Hook hook) {
+        outputHooks.addFirst(hook);
+        return () -> detach(hook, module -> module.outputHooks);
+    }
+
+    /** A hook that went on to what replaced this module is taken off there. */
+    private void detach(Hook hook, Function<Module, Hooks> of) {
+        for (@Nullable Module module = this; module != null; module = module.standIn()) {
+            of.apply(module).remove(hook);
+        }
+    }
+
+    /** Lets the hooks on another module's inputs see this one's too, after those it has. */
+    public final void takeInputHooks(Module other) {
+        inputHooks.addAll(other.inputHooks);
+    }
+
+    /** Lets the hooks on another module's outputs see this one's too, after those it has. */
+    public final void takeOutputHooks(Module other) {
+        outputHooks.addAll(other.outputHooks);
+    }
+
+    /**
+     * Lets another run in each hook's stead, such as one that prepares what it is handed. What is
+     * registered stays the hook itself.
+     */
+    public final void wrapHooks(UnaryOperator<Hook> wrap) {
+        inputHooks.wrap(wrap);
+        outputHooks.wrap(wrap);
     }
 
     /** Whether there is a hook of a class. */
     public final boolean hasHook(Class<? extends Hook> type) {
-        return inputHooks.stream().anyMatch(type::isInstance)
-                || outputHooks.stream().anyMatch(type::isInstance);
+        return inputHooks.has(type) || outputHooks.has(type);
     }
 
     /** Takes all hooks off that are of a class, such as those that observe. */
     public final void removeHooks(Class<? extends Hook> type) {
-        inputHooks.removeIf(type::isInstance);
-        outputHooks.removeIf(type::isInstance);
+        inputHooks.removeAll(type);
+        outputHooks.removeAll(type);
     }
 
     /**
@@ -285,8 +318,10 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
             Module clone = (Module) super.clone();
             clone.ownContainers();
             clone.ownChildren();
-            clone.inputHooks = new CopyOnWriteArrayList<>(inputHooks);
-            clone.outputHooks = new CopyOnWriteArrayList<>(outputHooks);
+            clone.inputHooks = new Hooks();
+            clone.inputHooks.addAll(inputHooks);
+            clone.outputHooks = new Hooks();
+            clone.outputHooks.addAll(outputHooks);
             return clone;
         } catch (CloneNotSupportedException e) {
             throw new AssertionError("Module is Cloneable", e);

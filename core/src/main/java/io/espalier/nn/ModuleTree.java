@@ -47,6 +47,11 @@ abstract sealed class ModuleTree extends ParameterHolder permits Module {
         return (Module) module;
     }
 
+    /** What this module was last replaced by; null while it stands at its place itself. */
+    final @Nullable Module standIn() {
+        return standIn;
+    }
+
     /**
      * The module at a dotted path, such as {@code "features.0"}; the empty path is this module.
      *

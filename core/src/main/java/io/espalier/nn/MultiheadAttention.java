@@ -66,18 +66,6 @@ public class MultiheadAttention extends Module {
         }
     }
 
-    /** The last linear map, under the name that PyTorch prints. */
-    private static final class OutProjection extends Linear {
-        OutProjection(long size, boolean bias) {
-            super(size, size, bias);
-        }
-
-        @Override
-        protected String typeName() {
-            return "NonDynamicallyQuantizableLinear";
-        }
-    }
-
     /** An attention with PyTorch's defaults. */
     public MultiheadAttention(long size, long heads) {
         this(size, heads, options -> options);
@@ -104,7 +92,7 @@ public class MultiheadAttention extends Module {
                             + ".");
         }
         // PyTorch draws the last map's values before the first's.
-        var projection = new OutProjection(size, options.bias);
+        var projection = new NonDynamicallyQuantizableLinear(size, options.bias);
         addParameter("in_proj_weight", Init.xavierUniform(size, 3 * size, 3 * size, size));
         if (options.bias) {
             addParameter("in_proj_bias", Tensors.zeros(3 * size));

@@ -1,5 +1,6 @@
 package io.espalier.prune;
 
+import io.espalier.nn.IntegerWeighted;
 import io.espalier.nn.Module;
 import io.espalier.tensor.Tensors;
 
@@ -47,14 +48,17 @@ public record Sparsity(List<Part> parts) {
     }
 
     /**
-     * Counts the zeros of a model as it stands; a parameter that stands at two places is counted
-     * once.
+     * Counts the zeros of a model as it stands, quantized or not; a parameter that stands at two
+     * places is counted once.
      */
     public static Sparsity of(Module model) {
         List<Part> parts = new ArrayList<>();
-        var seen = Collections.newSetFromMap(new IdentityHashMap<Tensor, Boolean>());
+        var seen = Collections.newSetFromMap(new IdentityHashMap<Object, Boolean>());
         model.namedModules()
                 .forEach((path, module) -> {
+                    if (module instanceof IntegerWeighted layer && seen.add(layer)) {
+                        parts.addAll(integers(path, layer));
+                    }
                     for (String name : publicNames(module)) {
                         if (seen.add(module.parameter(module.storedName(name)))) {
                             String full = path.isEmpty() ? name : path + "." + name;
@@ -63,6 +67,19 @@ public record Sparsity(List<Part> parts) {
                     }
                 });
         return new Sparsity(parts);
+    }
+
+    /** The weights of a quantized layer; what was pruned stands for exactly zero there too. */
+    private static List<Part> integers(String path, IntegerWeighted layer) {
+        try (var scope = new PointerScope()) {
+            List<Part> parts = new ArrayList<>();
+            layer.floatWeights()
+                    .forEach((name, weight) -> {
+                        String full = path.isEmpty() ? name : path + "." + name;
+                        parts.add(counted(full, weight, false));
+                    });
+            return parts;
+        }
     }
 
     /**
@@ -85,10 +102,14 @@ public record Sparsity(List<Part> parts) {
             if (masked) {
                 value = value.mul(module.buffer(mask));
             }
-            long count = value.numel();
-            List<Long> shape = Arrays.stream(Tensors.shape(value)).boxed().toList();
-            return new Part(full, shape, count, count - value.count_nonzero().item_long(), masked);
+            return counted(full, value, masked);
         }
+    }
+
+    private static Part counted(String full, Tensor value, boolean masked) {
+        long count = value.numel();
+        List<Long> shape = Arrays.stream(Tensors.shape(value)).boxed().toList();
+        return new Part(full, shape, count, count - value.count_nonzero().item_long(), masked);
     }
 
     /** The number of elements of all parameters. */

@@ -2,10 +2,8 @@ package io.espalier.quant;
 
 import io.espalier.nn.Dropout;
 import io.espalier.nn.FloatFunctional;
-import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.MultiheadAttention;
-import io.espalier.nn.Recurrent;
 import io.espalier.quant.fusion.FusedReLU;
 import io.espalier.quant.fusion.TrainedTogether;
 import io.espalier.quant.layer.DeQuantize;
@@ -119,6 +117,7 @@ final class Conversion {
                 });
         for (Module module : model.namedModules().values()) {
             module.removeHooks(Observation.ObservingHook.class);
+            module.wrapHooks(FloatHook::around);
             if (computesInFloat(module)) {
                 module.onInput(DequantizeHook.INSTANCE);
             }
@@ -140,14 +139,13 @@ final class Conversion {
                 layer instanceof Dropout dropout
                         ? new QuantizedDropout(dropout.p())
                         : new QuantizedReLU6();
-        passing.training(layer.isTraining());
-        return passing;
+        return inPlaceOf(layer, passing);
     }
 
     private static Module converted(Site site) {
         Module module = site.module();
         if (site.qconfig().isFloat16()) {
-            return module instanceof Linear || module instanceof Recurrent || site.isTable()
+            return DynamicLayer.exists(module) || site.isTable()
                     ? DynamicQuantization.dynamic(site.path(), module, site.qconfig())
                     : HalfPrecision.of(site.path(), module);
         }
@@ -173,8 +171,15 @@ final class Conversion {
                             QuantizedOperation.of(layer, output(site), input(site));
                     default -> weighted(site, module, false, packing);
                 };
-        converted.training(module.isTraining());
-        return converted;
+        return inPlaceOf(module, converted);
+    }
+
+    /** A module that takes a layer's place, mode and hooks. */
+    static Module inPlaceOf(Module layer, Module made) {
+        made.training(layer.isTraining());
+        made.takeInputHooks(layer);
+        made.takeOutputHooks(layer);
+        return made;
     }
 
     /** The weight is quantized as the layer's own fake quantization learned to. */

@@ -98,9 +98,10 @@ final class DynamicQuantization {
 
     /** The layer with small weights. */
     static Module dynamic(String path, Module layer, QConfig qconfig) {
-        if (QuantizedTable.isTable(layer)) {
-            return QuantizedTable.of(path, layer, qconfig.tableWeight());
-        }
-        return DynamicLayer.of(path, layer, qconfig.packing());
+        Module dynamic =
+                QuantizedTable.isTable(layer)
+                        ? QuantizedTable.of(path, layer, qconfig.tableWeight())
+                        : DynamicLayer.of(path, layer, qconfig.packing());
+        return Conversion.inPlaceOf(layer, dynamic);
     }
 }

@@ -1,6 +1,5 @@
 package io.espalier.quant;
 
-import io.espalier.nn.Hook;
 import io.espalier.nn.Module;
 import io.espalier.nn.ModuleList;
 import io.espalier.quant.layer.QFunctional;
@@ -17,7 +16,7 @@ import java.util.List;
  * what they are handed, as they observed it or, where integers came in then, by the values
  * themselves. A module is marked by this hook, which also makes floats of its inputs.
  */
-enum FloatInside implements Hook {
+enum FloatInside implements QuantizationHook {
     MARK;
 
     @Override

@@ -1,6 +1,5 @@
 package io.espalier.quant;
 
-import io.espalier.nn.Hook;
 import io.espalier.nn.Module;
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverFactory;
@@ -32,7 +31,7 @@ final class Observation {
             ThreadLocal.withInitial(WeakHashMap::new);
 
     /** What {@link Module#removeHooks} finds them by. */
-    interface ObservingHook extends Hook {}
+    interface ObservingHook extends QuantizationHook {}
 
     /** Shows a module's first output to the observer below it. */
     ObservingHook output() {

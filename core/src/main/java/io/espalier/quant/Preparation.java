@@ -121,7 +121,7 @@ final class Preparation {
         if (!seen.add(module) || !site.isObserved()) {
             return;
         }
-        if (module instanceof Recurrent network) {
+        if (module instanceof Recurrent network && ObservedRecurrent.exists(network)) {
             var observed =
                     new ObservedRecurrent(
                             site.path(),
@@ -130,7 +130,9 @@ final class Preparation {
                             site.qconfig().packing());
             steps.add(() -> {
                 model.replace(site.path(), observed);
-                observed.onOutput(observation.alreadyObserved());
+                observed.takeInputHooks(network);
+                observed.takeOutputHooks(network);
+                observed.onOutputFirst(observation.alreadyObserved());
                 observed.onInput(observation.input(site.inputFactory()));
             });
             return;
@@ -148,7 +150,7 @@ final class Preparation {
             if (site.isTable()) {
                 return; // it says that the table is prepared, and sees nothing
             }
-            module.onOutput(observation.output());
+            module.onOutputFirst(observation.output());
             if (site.quantizesInput()) {
                 module.onInput(observation.input(site.inputFactory()));
             }
@@ -158,7 +160,7 @@ final class Preparation {
     private void watch(Module transparent) {
         steps.add(() -> {
             transparent.onInput(observation.entering());
-            transparent.onOutput(observation.leaving());
+            transparent.onOutputFirst(observation.leaving());
         });
     }
 }

@@ -1,10 +1,10 @@
 package io.espalier.quant;
 
 import io.espalier.nn.Convolution;
-import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.quant.fusion.FusedReLU;
 import io.espalier.quant.fusion.TrainedTogether;
+import io.espalier.quant.layer.PackedLayer;
 import io.espalier.quant.layer.QuantizedTable;
 import io.espalier.quant.observer.NoopObserver;
 import io.espalier.quant.observer.Observer;
@@ -75,9 +75,9 @@ final class QatPreparation {
     private static boolean trains(Module module) {
         return module instanceof FusedReLU
                 || module instanceof TrainedTogether
-                || module instanceof Linear
                 || QuantizedTable.isTable(module)
-                || (module instanceof Convolution convolution && !convolution.isTransposed());
+                || (PackedLayer.exists(module)
+                        && !(module instanceof Convolution c && c.isTransposed()));
     }
 
     private static Module inTraining(Site site) {
@@ -86,7 +86,7 @@ final class QatPreparation {
         if (site.isTable()) {
             return tableInTraining(site.module(), rounding);
         }
-        return QatLayer.of(site.module(), rounding);
+        return Conversion.inPlaceOf(site.module(), QatLayer.of(site.module(), rounding));
     }
 
     /** The same table with its weight rounded in every call. */

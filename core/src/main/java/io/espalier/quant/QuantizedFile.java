@@ -95,8 +95,7 @@ final class QuantizedFile {
                     Map<String, Tensor> tensors = SavedLayers.below(contents.tensors(), path);
                     Module restored = SavedLayers.restore(file, path, old, description, tensors);
                     SavedLayers.requireFits(file, path, old, restored, tensors);
-                    restored.training(old.isTraining());
-                    model.replace(path, restored);
+                    model.replace(path, Conversion.inPlaceOf(old, restored));
                 }
             });
             SavedLayers.addFoldedBiases(model, contents.tensors());

@@ -1,16 +1,14 @@
 package io.espalier.quant;
 
-import io.espalier.nn.Convolution;
 import io.espalier.nn.Dropout;
 import io.espalier.nn.FloatFunctional;
-import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU6;
 import io.espalier.nn.Recipe;
-import io.espalier.nn.Recurrent;
 import io.espalier.quant.fusion.FusedReLU;
 import io.espalier.quant.fusion.TrainedTogether;
 import io.espalier.quant.layer.ObservedRecurrent;
+import io.espalier.quant.layer.PackedLayer;
 import io.espalier.quant.layer.QuantizedOperation;
 import io.espalier.quant.layer.QuantizedTable;
 import io.espalier.quant.observer.FixedQParamsObserver;
@@ -87,7 +85,7 @@ public record Site(String path, Module module, QConfig qconfig) {
     }
 
     private static boolean isPassing(Module module, @Nullable Recipe recipe) {
-        return (module instanceof ReLU6 || module instanceof Dropout)
+        return (module.getClass() == ReLU6.class || module.getClass() == Dropout.class)
                 && recipe instanceof QConfig qconfig
                 && !qconfig.isFloat16()
                 && !qconfig.isWeightOnly();
@@ -128,9 +126,8 @@ public record Site(String path, Module module, QConfig qconfig) {
         return module instanceof FusedReLU
                 || module instanceof TrainedTogether
                 || module instanceof QatLayer
-                || module instanceof Linear
-                || module instanceof Convolution
-                || module instanceof Recurrent
+                || PackedLayer.exists(module)
+                || ObservedRecurrent.exists(module)
                 || module instanceof ObservedRecurrent
                 || QuantizedTable.isTable(module);
     }

@@ -16,6 +16,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 
+import java.util.ArrayList;
 import java.util.List;
 
 class ModuleTest {
@@ -64,6 +65,40 @@ class ModuleTest {
         assertTrue(layer.hasHook(Hook.class));
         registration.close();
         assertFalse(layer.hasHook(Hook.class));
+    }
+
+    @Test
+    @DisplayName("hooks run in order, and a registration finds its hook at what took the place")
+    void hooksGoOn() {
+        var model = new Sequential(new Linear(2, 2));
+        var old = model.get(0);
+        List<String> order = new ArrayList<>();
+        old.onOutput(noting(order, "second"));
+        old.onOutputFirst(noting(order, "first"));
+        Hook.Registration input = old.onInput(noting(order, "input"));
+        var fresh = new Linear(2, 2);
+        fresh.takeInputHooks(old);
+        fresh.takeOutputHooks(old);
+        model.replace("0", fresh);
+
+        model.call(Tensors.ones(1, 2));
+        assertEquals(List.of("input", "first", "second"), order);
+        order.clear();
+        input.close();
+        fresh.wrapHooks(hook ->
+                (module, tensors) -> {
+                    order.add("around");
+                    return hook.apply(module, tensors);
+                });
+        model.call(Tensors.ones(1, 2));
+        assertEquals(List.of("around", "first", "around", "second"), order);
+    }
+
+    private static Hook noting(List<String> order, String name) {
+        return (module, tensors) -> {
+            order.add(name);
+            return tensors;
+        };
     }
 
     @Test

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
+import io.espalier.quant.Quantization;
 
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -45,6 +46,21 @@ class SparsityTest {
                 all                    52     34    65.4 %  2.9x\
                 """,
                 sparsity.toString());
+    }
+
+    @Test
+    @DisplayName("the integers of a quantized model count, their zeros as well")
+    void countsIntegers() {
+        var model = new Two();
+        Prune.l1Unstructured(model.a, "weight", 30);
+        Quantization.quantizeDynamic(model);
+
+        Sparsity sparsity = Sparsity.of(model);
+
+        assertEquals(
+                new Sparsity.Part("a.weight", List.of(4L, 10L), 40, 30, false),
+                sparsity.parts().getFirst());
+        assertEquals(48, sparsity.count());
     }
 
     @Test

@@ -180,4 +180,28 @@ class DynamicQuantizationTest {
             assertEquals(before, model.toString());
         }
     }
+
+    @Test
+    @DisplayName("NaN and infinite weights are refused for 16 bits as they are for 8, by place")
+    void notFiniteForHalf() {
+        for (float bad : new float[] {Float.NaN, Float.POSITIVE_INFINITY, -1 / 0f}) {
+            for (Module layer :
+                    List.of(
+                            new Linear(3, 2),
+                            new Conv1d(3, 2, 1),
+                            new GRU(3, 2),
+                            new Embedding(4, 3))) {
+                var model = new Sequential(layer);
+                model.eval();
+                String name = layer.ownParameters().firstEntry().getKey();
+                layer.parameter(name).detach().select(0, 1).fill_(new Scalar(bad));
+                model.qconfig(QConfig.float16());
+                Quantization.prepare(model);
+
+                String message = messageOf(() -> Quantization.convert(model));
+
+                assertTrue(message.contains("'0." + name + "' holds values that are NaN"), message);
+            }
+        }
+    }
 }

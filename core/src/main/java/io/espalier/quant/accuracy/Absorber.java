@@ -1,12 +1,16 @@
 package io.espalier.quant.accuracy;
 
-import io.espalier.nn.BatchNorm;
+import io.espalier.nn.BatchNorm1d;
+import io.espalier.nn.BatchNorm2d;
+import io.espalier.nn.BatchNorm3d;
 import io.espalier.nn.GroupNorm;
 import io.espalier.nn.LayerNorm;
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;
+
+import java.util.Set;
 
 /**
  * What can take a multiplication of each channel of its output into its own parameters: a
@@ -16,6 +20,14 @@ import org.bytedeco.pytorch.Tensor;
  * @param module what stands there
  */
 record Absorber(String path, Module module) {
+    private static final Set<Class<? extends Module>> NORMS =
+            Set.of(
+                    LayerNorm.class,
+                    GroupNorm.class,
+                    BatchNorm1d.class,
+                    BatchNorm2d.class,
+                    BatchNorm3d.class);
+
     /**
      * The absorber at a path of a model.
      *
@@ -41,9 +53,7 @@ record Absorber(String path, Module module) {
     }
 
     private boolean isNorm() {
-        return module instanceof LayerNorm
-                || module instanceof BatchNorm
-                || module instanceof GroupNorm;
+        return NORMS.contains(module.getClass());
     }
 
     /** The number of channels of its output. */

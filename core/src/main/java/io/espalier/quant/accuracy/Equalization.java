@@ -61,6 +61,7 @@ public final class Equalization {
                 chain.stream().map(path -> WeightedLayer.at(model, path, "equalize")).toList();
         for (int i = 1; i < layers.size(); i++) {
             requireInARow(layers.get(i - 1), layers.get(i));
+            requireNoHooks(model.module(chain.get(i - 1)), model.module(chain.get(i)), chain);
         }
         try (var noGrad = new NoGradGuard()) {
             for (int round = 0; round < ROUNDS; round++) {
@@ -85,6 +86,16 @@ public final class Equalization {
                             + " channels, the second takes "
                             + second.inChannels()
                             + ".");
+        }
+    }
+
+    private static void requireNoHooks(Module first, Module second, List<String> chain) {
+        if (first.hasOutputHooks() || second.hasInputHooks()) {
+            throw new EspalierException(
+                    "Can't equalize "
+                            + chain
+                            + ": a hook between two of these layers sees and may change what"
+                            + " equalizing scales; take it off first.");
         }
     }
 

@@ -6,6 +6,7 @@ import io.espalier.nn.Mask;
 import io.espalier.nn.Module;
 import io.espalier.quant.fusion.Folding;
 import io.espalier.quant.fusion.FusedReLU;
+import io.espalier.quant.layer.PackedLayer;
 import io.espalier.quant.observer.Observer;
 import io.espalier.tensor.EspalierException;
 
@@ -29,7 +30,7 @@ record WeightedLayer(String path, Module layer, boolean hasReLU) {
     static Optional<WeightedLayer> of(String path, Module module) {
         Module layer = module instanceof FusedReLU fused ? fused.layer() : module;
         boolean known =
-                layer instanceof Linear || (layer instanceof Convolution c && !c.isTransposed());
+                PackedLayer.exists(layer) && !(layer instanceof Convolution c && c.isTransposed());
         boolean changeable =
                 layer.parametrizedNames().stream()
                         .flatMap(name -> layer.parametrizations(name).stream())

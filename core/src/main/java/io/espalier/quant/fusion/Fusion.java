@@ -11,6 +11,7 @@ import io.espalier.nn.ConvTranspose1d;
 import io.espalier.nn.ConvTranspose2d;
 import io.espalier.nn.ConvTranspose3d;
 import io.espalier.nn.Convolution;
+import io.espalier.nn.Hook;
 import io.espalier.nn.Identity;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
@@ -66,7 +67,11 @@ public final class Fusion {
     }
 
     /** A chain that fits: where its modules stand, and what they are. */
-    record Chain(List<String> paths, Module layer, @Nullable BatchNorm norm, @Nullable ReLU relu) {}
+    record Chain(List<String> paths, Module layer, @Nullable BatchNorm norm, @Nullable ReLU relu) {
+        Module last() {
+            return relu != null ? relu : norm != null ? norm : layer;
+        }
+    }
 
     /**
      * The chains of a model that can be fused for inference, as one call on an example shows them;
@@ -145,7 +150,11 @@ public final class Fusion {
         List<Module> fused = found.stream().map(this::fused).toList();
         for (int i = 0; i < found.size(); i++) {
             List<String> paths = found.get(i).paths();
-            model.replace(paths.getFirst(), fused.get(i));
+            Module whole = fused.get(i);
+            whole.removeHooks(Hook.class);
+            whole.takeInputHooks(found.get(i).layer());
+            whole.takeOutputHooks(found.get(i).last());
+            model.replace(paths.getFirst(), whole);
             for (String path : paths.subList(1, paths.size())) {
                 var identity = new Identity();
                 identity.training(fused.get(i).isTraining());
@@ -182,9 +191,9 @@ public final class Fusion {
             if (norm == null && relu == null && next.getClass() == NORMS.get(layer.getClass())) {
                 norm = (BatchNorm) next;
             } else if (relu == null
-                    && next instanceof ReLU activation
+                    && next.getClass() == ReLU.class
                     && WITH_RELU.containsKey(layer.getClass())) {
-                relu = activation;
+                relu = (ReLU) next;
             } else {
                 fits = false;
             }
@@ -203,7 +212,27 @@ public final class Fusion {
             requireFoldable(paths, layer, norm);
         }
         Neighbours.require(model, paths);
+        requireNoHooksInside(paths, modules);
         return new Chain(paths, layer, norm, relu);
+    }
+
+    /** What a hook between two modules of a chain sees is no longer there when they are one. */
+    private static void requireNoHooksInside(List<String> paths, List<Module> modules) {
+        for (int i = 0; i < modules.size(); i++) {
+            boolean afterIt = i < modules.size() - 1 && modules.get(i).hasOutputHooks();
+            boolean beforeIt = i > 0 && modules.get(i).hasInputHooks();
+            if (afterIt || beforeIt) {
+                throw new EspalierException(
+                        "Can't fuse "
+                                + paths
+                                + ": '"
+                                + paths.get(i)
+                                + "' has a hook on its "
+                                + (afterIt ? "output" : "input")
+                                + ", which fusing would drop; take it off, or leave the chain"
+                                + " unfused.");
+            }
+        }
     }
 
     private static EspalierException unfit(List<String> paths, List<Module> modules) {
@@ -255,12 +284,13 @@ public final class Fusion {
         }
         Module layer = chain.layer();
         boolean training = layer.isTraining();
-        Module folded = chain.norm() == null ? layer.alias() : Folding.fold(layer, chain.norm());
+        Module folded =
+                chain.norm() == null ? alone(layer) : Folding.fold(alone(layer), chain.norm());
         if (chain.relu() == null) {
             return folded;
         }
         String name = WITH_RELU.get(layer.getClass());
-        var fused = new FusedReLU(String.valueOf(name), folded, chain.relu().<ReLU>alias());
+        var fused = new FusedReLU(String.valueOf(name), folded, Fusion.<ReLU>alone(chain.relu()));
         fused.training(training);
         fused.takeQconfig(layer);
         return fused;
@@ -277,12 +307,20 @@ public final class Fusion {
         var fused =
                 new TrainedTogether(
                         name,
-                        layer.alias(),
-                        norm.<BatchNorm>alias(),
-                        relu == null ? null : relu.<ReLU>alias());
+                        alone(layer),
+                        Fusion.<BatchNorm>alone(norm),
+                        relu == null ? null : Fusion.<ReLU>alone(relu));
         fused.training(layer.isTraining());
         fused.takeQconfig(layer);
         return fused;
+    }
+
+    /** A module without its hooks, which go on to the whole. */
+    @SuppressWarnings("TypeParameterUnusedInFormals") // an alias is of the module's class
+    private static <M extends Module> M alone(Module module) {
+        M alias = module.alias();
+        alias.removeHooks(Hook.class);
+        return alias;
     }
 
     private static String describe(Module model) {

@@ -7,13 +7,15 @@ import io.espalier.graph.Node.FunctionCall;
 import io.espalier.graph.Node.ModuleCall;
 import io.espalier.graph.Value;
 import io.espalier.nn.BatchNorm;
-import io.espalier.nn.Convolution;
-import io.espalier.nn.Linear;
+import io.espalier.nn.BatchNorm1d;
+import io.espalier.nn.BatchNorm2d;
+import io.espalier.nn.BatchNorm3d;
 import io.espalier.nn.Module;
 import io.espalier.quant.fusion.Folding;
 import io.espalier.quant.layer.ChainActivation;
 import io.espalier.quant.layer.FusedChain;
 import io.espalier.quant.layer.IntegerKernels;
+import io.espalier.quant.layer.PackedLayer;
 
 import org.jspecify.annotations.Nullable;
 
@@ -35,6 +37,8 @@ import java.util.function.UnaryOperator;
  */
 public final class ChainFusion {
     private static final char AGAIN = '#';
+    private static final Set<Class<? extends Module>> NORMS =
+            Set.of(BatchNorm1d.class, BatchNorm2d.class, BatchNorm3d.class);
 
     private final IntegerKernels kernels;
     private final SequencedMap<String, Module> modules;
@@ -135,6 +139,7 @@ public final class ChainFusion {
         for (Node node : graph.nodes()) {
             if (node instanceof ModuleCall norm
                     && modules.get(norm.path()) instanceof BatchNorm batchNorm
+                    && isPlain(batchNorm)
                     && batchNorm.runningMean().isPresent()
                     && producers.get(norm.inputs().getFirst()) instanceof ModuleCall call
                     && isAnchor(modules.get(call.path()))
@@ -149,9 +154,17 @@ public final class ChainFusion {
         graph = graph.replacing(replaced).withoutUnused();
     }
 
-    /** Whether a chain can begin with this layer. */
+    /**
+     * Whether a chain can begin with this layer: one that has a kernel, and whose hooks would not
+     * be lost.
+     */
     public static boolean isAnchor(@Nullable Module module) {
-        return module instanceof Linear || module instanceof Convolution;
+        return module != null && PackedLayer.exists(module) && !module.hasHooks();
+    }
+
+    /** Whether it is a batch normalization and no more: no subclass, no hook. */
+    private static boolean isPlain(BatchNorm norm) {
+        return NORMS.contains(norm.getClass()) && !norm.hasHooks();
     }
 
     private boolean isUsedOnlyBy(Value value, Node consumer, Map<Value, List<Node>> consumers) {

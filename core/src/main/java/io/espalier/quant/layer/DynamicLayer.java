@@ -1,7 +1,11 @@
 package io.espalier.quant.layer;
 
+import io.espalier.nn.GRU;
+import io.espalier.nn.IntegerWeighted;
+import io.espalier.nn.LSTM;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
+import io.espalier.nn.NonDynamicallyQuantizableLinear;
 import io.espalier.nn.Recurrent;
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.Qscheme;
@@ -19,12 +23,16 @@ import org.jspecify.annotations.Nullable;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * A layer whose weights are 8-bit integers or 16-bit floats and whose activations are floats, which
  * the kernel quantizes anew in each call.
  */
 public abstract class DynamicLayer extends Module implements IntegerWeighted {
+    private static final Set<Class<? extends Module>> LAYERS =
+            Set.of(Linear.class, NonDynamicallyQuantizableLinear.class, LSTM.class, GRU.class);
+
     private final Engine engine;
     private final int channelAxis;
     private final QuantizedType dtype;
@@ -49,6 +57,11 @@ public abstract class DynamicLayer extends Module implements IntegerWeighted {
                     PackedLayer.channelAxis(attributes),
                     QuantizedType.valueOf(attributes.getOrDefault("dtype", "QINT8")));
         }
+    }
+
+    /** Whether a layer has such a form; a subclass of one that has has none. */
+    public static boolean exists(Module layer) {
+        return LAYERS.contains(layer.getClass());
     }
 
     /**

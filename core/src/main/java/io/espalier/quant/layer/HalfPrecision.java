@@ -34,16 +34,20 @@ public final class HalfPrecision {
      * Values as 16-bit floats.
      *
      * @param place where they stand, for the error
-     * @throws EspalierException if one is too large for them
+     * @throws EspalierException if one is too large for them, NaN or infinite
      */
     static Tensor half(String place, Tensor values) {
         Tensor half = values.detach().to(ScalarType.Half);
-        if (half.isinf().logical_and(values.isfinite()).any().item_bool()) {
+        if (!half.isfinite().all().item_bool()) {
+            boolean finite = values.isfinite().all().item_bool();
             throw new EspalierException(
                     "'"
                             + place
-                            + "' holds values beyond 65504, the largest 16-bit float; leave the"
-                            + " layer in float with qconfig(null).");
+                            + (finite
+                                    ? "' holds values beyond 65504, the largest 16-bit float; leave"
+                                            + " the layer in float with qconfig(null)."
+                                    : "' holds values that are NaN or infinite; mend the weights"
+                                          + " first."));
         }
         return half;
     }
@@ -52,7 +56,7 @@ public final class HalfPrecision {
      * A layer like this one with its parameters in 16 bit.
      *
      * @param place where it stands, for the error
-     * @throws EspalierException if a parameter is too large for them
+     * @throws EspalierException if a parameter is too large for them, NaN or infinite
      */
     public static Module of(String place, Module layer) {
         layer.ownParameters()

@@ -5,6 +5,7 @@ import static io.espalier.quant.layer.IntegerParts.ADDED_ZERO_POINT;
 import static io.espalier.quant.layer.IntegerParts.BIAS;
 import static io.espalier.quant.layer.IntegerParts.WEIGHT;
 
+import io.espalier.nn.IntegerWeighted;
 import io.espalier.tensor.BoundOperator;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Operator;

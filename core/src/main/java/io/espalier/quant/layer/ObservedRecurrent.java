@@ -1,6 +1,8 @@
 package io.espalier.quant.layer;
 
 import io.espalier.nn.Functional;
+import io.espalier.nn.GRU;
+import io.espalier.nn.LSTM;
 import io.espalier.nn.Module;
 import io.espalier.nn.Recurrent;
 import io.espalier.nn.RecurrentShape;
@@ -94,6 +96,11 @@ public final class ObservedRecurrent extends Module {
      */
     public Module quantized(String path, Packing packing, Range output, @Nullable Range input) {
         return QuantizedRecurrent.of(path, this, packing, output, input);
+    }
+
+    /** Whether a layer has this form: an LSTM or GRU, and no subclass of these. */
+    public static boolean exists(Module layer) {
+        return layer.getClass() == LSTM.class || layer.getClass() == GRU.class;
     }
 
     RecurrentShape shape() {

@@ -1,8 +1,16 @@
 package io.espalier.quant.layer;
 
+import io.espalier.nn.Conv1d;
+import io.espalier.nn.Conv2d;
+import io.espalier.nn.Conv3d;
+import io.espalier.nn.ConvTranspose1d;
+import io.espalier.nn.ConvTranspose2d;
+import io.espalier.nn.ConvTranspose3d;
 import io.espalier.nn.Convolution;
+import io.espalier.nn.IntegerWeighted;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
+import io.espalier.nn.NonDynamicallyQuantizableLinear;
 import io.espalier.quant.observer.Qscheme;
 import io.espalier.tensor.BoundOperator;
 import io.espalier.tensor.Engine;
@@ -15,6 +23,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 
 /**
@@ -22,6 +31,17 @@ import java.util.TreeMap;
  * packed for the engine that runs it.
  */
 public abstract class PackedLayer extends QuantizedLayer implements IntegerWeighted {
+    private static final Set<Class<? extends Module>> LAYERS =
+            Set.of(
+                    Linear.class,
+                    NonDynamicallyQuantizableLinear.class,
+                    Conv1d.class,
+                    Conv2d.class,
+                    Conv3d.class,
+                    ConvTranspose1d.class,
+                    ConvTranspose2d.class,
+                    ConvTranspose3d.class);
+
     private static final String WEIGHT = "weight";
     private static final String BIAS = "bias";
 
@@ -51,6 +71,14 @@ public abstract class PackedLayer extends QuantizedLayer implements IntegerWeigh
                     tensors.get(BIAS),
                     PackedLayer.engine(attributes));
         }
+    }
+
+    /**
+     * Whether a layer has such a form. A subclass of one that has may compute something else, and
+     * has none.
+     */
+    public static boolean exists(Module layer) {
+        return LAYERS.contains(layer.getClass());
     }
 
     /**

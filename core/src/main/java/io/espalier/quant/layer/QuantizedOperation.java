@@ -86,7 +86,7 @@ public final class QuantizedOperation extends QuantizedLayer {
 
     /** The range of a layer whose values lie in 0…1 by definition: no data is needed for it. */
     public static boolean hasUnitRange(Module layer) {
-        return layer instanceof Sigmoid || layer instanceof Softmax;
+        return layer.getClass() == Sigmoid.class || layer.getClass() == Softmax.class;
     }
 
     /**

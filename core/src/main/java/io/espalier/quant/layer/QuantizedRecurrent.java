@@ -1,5 +1,6 @@
 package io.espalier.quant.layer;
 
+import io.espalier.nn.IntegerWeighted;
 import io.espalier.nn.RecurrentShape;
 import io.espalier.nn.RecurrentShape.Kind;
 import io.espalier.quant.observer.Observer;

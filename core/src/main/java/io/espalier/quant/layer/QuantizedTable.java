@@ -2,6 +2,7 @@ package io.espalier.quant.layer;
 
 import io.espalier.nn.Embedding;
 import io.espalier.nn.EmbeddingBag;
+import io.espalier.nn.IntegerWeighted;
 import io.espalier.nn.Module;
 import io.espalier.quant.observer.ObserverFactory;
 import io.espalier.quant.observer.Qscheme;
@@ -30,9 +31,9 @@ public abstract sealed class QuantizedTable extends Module implements IntegerWei
         addBuffer(WEIGHT, rows.rows());
     }
 
-    /** Whether a layer is a table of vectors. */
+    /** Whether a layer is a table of vectors; a subclass, which may compute more, is none. */
     public static boolean isTable(Module layer) {
-        return layer instanceof Embedding || layer instanceof EmbeddingBag;
+        return layer.getClass() == Embedding.class || layer.getClass() == EmbeddingBag.class;
     }
 
     /**

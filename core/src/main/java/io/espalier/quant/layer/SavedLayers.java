@@ -1,8 +1,8 @@
 package io.espalier.quant.layer;
 
-import io.espalier.nn.Convolution;
+import io.espalier.nn.Hook;
 import io.espalier.nn.Identity;
-import io.espalier.nn.Linear;
+import io.espalier.nn.IntegerWeighted;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.quant.fusion.FusedReLU;
@@ -104,8 +104,7 @@ public final class SavedLayers {
                     new QuantizedDropout(Double.parseDouble(description.getOrDefault("p", "")));
             case "Identity" -> new Identity();
             case "FusedReLU" ->
-                    new FusedReLU(
-                            description.getOrDefault("name", ""), old.<Module>alias(), new ReLU());
+                    new FusedReLU(description.getOrDefault("name", ""), alone(old), new ReLU());
             default ->
                     throw new EspalierException(
                             file
@@ -113,6 +112,13 @@ public final class SavedLayers {
                                     + type
                                     + "', which this library does not know.");
         };
+    }
+
+    /** The layer itself, without the hooks, which go on to what takes its place. */
+    private static Module alone(Module layer) {
+        Module alone = layer.alias();
+        alone.removeHooks(Hook.class);
+        return alone;
     }
 
     /**
@@ -168,7 +174,7 @@ public final class SavedLayers {
         model.namedModules()
                 .forEach((path, module) -> {
                     Tensor bias = tensors.get(path.isEmpty() ? "bias" : path + ".bias");
-                    boolean foldable = module instanceof Linear || module instanceof Convolution;
+                    boolean foldable = PackedLayer.exists(module);
                     if (foldable && bias != null && !module.hasParameter("bias")) {
                         module.addParameter("bias", Tensors.zeros(Tensors.shape(bias)));
                     }

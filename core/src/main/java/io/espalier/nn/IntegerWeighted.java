@@ -1,4 +1,4 @@
-package io.espalier.quant.layer;
+package io.espalier.nn;
 
 import org.bytedeco.pytorch.Tensor;
 
