@@ -4,6 +4,8 @@ import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;
 
+import java.util.Arrays;
+
 /** What layers with a weight can take, whether they compute in floats or in integers. */
 public final class Inputs {
     private Inputs() {}
@@ -63,6 +65,21 @@ public final class Inputs {
                                 + ".");
             }
         }
+    }
+
+    /**
+     * The error of a layer whose kernel can't count so many elements.
+     *
+     * @param shape of what is too large
+     */
+    public static EspalierException tooLarge(Module layer, Tensor x, long[] shape) {
+        return layer.wrongInput(
+                x,
+                "the int8 kernels take and give at most "
+                        + Integer.MAX_VALUE
+                        + " elements; a tensor would have the shape "
+                        + Arrays.toString(shape)
+                        + ".");
     }
 
     /**

@@ -65,6 +65,14 @@ public record RecurrentShape(
         return options.bidirectional() ? 2 : 1;
     }
 
+    /**
+     * The size of what the layer of weights with an ending is fed: the sequence's elements, or the
+     * outputs of the layer below.
+     */
+    public long fed(String suffix) {
+        return suffix.startsWith("_l0") ? inputSize : directions() * hiddenSize;
+    }
+
     /** The endings of the weights' names: those of each layer, forward then reverse. */
     public List<String> suffixes() {
         List<String> all = new ArrayList<>();

@@ -3,7 +3,9 @@ package io.espalier.quant;
 import io.espalier.graph.GraphModule;
 import io.espalier.nn.Module;
 import io.espalier.quant.graph.GraphFile;
+import io.espalier.quant.layer.DeQuantize;
 import io.espalier.quant.layer.HalfPrecision;
+import io.espalier.quant.layer.Quantize;
 import io.espalier.quant.layer.SavedLayers;
 import io.espalier.state.SafeTensors;
 import io.espalier.tensor.EspalierException;
@@ -95,6 +97,7 @@ final class QuantizedFile {
                     Map<String, Tensor> tensors = SavedLayers.below(contents.tensors(), path);
                     Module restored = SavedLayers.restore(file, path, old, description, tensors);
                     SavedLayers.requireFits(file, path, old, restored, tensors);
+                    requireStub(file, path, old, restored);
                     model.replace(path, Conversion.inPlaceOf(old, restored));
                 }
             });
@@ -120,6 +123,28 @@ final class QuantizedFile {
                             + " Quantization.load(model, file).");
         }
         return GraphFile.restore(file, contents, layers(file, contents.metadata()), model);
+    }
+
+    /** What a stub becomes can stand only where there is one. */
+    private static void requireStub(Path file, String path, Module old, Module restored) {
+        boolean fits =
+                switch (restored) {
+                    case Quantize quantize -> old instanceof QuantStub || old instanceof Quantize;
+                    case DeQuantize dequantize ->
+                            old instanceof DeQuantStub || old instanceof DeQuantize;
+                    default -> true;
+                };
+        if (!fits) {
+            throw new EspalierException(
+                    file
+                            + " has a "
+                            + restored
+                            + " at '"
+                            + path
+                            + "', where the model has a "
+                            + old.getClass().getSimpleName()
+                            + "; load it into the architecture that it was made of.");
+        }
     }
 
     private static Module placeOf(Path file, Module model, String path) {

@@ -20,6 +20,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
+import java.util.function.Consumer;
 
 /**
  * Reads and writes safetensors files: eight bytes for the header's length, a JSON header, and the
@@ -173,7 +174,7 @@ public final class SafeTensors {
                 throw invalid(
                         file,
                         "tensor '"
-                                + SafeTensorsHeader.printable(name)
+                                + printable(name)
                                 + "' is BOOL and holds a byte other than 0 and 1");
             }
         }
@@ -187,6 +188,15 @@ public final class SafeTensors {
      * @throws EspalierException if a tensor's type can't be stored or the file can't be written
      */
     public static void write(Path file, Map<String, Tensor> tensors, Map<String, String> metadata) {
+        write(file, tensors, metadata, content -> AtomicFile.write(file, content));
+    }
+
+    /** Hands the content of a file to what writes it. */
+    static void write(
+            Path file,
+            Map<String, Tensor> tensors,
+            Map<String, String> metadata,
+            Consumer<AtomicFile.Writer> writer) {
         List<Map.Entry<String, Tensor>> inFile = alignedOrder(tensors);
         byte[] header = SafeTensorsHeader.render(describe(tensors, inFile), metadata);
         if (header.length > SafeTensorsHeader.MAX_BYTES) {
@@ -199,20 +209,18 @@ public final class SafeTensors {
                             + SafeTensorsHeader.MAX_BYTES
                             + ".");
         }
-        AtomicFile.write(
-                file,
-                channel -> {
-                    ByteBuffer length =
-                            ByteBuffer.allocate(LENGTH_BYTES)
-                                    .order(ByteOrder.LITTLE_ENDIAN)
-                                    .putLong(header.length)
-                                    .flip();
-                    writeFully(channel, length);
-                    writeFully(channel, ByteBuffer.wrap(header));
-                    for (Map.Entry<String, Tensor> entry : inFile) {
-                        writeData(channel, entry.getValue());
-                    }
-                });
+        writer.accept(channel -> {
+            ByteBuffer length =
+                    ByteBuffer.allocate(LENGTH_BYTES)
+                            .order(ByteOrder.LITTLE_ENDIAN)
+                            .putLong(header.length)
+                            .flip();
+            writeFully(channel, length);
+            writeFully(channel, ByteBuffer.wrap(header));
+            for (Map.Entry<String, Tensor> entry : inFile) {
+                writeData(channel, entry.getValue());
+            }
+        });
     }
 
     /**
@@ -270,6 +278,11 @@ public final class SafeTensors {
         while (buffer.hasRemaining()) {
             channel.write(buffer);
         }
+    }
+
+    /** Text from a file as one line that a terminal shows as it is: no control characters. */
+    public static String printable(String text) {
+        return text.replaceAll("[\\p{Cntrl}\\u0080-\\u009f\\u2028\\u2029\\u202a-\\u202e]", " ");
     }
 
     private static EspalierException invalid(Path file, String reason) {

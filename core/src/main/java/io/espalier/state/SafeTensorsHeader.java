@@ -205,9 +205,8 @@ final class SafeTensorsHeader {
         }
     }
 
-    /** What a hostile file may hold is shown as one short line. */
-    static String printable(String text) {
-        String line = text.replaceAll("\\p{Cntrl}", " ");
+    private static String printable(String text) {
+        String line = SafeTensors.printable(text);
         return line.length() <= 80 ? line : line.substring(0, 80) + "…";
     }
 

@@ -52,10 +52,13 @@ public abstract class DynamicLayer extends Module implements IntegerWeighted {
         }
 
         static Storage read(Map<String, String> attributes) {
+            QuantizedType dtype = Attributes.choice(attributes, "dtype", QuantizedType.class);
+            if (dtype != QuantizedType.QINT8 && dtype != QuantizedType.FLOAT16) {
+                throw new EspalierException(
+                        "weights of dynamic layers are QINT8 or FLOAT16, not " + dtype);
+            }
             return new Storage(
-                    PackedLayer.engine(attributes),
-                    PackedLayer.channelAxis(attributes),
-                    QuantizedType.valueOf(attributes.getOrDefault("dtype", "QINT8")));
+                    Attributes.engine(attributes), Attributes.channelAxis(attributes), dtype);
         }
     }
 
@@ -98,12 +101,20 @@ public abstract class DynamicLayer extends Module implements IntegerWeighted {
         }
     }
 
-    /** Keeps a weight as a file has it. */
-    final void addWeight(Map<String, Tensor> tensors, String name) {
+    /**
+     * Keeps a weight as a file has it.
+     *
+     * @param shape what it must have, with −1 where any size is right
+     */
+    final void addWeight(Map<String, Tensor> tensors, String name, long... shape) {
+        IntegerWeight.requireShape(name, QuantizedLayer.required(tensors, name), shape);
         if (dtype == QuantizedType.FLOAT16) {
+            IntegerWeight.requireType(name, tensors, ScalarType.Half);
             addBuffer(name, QuantizedLayer.required(tensors, name));
         } else {
-            IntegerWeight.read(tensors, name, channelAxis).addTo(this, name);
+            IntegerWeight weight = IntegerWeight.read(tensors, name, channelAxis);
+            weight.requireRunsOn(name, engine);
+            weight.addTo(this, name);
         }
     }
 

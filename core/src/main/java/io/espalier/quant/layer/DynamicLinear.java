@@ -30,7 +30,8 @@ final class DynamicLinear extends DynamicLayer {
 
     static DynamicLinear read(Map<String, Tensor> tensors, Map<String, String> attributes) {
         var layer = new DynamicLinear(Storage.read(attributes), tensors.get("bias"));
-        layer.addWeight(tensors, "weight");
+        layer.addWeight(tensors, "weight", -1, -1);
+        IntegerWeight.requireBias(tensors.get("bias"), layer.buffer("weight").size(0));
         return layer;
     }
 

@@ -45,12 +45,15 @@ final class DynamicRecurrent extends DynamicLayer {
     static DynamicRecurrent read(Map<String, Tensor> tensors, Map<String, String> attributes) {
         RecurrentShape shape = RecurrentAttributes.read(attributes);
         var layer = new DynamicRecurrent(Storage.read(attributes), shape);
+        long gates = shape.kind().gates() * shape.hiddenSize();
         for (String suffix : shape.suffixes()) {
-            layer.addWeight(tensors, IH + suffix);
-            layer.addWeight(tensors, HH + suffix);
+            layer.addWeight(tensors, IH + suffix, gates, shape.fed(suffix));
+            layer.addWeight(tensors, HH + suffix, gates, shape.hiddenSize());
             if (shape.options().bias()) {
                 for (String name : List.of("bias_ih" + suffix, "bias_hh" + suffix)) {
-                    layer.addBuffer(name, QuantizedLayer.required(tensors, name));
+                    Tensor bias = QuantizedLayer.required(tensors, name);
+                    IntegerWeight.requireBias(bias, gates);
+                    layer.addBuffer(name, bias);
                 }
             }
         }
@@ -127,6 +130,10 @@ final class DynamicRecurrent extends DynamicLayer {
             results = Operators.find("aten::quantized_gru", "input").call(common);
         }
         return results.stream().map(Tensor.class::cast).toList();
+    }
+
+    RecurrentShape shape() {
+        return shape;
     }
 
     @Override

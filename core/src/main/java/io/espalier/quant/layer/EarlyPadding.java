@@ -26,6 +26,11 @@ final class EarlyPadding {
         this.needed = !geometry.transposed() && (reflects || alone);
     }
 
+    /** Whether the input is to be padded before its kernel. */
+    boolean isNeeded() {
+        return needed;
+    }
+
     /** Whether a convolution's input is to be padded before its kernel. */
     static boolean isNeeded(Convolution convolution) {
         return new EarlyPadding(Geometry.of(convolution), convolution.weight()).needed;

@@ -1,8 +1,10 @@
 package io.espalier.quant.layer;
 
+import io.espalier.nn.Convolution;
 import io.espalier.nn.Functional;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
+import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
@@ -52,10 +54,15 @@ public final class FusedChain extends Module {
 
     /** A saved chain around its float layer. */
     static FusedChain read(Module layer, Map<String, String> attributes) {
+        if (!(layer instanceof Linear) && !(layer instanceof Convolution)) {
+            throw new EspalierException(
+                    "a chain begins with a linear layer or convolution; there is a "
+                            + layer.getClass().getSimpleName());
+        }
         return new FusedChain(
                 layer,
-                Boolean.parseBoolean(attributes.get("adds")),
-                ChainActivation.valueOf(attributes.getOrDefault("activation", "")));
+                Attributes.flag(attributes, "adds"),
+                Attributes.choice(attributes, "activation", ChainActivation.class));
     }
 
     /** What a file must say of it. */

@@ -4,6 +4,7 @@ import io.espalier.nn.Module;
 import io.espalier.quant.layer.QuantizedLayer.Range;
 import io.espalier.quant.observer.Qscheme;
 import io.espalier.tensor.Engine;
+import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Operators;
 import io.espalier.tensor.PackedObject;
 
@@ -49,9 +50,21 @@ final class GateLinear extends Module {
         this.output = output;
     }
 
-    static GateLinear read(Map<String, Tensor> tensors, int channelAxis, Engine engine) {
+    /** What a file says of a product of [*, in] to [*, out]. */
+    static GateLinear read(
+            Map<String, Tensor> tensors, int channelAxis, Engine engine, long out, long in) {
+        IntegerWeight weight = IntegerWeight.read(tensors, WEIGHT, channelAxis);
+        IntegerWeight.requireShape(WEIGHT, weight.integers(), out, in);
+        weight.requireRunsOn(WEIGHT, engine);
+        IntegerWeight.requireBias(tensors.get(BIAS), out);
+        if (givesFloats(engine) == tensors.containsKey(SCALE)) {
+            throw new EspalierException(
+                    "a product of a recurrent layer on "
+                            + engine
+                            + (givesFloats(engine) ? " has no range" : " needs a range"));
+        }
         return new GateLinear(
-                IntegerWeight.read(tensors, WEIGHT, channelAxis),
+                weight,
                 tensors.get(BIAS),
                 engine,
                 tensors.containsKey(SCALE) ? Range.read(tensors, SCALE, ZERO_POINT) : null);

@@ -5,8 +5,11 @@ import io.espalier.nn.Inputs;
 import io.espalier.nn.Module;
 import io.espalier.nn.PaddingMode;
 import io.espalier.nn.Repr;
+import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
 
 import java.util.Arrays;
 import java.util.Map;
@@ -33,6 +36,54 @@ record Geometry(
         long[] outputPadding,
         long groups,
         boolean reflects) {
+    /** What the kernels count with. */
+    private static final long MOST = Integer.MAX_VALUE;
+
+    /**
+     * Checks what the kernels do not: they end the process at a stride of 0.
+     *
+     * @throws EspalierException if a number is out of its range, or there are not so many of each
+     *     as dimensions
+     */
+    Geometry {
+        int rank = stride.length;
+        if (rank < 1 || rank > 3) {
+            throw new EspalierException(
+                    "a convolution has 1 to 3 spatial dimensions; its stride has " + rank);
+        }
+        require("stride", stride, rank, 1);
+        require("padding", padding, rank, 0);
+        require("dilation", dilation, rank, 1);
+        require("output_padding", outputPadding, rank, 0);
+        require("groups", new long[] {groups}, 1, 1);
+        boolean padsOutput = Arrays.stream(outputPadding).anyMatch(p -> p != 0);
+        if (!transposed && padsOutput) {
+            throw new EspalierException("only transposed convolutions have an output_padding");
+        }
+        if (reflects && (transposed || rank == 3)) {
+            throw new EspalierException(
+                    "only convolutions of 1 and 2 dimensions mirror integers at their edge");
+        }
+    }
+
+    private static void require(String name, long[] values, int count, long least) {
+        boolean right = values.length == count;
+        for (long value : values) {
+            right &= value >= least && value <= MOST;
+        }
+        if (!right) {
+            throw new EspalierException(
+                    "'"
+                            + name
+                            + "' of a convolution of "
+                            + count
+                            + " dimensions is "
+                            + Arrays.toString(values)
+                            + "; needed are numbers of at least "
+                            + least);
+        }
+    }
+
     static Geometry of(Convolution convolution) {
         return new Geometry(
                 convolution.isTransposed(),
@@ -46,19 +97,34 @@ record Geometry(
 
     static Geometry read(Map<String, String> attributes) {
         return new Geometry(
-                Boolean.parseBoolean(attributes.get("transposed")),
-                numbers(attributes, "stride"),
-                numbers(attributes, "padding"),
-                numbers(attributes, "dilation"),
-                numbers(attributes, "output_padding"),
-                numbers(attributes, "groups")[0],
-                Boolean.parseBoolean(attributes.get("reflects")));
+                Attributes.flag(attributes, "transposed"),
+                Attributes.numbers(attributes, "stride", 1, MOST),
+                Attributes.numbers(attributes, "padding", 0, MOST),
+                Attributes.numbers(attributes, "dilation", 1, MOST),
+                Attributes.numbers(attributes, "output_padding", 0, MOST),
+                Attributes.number(attributes, "groups", 1, MOST),
+                // files of before know no mirroring
+                attributes.containsKey("reflects") && Attributes.flag(attributes, "reflects"));
     }
 
-    private static long[] numbers(Map<String, String> attributes, String name) {
-        return Arrays.stream(attributes.getOrDefault(name, "").split(",", -1))
-                .mapToLong(Long::parseLong)
-                .toArray();
+    /**
+     * Refuses a weight and a bias that can't be this convolution's.
+     *
+     * @throws EspalierException if the weight has other dimensions, the groups don't divide its
+     *     channels, or the bias is not one number a channel of the output
+     */
+    void requireFits(Tensor weight, @Nullable Tensor bias) {
+        boolean right = weight.dim() == rank() + 2 && weight.numel() > 0;
+        if (!right || weight.size(0) % groups != 0) {
+            throw new EspalierException(
+                    "a convolution of "
+                            + rank()
+                            + " dimensions in "
+                            + groups
+                            + " groups can't have a weight of "
+                            + Arrays.toString(Tensors.shape(weight)));
+        }
+        IntegerWeight.requireBias(bias, outChannels(weight));
     }
 
     void addTo(Map<String, String> attributes) {
@@ -95,12 +161,34 @@ record Geometry(
      */
     void requireFits(Module layer, Tensor x, Tensor weight) {
         Inputs.requireChannels(layer, x, rank(), inChannels(weight));
-        if (transposed) {
-            long[] shape = outputShape(x, weight);
-            Inputs.requireOutput(layer, x, Arrays.copyOfRange(shape, 2, shape.length));
-        } else {
+        if (!transposed) {
             Inputs.requireWindow(layer, x, window(weight), padding);
         }
+        long[] shape = outputShape(x, weight);
+        if (transposed) {
+            Inputs.requireOutput(layer, x, Arrays.copyOfRange(shape, 2, shape.length));
+        }
+        requireCountable(layer, x, shape);
+        requireCountable(layer, x, paddedShape(x));
+    }
+
+    /** The kernels count elements in 32 bits, and end the process where these overflow. */
+    private static void requireCountable(Module layer, Tensor x, long[] shape) {
+        double elements = 1;
+        for (long size : shape) {
+            elements *= size;
+        }
+        if (elements > MOST) {
+            throw Inputs.tooLarge(layer, x, shape);
+        }
+    }
+
+    private long[] paddedShape(Tensor x) {
+        long[] shape = Tensors.shape(x);
+        for (int d = 0; !transposed && d < rank(); d++) {
+            shape[shape.length - rank() + d] += 2 * padding[d];
+        }
+        return shape;
     }
 
     /** The kernel's size with its gaps. */
@@ -114,7 +202,7 @@ record Geometry(
     long[] outputShape(Tensor x, Tensor weight) {
         long[] window = window(weight);
         long[] shape = new long[rank() + 2];
-        shape[0] = x.size(0);
+        shape[0] = x.dim() == rank() + 2 ? x.size(0) : 1;
         shape[1] = outChannels(weight);
         for (int d = 0; d < rank(); d++) {
             long size = x.size(x.dim() - rank() + d);
@@ -129,6 +217,23 @@ record Geometry(
     /** What a transposed convolution makes of a size; of nothing it makes nothing. */
     private long spread(long size, long window, int d) {
         return size == 0 ? 0 : (size - 1) * stride[d] - 2 * padding[d] + window + outputPadding[d];
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof Geometry that
+                && transposed == that.transposed
+                && Arrays.equals(stride, that.stride)
+                && Arrays.equals(padding, that.padding)
+                && Arrays.equals(dilation, that.dilation)
+                && Arrays.equals(outputPadding, that.outputPadding)
+                && groups == that.groups
+                && reflects == that.reflects;
+    }
+
+    @Override
+    public int hashCode() {
+        return Arrays.hashCode(stride) + 31 * Arrays.hashCode(padding);
     }
 
     /** Prints as PyTorch does. */

@@ -1,6 +1,7 @@
 package io.espalier.quant.layer;
 
 import io.espalier.nn.Convolution;
+import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Operators;
 
 import org.bytedeco.pytorch.Tensor;
@@ -22,8 +23,34 @@ final class IntegerConvolution extends IntegerLayer {
     }
 
     static IntegerConvolution read(Map<String, Tensor> tensors, Map<String, String> attributes) {
-        return new IntegerConvolution(
-                IntegerParts.read(tensors, attributes), Geometry.read(attributes));
+        IntegerParts parts = IntegerParts.read(tensors, attributes);
+        Geometry geometry = Geometry.read(attributes);
+        Tensor weight = parts.integers().integers();
+        geometry.requireFits(weight, parts.bias());
+        if (geometry.transposed() || new EarlyPadding(geometry, weight).isNeeded()) {
+            throw new EspalierException(
+                    "oneDNN's kernels for plain integers neither transpose nor pad farther than"
+                            + " their window");
+        }
+        requireKernel(geometry.rank(), parts);
+        return new IntegerConvolution(parts, geometry);
+    }
+
+    /** Only those of two dimensions add and compute every activation. */
+    private static void requireKernel(int rank, IntegerParts parts) {
+        ChainActivation then = parts.activation();
+        boolean exists =
+                rank == 2
+                        || (parts.added() == null
+                                && (then == ChainActivation.NONE
+                                        || (rank == 1 && then == ChainActivation.RELU)));
+        if (!exists) {
+            throw new EspalierException(
+                    "no kernel of "
+                            + rank
+                            + " dimensions computes "
+                            + (parts.added() == null ? then : "a sum"));
+        }
     }
 
     /**

@@ -16,7 +16,11 @@ final class IntegerLinear extends IntegerLayer {
     }
 
     static IntegerLinear read(Map<String, Tensor> tensors, Map<String, String> attributes) {
-        return new IntegerLinear(IntegerParts.read(tensors, attributes));
+        IntegerParts parts = IntegerParts.read(tensors, attributes);
+        Tensor weight = parts.integers().integers();
+        IntegerWeight.requireShape("weight", weight, -1, -1);
+        IntegerWeight.requireBias(parts.bias(), weight.size(0));
+        return new IntegerLinear(parts);
     }
 
     @Override

@@ -2,6 +2,7 @@ package io.espalier.quant.layer;
 
 import io.espalier.nn.Module;
 import io.espalier.quant.layer.QuantizedLayer.Range;
+import io.espalier.tensor.Engine;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;
@@ -41,17 +42,24 @@ record IntegerParts(
         if (input == null) {
             throw new EspalierException("A quantized layer in the file has no range of its input.");
         }
-        boolean floats = Boolean.parseBoolean(attributes.get("gives_floats"));
+        boolean floats = Attributes.flag(attributes, "gives_floats");
+        if (floats && tensors.containsKey(ADDED_SCALE)) {
+            throw new EspalierException("a layer that adds a second input gives integers");
+        }
+        Range output = QuantizedLayer.output(tensors);
+        IntegerWeight weight =
+                IntegerWeight.read(tensors, WEIGHT, Attributes.channelAxis(attributes));
+        weight.requireRunsOn(WEIGHT, Engine.ONEDNN);
         return new IntegerParts(
-                IntegerWeight.read(tensors, WEIGHT, PackedLayer.channelAxis(attributes)),
+                weight,
                 tensors.get(BIAS),
-                ChainActivation.valueOf(attributes.getOrDefault("activation", "")),
+                Attributes.choice(attributes, "activation", ChainActivation.class),
                 input,
                 tensors.containsKey(ADDED_SCALE)
                         ? Range.read(tensors, ADDED_SCALE, ADDED_ZERO_POINT)
                         : null,
-                floats ? null : QuantizedLayer.output(tensors),
-                Boolean.parseBoolean(attributes.get("in_place")));
+                floats ? null : output,
+                Attributes.flag(attributes, "in_place"));
     }
 
     /**

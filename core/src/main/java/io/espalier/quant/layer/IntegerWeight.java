@@ -11,6 +11,8 @@ import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.jspecify.annotations.Nullable;
 
 import java.util.Arrays;
 import java.util.Map;
@@ -33,15 +35,24 @@ record IntegerWeight(Tensor integers, QuantizationParameters parameters) {
      */
     static IntegerWeight of(String place, Tensor weight, Packing packing) {
         IntegerWeight made = of(place, weight, packing.weight());
-        boolean symmetric = Arrays.stream(made.parameters.zeroPoints()).allMatch(zero -> zero == 0);
-        if (packing.engine() == Engine.ONEDNN && !symmetric) {
+        made.requireRunsOn(place, packing.engine());
+        return made;
+    }
+
+    /**
+     * Refuses a weight that an engine's kernels don't take.
+     *
+     * @param place what it is called in the error
+     */
+    void requireRunsOn(String place, Engine engine) {
+        boolean symmetric = Arrays.stream(parameters.zeroPoints()).allMatch(zero -> zero == 0);
+        if (engine == Engine.ONEDNN && !symmetric) {
             throw new EspalierException(
                     "'"
                             + place
                             + "' is quantized with zero points; oneDNN's kernels take symmetric"
                             + " weights: use a symmetric qscheme, or another engine.");
         }
-        return made;
     }
 
     /** Observes and quantizes a float weight. */
@@ -75,9 +86,26 @@ record IntegerWeight(Tensor integers, QuantizationParameters parameters) {
         return new IntegerWeight(Integers.quantize(inRange, parameters).int_repr(), parameters);
     }
 
-    /** The weight among the tensors of a module or a file. */
+    /**
+     * The weight among the tensors of a module or a file.
+     *
+     * @throws EspalierException if it is not of signed 8-bit integers, or its scales and zero
+     *     points can't be
+     */
     static IntegerWeight read(Map<String, Tensor> tensors, String name, int channelAxis) {
+        requireType(name, tensors, ScalarType.Char);
         long[] zeroPoints = Tensors.longs(QuantizedLayer.required(tensors, name + ZERO_POINT));
+        for (long zeroPoint : zeroPoints) {
+            if (zeroPoint < QuantizedType.QINT8.min() || zeroPoint > QuantizedType.QINT8.max()) {
+                throw new EspalierException(
+                        "'"
+                                + name
+                                + ZERO_POINT
+                                + "' is "
+                                + zeroPoint
+                                + ", no signed 8-bit integer");
+            }
+        }
         var parameters =
                 new QuantizationParameters(
                         Tensors.floats(QuantizedLayer.required(tensors, name + SCALE)),
@@ -87,7 +115,60 @@ record IntegerWeight(Tensor integers, QuantizationParameters parameters) {
                         channelAxis < 0 ? Qscheme.PER_TENSOR_AFFINE : Qscheme.PER_CHANNEL_AFFINE,
                         QuantizedType.QINT8.min(),
                         QuantizedType.QINT8.max());
-        return new IntegerWeight(QuantizedLayer.required(tensors, name), parameters);
+        Tensor integers = QuantizedLayer.required(tensors, name);
+        long channels = channelAxis < 0 ? 1 : integers.dim() == 0 ? 0 : integers.size(channelAxis);
+        if (zeroPoints.length != channels) {
+            throw new EspalierException(
+                    "'"
+                            + name
+                            + "' of shape "
+                            + Arrays.toString(Tensors.shape(integers))
+                            + " needs "
+                            + channels
+                            + " scales; it has "
+                            + zeroPoints.length);
+        }
+        return new IntegerWeight(integers, parameters);
+    }
+
+    /** Refuses a tensor of another type. */
+    static void requireType(String name, Map<String, Tensor> tensors, ScalarType type) {
+        ScalarType found = Tensors.type(QuantizedLayer.required(tensors, name));
+        if (found != type) {
+            throw new EspalierException("'" + name + "' must be " + type + "; it is " + found);
+        }
+    }
+
+    /**
+     * Refuses a tensor of another shape.
+     *
+     * @param shape what it must have, with −1 where any size of at least 1 is right
+     */
+    static void requireShape(String name, Tensor tensor, long... shape) {
+        long[] found = Tensors.shape(tensor);
+        boolean right = found.length == shape.length;
+        for (int d = 0; right && d < shape.length; d++) {
+            right = shape[d] < 0 ? found[d] > 0 : found[d] == shape[d];
+        }
+        if (!right) {
+            throw new EspalierException(
+                    "'"
+                            + name
+                            + "' has the shape "
+                            + Arrays.toString(found)
+                            + "; needed is "
+                            + Arrays.toString(shape).replace("-1", "any"));
+        }
+    }
+
+    /** Refuses a bias that is not one 32-bit float for each output. */
+    static void requireBias(@Nullable Tensor bias, long out) {
+        if (bias != null) {
+            requireShape("bias", bias, out);
+            if (Tensors.type(bias) != ScalarType.Float) {
+                throw new EspalierException("'bias' must be Float; it is " + Tensors.type(bias));
+            }
+        }
     }
 
     /** Keeps the weight in a module's buffers. */

@@ -66,10 +66,11 @@ public abstract class PackedLayer extends QuantizedLayer implements IntegerWeigh
 
         /** What a saved layer says about its weight. */
         static Weight read(Map<String, Tensor> tensors, Map<String, String> attributes) {
-            return new Weight(
-                    IntegerWeight.read(tensors, WEIGHT, channelAxis(attributes)),
-                    tensors.get(BIAS),
-                    PackedLayer.engine(attributes));
+            Engine engine = Attributes.engine(attributes);
+            IntegerWeight integers =
+                    IntegerWeight.read(tensors, WEIGHT, Attributes.channelAxis(attributes));
+            integers.requireRunsOn("weight", engine);
+            return new Weight(integers, tensors.get(BIAS), engine);
         }
     }
 
@@ -199,13 +200,5 @@ public abstract class PackedLayer extends QuantizedLayer implements IntegerWeigh
         attributes.put("engine", engine.toString());
         attributes.put("channel_axis", Integer.toString(channelAxis));
         return attributes;
-    }
-
-    static Engine engine(Map<String, String> attributes) {
-        return Engine.of(attributes.getOrDefault("engine", "")).required();
-    }
-
-    static int channelAxis(Map<String, String> attributes) {
-        return Integer.parseInt(attributes.getOrDefault("channel_axis", "-1"));
     }
 }

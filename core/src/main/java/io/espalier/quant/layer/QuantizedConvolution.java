@@ -61,10 +61,7 @@ final class QuantizedConvolution extends PackedLayer {
      * wrong sums for these, and qnnpack's for those of three dimensions.
      */
     private static Engine transposing(String place, Convolution convolution, Engine wanted) {
-        boolean right =
-                wanted == Engine.FBGEMM
-                        || (wanted == Engine.QNNPACK && convolution.stride().length < 3);
-        if (right) {
+        if (isRight(wanted, convolution.stride().length)) {
             return wanted;
         }
         if (!Engine.available().contains(Engine.FBGEMM)) {
@@ -80,12 +77,36 @@ final class QuantizedConvolution extends PackedLayer {
     }
 
     static QuantizedConvolution read(Map<String, Tensor> tensors, Map<String, String> attributes) {
-        return new QuantizedConvolution(
-                Weight.read(tensors, attributes),
-                Geometry.read(attributes),
-                Boolean.parseBoolean(attributes.get("relu")),
-                output(tensors),
-                input(tensors));
+        Weight weight = Weight.read(tensors, attributes);
+        Geometry geometry = Geometry.read(attributes);
+        geometry.requireFits(weight.integers().integers(), weight.bias());
+        boolean relu = Attributes.flag(attributes, "relu");
+        if (geometry.transposed()) {
+            requireTransposing(weight, geometry, relu);
+        }
+        return new QuantizedConvolution(weight, geometry, relu, output(tensors), input(tensors));
+    }
+
+    Geometry geometry() {
+        return geometry;
+    }
+
+    private static void requireTransposing(Weight weight, Geometry geometry, boolean relu) {
+        Engine engine = weight.engine();
+        if (!isRight(engine, geometry.rank())
+                || relu
+                || weight.integers().parameters().isPerChannel()) {
+            throw new EspalierException(
+                    "transposed convolutions of "
+                            + geometry.rank()
+                            + " dimensions run on "
+                            + (geometry.rank() < 3 ? "fbgemm or qnnpack" : "fbgemm")
+                            + ", with one scale and without ReLU");
+        }
+    }
+
+    private static boolean isRight(Engine engine, int rank) {
+        return engine == Engine.FBGEMM || (engine == Engine.QNNPACK && rank < 3);
     }
 
     @Override

@@ -29,15 +29,21 @@ final class QuantizedEmbeddingBag extends QuantizedTable {
     }
 
     static QuantizedEmbeddingBag read(Map<String, Tensor> tensors, Map<String, String> attributes) {
-        String padding = attributes.getOrDefault("padding_idx", "");
+        TableRows rows = rows(tensors, attributes);
         var options =
                 new EmbeddingBag.Options(
-                        Mode.valueOf(attributes.getOrDefault("mode", "")),
-                        padding.isEmpty()
-                                ? OptionalLong.empty()
-                                : OptionalLong.of(Long.parseLong(padding)),
-                        Boolean.parseBoolean(attributes.get("include_last_offset")));
-        return new QuantizedEmbeddingBag(rows(tensors, attributes), options);
+                        Attributes.choice(attributes, "mode", Mode.class),
+                        attributes.containsKey("padding_idx")
+                                ? OptionalLong.of(
+                                        Attributes.number(
+                                                attributes, "padding_idx", 0, rows.count() - 1))
+                                : OptionalLong.empty(),
+                        Attributes.flag(attributes, "include_last_offset"));
+        return new QuantizedEmbeddingBag(rows, options);
+    }
+
+    EmbeddingBag.Options options() {
+        return options;
     }
 
     @Override

@@ -40,6 +40,27 @@ public abstract class QuantizedLayer extends Module {
      * @param zeroPoint the integer that stands for zero, 0 … 255
      */
     public record Range(float scale, int zeroPoint) {
+        private static final int LARGEST = 255;
+
+        /**
+         * Checks.
+         *
+         * @throws EspalierException if the scale is not positive and finite, or the zero point is
+         *     no unsigned 8-bit integer
+         */
+        public Range {
+            if (!(scale > 0) || Float.isInfinite(scale)) {
+                throw new EspalierException(
+                        "A scale must be positive and finite; got " + scale + ".");
+            }
+            if (zeroPoint < 0 || zeroPoint > LARGEST) {
+                throw new EspalierException(
+                        "The zero point of unsigned 8-bit integers lies in 0…255; got "
+                                + zeroPoint
+                                + ".");
+            }
+        }
+
         /**
          * What an observer says.
          *
@@ -61,9 +82,18 @@ public abstract class QuantizedLayer extends Module {
         }
 
         static Range read(Map<String, Tensor> tensors, String scale, String zeroPoint) {
+            long zero = Tensors.longs(one(tensors, zeroPoint))[0];
             return new Range(
-                    Tensors.floats(required(tensors, scale))[0],
-                    Math.toIntExact(Tensors.longs(required(tensors, zeroPoint))[0]));
+                    Tensors.floats(one(tensors, scale))[0], Math.clamp(zero, -1, LARGEST + 1));
+        }
+
+        private static Tensor one(Map<String, Tensor> tensors, String name) {
+            Tensor number = required(tensors, name);
+            if (number.numel() != 1) {
+                throw new EspalierException(
+                        "'" + name + "' must be one number; it has " + number.numel() + ".");
+            }
+            return number;
         }
 
         /** Keeps it in two buffers of a module. */
@@ -114,8 +144,9 @@ public abstract class QuantizedLayer extends Module {
     }
 
     private void readRanges() {
-        scale = Tensors.floats(buffer(SCALE))[0];
-        zeroPoint = Tensors.longs(buffer(ZERO_POINT))[0];
+        Range output = output(ownBuffers());
+        scale = output.scale();
+        zeroPoint = output.zeroPoint();
         inputRange = input(ownBuffers());
     }
 

@@ -33,11 +33,11 @@ final class QuantizedLinear extends PackedLayer {
     }
 
     static QuantizedLinear read(Map<String, Tensor> tensors, Map<String, String> attributes) {
+        Weight weight = Weight.read(tensors, attributes);
+        IntegerWeight.requireShape("weight", weight.integers().integers(), -1, -1);
+        IntegerWeight.requireBias(weight.bias(), weight.integers().integers().size(0));
         return new QuantizedLinear(
-                Weight.read(tensors, attributes),
-                Boolean.parseBoolean(attributes.get("relu")),
-                output(tensors),
-                input(tensors));
+                weight, Attributes.flag(attributes, "relu"), output(tensors), input(tensors));
     }
 
     @Override

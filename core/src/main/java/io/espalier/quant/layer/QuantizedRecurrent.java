@@ -134,14 +134,21 @@ final class QuantizedRecurrent extends QuantizedLayer implements IntegerWeighted
 
     static QuantizedRecurrent read(Map<String, Tensor> tensors, Map<String, String> attributes) {
         RecurrentShape shape = RecurrentAttributes.read(attributes);
-        Engine engine = PackedLayer.engine(attributes);
-        int axis = PackedLayer.channelAxis(attributes);
+        Engine engine = Attributes.engine(attributes);
+        int axis = Attributes.channelAxis(attributes);
         Map<String, GateLinear> products = new LinkedHashMap<>();
+        long gates = shape.kind().gates() * shape.hiddenSize();
         for (String suffix : shape.suffixes()) {
             for (String kind : List.of(INPUT_GATES, STATE_GATES)) {
+                long fed = kind.equals(INPUT_GATES) ? shape.fed(suffix) : shape.hiddenSize();
                 products.put(
                         kind + suffix,
-                        GateLinear.read(SavedLayers.below(tensors, kind + suffix), axis, engine));
+                        GateLinear.read(
+                                SavedLayers.below(tensors, kind + suffix),
+                                axis,
+                                engine,
+                                gates,
+                                fed));
             }
         }
         return new QuantizedRecurrent(
@@ -257,6 +264,10 @@ final class QuantizedRecurrent extends QuantizedLayer implements IntegerWeighted
             Reference.reachabilityFence(hiddens);
         }
         return outputs;
+    }
+
+    RecurrentShape shape() {
+        return shape;
     }
 
     @Override

@@ -84,8 +84,8 @@ public abstract sealed class QuantizedTable extends Module implements IntegerWei
     static TableRows rows(Map<String, Tensor> tensors, Map<String, String> attributes) {
         return TableRows.read(
                 QuantizedLayer.required(tensors, WEIGHT),
-                Long.parseLong(attributes.getOrDefault("embedding_dim", "")),
-                QuantizedType.valueOf(attributes.getOrDefault("dtype", "")));
+                Attributes.number(attributes, "embedding_dim", 1, Integer.MAX_VALUE),
+                Attributes.choice(attributes, "dtype", QuantizedType.class));
     }
 
     @Override

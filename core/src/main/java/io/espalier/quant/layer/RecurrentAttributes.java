@@ -8,6 +8,9 @@ import java.util.Map;
 
 /** How a file says what kind of recurrent network a quantized layer is. */
 final class RecurrentAttributes {
+    /** Far beyond any network, and few enough to list their weights' names. */
+    private static final long MOST_LAYERS = 10_000;
+
     private RecurrentAttributes() {}
 
     static void write(RecurrentShape shape, Map<String, String> attributes) {
@@ -25,23 +28,15 @@ final class RecurrentAttributes {
     static RecurrentShape read(Map<String, String> attributes) {
         var options =
                 new Recurrent.Options(
-                        number(attributes, "layers"),
-                        flag(attributes, "bias"),
-                        flag(attributes, "batch_first"),
-                        Double.parseDouble(attributes.getOrDefault("dropout", "0")),
-                        flag(attributes, "bidirectional"));
+                        Attributes.number(attributes, "layers", 1, MOST_LAYERS),
+                        Attributes.flag(attributes, "bias"),
+                        Attributes.flag(attributes, "batch_first"),
+                        Attributes.share(attributes, "dropout"),
+                        Attributes.flag(attributes, "bidirectional"));
         return new RecurrentShape(
-                flag(attributes, "lstm") ? Kind.LSTM : Kind.GRU,
-                number(attributes, "input_size"),
-                number(attributes, "hidden_size"),
+                Attributes.flag(attributes, "lstm") ? Kind.LSTM : Kind.GRU,
+                Attributes.number(attributes, "input_size", 1, Integer.MAX_VALUE),
+                Attributes.number(attributes, "hidden_size", 1, Integer.MAX_VALUE),
                 options);
-    }
-
-    private static long number(Map<String, String> attributes, String name) {
-        return Long.parseLong(attributes.getOrDefault(name, "1"));
-    }
-
-    private static boolean flag(Map<String, String> attributes, String name) {
-        return Boolean.parseBoolean(attributes.get(name));
     }
 }

@@ -6,6 +6,7 @@ import io.espalier.nn.IntegerWeighted;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.quant.fusion.FusedReLU;
+import io.espalier.state.SafeTensors;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
@@ -65,21 +66,21 @@ public final class SavedLayers {
             Map<String, String> description,
             Map<String, Tensor> tensors) {
         try {
-            return restore(file, old, description, tensors);
-        } catch (IllegalArgumentException | ArithmeticException e) {
+            return restore(old, description, tensors);
+        } catch (EspalierException | ArithmeticException e) {
+            String reason = SafeTensors.printable(String.valueOf(e.getMessage()));
             throw new EspalierException(
                     file
                             + " describes the layer at '"
-                            + path
+                            + SafeTensors.printable(path)
                             + "' in a form that can't be read: "
-                            + description
-                            + ".",
+                            + (reason.endsWith(".") ? reason : reason + "."),
                     e);
         }
     }
 
     private static Module restore(
-            Path file, Module old, Map<String, String> description, Map<String, Tensor> tensors) {
+            Module old, Map<String, String> description, Map<String, Tensor> tensors) {
         String type = description.getOrDefault(TYPE, "");
         return switch (type) {
             case "Quantize" -> new Quantize(QuantizedLayer.output(tensors));
@@ -100,17 +101,13 @@ public final class SavedLayers {
             case "DynamicLinear" -> DynamicLinear.read(tensors, description);
             case "DynamicRecurrent" -> DynamicRecurrent.read(tensors, description);
             case "QuantizedReLU6" -> new QuantizedReLU6();
-            case "QuantizedDropout" ->
-                    new QuantizedDropout(Double.parseDouble(description.getOrDefault("p", "")));
+            case "QuantizedDropout" -> new QuantizedDropout(Attributes.share(description, "p"));
             case "Identity" -> new Identity();
             case "FusedReLU" ->
                     new FusedReLU(description.getOrDefault("name", ""), alone(old), new ReLU());
             default ->
                     throw new EspalierException(
-                            file
-                                    + " holds a quantized layer of type '"
-                                    + type
-                                    + "', which this library does not know.");
+                            "this library does not know layers of type '" + type + "'");
         };
     }
 
@@ -122,33 +119,34 @@ public final class SavedLayers {
     }
 
     /**
-     * Refuses a layer whose weight has another shape than that of the float layer it stands for.
+     * Refuses a layer that can't stand for the float layer at its place: one of another kind, or
+     * with other sizes.
      *
-     * @throws EspalierException if it has
+     * @throws EspalierException if it can't
      */
     public static void requireFits(
             Path file, String path, Module old, Module restored, Map<String, Tensor> tensors) {
-        Tensor weight = tensors.get("weight");
-        boolean weighted = restored instanceof PackedLayer || restored instanceof DynamicLinear;
-        boolean shared = old instanceof IntegerWeighted; // restored at another place already
-        if (weight == null || !weighted || shared) {
+        if (SavedPlace.fits(old, restored, tensors)) {
             return;
         }
-        boolean fits =
-                old.namedParameters().values().stream()
-                        .anyMatch(given ->
-                                Arrays.equals(Tensors.shape(given), Tensors.shape(weight)));
-        if (!fits) {
-            throw new EspalierException(
-                    file
-                            + " has a quantized layer with a weight of shape "
-                            + Arrays.toString(Tensors.shape(weight))
-                            + " at '"
-                            + path
-                            + "', where the model has "
-                            + old
-                            + "; load it into the architecture that it was made of.");
-        }
+        Tensor weight = tensors.get("weight");
+        throw new EspalierException(
+                file
+                        + " has a "
+                        + firstLine(restored)
+                        + (weight == null
+                                ? ""
+                                : " with a weight of shape "
+                                        + Arrays.toString(Tensors.shape(weight)))
+                        + " at '"
+                        + SafeTensors.printable(path)
+                        + "', where the model has "
+                        + firstLine(old)
+                        + "; load it into the architecture that it was made of.");
+    }
+
+    private static String firstLine(Module module) {
+        return module.toString().lines().findFirst().orElse("");
     }
 
     /** Whether a description is that of a float layer with 16-bit parameters. */

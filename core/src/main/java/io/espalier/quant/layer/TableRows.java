@@ -179,10 +179,16 @@ record TableRows(Tensor rows, long size, QuantizedType dtype) {
                 switch (dtype) {
                     case QUINT8 -> size + 2 * Float.BYTES;
                     case QUINT4X2 -> (size + 1) / 2 + 2 * Short.BYTES;
-                    default -> size;
+                    case FLOAT16 -> size;
+                    case QINT8, QINT32 ->
+                            throw new EspalierException(
+                                    "tables are QUINT8, QUINT4X2 or FLOAT16, not " + dtype);
                 };
         ScalarType type = dtype == QuantizedType.FLOAT16 ? ScalarType.Half : ScalarType.Byte;
-        if (rows.dim() != 2 || rows.size(1) != width || Tensors.type(rows) != type) {
+        if (rows.dim() != 2
+                || rows.size(0) == 0
+                || rows.size(1) != width
+                || Tensors.type(rows) != type) {
             throw new EspalierException(
                     "A table of vectors of "
                             + size
