@@ -7,6 +7,7 @@ import io.espalier.nn.Embedding;
 import io.espalier.nn.EmbeddingBag;
 import io.espalier.nn.FloatFunctional;
 import io.espalier.nn.Identity;
+import io.espalier.nn.IntegerWeighted;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU6;
