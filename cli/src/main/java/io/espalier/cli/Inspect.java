@@ -1,7 +1,8 @@
 package io.espalier.cli;
 
-import io.espalier.cli.inspect.SavedModel;
-import io.espalier.cli.inspect.StoredTensor;
+import io.espalier.state.SavedModel;
+import io.espalier.state.StoredTensor;
+import io.espalier.state.StoredTensor.Kind;
 
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -11,7 +12,9 @@ import picocli.CommandLine.Spec;
 
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 
@@ -53,7 +56,7 @@ final class Inspect implements Runnable {
         for (StoredTensor tensor : model.tensors()) {
             table.row(
                     tensor.name(),
-                    kind(tensor),
+                    kind(tensor.kind()),
                     tensor.dtype(),
                     tensor.shape().toString(),
                     Table.count(tensor.elements()),
@@ -63,11 +66,39 @@ final class Inspect implements Runnable {
         table.lines().forEach(out::println);
         out.println();
         out.printf(
-                "%s parameters, %s of them zero; the file has %s bytes (%s)%n",
+                "%s parameters, %s of them zero; the file has %s bytes (%s):%n",
                 Table.count(model.parameters()),
                 Table.percent(model.sparsity()),
                 Table.count(model.fileBytes()),
                 Table.megabytes(model.fileBytes()));
+        parts(model).forEach(out::println);
+    }
+
+    /** What the file's bytes are for. */
+    private static List<String> parts(SavedModel model) {
+        var lines = new ArrayList<String>();
+        long header = model.fileBytes();
+        for (Kind kind : Kind.values()) {
+            long bytes = model.bytes(kind);
+            header -= bytes;
+            if (bytes > 0) {
+                lines.add("  " + Table.count(bytes) + " of " + name(kind));
+            }
+        }
+        lines.add("  " + Table.count(header) + " of the header");
+        return lines;
+    }
+
+    private static String name(Kind kind) {
+        return switch (kind) {
+            case PARAMETER -> "parameters";
+            case MASKED -> "pruned parameters and their masks";
+            case BUFFER -> "buffers";
+            case SETTING -> "scales and zero points";
+            case BEST -> "the best model so far";
+            case OPTIMIZER -> "the optimizer's state";
+            case GENERATOR -> "the random generator's state";
+        };
     }
 
     private static Map<String, Object> describe(SavedModel model) {
@@ -76,6 +107,11 @@ final class Inspect implements Runnable {
         description.put("bytes", model.fileBytes());
         description.put("parameters", model.parameters());
         description.put("sparsity", model.sparsity());
+        var bytes = new LinkedHashMap<String, Long>();
+        for (Kind kind : Kind.values()) {
+            bytes.put(kind(kind), model.bytes(kind));
+        }
+        description.put("bytes_by_kind", bytes);
         model.tree().ifPresent(tree -> description.put("tree", tree));
         description.put("tensors", model.tensors().stream().map(Inspect::describe).toList());
         return description;
@@ -84,7 +120,7 @@ final class Inspect implements Runnable {
     private static Map<String, Object> describe(StoredTensor tensor) {
         var description = new LinkedHashMap<String, Object>();
         description.put("name", tensor.name());
-        description.put("kind", kind(tensor));
+        description.put("kind", kind(tensor.kind()));
         description.put("dtype", tensor.dtype());
         description.put("shape", tensor.shape());
         description.put("elements", tensor.elements());
@@ -93,7 +129,7 @@ final class Inspect implements Runnable {
         return description;
     }
 
-    private static String kind(StoredTensor tensor) {
-        return tensor.kind().name().toLowerCase(Locale.ROOT);
+    private static String kind(Kind kind) {
+        return kind.name().toLowerCase(Locale.ROOT);
     }
 }

@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.data.TensorDataset;
+import io.espalier.nn.BatchNorm1d;
 import io.espalier.nn.Linear;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
@@ -12,14 +14,17 @@ import io.espalier.quant.QConfig;
 import io.espalier.quant.Quantization;
 import io.espalier.state.SafeTensors;
 import io.espalier.tensor.Tensors;
+import io.espalier.train.Losses;
+import io.espalier.train.Optimizers;
+import io.espalier.train.Trainer;
 
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
 
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -27,7 +32,6 @@ import tools.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 
@@ -86,34 +90,51 @@ class InspectTest {
                 .stringValue();
     }
 
-    @ParameterizedTest
-    @DisplayName("counts the zeros of every element type, minus zero among them")
-    @EnumSource(
-            names = {"Double", "Float", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte"})
-    void everyType(ScalarType type) {
-        Tensor values = Tensors.of(0f, -0f, 1f, 0f, 5f).to(type);
-        SafeTensors.write(directory.resolve("t.safetensors"), Map.of("t", values), Map.of());
+    @Test
+    @DisplayName("counts apart what a checkpoint keeps beside the model")
+    void checkpoint() {
+        var model = new Sequential(new Linear(10, 4), new BatchNorm1d(4));
+        Path file = directory.resolve("checkpoint.safetensors");
+        var data = new TensorDataset(Tensors.randn(8, 10), Tensors.zeros(ScalarType.Long, 8));
+        Trainer.of(model, Losses.crossEntropy(), Optimizers.adam(model.parameters(), 0.01))
+                .checkpointEvery(1, file)
+                .train(data, 1);
 
-        CommandLineRun run = inspect("t.safetensors");
+        CommandLineRun run = inspect("checkpoint.safetensors");
 
-        assertTrue(run.out().contains("60.00 %"), run.out());
+        assertTrue(run.out().contains("\n52 parameters, "), run.out());
+        assertTrue(run.out().contains(" of the optimizer's state\n"), run.out());
+        assertTrue(run.out().contains(" of the random generator's state\n"), run.out());
     }
 
     @Test
-    @DisplayName("reads a tensor that is larger than one window")
-    void largeTensor() {
-        int count = (1 << 20) + 7;
-        float[] values = new float[count];
-        Arrays.fill(values, 0, count - 3, 1f);
+    @DisplayName("counts a quantized graph's scales and zero points apart from its parameters")
+    void settings() {
+        var model = new Sequential(new Linear(3, 2), new ReLU());
+        model.eval();
+        Tensor x = Tensors.randn(8, 3);
+        Path file = directory.resolve("graph.safetensors");
+        Quantization.save(Quantization.quantize(model, x, List.of(x)), file);
+
+        CommandLineRun run = inspect("graph.safetensors");
+
+        assertTrue(run.out().contains("\n8 parameters, "), run.out());
+        assertTrue(run.out().contains(" of scales and zero points\n"), run.out());
+    }
+
+    @Test
+    @DisplayName("shows names without the escape sequences that a file may hide in them")
+    void escapeSequences() {
         SafeTensors.write(
-                directory.resolve("t.safetensors"), Map.of("t", Tensors.of(values)), Map.of());
+                directory.resolve("t.safetensors"),
+                Map.of("w\u001b[2J", Tensors.zeros(1)),
+                Map.of("espalier.tree", "Net(\u009b2J\n)"));
 
-        CommandLineRun run =
-                CommandLineRun.of(
-                        "inspect", "--json", directory.resolve("t.safetensors").toString());
+        CommandLineRun run = inspect("t.safetensors");
 
-        JsonNode json = JsonMapper.builder().build().readTree(run.out());
-        assertEquals(3.0 / count, json.get("sparsity").doubleValue());
+        assertTrue(run.out().startsWith("Net(\\u009b2J\n)\n"), run.out());
+        assertTrue(run.out().contains("\nw\\u001b[2J  parameter"), run.out());
+        assertFalse(run.out().matches("(?s).*[\u001b\u009b].*"), run.out());
     }
 
     @Test
@@ -131,6 +152,16 @@ class InspectTest {
 
         assertTrue(inspect("float.safetensors").out().startsWith("Sequential(\n  (0): Linear(in"));
         assertTrue(inspect("int8.safetensors").out().startsWith(model + System.lineSeparator()));
+    }
+
+    @Test
+    @DisplayName("says of a device that it is no file, instead of reading it for ever")
+    @EnabledOnOs(OS.LINUX)
+    void device() {
+        CommandLineRun run = CommandLineRun.of("inspect", "/dev/zero");
+
+        assertEquals(1, run.code());
+        assertTrue(run.err().startsWith("espalier: /dev/zero is a pipe or a device"), run.err());
     }
 
     @Test

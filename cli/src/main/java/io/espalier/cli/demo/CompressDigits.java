@@ -1,6 +1,5 @@
 package io.espalier.cli.demo;
 
-import io.espalier.cli.inspect.SavedModel;
 import io.espalier.data.Batch;
 import io.espalier.data.DataLoader;
 import io.espalier.data.Dataset;
@@ -11,6 +10,7 @@ import io.espalier.prune.Schedule;
 import io.espalier.prune.Target;
 import io.espalier.quant.QConfig;
 import io.espalier.quant.Quantization;
+import io.espalier.state.SavedModel;
 import io.espalier.tensor.Engine;
 import io.espalier.tensor.Libtorch;
 import io.espalier.train.Evaluator;

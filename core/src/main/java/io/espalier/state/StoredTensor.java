@@ -1,9 +1,10 @@
-package io.espalier.cli.inspect;
+package io.espalier.state;
 
 import java.util.List;
 
 /**
- * One line of a saved model: a parameter (with its mask, where it is pruned) or a buffer.
+ * One line of a saved model: a parameter (with its mask, where it is pruned), or something beside
+ * the parameters.
  *
  * @param name the dotted name; a pruned parameter's own, without {@code _orig}
  * @param kind what it is to the model
@@ -23,10 +24,25 @@ public record StoredTensor(
         long zeros) {
     /** What a tensor is to the model. */
     public enum Kind {
+        /** What is trained: a weight or a bias, also as integers. */
         PARAMETER,
         /** A parameter that is stored as {@code NAME_orig} with {@code NAME_mask}. */
         MASKED,
-        BUFFER
+        /** What a layer or an observer keeps of the data it saw, such as a running mean. */
+        BUFFER,
+        /** A scale or a zero point of a quantized model. */
+        SETTING,
+        /** The best model so far, which a training's checkpoint holds beside the model. */
+        BEST,
+        /** An optimizer's state in a training's checkpoint. */
+        OPTIMIZER,
+        /** A random generator's state in a training's checkpoint. */
+        GENERATOR;
+
+        /** Whether its elements count among the model's parameters. */
+        public boolean isParameter() {
+            return this == PARAMETER || this == MASKED;
+        }
     }
 
     /** The share of zeros, 0…1; 0 where there are no elements. */

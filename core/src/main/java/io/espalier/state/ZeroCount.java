@@ -1,4 +1,4 @@
-package io.espalier.cli.inspect;
+package io.espalier.state;
 
 import io.espalier.state.SafeTensors.Entry;
 
@@ -33,12 +33,9 @@ final class ZeroCount {
         this.start = Long.BYTES + length.getLong(0);
     }
 
-    /** The elements that are zero. */
-    long of(Entry tensor) throws IOException {
-        return ofEither(tensor, tensor);
-    }
-
-    /** The places where one or the other of two tensors of one shape is zero. */
+    /**
+     * The places where one or the other of two tensors of one shape, or a tensor alone, is zero.
+     */
     long ofEither(Entry first, Entry second) throws IOException {
         long elements = elements(first);
         long zeros = 0;
