@@ -88,6 +88,16 @@ public record Graph(List<Value> inputs, List<Node> nodes, List<Value> outputs) {
         return outputs.contains(value);
     }
 
+    /** The same with other nodes. */
+    public Graph withNodes(List<Node> replaced) {
+        return with(replaced, outputs);
+    }
+
+    /** The same with other nodes and outputs. */
+    public Graph with(List<Node> replaced, List<Value> returned) {
+        return new Graph(inputs, replaced, returned);
+    }
+
     /** Without the nodes whose results nobody uses. */
     public Graph withoutUnused() {
         Map<Value, Node> producers = producers();
@@ -99,7 +109,7 @@ public record Graph(List<Value> inputs, List<Node> nodes, List<Value> outputs) {
                 open.addAll(producer.inputs());
             }
         }
-        return new Graph(inputs, nodes.stream().filter(used::contains).toList(), outputs);
+        return withNodes(nodes.stream().filter(used::contains).toList());
     }
 
     /** With other values in the places of some; nodes that compute the replaced ones stay. */
@@ -112,8 +122,7 @@ public record Graph(List<Value> inputs, List<Node> nodes, List<Value> outputs) {
                     }
                     return now;
                 };
-        return new Graph(
-                inputs,
+        return with(
                 nodes.stream().map(node -> node.withInputs(replace)).toList(),
                 outputs.stream().map(replace).toList());
     }

@@ -22,7 +22,7 @@ import java.util.Set;
  */
 public final class GraphModule extends Module {
     private final Graph graph;
-    private final Program program;
+    private volatile @Nullable Program program;
     private final List<@Nullable Module> owners;
 
     /**
@@ -58,7 +58,6 @@ public final class GraphModule extends Module {
             called.add(node.modulePath().map(this::module).orElse(null));
         }
         this.owners = called;
-        this.program = new Program(graph);
         training(false);
     }
 
@@ -138,6 +137,16 @@ public final class GraphModule extends Module {
                             + inputs.size()
                             + " tensors.");
         }
-        return program.run(inputs, owners);
+        return program().run(inputs, owners);
+    }
+
+    /** The program made ready, which is done when it is first run. */
+    private Program program() {
+        Program ready = program;
+        if (ready == null) {
+            ready = new Program(graph);
+            program = ready;
+        }
+        return ready;
     }
 }

@@ -1,10 +1,7 @@
 package io.espalier.graph;
 
 import io.espalier.nn.Module;
-import io.espalier.tensor.BoundOperator;
 import io.espalier.tensor.EspalierException;
-import io.espalier.tensor.Operator;
-import io.espalier.tensor.Operators;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -30,26 +27,18 @@ final class Program {
     /**
      * One node.
      *
-     * @param operator that of a function with a list of tensors
-     * @param kernel that of any other function, its constants made ready once
-     * @param arguments constants, {@link Slot}s and {@link Slots}; for a kernel, its tensors only
+     * @param kernel that of an operator's call
+     * @param operands the slots of its inputs
      * @param results the slots of what it computes
      * @param finished the slots that are not needed afterwards
      */
     @SuppressWarnings("ArrayRecordComponent") // never leaves the program
     private record Step(
             Node node,
-            @Nullable Operator operator,
-            @Nullable BoundOperator kernel,
-            List<@Nullable Object> arguments,
+            LibtorchBinding.@Nullable Kernel kernel,
+            int[] operands,
             int[] results,
             int[] finished) {}
-
-    /** The place of a value. */
-    private record Slot(int index) {}
-
-    /** The places of the values of a list; other elements are constants. */
-    private record Slots(List<?> elements) {}
 
     Program(Graph graph) {
         Map<Value, Integer> numbers = new HashMap<>();
@@ -60,63 +49,44 @@ final class Program {
                         node.results().forEach(result -> numbers.put(result, numbers.size())));
         this.slots = numbers.size();
         this.outputs = graph.outputs().stream().map(numbers::get).toList();
-        Map<Value, Integer> lastUse = new HashMap<>();
-        for (int i = 0; i < graph.nodes().size(); i++) {
-            for (Value result : graph.nodes().get(i).results()) {
-                lastUse.put(result, i);
-            }
-            for (Value input : graph.nodes().get(i).inputs()) {
-                lastUse.put(input, i);
-            }
-        }
+        List<List<Integer>> finished = finished(graph, numbers);
         for (int i = 0; i < graph.nodes().size(); i++) {
             Node node = graph.nodes().get(i);
-            int at = i;
-            int[] finished =
-                    lastUse.entrySet().stream()
-                            .filter(use -> use.getValue() == at && !graph.returns(use.getKey()))
-                            .mapToInt(use -> numbers.getOrDefault(use.getKey(), 0))
-                            .filter(slot -> slot >= inputs)
-                            .toArray();
-            steps.add(step(node, numbers, finished));
+            steps.add(
+                    new Step(
+                            node,
+                            node instanceof Node.OperatorCall call
+                                    ? LibtorchBinding.kernel(call)
+                                    : null,
+                            slots(node.inputs(), numbers),
+                            slots(node.results(), numbers),
+                            finished.get(i).stream().mapToInt(Integer::intValue).toArray()));
         }
     }
 
-    private static Step step(Node node, Map<Value, Integer> numbers, int[] finished) {
-        List<?> arguments =
-                node instanceof Node.FunctionCall call ? call.arguments() : node.inputs();
-        List<@Nullable Object> numbered = new ArrayList<>();
-        for (Object argument : arguments) {
-            numbered.add(numbered(argument, numbers));
-        }
-        int[] results =
-                node.results().stream()
-                        .mapToInt(value -> Objects.requireNonNull(numbers.get(value)))
-                        .toArray();
-        Operator operator =
-                node instanceof Node.FunctionCall call ? Operators.find(call.operator()) : null;
-        if (operator == null || numbered.stream().anyMatch(Slots.class::isInstance)) {
-            return new Step(node, operator, null, numbered, results, finished);
-        }
-        BoundOperator kernel =
-                operator.bind(
-                        numbered.stream()
-                                .map(argument ->
-                                        argument instanceof Slot ? Operator.TENSOR : argument)
-                                .toArray());
-        List<@Nullable Object> tensors = new ArrayList<>(numbered);
-        tensors.removeIf(argument -> !(argument instanceof Slot));
-        return new Step(node, null, kernel, tensors, results, finished);
+    private static int[] slots(List<Value> values, Map<Value, Integer> numbers) {
+        return values.stream().mapToInt(value -> numbers.getOrDefault(value, 0)).toArray();
     }
 
-    private static @Nullable Object numbered(
-            @Nullable Object argument, Map<Value, Integer> numbers) {
-        return switch (argument) {
-            case Value value -> new Slot(Objects.requireNonNull(numbers.get(value)));
-            case List<?> list when list.stream().anyMatch(Value.class::isInstance) ->
-                    new Slots(list.stream().map(element -> numbered(element, numbers)).toList());
-            case null, default -> argument;
-        };
+    /** For each node the slots that no later one uses; inputs and outputs are the caller's. */
+    private List<List<Integer>> finished(Graph graph, Map<Value, Integer> numbers) {
+        int[] last = new int[slots];
+        for (int i = 0; i < graph.nodes().size(); i++) {
+            for (int slot : slots(graph.nodes().get(i).results(), numbers)) {
+                last[slot] = i;
+            }
+            for (int slot : slots(graph.nodes().get(i).inputs(), numbers)) {
+                last[slot] = i;
+            }
+        }
+        List<List<Integer>> finished = new ArrayList<>();
+        graph.nodes().forEach(node -> finished.add(new ArrayList<>()));
+        for (int slot = inputs; slot < slots; slot++) {
+            if (!outputs.contains(slot)) {
+                finished.get(last[slot]).add(slot);
+            }
+        }
+        return finished;
     }
 
     List<Tensor> run(List<Tensor> given, List<@Nullable Module> owners) {
@@ -148,11 +118,8 @@ final class Program {
             Step step, @Nullable Module owner, @Nullable Tensor[] values, boolean[] own) {
         switch (step.node()) {
             case Node.ModuleCall call -> {
-                List<Tensor> arguments = new ArrayList<>(step.arguments().size());
-                for (Object argument : step.arguments()) {
-                    arguments.add((Tensor) Objects.requireNonNull(value(argument, values)));
-                }
-                List<Tensor> results = Objects.requireNonNull(owner).callAll(arguments);
+                List<Tensor> results =
+                        Objects.requireNonNull(owner).callAll(List.of(operands(step, values)));
                 if (results.size() != step.results().length) {
                     throw new EspalierException(
                             "'"
@@ -166,36 +133,43 @@ final class Program {
                 boolean fresh = isLibrary(owner);
                 for (int i = 0; i < results.size(); i++) {
                     int slot = step.results()[i];
-                    own[slot] = fresh && !disown(results.get(i), values, own);
+                    own[slot] = !disown(results.get(i), values, own) && fresh;
                     values[slot] = results.get(i);
                 }
             }
-            case Node.FunctionCall call when step.kernel() != null -> {
-                Tensor[] tensors = new Tensor[step.arguments().size()];
-                for (int i = 0; i < tensors.length; i++) {
-                    tensors[i] =
-                            (Tensor) Objects.requireNonNull(value(step.arguments().get(i), values));
+            case Node.OperatorCall call -> {
+                List<Tensor> results =
+                        Objects.requireNonNull(step.kernel()).call(operands(step, values));
+                if (results.size() != step.results().length) {
+                    throw new EspalierException(
+                            call.operator()
+                                    + " gave "
+                                    + results.size()
+                                    + " tensors; the graph knows "
+                                    + step.results().length
+                                    + ".");
                 }
-                values[step.results()[0]] = step.kernel().call(tensors);
-                own[step.results()[0]] = true;
-            }
-            case Node.FunctionCall call -> {
-                @Nullable Object[] arguments = new @Nullable Object[step.arguments().size()];
-                for (int i = 0; i < arguments.length; i++) {
-                    arguments[i] = value(step.arguments().get(i), values);
+                for (int i = 0; i < results.size(); i++) {
+                    values[step.results()[i]] = results.get(i);
+                    own[step.results()[i]] = true;
                 }
-                values[step.results()[0]] =
-                        Objects.requireNonNull(step.operator()).tensor(arguments);
-                own[step.results()[0]] = true;
             }
-            case Node.Attribute attribute -> {
+            case Node.StateRead read -> {
                 Module module = Objects.requireNonNull(owner).current();
                 values[step.results()[0]] =
-                        module.hasParameter(attribute.name())
-                                ? module.value(attribute.name())
-                                : module.buffer(attribute.name());
+                        module.hasParameter(read.name())
+                                ? module.value(read.name())
+                                : module.buffer(read.name());
             }
         }
+    }
+
+    private static Tensor[] operands(Step step, @Nullable Tensor[] values) {
+        Tensor[] operands = new Tensor[step.operands().length];
+        for (int i = 0; i < operands.length; i++) {
+            operands[i] = Objects.requireNonNull(values[step.operands()[i]]);
+        }
+        return operands;
     }
 
     /** Leaves a tensor that a module merely handed on to the scope, which frees it in the end. */
@@ -215,15 +189,6 @@ final class Program {
     private static boolean isLibrary(Module owner) {
         String name = owner.current().getClass().getPackageName();
         return name.startsWith("io.espalier.");
-    }
-
-    private static @Nullable Object value(@Nullable Object argument, @Nullable Tensor[] values) {
-        return switch (argument) {
-            case Slot slot -> values[slot.index()];
-            case Slots list ->
-                    list.elements().stream().map(element -> value(element, values)).toList();
-            case null, default -> argument;
-        };
     }
 
     private static void free(Step step, @Nullable Tensor[] values, boolean[] own) {

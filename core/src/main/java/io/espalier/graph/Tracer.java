@@ -128,7 +128,7 @@ final class Tracer implements CallRecorder {
     }
 
     @Override
-    public void function(Tensor result, String operator, List<@Nullable Object> arguments) {
+    public void function(List<Tensor> results, String operator, List<@Nullable Object> arguments) {
         if (insideNode) {
             return;
         }
@@ -136,24 +136,26 @@ final class Tracer implements CallRecorder {
         for (Object argument : arguments) {
             recorded.add(recorded(argument, operator));
         }
-        var call = new Node.FunctionCall(operator, recorded, new Value(""));
-        Value value = names.fresh(call.function());
-        nodes.add(new Node.FunctionCall(operator, recorded, value));
-        define(result, value);
+        List<Value> values = new ArrayList<>();
+        for (int i = 0; i < results.size(); i++) {
+            values.add(names.fresh(name(operator)));
+        }
+        nodes.add(LibtorchBinding.recorded(operator, recorded, values));
+        for (int i = 0; i < results.size(); i++) {
+            define(results.get(i), values.get(i));
+        }
+    }
+
+    private static String name(String operator) {
+        return GraphOperator.ofLibtorch(operator).map(GraphOperator::toString).orElse("value");
     }
 
     private @Nullable Object recorded(@Nullable Object argument, String operator) {
-        String how = "hands " + operator;
+        String how = "hands " + name(operator);
         return switch (argument) {
             case Tensor tensor -> valueOf(tensor, how);
-            case List<?> list ->
-                    list.stream()
-                            .map(element ->
-                                    element instanceof Tensor tensor
-                                            ? valueOf(tensor, how)
-                                            : element)
-                            .toList();
-            case long[] numbers -> Arrays.stream(numbers).boxed().toList();
+            case List<?> list when list.stream().allMatch(Tensor.class::isInstance) ->
+                    list.stream().map(element -> valueOf((Tensor) element, how)).toList();
             case null, default -> argument;
         };
     }
@@ -162,13 +164,13 @@ final class Tracer implements CallRecorder {
     public void parameter(Module owner, String name, Tensor value) {
         String path = paths.get(owner);
         if (!insideNode && path != null) {
-            attribute(path, name, value);
+            read(path, name, value);
         }
     }
 
-    private Value attribute(String owner, String name, Tensor tensor) {
+    private Value read(String owner, String name, Tensor tensor) {
         Value value = names.fresh(owner.isEmpty() ? name : owner + "." + name);
-        nodes.add(new Node.Attribute(owner, name, value));
+        nodes.add(new Node.StateRead(owner, name, value));
         define(tensor, value);
         return value;
     }
@@ -195,7 +197,7 @@ final class Tracer implements CallRecorder {
                     List.of(entry.getValue().ownParameters(), entry.getValue().ownBuffers())) {
                 for (Map.Entry<String, Tensor> candidate : own.entrySet()) {
                     if (address(candidate.getValue()) == address) {
-                        return attribute(entry.getKey(), candidate.getKey(), tensor);
+                        return read(entry.getKey(), candidate.getKey(), tensor);
                     }
                 }
             }

@@ -26,10 +26,13 @@ public interface CallRecorder {
     /**
      * A function was computed.
      *
+     * @param results what it gave: the operator's one result, or each of several, those of a list
+     *     one by one
      * @param operator the libtorch operator with its overload, such as {@code "aten::add.Tensor"}
-     * @param arguments the operator's arguments in its schema's order
+     * @param arguments the operator's arguments in its schema's order; the last ones may be left
+     *     out where the schema has a default
      */
-    void function(Tensor result, String operator, List<@Nullable Object> arguments);
+    void function(List<Tensor> results, String operator, List<@Nullable Object> arguments);
 
     /** A parameter was computed from what is stored: it passed through a mask or the like. */
     void parameter(Module owner, String name, Tensor value);

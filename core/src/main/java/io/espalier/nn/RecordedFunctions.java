@@ -22,9 +22,18 @@ abstract sealed class RecordedFunctions permits ShapeFunctions {
     /** Tells the recorder, where one is bound, which operator gave a result. */
     static Tensor recorded(Tensor result, String operator, @Nullable Object... arguments) {
         if (CallRecorder.CURRENT.isBound()) {
-            CallRecorder.CURRENT.get().function(result, operator, Arrays.asList(arguments));
+            recorded(List.of(result), operator, arguments);
         }
         return result;
+    }
+
+    /** As {@link #recorded(Tensor, String, Object...)}, of an operator with several results. */
+    static List<Tensor> recorded(
+            List<Tensor> results, String operator, @Nullable Object... arguments) {
+        if (CallRecorder.CURRENT.isBound()) {
+            CallRecorder.CURRENT.get().function(results, operator, Arrays.asList(arguments));
+        }
+        return results;
     }
 
     static TensorOptional optional(@Nullable Tensor tensor) {

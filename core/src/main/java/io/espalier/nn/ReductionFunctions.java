@@ -7,6 +7,7 @@ import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.T_TensorTensor_T;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
 
 import java.util.List;
 
@@ -116,12 +117,12 @@ abstract sealed class ReductionFunctions extends ElementFunctions permits Spatia
 
     /** The largest elements along a dimension, and where they stand. */
     public static Ranked max(Tensor x, long dim, boolean keepDim) {
-        return ranked(torch.max(x, dim, keepDim));
+        return ranked(torch.max(x, dim, keepDim), "aten::max.dim", x, dim, keepDim);
     }
 
     /** The smallest elements along a dimension, and where they stand. */
     public static Ranked min(Tensor x, long dim, boolean keepDim) {
-        return ranked(torch.min(x, dim, keepDim));
+        return ranked(torch.min(x, dim, keepDim), "aten::min.dim", x, dim, keepDim);
     }
 
     /**
@@ -129,12 +130,19 @@ abstract sealed class ReductionFunctions extends ElementFunctions permits Spatia
      * where they stand.
      */
     public static Ranked topk(Tensor x, long count, long dim, boolean largest) {
-        return ranked(torch.topk(x, count, dim, largest, true));
+        return ranked(
+                torch.topk(x, count, dim, largest, true),
+                "aten::topk",
+                x,
+                count,
+                dim,
+                largest,
+                true);
     }
 
     /** The elements in order along a dimension, and where they stood. */
     public static Ranked sort(Tensor x, long dim, boolean descending) {
-        return ranked(torch.sort(x, dim, descending));
+        return ranked(torch.sort(x, dim, descending), "aten::sort", x, dim, descending);
     }
 
     /** The largest elements along dimensions. */
@@ -159,8 +167,9 @@ abstract sealed class ReductionFunctions extends ElementFunctions permits Spatia
                 torch.argmin(x, new LongOptional(dim), keepDim), "aten::argmin", x, dim, keepDim);
     }
 
-    private static Ranked ranked(T_TensorTensor_T pair) {
-        List<Tensor> both = owned(pair, pair.get0(), pair.get1());
+    private static Ranked ranked(
+            T_TensorTensor_T pair, String operator, @Nullable Object... arguments) {
+        List<Tensor> both = recorded(owned(pair, pair.get0(), pair.get1()), operator, arguments);
         return new Ranked(both.getFirst(), both.getLast());
     }
 }

@@ -76,22 +76,27 @@ abstract sealed class ShapeFunctions extends RecordedFunctions permits ElementFu
 
     /** Parts of {@code size} along a dimension, the last of what is left. */
     public static List<Tensor> split(Tensor x, long size, long dim) {
-        return owned(torch.split(x, size, dim));
+        return recorded(owned(torch.split(x, size, dim)), "aten::split.Tensor", x, size, dim);
     }
 
     /** Parts of these sizes along a dimension, which add up to its length. */
     public static List<Tensor> split(Tensor x, long[] sizes, long dim) {
-        return owned(torch.split_with_sizes(x, sizes, dim));
+        return recorded(
+                owned(torch.split_with_sizes(x, sizes, dim)),
+                "aten::split_with_sizes",
+                x,
+                sizes,
+                dim);
     }
 
     /** At most {@code count} parts of one size along a dimension, the last of what is left. */
     public static List<Tensor> chunk(Tensor x, long count, long dim) {
-        return owned(torch.chunk(x, count, dim));
+        return recorded(owned(torch.chunk(x, count, dim)), "aten::chunk", x, count, dim);
     }
 
     /** The slices along a dimension, which is gone in each. */
     public static List<Tensor> unbind(Tensor x, long dim) {
-        return owned(torch.unbind(x, dim));
+        return recorded(owned(torch.unbind(x, dim)), "aten::unbind.int", x, dim);
     }
 
     /** One slice along a dimension, which is gone; a negative index counts from the end. */

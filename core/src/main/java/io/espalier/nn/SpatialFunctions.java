@@ -8,8 +8,6 @@ import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.Collections;
 import java.util.List;
 
 /** {@link Functional}'s windows moved over spatial dimensions: convolving, pooling, resizing. */
@@ -281,12 +279,8 @@ abstract sealed class SpatialFunctions extends ReductionFunctions permits LossFu
         if (mode != Upsample.Mode.NEAREST) {
             arguments.add(alignCorners);
         }
-        if (fixed) {
-            arguments.addAll(Collections.nCopies(size.length, null));
-        } else {
-            arguments.add(Arrays.stream(factors).boxed().toList());
-        }
-        String operator = "aten::upsample_" + mode + size.length + "d" + (fixed ? "" : ".vec");
+        arguments.add(fixed ? null : factors);
+        String operator = "aten::upsample_" + mode + size.length + "d.vec";
         return recorded(result, operator, arguments.toArray());
     }
 }

@@ -2,9 +2,10 @@ package io.espalier.quant.graph;
 
 import io.espalier.graph.Graph;
 import io.espalier.graph.GraphModule;
+import io.espalier.graph.GraphOperator;
 import io.espalier.graph.Node;
-import io.espalier.graph.Node.FunctionCall;
 import io.espalier.graph.Node.ModuleCall;
+import io.espalier.graph.Node.OperatorCall;
 import io.espalier.graph.Value;
 import io.espalier.nn.BatchNorm;
 import io.espalier.nn.BatchNorm1d;
@@ -84,7 +85,7 @@ public final class ChainFusion {
                 nodes.add(node);
             }
         }
-        graph = new Graph(graph.inputs(), nodes, graph.outputs());
+        graph = graph.withNodes(nodes);
     }
 
     /**
@@ -104,13 +105,13 @@ public final class ChainFusion {
             nodes.add(
                     gated == null
                             ? node
-                            : new FunctionCall("aten::silu", List.of(gated), node.result()));
+                            : new OperatorCall(GraphOperator.SILU, gated, node.result()));
         }
-        graph = new Graph(graph.inputs(), nodes, graph.outputs()).withoutUnused();
+        graph = graph.withNodes(nodes).withoutUnused();
     }
 
     private static @Nullable Value gatedBySigmoid(Node node, Map<Value, Node> producers) {
-        if (!isCallOf(node, "aten::mul.Tensor") || node.inputs().size() != 2) {
+        if (!node.calls(GraphOperator.MUL)) {
             return null;
         }
         Value a = node.inputs().get(0);
@@ -123,12 +124,8 @@ public final class ChainFusion {
 
     private static boolean isSigmoidOf(@Nullable Node node, Value value) {
         return node != null
-                && isCallOf(node, "aten::sigmoid")
+                && node.calls(GraphOperator.SIGMOID)
                 && node.inputs().getFirst().equals(value);
-    }
-
-    static boolean isCallOf(Node node, String operator) {
-        return node instanceof FunctionCall call && call.operator().equals(operator);
     }
 
     /** A batch normalization goes into the weights of the layer before it. */
@@ -190,7 +187,7 @@ public final class ChainFusion {
             }
             defined.addAll(node.results());
         }
-        graph = new Graph(graph.inputs(), nodes, graph.outputs().stream().map(now).toList());
+        graph = graph.with(nodes, graph.outputs().stream().map(now).toList());
     }
 
     private Node joined(
@@ -237,7 +234,7 @@ public final class ChainFusion {
 
     /** What a sum adds to a value, if that is known when the value is computed. */
     private static Optional<Value> otherOperand(Node node, Value one, Set<Value> defined) {
-        if (!isCallOf(node, "aten::add.Tensor") || node.inputs().size() != 2) {
+        if (!node.calls(GraphOperator.ADD)) {
             return Optional.empty();
         }
         Value other = node.inputs().get(node.inputs().getFirst().equals(one) ? 1 : 0);

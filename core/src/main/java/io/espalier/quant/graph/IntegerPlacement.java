@@ -2,8 +2,8 @@ package io.espalier.quant.graph;
 
 import io.espalier.graph.Graph;
 import io.espalier.graph.Node;
-import io.espalier.graph.Node.FunctionCall;
 import io.espalier.graph.Node.ModuleCall;
+import io.espalier.graph.Node.OperatorCall;
 import io.espalier.graph.Value;
 import io.espalier.nn.Module;
 import io.espalier.quant.layer.FusedChain;
@@ -31,25 +31,6 @@ final class IntegerPlacement {
         FLOAT
     }
 
-    /** Functions that give a view of their input. */
-    static final Set<String> VIEWS =
-            Set.of(
-                    "aten::flatten.using_ints",
-                    "aten::reshape",
-                    "aten::transpose.int",
-                    "aten::permute",
-                    "aten::unsqueeze",
-                    "aten::squeeze.dim",
-                    "aten::narrow");
-
-    /** Functions that choose among values. Those that average are more exact in floats. */
-    private static final Set<String> SELECTIONS =
-            Set.of(
-                    "aten::max_pool2d",
-                    "aten::max_pool1d",
-                    "aten::upsample_nearest2d",
-                    "aten::upsample_nearest2d.vec");
-
     private final Graph graph;
     private final Set<Node> integersOnly = new HashSet<>();
     private final Map<Value, Node> producers;
@@ -73,8 +54,8 @@ final class IntegerPlacement {
                                                 && kernels.computes(chain.layer())
                                         ? Role.LAYER
                                         : Role.FLOAT;
-                        case FunctionCall call -> isPassing(call) ? Role.PASSING : Role.FLOAT;
-                        case Node.Attribute attribute -> Role.FLOAT;
+                        case OperatorCall call -> isPassing(call) ? Role.PASSING : Role.FLOAT;
+                        case Node.StateRead read -> Role.FLOAT;
                     });
         }
         for (Node node : graph.nodes()) {
@@ -88,8 +69,22 @@ final class IntegerPlacement {
         wanted = wanted();
     }
 
-    static boolean isPassing(FunctionCall call) {
-        return VIEWS.contains(call.operator()) || SELECTIONS.contains(call.operator());
+    /** Whether it keeps its operand's scale and has a kernel for integers. */
+    static boolean isPassing(OperatorCall call) {
+        return switch (call.operator()) {
+            case RESHAPE,
+                    FLATTEN,
+                    TRANSPOSE,
+                    PERMUTE,
+                    UNSQUEEZE,
+                    SQUEEZE,
+                    NARROW,
+                    MAX_POOL1D,
+                    MAX_POOL2D,
+                    UPSAMPLE_NEAREST2D ->
+                    true;
+            default -> false;
+        };
     }
 
     private Set<Value> wanted() {

@@ -2,10 +2,11 @@ package io.espalier.quant.graph;
 
 import io.espalier.graph.Graph;
 import io.espalier.graph.GraphModule;
+import io.espalier.graph.GraphOperator;
 import io.espalier.graph.Names;
 import io.espalier.graph.Node;
-import io.espalier.graph.Node.FunctionCall;
 import io.espalier.graph.Node.ModuleCall;
+import io.espalier.graph.Node.OperatorCall;
 import io.espalier.graph.Value;
 import io.espalier.nn.Module;
 import io.espalier.quant.layer.ChainActivation;
@@ -95,12 +96,12 @@ public final class Lowering {
                                 && hasKernel(chain)
                                 && allIntegers(call) ->
                         layer(call, chain);
-                case FunctionCall call when isPassing(call) -> passing(call);
+                case OperatorCall call when isPassing(call) -> passing(call);
                 default -> inFloats(node);
             }
         }
         List<Value> outputs = graph.outputs().stream().map(this::inFloats).toList();
-        Graph converted = new Graph(graph.inputs(), nodes, outputs).withoutUnused();
+        Graph converted = graph.with(nodes, outputs).withoutUnused();
         MemoryReuse.apply(converted, modules);
         return new GraphModule(converted, modules);
     }
@@ -163,12 +164,12 @@ public final class Lowering {
         forms.put(call.result(), new Form(call.result(), output));
     }
 
-    private boolean isPassing(FunctionCall call) {
+    private boolean isPassing(OperatorCall call) {
         return IntegerPlacement.isPassing(call) && form(call.inputs().getFirst()).range() != null;
     }
 
     /** Its result has the range of its input. */
-    private void passing(FunctionCall call) {
+    private void passing(OperatorCall call) {
         nodes.add(call.withInputs(value -> form(value).value()));
         forms.put(call.result(), new Form(call.result(), form(call.inputs().getFirst()).range()));
     }
@@ -177,8 +178,8 @@ public final class Lowering {
         nodes.add(node.withInputs(this::inFloats));
         if (node instanceof ModuleCall call) {
             modules.put(call.path(), floatModule(call));
-        } else if (node instanceof Node.Attribute attribute) {
-            modules.put(attribute.owner(), before.get(attribute.owner()));
+        } else if (node instanceof Node.StateRead read) {
+            modules.put(read.owner(), before.get(read.owner()));
         }
         node.results().forEach(result -> forms.put(result, new Form(result, null)));
     }
@@ -202,7 +203,7 @@ public final class Lowering {
                 form.value(),
                 integers -> {
                     Value result = names.fresh(value.name() + "_floats");
-                    nodes.add(new FunctionCall("aten::dequantize.self", List.of(integers), result));
+                    nodes.add(new OperatorCall(GraphOperator.DEQUANTIZE, integers, result));
                     return result;
                 });
     }

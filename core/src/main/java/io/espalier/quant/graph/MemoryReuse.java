@@ -2,8 +2,8 @@ package io.espalier.quant.graph;
 
 import io.espalier.graph.Graph;
 import io.espalier.graph.Node;
-import io.espalier.graph.Node.FunctionCall;
 import io.espalier.graph.Node.ModuleCall;
+import io.espalier.graph.Node.OperatorCall;
 import io.espalier.graph.Value;
 import io.espalier.nn.Module;
 import io.espalier.quant.layer.IntegerLayer;
@@ -76,9 +76,9 @@ final class MemoryReuse {
 
     private boolean isView(Node node) {
         return switch (node) {
-            case FunctionCall call -> IntegerPlacement.VIEWS.contains(call.operator());
+            case OperatorCall call -> call.operator().isView();
             case ModuleCall call -> !(modules.get(call.path()) instanceof QuantizedLayer);
-            case Node.Attribute attribute -> false;
+            case Node.StateRead read -> false;
         };
     }
 }

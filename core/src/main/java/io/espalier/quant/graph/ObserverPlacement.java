@@ -85,7 +85,7 @@ public final class ObserverPlacement {
         List<Value> outputs = graph.outputs().stream().map(value -> seenBy(false, value)).toList();
         settings.forEach((path, given) ->
                 modules.computeIfPresent(path, (own, module) -> packedAs(module, given.packing())));
-        return new GraphModule(new Graph(graph.inputs(), nodes, outputs), modules);
+        return new GraphModule(graph.with(nodes, outputs), modules);
     }
 
     private static Module packedAs(Module module, Packing packing) {

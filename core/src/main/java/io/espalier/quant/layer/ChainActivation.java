@@ -1,9 +1,11 @@
 package io.espalier.quant.layer;
 
+import io.espalier.graph.GraphOperator;
 import io.espalier.graph.Node;
 import io.espalier.nn.Functional;
 
 import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
 
 import java.util.List;
 import java.util.Locale;
@@ -14,24 +16,24 @@ import java.util.function.UnaryOperator;
 @SuppressWarnings("ImmutableEnumChecker") // the lists are List.of, the functions hold no state
 public enum ChainActivation {
     /** Nothing. */
-    NONE("", "", "none", List.of(), x -> x),
+    NONE(null, "", "none", List.of(), x -> x),
     /** {@code max(x, 0)}. */
-    RELU("aten::relu", "ReLU", "relu", List.of(), Functional::relu),
+    RELU(GraphOperator.RELU, "ReLU", "relu", List.of(), Functional::relu),
     /** {@code min(max(x, 0), 6)}. */
-    RELU6("aten::relu6", "ReLU6", "hardtanh", List.of(0.0, 6.0), Functional::relu6),
+    RELU6(GraphOperator.RELU6, "ReLU6", "hardtanh", List.of(0.0, 6.0), Functional::relu6),
     /** {@code x · relu6(x + 3) / 6}. */
-    HARDSWISH("aten::hardswish", "Hardswish", "hardswish", List.of(), Functional::hardswish),
+    HARDSWISH(GraphOperator.HARDSWISH, "Hardswish", "hardswish", List.of(), Functional::hardswish),
     /** {@code x · sigmoid(x)}. */
-    SILU("aten::silu", "SiLU", "swish", List.of(), Functional::silu);
+    SILU(GraphOperator.SILU, "SiLU", "swish", List.of(), Functional::silu);
 
-    private final String operator;
+    private final @Nullable GraphOperator operator;
     private final String layer;
     private final String postOperation;
     private final List<Double> scalars;
     private final UnaryOperator<Tensor> function;
 
     ChainActivation(
-            String operator,
+            @Nullable GraphOperator operator,
             String layer,
             String postOperation,
             List<Double> scalars,
@@ -45,11 +47,9 @@ public enum ChainActivation {
 
     /** The activation that a node of a graph computes, if it is one. */
     public static Optional<ChainActivation> of(Node node) {
-        if (node instanceof Node.FunctionCall call && call.arguments().size() == 1) {
-            for (ChainActivation activation : values()) {
-                if (call.operator().equals(activation.operator)) {
-                    return Optional.of(activation);
-                }
+        for (ChainActivation activation : values()) {
+            if (activation.operator != null && node.calls(activation.operator)) {
+                return Optional.of(activation);
             }
         }
         return Optional.empty();

@@ -59,14 +59,14 @@ class GraphQuantizationTest {
                     stem_0 = self.stem.0(x_quantized)
                     conv = self.conv(stem_0, stem_0)
                     conv_observed_floats = dequantize(conv)
-                    adaptive_avg_pool2d = adaptive_avg_pool2d(conv_observed_floats, [1, 1])
+                    adaptive_avg_pool2d = adaptive_avg_pool2d(conv_observed_floats, output_size=[1, 1])
                     adaptive_avg_pool2d_quantized = self.quantize_3(adaptive_avg_pool2d)
                     squeeze = self.squeeze(adaptive_avg_pool2d_quantized)
                     sigmoid = sigmoid(squeeze)
                     mul = mul(conv_observed_floats, sigmoid)
                     mul_quantized = self.quantize_4(mul)
-                    max_pool2d = max_pool2d(mul_quantized, [2, 2], [2, 2], [0, 0], [1, 1], false)
-                    flatten = flatten(max_pool2d, 1, -1)
+                    max_pool2d = max_pool2d(mul_quantized, kernel_size=[2, 2], stride=[2, 2])
+                    flatten = flatten(max_pool2d, start_dim=1)
                     fc = self.fc(flatten)
                     return fc\
                 """,

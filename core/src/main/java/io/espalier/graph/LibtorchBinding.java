@@ -1,0 +1,144 @@
+package io.espalier.graph;
+
+import io.espalier.graph.Argument.Arity;
+import io.espalier.graph.Argument.Attribute;
+import io.espalier.graph.Argument.Fixed;
+import io.espalier.graph.Argument.Operand;
+import io.espalier.graph.Node.OperatorCall;
+import io.espalier.tensor.BoundOperator;
+import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Operator;
+import io.espalier.tensor.Operators;
+
+import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+
+/**
+ * Between a graph's operators and libtorch's: what was recorded of a call there becomes a call
+ * here, and a call here is made ready to be run there.
+ */
+final class LibtorchBinding {
+    static final Map<String, GraphOperator> BY_NAME =
+            Arrays.stream(GraphOperator.values())
+                    .collect(Collectors.toMap(GraphOperator::libtorch, Function.identity()));
+
+    private LibtorchBinding() {}
+
+    /**
+     * The call that was recorded.
+     *
+     * @param name libtorch's operator with its overload
+     * @param arguments in its schema's order: tensors as values, and constants; later ones may be
+     *     left out
+     * @throws EspalierException if no operator of a graph is this one, or takes such arguments
+     */
+    static OperatorCall recorded(
+            String name, List<? extends @Nullable Object> arguments, List<Value> results) {
+        GraphOperator operator =
+                GraphOperator.ofLibtorch(name)
+                        .orElseThrow(() ->
+                                new EspalierException(
+                                        "A graph has no operator for libtorch's " + name + "."));
+        List<Argument> schema = operator.arguments();
+        if (arguments.size() > schema.size()) {
+            throw new EspalierException(
+                    operator
+                            + " takes "
+                            + schema.size()
+                            + " arguments; "
+                            + arguments.size()
+                            + " were recorded.");
+        }
+        List<@Nullable Value> operands = new ArrayList<>();
+        Map<String, Object> attributes = new LinkedHashMap<>();
+        for (int i = 0; i < arguments.size(); i++) {
+            Object argument = arguments.get(i);
+            switch (schema.get(i)) {
+                case Operand operand when operand.arity() == Arity.LIST ->
+                        ((List<?>) Objects.requireNonNull(argument))
+                                .forEach(element -> operands.add((Value) element));
+                case Operand operand -> operands.add((Value) argument);
+                case Attribute attribute -> {
+                    if (argument != null) {
+                        attributes.put(attribute.name(), argument);
+                    }
+                }
+                case Fixed fixed -> requireFixed(operator, fixed, argument);
+            }
+        }
+        return new OperatorCall(operator, operands, attributes, results);
+    }
+
+    private static void requireFixed(
+            GraphOperator operator, Fixed fixed, @Nullable Object argument) {
+        if (!fixed.value().equals(argument)) {
+            throw new EspalierException(
+                    "A graph calls "
+                            + operator
+                            + " with "
+                            + fixed.value()
+                            + " where "
+                            + argument
+                            + " was recorded.");
+        }
+    }
+
+    /** A call made ready: what it computes of its operands, those that are there in their order. */
+    static Kernel kernel(OperatorCall call) {
+        Operator operator = Operators.find(call.operator().libtorch());
+        if (call.operator().takesList() || call.results().size() != 1 || givesList(call)) {
+            return unbound(call, operator);
+        }
+        BoundOperator bound = operator.bind(arguments(call, value -> Operator.TENSOR).toArray());
+        return tensors -> List.of(bound.call(tensors));
+    }
+
+    /** A call with its constants made ready. */
+    interface Kernel {
+        List<Tensor> call(Tensor... tensors);
+    }
+
+    private static boolean givesList(OperatorCall call) {
+        return call.operator().results().isEmpty();
+    }
+
+    private static Kernel unbound(OperatorCall call, Operator operator) {
+        return tensors -> {
+            int[] next = {0};
+            List<@Nullable Object> arguments = arguments(call, value -> tensors[next[0]++]);
+            List<Object> results = operator.call(arguments.toArray());
+            List<?> all = givesList(call) ? (List<?>) results.getFirst() : results;
+            return all.stream().map(Tensor.class::cast).toList();
+        };
+    }
+
+    /** All that libtorch's operator takes, with something in the place of each operand. */
+    private static List<@Nullable Object> arguments(
+            OperatorCall call, Function<Value, Object> operand) {
+        List<@Nullable Object> all = new ArrayList<>();
+        int next = 0;
+        for (Argument argument : call.operator().arguments()) {
+            switch (argument) {
+                case Operand(String name, Arity arity) when arity == Arity.LIST ->
+                        all.add(call.inputs().stream().map(operand).toList());
+                case Operand one -> {
+                    Value value = next < call.operands().size() ? call.operands().get(next) : null;
+                    all.add(value == null ? null : operand.apply(value));
+                    next++;
+                }
+                case Attribute attribute -> all.add(call.attribute(attribute.name()).orElse(null));
+                case Fixed(Object value) -> all.add(value);
+            }
+        }
+        return all;
+    }
+}
