@@ -14,10 +14,11 @@ import java.util.Set;
 
 /**
  * Which module without children hands its result to which, as one call of a model shows: a module
- * follows another when it is handed the very tensor that the other gave.
+ * follows another when it is handed the very tensor that the other gave. What else a result is used
+ * for, in a module's own code, calls don't show.
  */
 public final class CallTrace {
-    private final IdentityHashMap<Module, String> paths = new IdentityHashMap<>();
+    private final IdentityHashMap<Module, List<String>> places = new IdentityHashMap<>();
     private final IdentityHashMap<Module, Integer> calls = new IdentityHashMap<>();
     private final IdentityHashMap<Module, Module> next = new IdentityHashMap<>();
     private final Set<Module> branching = Collections.newSetFromMap(new IdentityHashMap<>());
@@ -29,9 +30,15 @@ public final class CallTrace {
         List<Hook.Registration> hooks = new ArrayList<>();
         model.namedModules()
                 .forEach((path, module) -> {
-                    if (module.namedChildren().isEmpty() && paths.put(module, path) == null) {
-                        hooks.add(module.onInput((self, tensors) -> consumed(module, tensors)));
-                        hooks.add(module.onOutput((self, tensors) -> produced(module, tensors)));
+                    if (module.namedChildren().isEmpty()) {
+                        List<String> all =
+                                places.computeIfAbsent(module, first -> new ArrayList<>());
+                        all.add(path);
+                        if (all.size() == 1) {
+                            hooks.add(module.onInput((self, tensors) -> consumed(module, tensors)));
+                            hooks.add(
+                                    module.onOutput((self, tensors) -> produced(module, tensors)));
+                        }
                     }
                 });
         try {
@@ -64,17 +71,20 @@ public final class CallTrace {
 
     /** Whether a module has no children, so that it was looked at. */
     public boolean knows(Module module) {
-        return paths.containsKey(module);
+        return places.containsKey(module);
     }
 
     /** Where a module stands first. */
     public String path(Module module) {
-        return paths.getOrDefault(module, "");
+        return places.getOrDefault(module, List.of("")).getFirst();
     }
 
-    /** Whether the call of the model called a module once. */
+    /**
+     * Whether a module stands at one place of the model, and the call of the model called it once.
+     */
     public boolean isCalledOnce(Module module) {
-        return calls.getOrDefault(module, 0) == 1;
+        return calls.getOrDefault(module, 0) == 1
+                && places.getOrDefault(module, List.of()).size() == 1;
     }
 
     /** The one module that was handed what a module gave; null if there is none, or several. */

@@ -7,45 +7,43 @@ import io.espalier.train.EvalMode;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 
 /**
- * Finds the chains of a model that can be fused, by running it on an example. Each chain is then
- * tried on a copy, and kept if the model's output stays what it was; so a result that is used at a
- * second place, which the calls of layers don't show, is left alone.
+ * Finds the chains of a model that can be fused, by running it on an example. That a result within
+ * a chain goes to no other place is answered by the model's graph where it can be traced. Then the
+ * model is called once more with its chains joined, and must give the very same numbers; that
+ * answers it for a model, or a module in it, that can't be traced.
  */
 final class ChainFinder {
-    /** How far folding may move an output, relative and absolute: rounding of 32-bit floats. */
-    private static final double TOLERANCE = 1e-3;
-
     private final Module model;
+    private final List<Tensor> example;
     private final CallTrace trace;
+    private final Optional<Dataflow> flow;
 
-    private ChainFinder(Module model, CallTrace trace) {
+    private ChainFinder(Module model, List<Tensor> example) {
         this.model = model;
-        this.trace = trace;
+        this.example = example;
+        this.trace = new CallTrace(model, example);
+        this.flow = Dataflow.of(model, example);
     }
 
     static List<List<String>> find(Module model, List<Tensor> example) {
         try (var mode = new EvalMode(model);
                 var noGrad = new NoGradGuard();
                 var scope = new PointerScope()) {
-            var trace = new CallTrace(model, example);
-            var finder = new ChainFinder(model, trace);
-            List<Tensor> expected = trace.outputs();
+            var finder = new ChainFinder(model, example);
             List<List<String>> chains = finder.candidates();
-            if (chains.isEmpty() || finder.keeps(chains, example, expected)) {
+            if (chains.isEmpty() || finder.keepsOutput(chains)) {
                 return chains;
             }
-            return chains.stream()
-                    .filter(chain -> finder.keeps(List.of(chain), example, expected))
-                    .toList();
+            return chains.stream().map(finder::sound).filter(chain -> !chain.isEmpty()).toList();
         }
     }
 
@@ -70,11 +68,11 @@ final class ChainFinder {
     private List<String> longest(Module first) {
         List<String> best = List.of();
         List<String> chain = new ArrayList<>();
-        for (@Nullable Module module = first; module != null; module = trace.follower(module)) {
-            chain.add(trace.path(module));
+        for (@Nullable Module module = first; module != null; module = follower(module)) {
             if (!trace.isCalledOnce(module)) {
                 break;
             }
+            chain.add(trace.path(module));
             if (chain.size() > 1 && Fusion.fits(model, chain)) {
                 best = List.copyOf(chain);
             }
@@ -85,20 +83,34 @@ final class ChainFinder {
         return best;
     }
 
-    private boolean keeps(List<List<String>> chains, List<Tensor> example, List<Tensor> expected) {
-        Module trial = model.copy();
-        trial.eval();
-        try {
-            Fusion.fuse(trial, chains);
-            List<Tensor> outputs = trial.callAll(example);
-            for (int i = 0; i < expected.size(); i++) {
-                if (!torch.allclose(outputs.get(i), expected.get(i), TOLERANCE, TOLERANCE, true)) {
-                    return false;
-                }
+    /** The module that is handed what a module gave, if nothing else uses that. */
+    private @Nullable Module follower(Module module) {
+        boolean oneWay = flow.isEmpty() || flow.get().mayFlowOneWay(trace.path(module));
+        return oneWay ? trace.follower(module) : null;
+    }
+
+    /** The longest beginning of a chain that can be fused and keeps the output; perhaps empty. */
+    private List<String> sound(List<String> chain) {
+        for (int length = chain.size(); length > 1; length--) {
+            List<String> beginning = chain.subList(0, length);
+            if (Fusion.fits(model, beginning) && keepsOutput(List.of(beginning))) {
+                return List.copyOf(beginning);
             }
-            return true;
-        } catch (EspalierException e) {
+        }
+        return List.of();
+    }
+
+    private boolean keepsOutput(List<List<String>> chains) {
+        List<JoinedChain> joined = new ArrayList<>();
+        try (var scope = new PointerScope()) {
+            for (List<String> chain : chains) {
+                joined.add(new JoinedChain(chain.stream().map(model::module).toList()));
+            }
+            return SameNumbers.in(trace.outputs(), model.callAll(example));
+        } catch (EspalierException refusedByTheModel) {
             return false;
+        } finally {
+            joined.forEach(JoinedChain::close);
         }
     }
 }
