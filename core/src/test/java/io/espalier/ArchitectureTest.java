@@ -46,6 +46,10 @@ class ArchitectureTest {
                     .definedBy("io.espalier.graph..")
                     .layer("quant")
                     .definedBy("io.espalier.quant..")
+                    .layer("demo")
+                    .definedBy("io.espalier.demo..")
+                    .whereLayer("demo")
+                    .mayNotBeAccessedByAnyLayer()
                     .whereLayer("tensor")
                     .mayNotAccessAnyLayer()
                     .whereLayer("state")
@@ -112,7 +116,8 @@ class ArchitectureTest {
                             "io.espalier.train..",
                             "io.espalier.prune..",
                             "io.espalier.quant..",
-                            "io.espalier.graph..");
+                            "io.espalier.graph..",
+                            "io.espalier.demo..");
 
     /** A wrong argument to these ends the process, so one room checks them all. */
     @ArchTest

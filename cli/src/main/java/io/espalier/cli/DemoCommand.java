@@ -1,11 +1,11 @@
 package io.espalier.cli;
 
-import io.espalier.cli.demo.CompressDigits;
-import io.espalier.cli.demo.Listener;
-import io.espalier.cli.demo.Settings;
-import io.espalier.cli.demo.Stage;
-import io.espalier.cli.demo.TemporaryDirectory;
 import io.espalier.data.Mnist;
+import io.espalier.demo.CompressDigits;
+import io.espalier.demo.Listener;
+import io.espalier.demo.Settings;
+import io.espalier.demo.Stage;
+import io.espalier.demo.TemporaryDirectory;
 import io.espalier.tensor.EspalierException;
 
 import org.jspecify.annotations.Nullable;
@@ -40,7 +40,7 @@ import java.util.Map;
             "Example: espalier demo --quick --out digits"
         })
 final class DemoCommand implements Runnable {
-    @Option(names = "--quick", description = "About a minute on two cores, instead of several.")
+    @Option(names = "--quick", description = "About two minutes on two cores, instead of six.")
     boolean quick;
 
     @Option(

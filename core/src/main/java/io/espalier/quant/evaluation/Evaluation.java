@@ -9,6 +9,7 @@ import io.espalier.quant.GraphQuantization;
 import io.espalier.tensor.EspalierException;
 import io.espalier.train.EvalMode;
 import io.espalier.train.Evaluator;
+import io.espalier.train.Latency;
 import io.espalier.train.Metric;
 import io.espalier.train.Metrics;
 
@@ -16,7 +17,6 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 
-import java.util.Arrays;
 import java.util.List;
 
 /** Holds a quantized model against its float original. */
@@ -29,10 +29,8 @@ public final class Evaluation {
     /** Layers' errors settle after a few batches. */
     private static final int BATCHES = 4;
 
-    /** Calls before any is timed, and pairs of timed calls, of which the median counts. */
-    private static final int WARM = 3;
-
-    private static final int PAIRS = 15;
+    /** How often each model is timed. */
+    private static final int TIMINGS = 15;
 
     private Evaluation() {}
 
@@ -103,32 +101,8 @@ public final class Evaluation {
     /** The medians in milliseconds, of the reference and of the quantized model. */
     private static double[] times(Module reference, Module quantized, Dataset data) {
         try (Batches batches = new DataLoader(data, BATCH_SIZE).iterator()) {
-            Tensor input = batches.next().input();
-            double[] one = new double[PAIRS];
-            double[] other = new double[PAIRS];
-            for (int i = -WARM; i < PAIRS; i++) {
-                double first = time(reference, input);
-                double second = time(quantized, input);
-                if (i >= 0) {
-                    one[i] = first;
-                    other[i] = second;
-                }
-            }
-            return new double[] {median(one), median(other)};
+            return Latency.medians(List.of(reference, quantized), batches.next().input(), TIMINGS);
         }
-    }
-
-    private static double time(Module model, Tensor input) {
-        long start = System.nanoTime();
-        try (var scope = new PointerScope()) {
-            model.call(input);
-        }
-        return (System.nanoTime() - start) / 1e6;
-    }
-
-    private static double median(double[] values) {
-        Arrays.sort(values);
-        return values[values.length / 2];
     }
 
     private static long bytes(Module model) {

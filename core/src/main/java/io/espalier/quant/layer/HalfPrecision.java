@@ -47,7 +47,7 @@ public final class HalfPrecision {
                                     ? "' holds values beyond 65504, the largest 16-bit float; leave"
                                             + " the layer in float with qconfig(null)."
                                     : "' holds values that are NaN or infinite; mend the weights"
-                                          + " first."));
+                                            + " first."));
         }
         return half;
     }

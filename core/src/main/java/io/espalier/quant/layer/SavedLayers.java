@@ -2,7 +2,6 @@ package io.espalier.quant.layer;
 
 import io.espalier.nn.Hook;
 import io.espalier.nn.Identity;
-import io.espalier.nn.IntegerWeighted;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.quant.fusion.FusedReLU;

@@ -1,4 +1,4 @@
-package io.espalier.cli.demo;
+package io.espalier.demo;
 
 /**
  * How much work goes into the demonstration.
@@ -23,12 +23,12 @@ public record Settings(
         int roundedEpochs,
         int roundedTraining,
         int timings) {
-    /** About a minute on two cores. */
+    /** About two minutes on two cores. */
     public static Settings quick(long seed) {
         return new Settings(seed, 2, 3, 20_000, 0.90, 1_000, 1, 60_000, 50);
     }
 
-    /** Some minutes, and a better network. */
+    /** About six minutes, and a better network. */
     public static Settings full(long seed) {
         return new Settings(seed, 6, 5, 60_000, 0.95, 2_000, 2, 60_000, 200);
     }

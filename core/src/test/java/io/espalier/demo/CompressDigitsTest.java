@@ -1,4 +1,4 @@
-package io.espalier.cli.demo;
+package io.espalier.demo;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;

@@ -1,10 +1,10 @@
-package io.espalier.cli.demo;
+package io.espalier.demo;
 
 import io.espalier.data.Batch;
 import io.espalier.data.DataLoader;
 import io.espalier.data.Dataset;
 import io.espalier.nn.Module;
-import io.espalier.prune.L1Unstructured;
+import io.espalier.prune.IterativePruner;
 import io.espalier.prune.Prune;
 import io.espalier.prune.Schedule;
 import io.espalier.prune.Target;
@@ -14,6 +14,7 @@ import io.espalier.state.SavedModel;
 import io.espalier.tensor.Engine;
 import io.espalier.tensor.Libtorch;
 import io.espalier.train.Evaluator;
+import io.espalier.train.Latency;
 import io.espalier.train.LearningRate;
 import io.espalier.train.Losses;
 import io.espalier.train.Optimizers;
@@ -23,6 +24,7 @@ import io.espalier.train.TrainingEvent;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -102,13 +104,11 @@ public final class CompressDigits {
         Trainer trainer =
                 trainer("Pruning", model, FINE_TUNING_RATE, sample, settings.rounds())
                         .learningRate(LearningRate.cosine());
-        List<Target> weights = Target.weights(model);
-        Schedule sparsity = Schedule.cubic(0, settings.sparsity(), settings.rounds());
-        for (int round = 1; round <= sparsity.steps(); round++) {
-            double kept = 1 - sparsity.at(round - 1);
-            double share = (sparsity.at(round) - sparsity.at(round - 1)) / kept;
-            Prune.globalUnstructured(weights, L1Unstructured::new, share);
-            trainer.train(sample, 1);
+        try (var checkpoints = new TemporaryDirectory()) {
+            IterativePruner.of(model)
+                    .schedule(Schedule.cubic(0, settings.sparsity(), settings.rounds()))
+                    .fineTune(trainer, sample, 1)
+                    .run(checkpoints.path());
         }
     }
 
@@ -178,7 +178,7 @@ public final class CompressDigits {
         List<Module> models = STAGES.stream().map(this::load).toList();
         listener.begins("Measuring", STAGES.size() + 1);
         Batch timed = test.take(TIMED_BATCH).all();
-        double[] latencies = Latency.medians(models, timed.input(), settings.timings());
+        double[] latencies = latencies(models, timed.input());
         listener.step("latency");
         Evaluator accuracy = Evaluator.accuracy(test);
         List<Stage> stages = new ArrayList<>();
@@ -195,6 +195,17 @@ public final class CompressDigits {
             listener.step(STAGES.get(i));
         }
         return stages;
+    }
+
+    /** On one thread, as many requests are served at once. */
+    private double[] latencies(List<Module> models, Tensor batch) {
+        int threads = Libtorch.threads();
+        Libtorch.threads(1);
+        try {
+            return Latency.medians(models, batch, settings.timings());
+        } finally {
+            Libtorch.threads(threads);
+        }
     }
 
     private Module load(String name) {

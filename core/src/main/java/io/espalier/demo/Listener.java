@@ -1,4 +1,4 @@
-package io.espalier.cli.demo;
+package io.espalier.demo;
 
 /** Hears how far the work is. */
 public interface Listener {

@@ -3,6 +3,6 @@
  * stage is measured. {@link CompressDigits} is the story; read it first.
  */
 @NullMarked
-package io.espalier.cli.demo;
+package io.espalier.demo;
 
 import org.jspecify.annotations.NullMarked;

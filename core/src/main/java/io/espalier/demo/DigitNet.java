@@ -1,4 +1,4 @@
-package io.espalier.cli.demo;
+package io.espalier.demo;
 
 import io.espalier.nn.BatchNorm2d;
 import io.espalier.nn.Conv2d;

@@ -1,4 +1,4 @@
-package io.espalier.cli.demo;
+package io.espalier.demo;
 
 import java.nio.file.Path;
 

@@ -1,7 +1,6 @@
-package io.espalier.cli.demo;
+package io.espalier.train;
 
 import io.espalier.nn.Module;
-import io.espalier.tensor.Libtorch;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -11,22 +10,22 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * Times models against each other: warm, on one thread, and in turns, so that a busy moment of the
- * machine hits all of them alike. The medians count.
+ * Times models against each other: warm and in turns, so that a busy moment of the machine hits all
+ * of them alike. The medians count.
  */
-final class Latency {
+public final class Latency {
     private static final int WARM_UP = 5;
 
     private Latency() {}
 
     /**
-     * The time each model takes for one batch, in milliseconds.
+     * The time that each model takes for one batch, in milliseconds.
      *
-     * @param rounds how often each is timed
+     * @param batch what each is called with
+     * @param rounds how often each is timed, 1 or more
      */
-    static double[] medians(List<Module> models, Tensor batch, int rounds) {
-        int threads = Libtorch.threads();
-        Libtorch.threads(1);
+    public static double[] medians(List<? extends Module> models, Tensor batch, int rounds) {
+        Settings.requirePositive("The number of rounds to time", rounds);
         try (var guard = new NoGradGuard()) {
             double[][] millis = new double[models.size()][rounds];
             for (int round = -WARM_UP; round < rounds; round++) {
@@ -38,8 +37,6 @@ final class Latency {
                 }
             }
             return Arrays.stream(millis).mapToDouble(Latency::median).toArray();
-        } finally {
-            Libtorch.threads(threads);
         }
     }
 
