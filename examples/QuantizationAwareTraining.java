@@ -17,7 +17,6 @@ import io.espalier.train.Evaluator;
 import io.espalier.train.Losses;
 import io.espalier.train.Metrics;
 import io.espalier.train.Optimizers;
-import io.espalier.train.SgdSettings;
 import io.espalier.train.Trainer;
 import io.espalier.train.TrainingEvent;
 
@@ -52,10 +51,7 @@ void main() {
     IO.println(model);
 
     // What counts is what the integers will say, so that is what is evaluated on the way.
-    Trainer.of(
-                    model,
-                    Losses.crossEntropy(),
-                    Optimizers.sgd(model.parameters(), SgdSettings.of(0.05).withMomentum(0.9)))
+    Trainer.of(model, Losses.crossEntropy(), Optimizers.sgd(model.parameters(), 0.05, 0.9))
             .evaluateEvery(40, testSet, Metrics.accuracy())
             .evaluateAs(Quantization::converted)
             .listen(event -> {

@@ -34,7 +34,6 @@ import io.espalier.train.Evaluator;
 import io.espalier.train.LearningRate;
 import io.espalier.train.Losses;
 import io.espalier.train.Optimizers;
-import io.espalier.train.SgdSettings;
 import io.espalier.train.Trainer;
 
 import org.bytedeco.pytorch.Scalar;
@@ -122,9 +121,7 @@ void main() {
     Trainer.of(
                     model,
                     Losses.crossEntropy(),
-                    Optimizers.sgd(
-                            model.parameters(),
-                            SgdSettings.of(0.1).withMomentum(0.9).withWeightDecay(1e-4)))
+                    Optimizers.sgd(model.parameters(), 0.1, s -> s.momentum(0.9).weightDecay(1e-4)))
             .batchSize(128)
             .learningRate(LearningRate.cosine())
             .train(digits, 3);

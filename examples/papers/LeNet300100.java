@@ -24,7 +24,6 @@ import io.espalier.tensor.Libtorch;
 import io.espalier.train.Evaluator;
 import io.espalier.train.Losses;
 import io.espalier.train.Optimizers;
-import io.espalier.train.SgdSettings;
 import io.espalier.train.Trainer;
 import io.espalier.train.TrainingEvent;
 
@@ -70,9 +69,7 @@ void main() {
     Trainer.of(
                     net,
                     Losses.crossEntropy(),
-                    Optimizers.sgd(
-                            net.parameters(),
-                            SgdSettings.of(0.1).withMomentum(0.9).withWeightDecay(5e-5)))
+                    Optimizers.sgd(net.parameters(), 0.1, s -> s.momentum(0.9).weightDecay(5e-5)))
             .batchSize(BATCH)
             .seed(1)
             .learningRate(position -> rate(EPOCHS * position.share()))

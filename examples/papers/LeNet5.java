@@ -26,7 +26,6 @@ import io.espalier.tensor.Libtorch;
 import io.espalier.train.Evaluator;
 import io.espalier.train.Losses;
 import io.espalier.train.Optimizers;
-import io.espalier.train.SgdSettings;
 import io.espalier.train.Trainer;
 import io.espalier.train.TrainingEvent;
 
@@ -76,9 +75,7 @@ void main() {
     Trainer.of(
                     net,
                     Losses.crossEntropy(),
-                    Optimizers.sgd(
-                            net.parameters(),
-                            SgdSettings.of(0.05).withMomentum(0.9).withWeightDecay(5e-5)))
+                    Optimizers.sgd(net.parameters(), 0.05, s -> s.momentum(0.9).weightDecay(5e-5)))
             .learningRate(position -> rate(EPOCHS * position.share()))
             .listen(event -> {
                 switch (event) {

@@ -2,7 +2,6 @@ package io.espalier.conformance;
 
 import io.espalier.train.AdamSettings;
 import io.espalier.train.Optimizers;
-import io.espalier.train.SgdSettings;
 
 import org.bytedeco.pytorch.Optimizer;
 import org.bytedeco.pytorch.Tensor;
@@ -19,27 +18,26 @@ final class Training {
             case "SGD" ->
                     Optimizers.sgd(
                             parameters,
-                            new SgdSettings(
-                                    settings.real("lr"),
-                                    real(settings, "momentum", 0),
-                                    real(settings, "dampening", 0),
-                                    real(settings, "weight_decay", 0),
-                                    flag(settings, "nesterov")));
-            case "Adam" -> Optimizers.adam(parameters, adam(settings, 0));
-            case "AdamW" -> Optimizers.adamW(parameters, adam(settings, 0.01));
+                            settings.real("lr"),
+                            s ->
+                                    s.momentum(real(settings, "momentum", 0))
+                                            .dampening(real(settings, "dampening", 0))
+                                            .weightDecay(real(settings, "weight_decay", 0))
+                                            .nesterov(flag(settings, "nesterov")));
+            case "Adam" ->
+                    Optimizers.adam(parameters, settings.real("lr"), s -> adam(s, settings));
+            case "AdamW" ->
+                    Optimizers.adamW(parameters, settings.real("lr"), s -> adam(s, settings));
             default -> throw Group.unknown("optimizer", type);
         };
     }
 
-    private static AdamSettings adam(Values settings, double weightDecay) {
+    private static AdamSettings adam(AdamSettings plain, Values settings) {
         List<Double> betas = settings.has("betas") ? settings.reals("betas") : List.of(0.9, 0.999);
-        return new AdamSettings(
-                settings.real("lr"),
-                betas.getFirst(),
-                betas.getLast(),
-                real(settings, "eps", 1e-8),
-                real(settings, "weight_decay", weightDecay),
-                flag(settings, "amsgrad"));
+        return plain.betas(betas.getFirst(), betas.getLast())
+                .epsilon(real(settings, "eps", 1e-8))
+                .weightDecay(real(settings, "weight_decay", plain.weightDecay()))
+                .amsgrad(flag(settings, "amsgrad"));
     }
 
     private static boolean flag(Values settings, String name) {

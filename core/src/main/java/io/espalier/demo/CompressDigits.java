@@ -18,7 +18,6 @@ import io.espalier.train.Latency;
 import io.espalier.train.LearningRate;
 import io.espalier.train.Losses;
 import io.espalier.train.Optimizers;
-import io.espalier.train.SgdSettings;
 import io.espalier.train.Trainer;
 import io.espalier.train.TrainingEvent;
 
@@ -162,8 +161,9 @@ public final class CompressDigits {
     private Trainer trainer(String work, Module model, double rate, Dataset data, int epochs) {
         long steps = (long) new DataLoader(data, BATCH).batches() * epochs;
         listener.begins(work, steps);
-        var sgd = SgdSettings.of(rate).withMomentum(0.9).withWeightDecay(1e-4);
-        return Trainer.of(model, Losses.crossEntropy(), Optimizers.sgd(model.parameters(), sgd))
+        var sgd = Optimizers.sgd(model.parameters(), rate, s -> s.momentum(0.9).weightDecay(1e-4));
+        return Trainer.of(model, Losses.crossEntropy(), sgd)
+                .quiet()
                 .batchSize(BATCH)
                 .seed(settings.seed())
                 .listen(event -> {

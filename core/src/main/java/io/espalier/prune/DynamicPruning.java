@@ -40,8 +40,8 @@ public final class DynamicPruning implements ModelSchedule {
     private final List<Part> parts;
     private final Schedule schedule;
     private final Ranking ranking;
-    private int every = 1;
-    private boolean perLayer;
+    private final int every;
+    private final boolean perLayer;
 
     /** A parameter under a dynamic mask. */
     private record Part(Target target, Module module, DynamicMask mask) {
@@ -57,9 +57,16 @@ public final class DynamicPruning implements ModelSchedule {
     }
 
     private DynamicPruning(List<Part> parts, Schedule schedule, Ranking ranking) {
+        this(parts, schedule, ranking, 1, false);
+    }
+
+    private DynamicPruning(
+            List<Part> parts, Schedule schedule, Ranking ranking, int every, boolean perLayer) {
         this.parts = parts;
         this.schedule = schedule;
         this.ranking = ranking;
+        this.every = every;
+        this.perLayer = perLayer;
     }
 
     /**
@@ -125,22 +132,23 @@ public final class DynamicPruning implements ModelSchedule {
     }
 
     /**
-     * Decides the masks only at steps that are multiples of {@code steps} and at the schedule's
-     * last, instead of at each.
+     * The same pruning that decides the masks only at steps that are multiples of {@code steps} and
+     * at the schedule's last, instead of at each.
      */
     public DynamicPruning every(int steps) {
         if (steps < 1) {
             throw new EspalierException(
                     "Masks are decided every 1 or more steps; asked for every " + steps + ".");
         }
-        every = steps;
-        return this;
+        return new DynamicPruning(parts, schedule, ranking, steps, perLayer);
     }
 
-    /** Prunes each parameter to the scheduled sparsity, instead of all of them taken together. */
+    /**
+     * The same pruning of each parameter to the scheduled sparsity, instead of all of them taken
+     * together.
+     */
     public DynamicPruning perLayer() {
-        perLayer = true;
-        return this;
+        return new DynamicPruning(parts, schedule, ranking, every, true);
     }
 
     /** Follows a {@link io.espalier.train.Trainer}: {@link #update} after each of its steps. */

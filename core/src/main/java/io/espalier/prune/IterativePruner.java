@@ -5,16 +5,11 @@ import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
 import io.espalier.train.Evaluator;
 import io.espalier.train.Trainer;
-import io.espalier.train.TrainingResult;
-
-import org.jspecify.annotations.Nullable;
 
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.Function;
-import java.util.function.Predicate;
 
 /**
  * Prunes a model in rounds, each followed by fine-tuning, along a schedule and within a budget of
@@ -35,24 +30,18 @@ import java.util.function.Predicate;
  * best.safetensors} in the directory of checkpoints from the start of the run on, and each round
  * that is kept replaces it in one step. Running again with the same directory goes on after the
  * last completed round; the optimizer's own state (momentum) starts anew there.
+ *
+ * <p>Settings made during a run hold for the next; {@link #stop} may be called at any time from any
+ * thread.
  */
 public final class IterativePruner {
     final Module model;
-    final List<Consumer<? super PruningResult.Round>> listeners = new ArrayList<>();
-    List<Target> targets;
-    Schedule schedule = Schedule.oneShot(0.5);
-    @Nullable Importance importance;
-    Function<Amount, ? extends PruningMethod> method = L1Unstructured::new;
-    boolean global = true;
-    @Nullable Predicate<Module> fineTuning;
-    @Nullable Evaluator evaluator;
-    double budget = Double.POSITIVE_INFINITY;
-    int retries;
+    private final PruningSettings settings;
     private volatile boolean stopped;
 
     private IterativePruner(Module model) {
         this.model = model;
-        this.targets = Target.weights(model);
+        this.settings = new PruningSettings(Target.weights(model));
     }
 
     /** A pruner of all of a model's parameters of 2 or more dimensions: its weights, no biases. */
@@ -60,10 +49,14 @@ public final class IterativePruner {
         return new IterativePruner(model);
     }
 
+    private IterativePruner with(Consumer<PruningSettings> change) {
+        change.accept(settings);
+        return this;
+    }
+
     /** Prunes these parameters only. */
     public IterativePruner targets(List<Target> chosen) {
-        targets = List.copyOf(chosen);
-        return this;
+        return with(s -> s.targets = List.copyOf(chosen));
     }
 
     /**
@@ -71,14 +64,12 @@ public final class IterativePruner {
      * Otherwise half of them are pruned in one round.
      */
     public IterativePruner schedule(Schedule rounds) {
-        schedule = rounds;
-        return this;
+        return with(s -> s.schedule = rounds);
     }
 
     /** Goes by these scores, asked for in each round, instead of the values themselves. */
     public IterativePruner importance(Importance scores) {
-        importance = scores;
-        return this;
+        return with(s -> s.importance = scores);
     }
 
     /**
@@ -86,9 +77,10 @@ public final class IterativePruner {
      * L1Unstructured::new}.
      */
     public IterativePruner global(Function<Amount, ? extends PruningMethod.Unstructured> way) {
-        method = way;
-        global = true;
-        return this;
+        return with(s -> {
+            s.method = way;
+            s.global = true;
+        });
     }
 
     /**
@@ -97,9 +89,10 @@ public final class IterativePruner {
      * takes whole channels, the sparsity is reached up to the size of one.
      */
     public IterativePruner perLayer(Function<Amount, ? extends PruningMethod> way) {
-        method = way;
-        global = false;
-        return this;
+        return with(s -> {
+            s.method = way;
+            s.global = false;
+        });
     }
 
     /**
@@ -108,18 +101,12 @@ public final class IterativePruner {
      * @param epochs how often to go through the dataset in each round
      */
     public IterativePruner fineTune(Trainer trainer, Dataset dataset, int epochs) {
-        fineTuning = given -> trainer.train(dataset, epochs).end() != TrainingResult.End.STOPPED;
-        return this;
+        return with(s -> s.fineTuning = FineTuning.by(trainer, dataset, epochs));
     }
 
     /** Fine-tunes after each pruning by code of one's own. */
     public IterativePruner fineTune(Consumer<? super Module> training) {
-        fineTuning =
-                given -> {
-                    training.accept(given);
-                    return true;
-                };
-        return this;
+        return with(s -> s.fineTuning = FineTuning.by(training));
     }
 
     /**
@@ -134,9 +121,10 @@ public final class IterativePruner {
             throw new EspalierException(
                     "A budget is a drop of 0 or more in the metric; asked for " + drop + ".");
         }
-        budget = drop;
-        evaluator = metric;
-        return this;
+        return with(s -> {
+            s.budget = drop;
+            s.evaluator = metric;
+        });
     }
 
     /** Measures each round without a budget; more is better. */
@@ -150,14 +138,12 @@ public final class IterativePruner {
             throw new EspalierException(
                     "A round is tried again 0 or more times; asked for " + times + ".");
         }
-        retries = times;
-        return this;
+        return with(s -> s.retries = times);
     }
 
     /** Tells {@code listener} of each completed round, on the thread that runs. */
     public IterativePruner listen(Consumer<? super PruningResult.Round> listener) {
-        listeners.add(listener);
-        return this;
+        return with(s -> s.listeners.add(listener));
     }
 
     /**
@@ -183,6 +169,6 @@ public final class IterativePruner {
      */
     public PruningResult run(Path checkpoints) {
         stopped = false;
-        return new PruningRun(this, new PruningCheckpoint(checkpoints)).run();
+        return new PruningRun(this, settings.copy(), new PruningCheckpoint(checkpoints)).run();
     }
 }

@@ -15,12 +15,20 @@ import java.util.Locale;
  * @param after what it says of {@code model}
  * @param rounds the rounds that were completed, also those of earlier runs that this one continued
  * @param end why there was no further round
+ * @param warnings what the trainer that fine-tunes warned of, a sentence each
  */
 public record PruningResult(
-        Module model, double sparsity, double before, double after, List<Round> rounds, End end) {
-    /** Copies the list. */
+        Module model,
+        double sparsity,
+        double before,
+        double after,
+        List<Round> rounds,
+        End end,
+        List<String> warnings) {
+    /** Copies the lists. */
     public PruningResult {
         rounds = List.copyOf(rounds);
+        warnings = List.copyOf(warnings);
     }
 
     /**

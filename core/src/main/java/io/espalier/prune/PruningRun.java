@@ -13,33 +13,39 @@ import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /** One run of an {@link IterativePruner}: where it stands, and the loop of its rounds. */
 final class PruningRun {
     private final IterativePruner pruner;
+    private final PruningSettings wanted;
     private final PruningCheckpoint checkpoint;
     private final Module model;
     private final String settings;
     private final List<Round> rounds = new ArrayList<>();
+    private final Set<String> warnings = new LinkedHashSet<>();
     private double before;
     private ModelState best;
 
-    PruningRun(IterativePruner pruner, PruningCheckpoint checkpoint) {
+    PruningRun(IterativePruner pruner, PruningSettings wanted, PruningCheckpoint checkpoint) {
         this.pruner = pruner;
+        this.wanted = wanted;
         this.checkpoint = checkpoint;
         this.model = pruner.model;
-        if (pruner.targets.isEmpty()) {
+        if (wanted.targets.isEmpty()) {
             throw new EspalierException(
                     model.getClass().getSimpleName()
                             + " has no parameter of 2 or more dimensions to prune; name targets.");
         }
-        pruner.targets.forEach(Site::of);
+        wanted.targets.forEach(Site::of);
         this.settings = settings();
         this.best = ModelState.of(model);
     }
@@ -56,7 +62,13 @@ final class PruningRun {
             End end = lastEnd().orElseGet(this::runRounds);
             best.restore(model);
             return new PruningResult(
-                    model, Counts.of(pruner.targets).sparsity(), before, after(), rounds, end);
+                    model,
+                    Counts.of(wanted.targets).sparsity(),
+                    before,
+                    after(),
+                    rounds,
+                    end,
+                    List.copyOf(warnings));
         } catch (RuntimeException | Error e) {
             best.restore(model);
             throw e;
@@ -75,28 +87,28 @@ final class PruningRun {
         if (!rounds.isEmpty() && !rounds.getLast().kept()) {
             return Optional.of(End.BUDGET_EXCEEDED);
         }
-        return rounds.size() == pruner.schedule.steps()
+        return rounds.size() == wanted.schedule.steps()
                 ? Optional.of(End.TARGET_REACHED)
                 : Optional.empty();
     }
 
     private End runRounds() {
-        while (rounds.size() < pruner.schedule.steps()) {
+        while (rounds.size() < wanted.schedule.steps()) {
             if (pruner.mustStop()) {
                 return End.STOPPED;
             }
             int number = rounds.size() + 1;
-            prune(pruner.schedule.at(number));
+            prune(wanted.schedule.at(number));
             double metric = Double.NaN;
             boolean kept = false;
-            for (int attempt = 0; attempt <= pruner.retries && !kept; attempt++) {
+            for (int attempt = 0; attempt <= wanted.retries && !kept; attempt++) {
                 if (!fineTune()) {
                     return End.STOPPED;
                 }
                 metric = evaluate();
-                kept = Double.isNaN(before) || metric >= before - pruner.budget;
+                kept = Double.isNaN(before) || metric >= before - wanted.budget;
             }
-            complete(new Round(number, Counts.of(pruner.targets).sparsity(), metric, kept));
+            complete(new Round(number, Counts.of(wanted.targets).sparsity(), metric, kept));
             if (!kept) {
                 return End.BUDGET_EXCEEDED;
             }
@@ -110,21 +122,38 @@ final class PruningRun {
             best = ModelState.of(model);
         }
         save();
-        pruner.listeners.forEach(listener -> listener.accept(round));
+        wanted.listeners.forEach(listener -> listener.accept(round));
     }
 
     private void save() {
         checkpoint.save(best.tensors(), settings, new Progress(before, rounds));
     }
 
-    /** Fine-tunes; whether to go on. */
+    /**
+     * Fine-tunes; whether to go on.
+     *
+     * @throws EspalierException if less is pruned afterwards than before
+     */
     private boolean fineTune() {
-        boolean completed = pruner.fineTuning == null || pruner.fineTuning.test(model);
-        return completed && !pruner.mustStop();
+        Counts pruned = Counts.of(wanted.targets);
+        FineTuning.Outcome outcome = wanted.fineTuning.tune(model);
+        warnings.addAll(outcome.warnings());
+        Counts tuned = Counts.of(wanted.targets);
+        if (tuned.kept() > pruned.kept()) {
+            throw new EspalierException(
+                    String.format(
+                            Locale.ROOT,
+                            "Fine-tuning took masks off: %.2f %% of the targets were pruned before"
+                                    + " it, %.2f %% after; it must leave the masks on, and neither"
+                                    + " load an older state nor resume a checkpoint.",
+                            100 * pruned.sparsity(),
+                            100 * tuned.sparsity()));
+        }
+        return outcome.completed() && !pruner.mustStop();
     }
 
     private double evaluate() {
-        return pruner.evaluator == null ? Double.NaN : pruner.evaluator.evaluate(model);
+        return wanted.evaluator == null ? Double.NaN : wanted.evaluator.evaluate(model);
     }
 
     private double after() {
@@ -136,17 +165,17 @@ final class PruningRun {
     }
 
     private void prune(double sparsity) {
-        if (pruner.global) {
-            Amount amount = Counts.of(pruner.targets).amountTo(sparsity);
+        if (wanted.global) {
+            Amount amount = Counts.of(wanted.targets).amountTo(sparsity);
             // global() takes nothing else.
-            var method = (PruningMethod.Unstructured) pruner.method.apply(amount);
-            Prune.globalUnstructured(pruner.targets, method, importance());
+            var method = (PruningMethod.Unstructured) wanted.method.apply(amount);
+            Prune.globalUnstructured(wanted.targets, method, importance());
             return;
         }
         Map<Target, Tensor> scores = importance();
-        for (Target target : pruner.targets) {
+        for (Target target : wanted.targets) {
             PruningMethod method =
-                    pruner.method.apply(Counts.of(List.of(target)).amountTo(sparsity));
+                    wanted.method.apply(Counts.of(List.of(target)).amountTo(sparsity));
             @Nullable Tensor own = scores.get(target);
             if (own == null) {
                 Prune.apply(target.module(), target.name(), method);
@@ -157,24 +186,24 @@ final class PruningRun {
     }
 
     private Map<Target, Tensor> importance() {
-        return pruner.importance == null
+        return wanted.importance == null
                 ? Map.of()
-                : Objects.requireNonNull(pruner.importance).scores(pruner.targets);
+                : Objects.requireNonNull(wanted.importance).scores(wanted.targets);
     }
 
     /** What a run must have in common with the one that it continues. */
     private String settings() {
         String sparsities =
-                IntStream.rangeClosed(0, pruner.schedule.steps())
-                        .mapToObj(step -> Double.toString(pruner.schedule.at(step)))
+                IntStream.rangeClosed(0, wanted.schedule.steps())
+                        .mapToObj(step -> Double.toString(wanted.schedule.at(step)))
                         .collect(Collectors.joining(" "));
         Map<Module, String> paths = new LinkedHashMap<>();
         model.namedModules().forEach((path, module) -> paths.putIfAbsent(module, path));
         String names =
-                pruner.targets.stream()
+                wanted.targets.stream()
                         .map(t -> paths.get(t.module().current()) + "." + t.name())
                         .collect(Collectors.joining(" "));
-        return "sparsity " + sparsities + "; budget " + pruner.budget + "; of " + names;
+        return "sparsity " + sparsities + "; budget " + wanted.budget + "; of " + names;
     }
 
     /** How much of some parameters is pruned. */

@@ -39,28 +39,28 @@ public record AdamSettings(
     }
 
     /** PyTorch's defaults: betas 0.9 and 0.999, epsilon 1e-8, no weight decay. */
-    public static AdamSettings of(double learningRate) {
+    static AdamSettings of(double learningRate) {
         return new AdamSettings(learningRate, 0.9, 0.999, 1e-8, 0, false);
     }
 
-    /** The same with these betas. */
-    public AdamSettings withBetas(double beta1, double beta2) {
+    /** The same with other betas. */
+    public AdamSettings betas(double beta1, double beta2) {
         return new AdamSettings(learningRate, beta1, beta2, epsilon, weightDecay, amsgrad);
     }
 
-    /** The same with this epsilon. */
-    public AdamSettings withEpsilon(double epsilon) {
-        return new AdamSettings(learningRate, beta1, beta2, epsilon, weightDecay, amsgrad);
+    /** The same with another epsilon. */
+    public AdamSettings epsilon(double value) {
+        return new AdamSettings(learningRate, beta1, beta2, value, weightDecay, amsgrad);
     }
 
-    /** The same with this weight decay. */
-    public AdamSettings withWeightDecay(double weightDecay) {
-        return new AdamSettings(learningRate, beta1, beta2, epsilon, weightDecay, amsgrad);
+    /** The same with another weight decay. */
+    public AdamSettings weightDecay(double value) {
+        return new AdamSettings(learningRate, beta1, beta2, epsilon, value, amsgrad);
     }
 
-    /** The same with AMSGrad's denominator. */
-    public AdamSettings withAmsgrad() {
-        return new AdamSettings(learningRate, beta1, beta2, epsilon, weightDecay, true);
+    /** The same with or without AMSGrad's denominator. */
+    public AdamSettings amsgrad(boolean value) {
+        return new AdamSettings(learningRate, beta1, beta2, epsilon, weightDecay, value);
     }
 
     AdamOptions adamOptions() {

@@ -1,5 +1,7 @@
 package io.espalier.train;
 
+import io.espalier.nn.Module;
+
 import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
@@ -12,6 +14,8 @@ import java.util.Optional;
  * when its {@link ModelSchedule}s are done.
  */
 final class Evaluations {
+    private final Module model;
+    private final TrainingSettings settings;
     private final List<Scores> all;
     private final BestModel bestModel;
     private int best;
@@ -19,7 +23,9 @@ final class Evaluations {
     private @Nullable Form form;
 
     /** Goes on from where a training stands. */
-    Evaluations(Progress start, BestModel bestModel) {
+    Evaluations(Module model, TrainingSettings settings, Progress start, BestModel bestModel) {
+        this.model = model;
+        this.settings = settings;
         all = new ArrayList<>(start.evaluations());
         this.bestModel = bestModel;
         best = start.best();
@@ -28,16 +34,16 @@ final class Evaluations {
     }
 
     /**
-     * Evaluates the trainer's model.
+     * Evaluates the model.
      *
      * @return the evaluation, and whether it is the best so far of the model in its form
      */
-    TrainingEvent.Evaluated add(Trainer trainer, EvaluationPass pass, int epoch, long step) {
-        Scores scores = pass.run(trainer.evaluated.apply(trainer.model), step);
+    TrainingEvent.Evaluated add(EvaluationPass pass, int epoch, long step) {
+        Scores scores = pass.run(settings.evaluated.apply(model), step);
         all.add(scores);
         int last = all.size() - 1;
-        Form now = Form.of(trainer.model);
-        boolean unfinished = !trainer.unfinished(step).isEmpty();
+        Form now = Form.of(model);
+        boolean unfinished = !settings.unfinished(step).isEmpty();
         if (unfinished || !now.equals(form)) {
             form = unfinished ? null : now;
             best = -1;
@@ -49,11 +55,11 @@ final class Evaluations {
         boolean isBest = best < 0 || pass.isBetter(scores, all.get(best), 0);
         if (isBest) {
             best = last;
-            if (trainer.keepsBest) {
-                bestModel.copyOf(trainer.model);
+            if (settings.keepsBest) {
+                bestModel.copyOf(model);
             }
         }
-        if (lastGain < 0 || pass.isBetter(scores, all.get(lastGain), trainer.minDelta)) {
+        if (lastGain < 0 || pass.isBetter(scores, all.get(lastGain), settings.minDelta)) {
             lastGain = last;
         }
         return new TrainingEvent.Evaluated(epoch, scores, isBest);
@@ -70,8 +76,8 @@ final class Evaluations {
     }
 
     /** The best evaluation of the model in the form that it has now. */
-    Optional<Scores> best(Trainer trainer) {
-        return best >= 0 && Form.of(trainer.model).equals(form)
+    Optional<Scores> best() {
+        return best >= 0 && Form.of(model).equals(form)
                 ? Optional.of(all.get(best))
                 : Optional.empty();
     }
@@ -81,8 +87,8 @@ final class Evaluations {
      *
      * @return why not, if so
      */
-    Optional<String> restoreBest(Trainer trainer) {
-        Form now = Form.of(trainer.model);
+    Optional<String> restoreBest() {
+        Form now = Form.of(model);
         if (best < 0 || form == null) {
             return Optional.of(
                     "No evaluation counts as the best, so the model is as the last step left it.");
@@ -93,7 +99,7 @@ final class Evaluations {
                             + form.until(now)
                             + ", and it was not evaluated after that.");
         }
-        bestModel.restore(trainer.model);
+        bestModel.restore(model);
         return Optional.empty();
     }
 

@@ -11,11 +11,13 @@ import java.nio.file.Path;
 final class Resumption {
     private final Path file;
     private final Trainer trainer;
+    private final boolean keepsBest;
     private final DataLoader loader;
 
-    Resumption(Path file, Trainer trainer, DataLoader loader) {
+    Resumption(Path file, Trainer trainer, boolean keepsBest, DataLoader loader) {
         this.file = file;
         this.trainer = trainer;
+        this.keepsBest = keepsBest;
         this.loader = loader;
     }
 
@@ -52,7 +54,7 @@ final class Resumption {
         if (!kind.equals(description.kind())) {
             throw misfit("this training " + kind.difference(description.kind()));
         }
-        if (trainer.keepsBest && progress.best() >= 0 && checkpoint.best().isEmpty()) {
+        if (keepsBest && progress.best() >= 0 && checkpoint.best().isEmpty()) {
             throw misfit("this training keeps the best model, that one did not");
         }
         RandomState.check(checkpoint.generator());

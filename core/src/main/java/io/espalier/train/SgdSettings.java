@@ -20,14 +20,47 @@ public record SgdSettings(
         double weightDecay,
         boolean nesterov) {
     /**
-     * Checked settings.
+     * Checked numbers.
      *
-     * @throws EspalierException if a number is negative, or nesterov has no momentum or a dampening
+     * @throws EspalierException if a number is negative
      */
     public SgdSettings {
         Settings.requireNotNegative("The learning rate", learningRate);
         Settings.requireNotNegative("Momentum", momentum);
         Settings.requireNotNegative("Weight decay", weightDecay);
+    }
+
+    /** Plain descent without momentum. */
+    static SgdSettings of(double learningRate) {
+        return new SgdSettings(learningRate, 0, 0, 0, false);
+    }
+
+    /** The same with another momentum. */
+    public SgdSettings momentum(double value) {
+        return new SgdSettings(learningRate, value, dampening, weightDecay, nesterov);
+    }
+
+    /** The same with another dampening. */
+    public SgdSettings dampening(double value) {
+        return new SgdSettings(learningRate, momentum, value, weightDecay, nesterov);
+    }
+
+    /** The same with another weight decay. */
+    public SgdSettings weightDecay(double value) {
+        return new SgdSettings(learningRate, momentum, dampening, value, nesterov);
+    }
+
+    /** The same with or without Nesterov's momentum, which needs a momentum and no dampening. */
+    public SgdSettings nesterov(boolean value) {
+        return new SgdSettings(learningRate, momentum, dampening, weightDecay, value);
+    }
+
+    /**
+     * The settings as libtorch takes them.
+     *
+     * @throws EspalierException if nesterov has no momentum or a dampening
+     */
+    SGDOptions options() {
         if (nesterov && (momentum == 0 || dampening != 0)) {
             throw new EspalierException(
                     "Nesterov needs a momentum above 0 and no dampening; momentum is "
@@ -36,29 +69,6 @@ public record SgdSettings(
                             + dampening
                             + ".");
         }
-    }
-
-    /** Plain descent without momentum. */
-    public static SgdSettings of(double learningRate) {
-        return new SgdSettings(learningRate, 0, 0, 0, false);
-    }
-
-    /** The same with this momentum. */
-    public SgdSettings withMomentum(double momentum) {
-        return new SgdSettings(learningRate, momentum, dampening, weightDecay, nesterov);
-    }
-
-    /** The same with this weight decay. */
-    public SgdSettings withWeightDecay(double weightDecay) {
-        return new SgdSettings(learningRate, momentum, dampening, weightDecay, nesterov);
-    }
-
-    /** The same with Nesterov's momentum. */
-    public SgdSettings withNesterov() {
-        return new SgdSettings(learningRate, momentum, dampening, weightDecay, true);
-    }
-
-    SGDOptions options() {
         var options = new SGDOptions(learningRate);
         options.momentum().put(momentum);
         options.dampening().put(dampening);

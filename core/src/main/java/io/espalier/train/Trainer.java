@@ -6,11 +6,8 @@ import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Optimizer;
-import org.jspecify.annotations.Nullable;
 
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
@@ -29,34 +26,14 @@ import java.util.function.UnaryOperator;
  * <p>A model whose top module is in training mode is trained with its layers' own modes, so that a
  * frozen layer stays frozen; otherwise all of it is put in training mode first.
  *
- * <p>Settings may be changed between trainings, not during one; {@link #stop} alone may be called
+ * <p>Settings made during a training hold for the next; {@link #stop} may be called at any time
  * from any thread.
  */
 public final class Trainer {
-    private static final int DEFAULT_BATCH_SIZE = 64;
-
     final Module model;
     final Loss loss;
     final Optimizer optimizer;
-    final List<Consumer<? super TrainingEvent>> listeners = new ArrayList<>();
-    LearningRate learningRate = LearningRate.constant();
-    OptionalDouble clipNorm = OptionalDouble.empty();
-    OptionalDouble clipValue = OptionalDouble.empty();
-    @Nullable EvaluationPass evaluation;
-    UnaryOperator<Module> evaluated = UnaryOperator.identity();
-
-    /** How many steps lie between evaluations; 0 where there are none but at the epochs' ends. */
-    long evaluationSteps;
-
-    OptionalInt patience = OptionalInt.empty();
-    double minDelta;
-    boolean keepsBest;
-    @Nullable Path checkpointFile;
-    long checkpointSteps;
-    private @Nullable Path resumeFile;
-    private int batchSize = DEFAULT_BATCH_SIZE;
-    private long seed;
-    private int ahead;
+    private final TrainingSettings settings = new TrainingSettings();
     private volatile boolean stopped;
 
     private Trainer(Module model, Loss loss, Optimizer optimizer) {
@@ -70,6 +47,11 @@ public final class Trainer {
         return new Trainer(model, loss, optimizer);
     }
 
+    private Trainer with(Consumer<TrainingSettings> change) {
+        change.accept(settings);
+        return this;
+    }
+
     /**
      * Trains on batches of this many examples; 64 where nothing is said.
      *
@@ -77,8 +59,7 @@ public final class Trainer {
      */
     public Trainer batchSize(int examples) {
         Settings.requirePositive("The batch size", examples);
-        batchSize = examples;
-        return this;
+        return with(s -> s.batchSize = examples);
     }
 
     /**
@@ -86,25 +67,12 @@ public final class Trainer {
      * dropout follow libtorch's own generator ({@link io.espalier.tensor.Libtorch#seed}).
      */
     public Trainer seed(long seed) {
-        this.seed = seed;
-        return this;
-    }
-
-    /**
-     * Makes up to {@code batches} batches ahead on a thread of its own ({@link DataLoader#ahead}).
-     *
-     * @throws EspalierException if it is negative
-     */
-    public Trainer loadAhead(int batches) {
-        Settings.requireNotNegative("The number of batches to load ahead", batches);
-        ahead = batches;
-        return this;
+        return with(s -> s.seed = seed);
     }
 
     /** Changes the optimizer's learning rates as training goes on; afterwards they are restored. */
     public Trainer learningRate(LearningRate schedule) {
-        learningRate = schedule;
-        return this;
+        return with(s -> s.learningRate = schedule);
     }
 
     /**
@@ -116,8 +84,7 @@ public final class Trainer {
      */
     public Trainer clipNorm(double norm) {
         Settings.requirePositive("The norm to clip gradients to", norm);
-        clipNorm = OptionalDouble.of(norm);
-        return this;
+        return with(s -> s.clipNorm = OptionalDouble.of(norm));
     }
 
     /**
@@ -127,8 +94,7 @@ public final class Trainer {
      */
     public Trainer clipValue(double value) {
         Settings.requirePositive("The value to clip gradients to", value);
-        clipValue = OptionalDouble.of(value);
-        return this;
+        return with(s -> s.clipValue = OptionalDouble.of(value));
     }
 
     /**
@@ -139,9 +105,7 @@ public final class Trainer {
      */
     public Trainer evaluateEvery(long steps, Dataset dataset, Metric... metrics) {
         Settings.requirePositive("The number of steps between evaluations", steps);
-        evaluateEpochs(dataset, metrics);
-        evaluationSteps = steps;
-        return this;
+        return evaluateEpochs(dataset, metrics).with(s -> s.evaluationSteps = steps);
     }
 
     /**
@@ -151,11 +115,13 @@ public final class Trainer {
      * @throws EspalierException if there is no metric
      */
     public Trainer evaluateEpochs(Dataset dataset, Metric... metrics) {
-        evaluation =
+        var pass =
                 new EvaluationPass(
                         new DataLoader(dataset, EvaluationPass.BATCH_SIZE), List.of(metrics));
-        evaluationSteps = 0;
-        return this;
+        return with(s -> {
+            s.evaluation = pass;
+            s.evaluationSteps = 0;
+        });
     }
 
     /**
@@ -166,8 +132,7 @@ public final class Trainer {
      * @param form gives another model and leaves the one it gets as it is
      */
     public Trainer evaluateAs(UnaryOperator<Module> form) {
-        evaluated = form;
-        return this;
+        return with(s -> s.evaluated = form);
     }
 
     /**
@@ -181,9 +146,10 @@ public final class Trainer {
     public Trainer patience(int evaluations, double minDelta) {
         Settings.requirePositive("The number of evaluations to wait", evaluations);
         Settings.requireNotNegative("The smallest improvement", minDelta);
-        patience = OptionalInt.of(evaluations);
-        this.minDelta = minDelta;
-        return this;
+        return with(s -> {
+            s.patience = OptionalInt.of(evaluations);
+            s.minDelta = minDelta;
+        });
     }
 
     /**
@@ -194,8 +160,7 @@ public final class Trainer {
      * the result's {@link TrainingResult#warnings} say so.
      */
     public Trainer keepBest() {
-        keepsBest = true;
-        return this;
+        return with(s -> s.keepsBest = true);
     }
 
     /**
@@ -206,9 +171,10 @@ public final class Trainer {
      */
     public Trainer checkpointEvery(long steps, Path file) {
         Settings.requirePositive("The number of steps between checkpoints", steps);
-        checkpointSteps = steps;
-        checkpointFile = file;
-        return this;
+        return with(s -> {
+            s.checkpointSteps = steps;
+            s.checkpointFile = file;
+        });
     }
 
     /**
@@ -218,8 +184,7 @@ public final class Trainer {
      * number of epochs may be another.
      */
     public Trainer resume(Path checkpoint) {
-        resumeFile = checkpoint;
-        return this;
+        return with(s -> s.resumeFile = checkpoint);
     }
 
     /**
@@ -227,8 +192,15 @@ public final class Trainer {
      * ModelSchedule} also says from when on evaluations count.
      */
     public Trainer listen(Consumer<? super TrainingEvent> listener) {
-        listeners.add(listener);
-        return this;
+        return with(s -> s.listeners.add(listener));
+    }
+
+    /**
+     * Shows nothing by itself. Otherwise a program at a terminal sees how far it is, a line for
+     * each epoch and evaluation; one whose input or output is a file or a pipe never does.
+     */
+    public Trainer quiet() {
+        return with(s -> s.quiet = true);
     }
 
     /**
@@ -238,13 +210,14 @@ public final class Trainer {
      * @throws EspalierException as {@link #train(DataLoader, int)} does
      */
     public TrainingResult train(Dataset dataset, int epochs) {
-        return train(new DataLoader(dataset, batchSize).shuffled(seed).ahead(ahead), epochs);
+        return train(new DataLoader(dataset, settings.batchSize).shuffled(settings.seed), epochs);
     }
 
     /**
      * Trains on the batches of a loader, its epochs counted from 0.
      *
      * @param epochs how often to go through it
+     * @return how it went, and what a user should know of it
      * @throws EspalierException if there is no batch, {@code epochs} is negative, what {@link
      *     #keepBest} or {@link #patience} look at is missing, the optimizer holds none of the
      *     model's parameters, checkpoints can't be written, the checkpoint to go on from does not
@@ -253,20 +226,8 @@ public final class Trainer {
      */
     public TrainingResult train(DataLoader loader, int epochs) {
         Settings.requireNotNegative("The number of epochs", epochs);
-        check(loader);
-        List<String> warnings =
-                MovedParameters.of(model, optimizer).checked().map(List::of).orElse(List.of());
-        stopped = false;
-        var best = new BestModel();
-        Progress start =
-                resumeFile == null
-                        ? Progress.START
-                        : new Resumption(resumeFile, this, loader).restore(best);
-        resumeFile = null;
-        return new TrainingRun(this, loader, epochs, start, best, warnings).run();
-    }
-
-    private void check(DataLoader loader) {
+        TrainingSettings now = settings.copy();
+        now.check();
         if (loader.batches() == 0) {
             throw new EspalierException(
                     "Nothing to train on: a dataset of "
@@ -275,36 +236,24 @@ public final class Trainer {
                             + loader.batchSize()
                             + ".");
         }
-        if ((patience.isPresent() || keepsBest) && evaluation == null) {
-            throw new EspalierException(
-                    (patience.isPresent() ? "Patience" : "Keeping the best model")
-                            + " needs an evaluation to look at; call evaluateEvery or"
-                            + " evaluateEpochs.");
-        }
-        if (checkpointFile != null) {
-            Path folder = checkpointFile.toAbsolutePath().getParent();
-            if (folder == null || !Files.isDirectory(folder) || !Files.isWritable(folder)) {
-                throw new EspalierException(
-                        "Can't write checkpoints to "
-                                + checkpointFile
-                                + ": no folder "
-                                + folder
-                                + " that may be written to.");
-            }
+        List<String> warnings =
+                MovedParameters.of(model, optimizer).checked().map(List::of).orElse(List.of());
+        stopped = false;
+        var best = new BestModel();
+        Progress start =
+                now.resumeFile == null
+                        ? Progress.START
+                        : new Resumption(now.resumeFile, this, now.keepsBest, loader).restore(best);
+        settings.resumeFile = null;
+        try (var progress = TerminalProgress.of(now.quiet, epochs)) {
+            return new TrainingRun(this, now, loader, epochs, start, best, warnings, progress)
+                    .run();
         }
     }
 
     /** Ends a training in progress after its current step; may be called from any thread. */
     public void stop() {
         stopped = true;
-    }
-
-    /** What the schedules among the listeners have still to do after so many steps. */
-    List<String> unfinished(long step) {
-        return listeners.stream()
-                .filter(ModelSchedule.class::isInstance)
-                .flatMap(schedule -> ((ModelSchedule) schedule).unfinished(step).stream())
-                .toList();
     }
 
     boolean mustStop() {

@@ -20,6 +20,8 @@ import java.util.List;
 /** One training in progress: where it stands, and the loop that moves it on. */
 final class TrainingRun {
     private final Trainer trainer;
+    private final TrainingSettings settings;
+    private final TerminalProgress progress;
     private final DataLoader loader;
     private final int epochs;
     private final LearningRates rates;
@@ -38,17 +40,21 @@ final class TrainingRun {
     /** A run that goes on from where {@code progress} says. */
     TrainingRun(
             Trainer trainer,
+            TrainingSettings settings,
             DataLoader loader,
             int epochs,
             Progress start,
             BestModel bestModel,
-            List<String> warnings) {
+            List<String> warnings,
+            TerminalProgress progress) {
         this.trainer = trainer;
+        this.settings = settings;
+        this.progress = progress;
         this.loader = loader;
         this.epochs = epochs;
         this.rates = new LearningRates(trainer.optimizer);
         this.bestModel = bestModel;
-        this.evaluations = new Evaluations(start, bestModel);
+        this.evaluations = new Evaluations(trainer.model, settings, start, bestModel);
         this.warnings = new ArrayList<>(warnings);
         step = start.step();
         epoch = start.epoch();
@@ -69,20 +75,20 @@ final class TrainingRun {
                 runEpoch();
                 end = ended();
             }
-            if (trainer.checkpointFile != null && step > saved) {
-                writeCheckpoint(trainer.checkpointFile);
+            if (settings.checkpointFile != null && step > saved) {
+                writeCheckpoint(settings.checkpointFile);
             }
-            if (trainer.keepsBest) {
-                evaluations.restoreBest(trainer).ifPresent(warnings::add);
+            if (settings.keepsBest) {
+                evaluations.restoreBest().ifPresent(warnings::add);
             }
-            warnings.addAll(trainer.unfinished(step));
+            warnings.addAll(settings.unfinished(step));
             return new TrainingResult(
                     end,
                     step,
                     epoch,
                     epochLoss / epochSteps,
                     evaluations.all(),
-                    evaluations.best(trainer),
+                    evaluations.best(),
                     warnings);
         } finally {
             if (!training) {
@@ -96,8 +102,8 @@ final class TrainingRun {
         if (epoch >= epochs) {
             return End.COMPLETED;
         }
-        if (trainer.patience.isPresent()
-                && evaluations.sinceGain() >= trainer.patience.getAsInt()) {
+        if (settings.patience.isPresent()
+                && evaluations.sinceGain() >= settings.patience.getAsInt()) {
             return End.NO_PROGRESS;
         }
         return trainer.mustStop() ? End.STOPPED : null;
@@ -119,11 +125,11 @@ final class TrainingRun {
                     batch = 0;
                     tell(new TrainingEvent.EpochEnd(current, step, epochLoss / epochSteps));
                 }
-                if (trainer.evaluation != null && (last || isDue(trainer.evaluationSteps))) {
-                    tell(evaluations.add(trainer, trainer.evaluation, current, step));
+                if (settings.evaluation != null && (last || isDue(settings.evaluationSteps))) {
+                    tell(evaluations.add(settings.evaluation, current, step));
                 }
-                if (trainer.checkpointFile != null && isDue(trainer.checkpointSteps)) {
-                    writeCheckpoint(trainer.checkpointFile);
+                if (settings.checkpointFile != null && isDue(settings.checkpointSteps)) {
+                    writeCheckpoint(settings.checkpointFile);
                 }
             }
         }
@@ -148,7 +154,7 @@ final class TrainingRun {
     private void makeStep(Batch examples) {
         long steps = (long) epochs * loader.batches();
         rates.scale(
-                trainer.learningRate.factor(
+                settings.learningRate.factor(
                         new LearningRate.Position(step, steps, loader.batches())));
         double value;
         try (var scope = new PointerScope()) {
@@ -199,10 +205,10 @@ final class TrainingRun {
     }
 
     private void clip() {
-        if (trainer.clipNorm.isPresent() || trainer.clipValue.isPresent()) {
+        if (settings.clipNorm.isPresent() || settings.clipValue.isPresent()) {
             var parameters = new TensorVector(trainer.model.parameters().toArray(new Tensor[0]));
-            trainer.clipNorm.ifPresent(norm -> torch.clip_grad_norm_(parameters, norm));
-            trainer.clipValue.ifPresent(value -> torch.clip_grad_value_(parameters, value));
+            settings.clipNorm.ifPresent(norm -> torch.clip_grad_norm_(parameters, norm));
+            settings.clipValue.ifPresent(value -> torch.clip_grad_value_(parameters, value));
         }
     }
 
@@ -236,6 +242,7 @@ final class TrainingRun {
     }
 
     private void tell(TrainingEvent event) {
-        trainer.listeners.forEach(listener -> listener.accept(event));
+        progress.accept(event);
+        settings.listeners.forEach(listener -> listener.accept(event));
     }
 }

@@ -157,12 +157,10 @@ class DynamicPruningTest {
         var data = new TensorDataset(Tensors.randn(60, 6), Tensors.randn(60, 4));
         for (boolean perLayer : new boolean[] {false, true}) {
             var model = new Two();
-            var pruning =
+            var together =
                     DynamicPruning.magnitude(Target.weights(model), Schedule.cubic(0, 0.8, 12))
                             .every(3);
-            if (perLayer) {
-                pruning.perLayer();
-            }
+            var pruning = perLayer ? together.perLayer() : together;
             Trainer.of(model, Losses.mse(), Optimizers.sgd(model.parameters(), 0.1))
                     .batchSize(10)
                     .listen(pruning)

@@ -126,6 +126,47 @@ class IterativePrunerTest {
     }
 
     @Test
+    @DisplayName("fine-tuning that takes masks off is refused, and the model is as it was given")
+    void fineTuningUnmasks() {
+        var fineTuned = IterativePruner.of(model).schedule(FOUR);
+        String message =
+                messageOf(() ->
+                        fineTuned
+                                .fineTune(tuned -> Prune.remove(model.a, "weight"))
+                                .run(checkpoints));
+        assertTrue(message.startsWith("Fine-tuning took masks off: 20.00 % of the "), message);
+        assertSameState(given, model);
+
+        // A trainer that resumes in each round brings back the masks of its checkpoint.
+        Path checkpoint = checkpoints.resolve("training.safetensors");
+        var data = new TensorDataset(Tensors.randn(20, 6), Tensors.randn(20, 4));
+        DynamicPruning.gradual(Target.weights(model), Schedule.oneShot(0.1)).freeze();
+        var trainer = Trainer.of(model, Losses.mse(), Optimizers.sgd(model.parameters(), 0.1));
+        trainer.checkpointEvery(1, checkpoint).train(data, 1);
+        assertTrue(
+                messageOf(() ->
+                                fineTuned
+                                        .fineTune(trainer.resume(checkpoint), data, 2)
+                                        .run(checkpoints.resolve("more")))
+                        .startsWith("Fine-tuning took masks off: "));
+    }
+
+    @Test
+    @DisplayName("what the trainer that fine-tunes warns of is in the result, once")
+    void warnings() {
+        var optimizer = Optimizers.sgd(model.a.parameters(), 0.1);
+        var data = new TensorDataset(Tensors.randn(20, 6), Tensors.randn(20, 4));
+        PruningResult result =
+                IterativePruner.of(model)
+                        .schedule(FOUR)
+                        .fineTune(Trainer.of(model, Losses.mse(), optimizer), data, 1)
+                        .run(checkpoints);
+        assertEquals(0.8, result.sparsity(), 1e-9);
+        assertEquals(1, result.warnings().size());
+        assertTrue(result.warnings().getFirst().contains("b.weight_orig"), result.toString());
+    }
+
+    @Test
     @DisplayName("a first round over budget leaves the model as it was given, without a mask")
     void missesAtOnce() {
         double[] metrics = {0.9, 0.1};

@@ -13,9 +13,7 @@ import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
-import io.espalier.train.AdamSettings;
 import io.espalier.train.Optimizers;
-import io.espalier.train.SgdSettings;
 
 import org.bytedeco.pytorch.Optimizer;
 import org.bytedeco.pytorch.Scalar;
@@ -146,12 +144,9 @@ class PruneLawsTest {
         return switch (kind) {
             case "SGD" -> Optimizers.sgd(parameters, 0.1);
             case "SGD with momentum and decay" ->
-                    Optimizers.sgd(
-                            parameters,
-                            SgdSettings.of(0.1).withMomentum(0.9).withWeightDecay(0.01));
+                    Optimizers.sgd(parameters, 0.1, s -> s.momentum(0.9).weightDecay(0.01));
             case "Adam" -> Optimizers.adam(parameters, 0.05);
-            case "Adam with decay" ->
-                    Optimizers.adam(parameters, AdamSettings.of(0.05).withWeightDecay(0.01));
+            case "Adam with decay" -> Optimizers.adam(parameters, 0.05, s -> s.weightDecay(0.01));
             default -> Optimizers.adamW(parameters, 0.05);
         };
     }

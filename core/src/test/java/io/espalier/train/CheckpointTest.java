@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.data.DataLoader;
 import io.espalier.data.Dataset;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
@@ -60,10 +61,9 @@ class CheckpointTest {
             return switch (this) {
                 case SGD -> Optimizers.sgd(parameters, 0.05);
                 case MOMENTUM ->
-                        Optimizers.sgd(
-                                parameters, SgdSettings.of(0.05).withMomentum(0.9).withNesterov());
+                        Optimizers.sgd(parameters, 0.05, s -> s.momentum(0.9).nesterov(true));
                 case ADAM -> Optimizers.adam(parameters, 0.01);
-                case AMSGRAD -> Optimizers.adam(parameters, AdamSettings.of(0.01).withAmsgrad());
+                case AMSGRAD -> Optimizers.adam(parameters, 0.01, s -> s.amsgrad(true));
                 case ADAMW -> Optimizers.adamW(parameters, 0.01);
             };
         }
@@ -88,8 +88,8 @@ class CheckpointTest {
         return net;
     }
 
-    private static void stopAt(Trainer trainer, long step) {
-        trainer.listen(event -> {
+    private static Trainer stopAt(Trainer trainer, long step) {
+        return trainer.listen(event -> {
             if (event instanceof TrainingEvent.Step made && made.step() == step) {
                 trainer.stop();
             }
@@ -120,9 +120,8 @@ class CheckpointTest {
 
         SmallNet stopped = SmallNet.masked();
         Trainer first = trainer(stopped, kind).keepBest().checkpointEvery(100, file());
-        stopAt(first, 10);
         Libtorch.seed(5);
-        assertEquals(TrainingResult.End.STOPPED, first.train(data, 3).end());
+        assertEquals(TrainingResult.End.STOPPED, stopAt(first, 10).train(data, 3).end());
 
         SmallNet resumed = otherwise();
         Trainer second = trainer(resumed, kind).keepBest().resume(file());
@@ -160,9 +159,11 @@ class CheckpointTest {
     @DisplayName("an interrupted training writes its checkpoint too")
     void interrupted() {
         SmallNet net = SmallNet.masked();
-        Trainer trainer = trainer(net, Kind.SGD).checkpointEvery(100, file()).loadAhead(2);
-        trainer.listen(event -> Thread.currentThread().interrupt());
-        TrainingResult result = trainer.train(SmallNet.examples(50), 1);
+        TrainingResult result =
+                trainer(net, Kind.SGD)
+                        .checkpointEvery(100, file())
+                        .listen(event -> Thread.currentThread().interrupt())
+                        .train(new DataLoader(SmallNet.examples(50), 8).shuffled(2).ahead(2), 1);
         assertTrue(Thread.interrupted());
         assertEquals(TrainingResult.End.STOPPED, result.end());
         assertEquals(1, result.steps());

@@ -23,17 +23,17 @@ final class KilledTraining {
         SmallNet net = SmallNet.masked();
         Dataset data = SmallNet.examples(70);
         Path checkpoint = Path.of(arguments[0]);
-        Trainer trainer = trainer(net).checkpointEvery(3, checkpoint);
-        trainer.listen(event -> {
-            if (event instanceof TrainingEvent.Step step) {
-                System.out.println("step " + step.step());
-                pause();
-            }
-        });
+        Trainer anew =
+                trainer(net)
+                        .checkpointEvery(3, checkpoint)
+                        .listen(event -> {
+                            if (event instanceof TrainingEvent.Step step) {
+                                System.out.println("step " + step.step());
+                                pause();
+                            }
+                        });
         Libtorch.seed(13);
-        if (Files.exists(checkpoint)) {
-            trainer.resume(checkpoint);
-        }
+        Trainer trainer = Files.exists(checkpoint) ? anew.resume(checkpoint) : anew;
         try {
             trainer.train(data, EPOCHS);
             net.save(Path.of(arguments[1]));
@@ -52,10 +52,7 @@ final class KilledTraining {
     }
 
     static Trainer trainer(SmallNet net) {
-        return Trainer.of(
-                        net,
-                        Losses.crossEntropy(),
-                        Optimizers.adam(net.parameters(), AdamSettings.of(0.01)))
+        return Trainer.of(net, Losses.crossEntropy(), Optimizers.adam(net.parameters(), 0.01))
                 .batchSize(8)
                 .seed(3)
                 .learningRate(LearningRate.cosine().warmUp(5));

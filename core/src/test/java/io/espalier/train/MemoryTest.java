@@ -2,6 +2,7 @@ package io.espalier.train;
 
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.data.DataLoader;
 import io.espalier.data.Dataset;
 import io.espalier.data.TensorDataset;
 import io.espalier.nn.Functional;
@@ -45,8 +46,6 @@ class MemoryTest {
         Dataset data = new TensorDataset(Tensors.randn(64 * 1200, 8), Tensors.zeros(64 * 1200, 2));
         List<Long> memory = new ArrayList<>();
         Trainer.of(model, Losses.mse(), Optimizers.sgd(model.parameters(), 1e-4, 0.9))
-                .batchSize(64)
-                .loadAhead(ahead)
                 .clipNorm(1)
                 .learningRate(LearningRate.cosine())
                 .evaluateEvery(50, data.take(500), Metrics.meanLoss(Losses.mse()))
@@ -56,7 +55,7 @@ class MemoryTest {
                         memory.add(Pointer.physicalBytes());
                     }
                 })
-                .train(data, 1);
+                .train(new DataLoader(data, 64).shuffled(0).ahead(ahead), 1);
         long growth = memory.getLast() - memory.getFirst();
         // Without a scope around each step it would be 2 GB; Java's heap may grow by some.
         assertTrue(growth < 100L << 20, "grew by " + growth + ": " + memory);

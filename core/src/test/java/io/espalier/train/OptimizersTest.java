@@ -15,6 +15,7 @@ import org.junit.jupiter.api.Test;
 
 import java.util.List;
 import java.util.function.Function;
+import java.util.function.UnaryOperator;
 
 /** The optimizers against their papers' formulas, on one weight with gradient 2 w. */
 class OptimizersTest {
@@ -54,7 +55,11 @@ class OptimizersTest {
             w -= 0.1 * velocity;
         }
         assertEquals(
-                w, run(p -> Optimizers.sgd(p, new SgdSettings(0.1, 0.9, 0.2, 0.3, false))), 1e-5);
+                w,
+                run(p ->
+                        Optimizers.sgd(
+                                p, 0.1, s -> s.momentum(0.9).dampening(0.2).weightDecay(0.3))),
+                1e-5);
 
         w = START;
         velocity = 0;
@@ -64,9 +69,7 @@ class OptimizersTest {
             w -= 0.1 * (gradient + 0.9 * velocity);
         }
         assertEquals(
-                w,
-                run(p -> Optimizers.sgd(p, SgdSettings.of(0.1).withMomentum(0.9).withNesterov())),
-                1e-5);
+                w, run(p -> Optimizers.sgd(p, 0.1, s -> s.nesterov(true).momentum(0.9))), 1e-5);
     }
 
     @Test
@@ -86,17 +89,14 @@ class OptimizersTest {
                 double unbiased = mean / (1 - Math.pow(0.8, step));
                 w -= 0.1 * unbiased / (Math.sqrt(square / (1 - Math.pow(0.95, step))) + 1e-3);
             }
-            AdamSettings settings =
-                    AdamSettings.of(0.1)
-                            .withBetas(0.8, 0.95)
-                            .withEpsilon(1e-3)
-                            .withWeightDecay(0.2);
+            UnaryOperator<AdamSettings> with =
+                    s -> s.betas(0.8, 0.95).epsilon(1e-3).weightDecay(0.2);
             assertEquals(
                     w,
                     run(p ->
                             decoupled
-                                    ? Optimizers.adamW(p, settings)
-                                    : Optimizers.adam(p, settings)),
+                                    ? Optimizers.adamW(p, 0.1, with)
+                                    : Optimizers.adam(p, 0.1, with)),
                     1e-4);
         }
     }
@@ -113,19 +113,20 @@ class OptimizersTest {
     @Test
     @DisplayName("settings out of range and no parameters are named")
     void wrongUse() {
+        List<Tensor> parameters = List.of(Tensors.ones(1));
         assertEquals(
                 "An optimizer needs at least one parameter; it got none. A converted model has none"
                         + " left: train it before it is converted.",
                 messageOf(() -> Optimizers.sgd(List.of(), 0.1)));
         assertEquals(
                 "The learning rate must be 0 or more; asked for -1.0.",
-                messageOf(() -> Optimizers.sgd(List.of(Tensors.ones(1)), -1)));
+                messageOf(() -> Optimizers.sgd(parameters, -1)));
         assertEquals(
                 "Nesterov needs a momentum above 0 and no dampening; momentum is 0.0, dampening"
                         + " 0.0.",
-                messageOf(() -> SgdSettings.of(0.1).withNesterov()));
+                messageOf(() -> Optimizers.sgd(parameters, 0.1, s -> s.nesterov(true))));
         assertEquals(
                 "Beta 2 must be 0 or more and below 1; asked for 1.0.",
-                messageOf(() -> AdamSettings.of(0.1).withBetas(0.9, 1)));
+                messageOf(() -> Optimizers.adam(parameters, 0.1, s -> s.betas(0.9, 1))));
     }
 }

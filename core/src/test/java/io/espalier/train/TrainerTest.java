@@ -145,14 +145,17 @@ class TrainerTest {
     @DisplayName("stops after the current step when it is told to or its thread is interrupted")
     void stops() {
         Line model = new Line();
-        var trainer = Trainer.of(model, Losses.mse(), Optimizers.sgd(model.parameters(), 0.1));
-        trainer.batchSize(1)
-                .listen(event -> {
-                    if (event instanceof TrainingEvent.Step s && s.step() == 3) {
-                        trainer.stop();
-                    }
-                });
-        TrainingResult result = trainer.train(points(10), 2);
+        var trainer =
+                Trainer.of(model, Losses.mse(), Optimizers.sgd(model.parameters(), 0.1))
+                        .batchSize(1);
+        TrainingResult result =
+                trainer.listen(
+                                event -> {
+                                    if (event instanceof TrainingEvent.Step s && s.step() == 3) {
+                                        trainer.stop();
+                                    }
+                                })
+                        .train(points(10), 2);
         assertEquals(TrainingResult.End.STOPPED, result.end());
         assertEquals(3, result.steps());
 
@@ -236,6 +239,24 @@ class TrainerTest {
     }
 
     @Test
+    @DisplayName("a setting made during a training holds for the next")
+    void settingsDuringTraining() {
+        Line model = new Line();
+        var trainer = Trainer.of(model, Losses.mse(), Optimizers.sgd(model.parameters(), 0.1));
+        var heard = new AtomicInteger();
+        trainer.batchSize(2);
+        trainer.listen(event -> {
+            if (event instanceof TrainingEvent.Step step && step.step() == 1) {
+                trainer.batchSize(4).listen(later -> heard.incrementAndGet());
+            }
+        });
+        assertEquals(2, trainer.train(points(4), 1).steps());
+        assertEquals(0, heard.get());
+        assertEquals(1, trainer.train(points(4), 1).steps());
+        assertEquals(2, heard.get(), "the step and the epoch's end");
+    }
+
+    @Test
     @DisplayName("settings out of range and nothing to train on are named")
     void wrongUse() {
         Line model = new Line();
@@ -246,9 +267,8 @@ class TrainerTest {
         assertEquals(
                 "Nothing to train on: a dataset of 0 examples gives no batch of 64.",
                 messageOf(() -> trainer.train(points(4).take(0), 1)));
-        trainer.patience(1, 0);
         assertEquals(
                 "Patience needs an evaluation to look at; call evaluateEvery or evaluateEpochs.",
-                messageOf(() -> trainer.train(points(4), 1)));
+                messageOf(() -> trainer.patience(1, 0).train(points(4), 1)));
     }
 }
