@@ -53,7 +53,7 @@ final class Layers {
         return switch (kind) {
             case "linear" -> {
                 whole(params, "padding", 0, 16); // is written, and means nothing
-                yield new Linear(second, first, bias);
+                yield new Linear(second, first, o -> o.bias(bias));
             }
             case "conv1d" -> new Conv1d(second * groups, first, kernel[0], with);
             case "conv2d" -> new Conv2d(second * groups, first, kernel, with);

@@ -123,7 +123,7 @@ final class Models {
 
         Linear linear(String path) {
             Tensor weight = weight(path + ".weight", 2);
-            return new Linear(weight.size(1), weight.size(0), hasBias(path));
+            return new Linear(weight.size(1), weight.size(0), o -> o.bias(hasBias(path)));
         }
 
         Conv2d conv(String path, long padding, long stride) {

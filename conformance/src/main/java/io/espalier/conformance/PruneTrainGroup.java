@@ -55,7 +55,7 @@ final class PruneTrainGroup implements Group {
     private static Linear layer(Values inputs) {
         Tensor weight = inputs.tensor("weight");
         boolean bias = inputs.has("bias");
-        Linear layer = new Linear(weight.size(1), weight.size(0), bias);
+        Linear layer = new Linear(weight.size(1), weight.size(0), o -> o.bias(bias));
         try (var guard = new NoGradGuard()) {
             layer.parameter("weight").copy_(weight);
             if (bias) {

@@ -8,6 +8,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
+import java.util.List;
 import java.util.Optional;
 import java.util.function.UnaryOperator;
 
@@ -19,7 +20,7 @@ import java.util.function.UnaryOperator;
  * 2015.
  */
 public abstract class BatchNorm extends Module {
-    private final long features;
+    private long features;
     private final Options options;
 
     /**
@@ -57,22 +58,79 @@ public abstract class BatchNorm extends Module {
     }
 
     BatchNorm(long features, UnaryOperator<Options> with) {
-        this.features = Extents.requireAtLeast("num_features", features, 1);
-        this.options = with.apply(Options.DEFAULT);
-        requireEps(options.eps);
-        if (!(options.momentum >= 0 && options.momentum <= 1)) {
-            throw new EspalierException(
-                    "momentum must be in 0…1; asked for " + options.momentum + ".");
-        }
+        this(features, with.apply(Options.DEFAULT));
         if (options.affine) {
             addParameter("weight", Tensors.ones(features));
             addParameter("bias", Tensors.zeros(features));
         }
         if (options.trackRunningStats) {
-            addBuffer("running_mean", Tensors.zeros(features));
-            addBuffer("running_var", Tensors.ones(features));
-            addBuffer("num_batches_tracked", Tensors.zeros(ScalarType.Long));
+            addStatistics(Tensors.zeros(features), Tensors.ones(features));
         }
+    }
+
+    /** A layer of given tensors. */
+    BatchNorm(
+            @Nullable Tensor weight,
+            @Nullable Tensor bias,
+            @Nullable Tensor mean,
+            @Nullable Tensor var,
+            UnaryOperator<Options> with) {
+        this(
+                channels(weight, bias, mean, var),
+                with.apply(Options.DEFAULT).affine(weight != null).trackRunningStats(mean != null));
+        Given.add(this, "weight", weight, features);
+        Given.add(this, "bias", bias, features);
+        if (mean != null && var != null) {
+            addStatistics(
+                    Given.checked(typeName(), "running_mean", mean, features),
+                    Given.checked(typeName(), "running_var", var, features));
+        }
+    }
+
+    private BatchNorm(long features, Options options) {
+        this.features = Extents.requireAtLeast("num_features", features, 1);
+        this.options = options;
+        requireEps(options.eps);
+        if (!(options.momentum >= 0 && options.momentum <= 1)) {
+            throw new EspalierException(
+                    "momentum must be in 0…1; asked for " + options.momentum + ".");
+        }
+    }
+
+    private static long channels(
+            @Nullable Tensor weight,
+            @Nullable Tensor bias,
+            @Nullable Tensor mean,
+            @Nullable Tensor var) {
+        Tensor first = weight == null ? mean : weight;
+        if (first == null || (weight == null && bias != null) || (mean == null) != (var == null)) {
+            throw new EspalierException(
+                    "A batch normalization is given a weight, a weight and a bias, or neither, and"
+                            + " a mean and a variance, or neither; but one of the two.");
+        }
+        return first.numel();
+    }
+
+    private void addStatistics(Tensor mean, Tensor var) {
+        addBuffer("running_mean", mean);
+        addBuffer("running_var", var);
+        addBuffer("num_batches_tracked", Tensors.zeros(ScalarType.Long));
+    }
+
+    /**
+     * A layer like this one over some of its channels only, in this order.
+     *
+     * @throws EspalierException if an index is out of range or there twice
+     */
+    public BatchNorm withChannels(long... kept) {
+        Selection.require(this, "channels", features, kept);
+        var selection = new Selection(this);
+        for (String name : List.of("weight", "bias", "running_mean", "running_var")) {
+            selection.along(name, 0, kept);
+        }
+        BatchNorm layer = selection.apply();
+        layer.features = kept.length;
+        return layer;
     }
 
     static void requireEps(double eps) {

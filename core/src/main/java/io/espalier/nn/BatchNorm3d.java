@@ -2,6 +2,7 @@ package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
 
+import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
 import java.util.function.UnaryOperator;
@@ -20,6 +21,31 @@ public class BatchNorm3d extends BatchNorm {
      */
     public BatchNorm3d(long features, UnaryOperator<Options> with) {
         super(features, with);
+    }
+
+    private BatchNorm3d(
+            @Nullable Tensor weight,
+            @Nullable Tensor bias,
+            @Nullable Tensor mean,
+            @Nullable Tensor var,
+            UnaryOperator<Options> with) {
+        super(weight, bias, mean, var, with);
+    }
+
+    /**
+     * A layer of these tensors [C], which it holds as they are: weight and bias, running mean and
+     * variance, each pair or {@code null}.
+     *
+     * @throws EspalierException if all are {@code null}, one has another shape, or a number is out
+     *     of range
+     */
+    public static BatchNorm3d of(
+            @Nullable Tensor weight,
+            @Nullable Tensor bias,
+            @Nullable Tensor mean,
+            @Nullable Tensor var,
+            UnaryOperator<Options> with) {
+        return new BatchNorm3d(weight, bias, mean, var, with);
     }
 
     @Override

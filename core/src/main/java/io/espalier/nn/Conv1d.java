@@ -2,6 +2,9 @@ package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
 
+import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
+
 import java.util.function.UnaryOperator;
 
 /** A convolution over one dimension: [N, in, L] to [N, out, L'], or both without N. */
@@ -18,5 +21,19 @@ public class Conv1d extends Convolution {
      */
     public Conv1d(long in, long out, long kernel, UnaryOperator<Options> with) {
         super(1, false, in, out, new long[] {kernel}, with);
+    }
+
+    private Conv1d(Tensor weight, @Nullable Tensor bias, UnaryOperator<Options> with) {
+        super(1, false, weight, bias, with);
+    }
+
+    /**
+     * A layer of these tensors, which it holds as they are: weight [out, in/groups, kernel…], bias
+     * [out] or {@code null}.
+     *
+     * @throws EspalierException if a tensor has another shape or a number is out of range
+     */
+    public static Conv1d of(Tensor weight, @Nullable Tensor bias, UnaryOperator<Options> with) {
+        return new Conv1d(weight, bias, with);
     }
 }

@@ -2,6 +2,9 @@ package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
 
+import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
+
 import java.util.function.UnaryOperator;
 
 /** A convolution over two dimensions: [N, in, H, W] to [N, out, H', W'], or both without N. */
@@ -28,5 +31,19 @@ public class Conv2d extends Convolution {
     /** A layer with a kernel of its own size along each dimension. */
     public Conv2d(long in, long out, long[] kernel, UnaryOperator<Options> with) {
         super(2, false, in, out, kernel, with);
+    }
+
+    private Conv2d(Tensor weight, @Nullable Tensor bias, UnaryOperator<Options> with) {
+        super(2, false, weight, bias, with);
+    }
+
+    /**
+     * A layer of these tensors, which it holds as they are: weight [out, in/groups, kernel…], bias
+     * [out] or {@code null}.
+     *
+     * @throws EspalierException if a tensor has another shape or a number is out of range
+     */
+    public static Conv2d of(Tensor weight, @Nullable Tensor bias, UnaryOperator<Options> with) {
+        return new Conv2d(weight, bias, with);
     }
 }

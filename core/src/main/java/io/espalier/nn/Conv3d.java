@@ -2,6 +2,9 @@ package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
 
+import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
+
 import java.util.function.UnaryOperator;
 
 /**
@@ -30,5 +33,19 @@ public class Conv3d extends Convolution {
     /** A layer with a kernel of its own size along each dimension. */
     public Conv3d(long in, long out, long[] kernel, UnaryOperator<Options> with) {
         super(3, false, in, out, kernel, with);
+    }
+
+    private Conv3d(Tensor weight, @Nullable Tensor bias, UnaryOperator<Options> with) {
+        super(3, false, weight, bias, with);
+    }
+
+    /**
+     * A layer of these tensors, which it holds as they are: weight [out, in/groups, kernel…], bias
+     * [out] or {@code null}.
+     *
+     * @throws EspalierException if a tensor has another shape or a number is out of range
+     */
+    public static Conv3d of(Tensor weight, @Nullable Tensor bias, UnaryOperator<Options> with) {
+        return new Conv3d(weight, bias, with);
     }
 }

@@ -2,6 +2,9 @@ package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
 
+import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
+
 import java.util.function.UnaryOperator;
 
 /** A transposed convolution over one dimension: [N, in, L] to [N, out, L'], or both without N. */
@@ -18,5 +21,20 @@ public class ConvTranspose1d extends Convolution {
      */
     public ConvTranspose1d(long in, long out, long kernel, UnaryOperator<Options> with) {
         super(1, true, in, out, new long[] {kernel}, with);
+    }
+
+    private ConvTranspose1d(Tensor weight, @Nullable Tensor bias, UnaryOperator<Options> with) {
+        super(1, true, weight, bias, with);
+    }
+
+    /**
+     * A layer of these tensors, which it holds as they are: weight [in, out/groups, kernel…], bias
+     * [out] or {@code null}.
+     *
+     * @throws EspalierException if a tensor has another shape or a number is out of range
+     */
+    public static ConvTranspose1d of(
+            Tensor weight, @Nullable Tensor bias, UnaryOperator<Options> with) {
+        return new ConvTranspose1d(weight, bias, with);
     }
 }

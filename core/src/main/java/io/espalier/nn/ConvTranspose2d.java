@@ -2,6 +2,9 @@ package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
 
+import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
+
 import java.util.function.UnaryOperator;
 
 /**
@@ -31,5 +34,20 @@ public class ConvTranspose2d extends Convolution {
     /** A layer with a kernel of its own size along each dimension. */
     public ConvTranspose2d(long in, long out, long[] kernel, UnaryOperator<Options> with) {
         super(2, true, in, out, kernel, with);
+    }
+
+    private ConvTranspose2d(Tensor weight, @Nullable Tensor bias, UnaryOperator<Options> with) {
+        super(2, true, weight, bias, with);
+    }
+
+    /**
+     * A layer of these tensors, which it holds as they are: weight [in, out/groups, kernel…], bias
+     * [out] or {@code null}.
+     *
+     * @throws EspalierException if a tensor has another shape or a number is out of range
+     */
+    public static ConvTranspose2d of(
+            Tensor weight, @Nullable Tensor bias, UnaryOperator<Options> with) {
+        return new ConvTranspose2d(weight, bias, with);
     }
 }

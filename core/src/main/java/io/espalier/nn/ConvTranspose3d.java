@@ -2,6 +2,9 @@ package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
 
+import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
+
 import java.util.function.UnaryOperator;
 
 /**
@@ -31,5 +34,20 @@ public class ConvTranspose3d extends Convolution {
     /** A layer with a kernel of its own size along each dimension. */
     public ConvTranspose3d(long in, long out, long[] kernel, UnaryOperator<Options> with) {
         super(3, true, in, out, kernel, with);
+    }
+
+    private ConvTranspose3d(Tensor weight, @Nullable Tensor bias, UnaryOperator<Options> with) {
+        super(3, true, weight, bias, with);
+    }
+
+    /**
+     * A layer of these tensors, which it holds as they are: weight [in, out/groups, kernel…], bias
+     * [out] or {@code null}.
+     *
+     * @throws EspalierException if a tensor has another shape or a number is out of range
+     */
+    public static ConvTranspose3d of(
+            Tensor weight, @Nullable Tensor bias, UnaryOperator<Options> with) {
+        return new ConvTranspose3d(weight, bias, with);
     }
 }

@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
@@ -13,23 +14,14 @@ import java.util.function.UnaryOperator;
  * What the convolutions of one, two and three dimensions and their transposes share: a weight, a
  * bias, and the numbers that say how the kernel moves.
  */
-public abstract class Convolution extends Module {
-    private final long in;
-    private final long out;
-    private final long[] kernel;
-    private final Options options;
-    private final boolean transposed;
-    private final long[] stride;
-    private final long[] padding;
-    private final long[] dilation;
-    private final long[] outputPadding;
-
+public abstract non-sealed class Convolution extends ConvolutionSettings {
     /**
      * How a convolution differs from the plain one. Spatial values are one number for all
      * dimensions or one for each.
      *
      * @param stride the steps between two positions of the kernel, at least 1
-     * @param padding what is put on both sides of the input, at least 0
+     * @param padding what is put before the input, at least 0
+     * @param paddingAfter what is put after the input; none for as much as before it
      * @param dilation the distance between two elements of the kernel, at least 1
      * @param outputPadding what a transposed convolution adds to one side of its output
      * @param groups into how many independent parts the channels are divided
@@ -39,6 +31,7 @@ public abstract class Convolution extends Module {
     public record Options(
             List<Long> stride,
             List<Long> padding,
+            List<Long> paddingAfter,
             List<Long> dilation,
             List<Long> outputPadding,
             long groups,
@@ -49,6 +42,7 @@ public abstract class Convolution extends Module {
                 new Options(
                         List.of(1L),
                         List.of(0L),
+                        List.of(),
                         List.of(1L),
                         List.of(0L),
                         1,
@@ -57,44 +51,73 @@ public abstract class Convolution extends Module {
 
         /** The same with another stride. */
         public Options stride(long... value) {
-            return new Options(
-                    Extents.of(value), padding, dilation, outputPadding, groups, bias, paddingMode);
+            return with(Extents.of(value), padding, paddingAfter, dilation, outputPadding);
         }
 
-        /** The same with another padding. */
+        /** The same with another padding, the same on both sides. */
         public Options padding(long... value) {
-            return new Options(
-                    stride, Extents.of(value), dilation, outputPadding, groups, bias, paddingMode);
+            return with(stride, Extents.of(value), List.of(), dilation, outputPadding);
+        }
+
+        /** The same with a padding that differs before and after the input. */
+        public Options padding(long[] before, long[] after) {
+            return with(stride, Extents.of(before), Extents.of(after), dilation, outputPadding);
         }
 
         /** The same with another dilation. */
         public Options dilation(long... value) {
-            return new Options(
-                    stride, padding, Extents.of(value), outputPadding, groups, bias, paddingMode);
+            return with(stride, padding, paddingAfter, Extents.of(value), outputPadding);
         }
 
         /** The same with another padding of the output, which only transposed convolutions have. */
         public Options outputPadding(long... value) {
+            return with(stride, padding, paddingAfter, dilation, Extents.of(value));
+        }
+
+        private Options with(
+                List<Long> newStride,
+                List<Long> before,
+                List<Long> after,
+                List<Long> newDilation,
+                List<Long> newOutputPadding) {
             return new Options(
-                    stride, padding, dilation, Extents.of(value), groups, bias, paddingMode);
+                    newStride,
+                    before,
+                    after,
+                    newDilation,
+                    newOutputPadding,
+                    groups,
+                    bias,
+                    paddingMode);
+        }
+
+        private Options with(long newGroups, boolean newBias, PaddingMode mode) {
+            return new Options(
+                    stride,
+                    padding,
+                    paddingAfter,
+                    dilation,
+                    outputPadding,
+                    newGroups,
+                    newBias,
+                    mode);
         }
 
         /** The same with another number of groups. */
         public Options groups(long value) {
-            return new Options(stride, padding, dilation, outputPadding, value, bias, paddingMode);
+            return with(value, bias, paddingMode);
         }
 
         /** The same with or without a bias. */
         public Options bias(boolean value) {
-            return new Options(
-                    stride, padding, dilation, outputPadding, groups, value, paddingMode);
+            return with(groups, value, paddingMode);
         }
 
         /**
          * The same with another filling of the padding; transposed convolutions have zeros only.
          */
         public Options paddingMode(PaddingMode value) {
-            return new Options(stride, padding, dilation, outputPadding, groups, bias, value);
+            return with(groups, bias, value);
         }
     }
 
@@ -105,51 +128,35 @@ public abstract class Convolution extends Module {
             long out,
             long[] kernel,
             UnaryOperator<Options> with) {
-        this.in = Extents.requireAtLeast("in_channels", in, 1);
-        this.out = Extents.requireAtLeast("out_channels", out, 1);
-        this.options = with.apply(Options.DEFAULT);
-        this.transposed = transposed;
-        this.kernel = Extents.expand("kernel_size", Extents.of(kernel), rank, 1);
-        this.stride = Extents.expand("stride", options.stride, rank, 1);
-        this.padding = Extents.expand("padding", options.padding, rank, 0);
-        this.dilation = Extents.expand("dilation", options.dilation, rank, 1);
-        this.outputPadding = Extents.expand("output_padding", options.outputPadding, rank, 0);
-        requireConsistent();
-        long groups = options.groups;
+        Options options = with.apply(Options.DEFAULT);
+        super(rank, transposed, in, out, kernel, options);
         long[] shape = new long[2 + rank];
         shape[0] = transposed ? in : out;
-        shape[1] = (transposed ? out : in) / groups;
-        System.arraycopy(this.kernel, 0, shape, 2, rank);
+        shape[1] = (transposed ? out : in) / options.groups();
+        System.arraycopy(kernelSize(), 0, shape, 2, rank);
         long fanIn = Arrays.stream(shape).skip(1).reduce(1, Math::multiplyExact);
         addParameter("weight", Init.kaimingUniform(fanIn, shape));
-        if (options.bias) {
+        if (options.bias()) {
             addParameter("bias", Init.bias(fanIn, out));
         }
     }
 
-    private void requireConsistent() {
-        Extents.requireAtLeast("groups", options.groups, 1);
-        if (in % options.groups != 0 || out % options.groups != 0) {
-            throw new EspalierException(
-                    typeName()
-                            + " with "
-                            + in
-                            + " input and "
-                            + out
-                            + " output channels can't have "
-                            + options.groups
-                            + " groups; the number of groups must divide both.");
-        }
-        if (transposed && options.paddingMode != PaddingMode.ZEROS) {
-            throw new EspalierException(
-                    typeName() + " pads with zeros only; asked for " + options.paddingMode + ".");
-        }
-        if (!transposed && Arrays.stream(outputPadding).anyMatch(p -> p != 0)) {
-            throw new EspalierException(
-                    typeName()
-                            + " has no output padding; only transposed convolutions have, such as"
-                            + " ConvTranspose2d.");
-        }
+    /** A layer of given tensors. */
+    Convolution(
+            int rank,
+            boolean transposed,
+            Tensor weight,
+            @Nullable Tensor bias,
+            UnaryOperator<Options> with) {
+        Given.requireDimensions("A convolution", weight, rank + 2);
+        Options options = with.apply(Options.DEFAULT).bias(bias != null);
+        long[] shape = Tensors.shape(weight);
+        long across = shape[1] * Extents.requireAtLeast("groups", options.groups(), 1);
+        long in = transposed ? shape[0] : across;
+        long out = transposed ? across : shape[0];
+        super(rank, transposed, in, out, Arrays.copyOfRange(shape, 2, shape.length), options);
+        addParameter("weight", weight);
+        Given.add(this, "bias", bias, out);
     }
 
     /**
@@ -165,59 +172,66 @@ public abstract class Convolution extends Module {
         return valueOrNull("bias");
     }
 
-    /** The number of channels of the input. */
-    public long inChannels() {
-        return in;
+    /**
+     * A layer like this one that takes some of its input channels only, in this order; masks go
+     * with their weights. One with groups keeps as many of each, in the groups' order.
+     *
+     * @throws EspalierException if an index is out of range or there twice, or the groups differ
+     */
+    public Convolution withInputs(long... kept) {
+        Selection selection = new Selection(this);
+        long[][] groups = Selection.byGroup(this, "input channels", inChannels(), groups(), kept);
+        if (isTransposed()) {
+            selection.along("weight", 0, kept);
+        } else {
+            selection.with(this, "weight", weight -> Selection.selectInParts(weight, groups));
+        }
+        Convolution layer = selection.apply();
+        layer.resize(kept.length, outChannels(), groups());
+        return layer;
     }
 
-    /** The number of channels of the output. */
-    public long outChannels() {
-        return out;
+    /**
+     * A layer like this one that gives some of its output channels only, in this order; masks go
+     * with their weights. One with groups keeps as many of each, in the groups' order.
+     *
+     * @throws EspalierException if an index is out of range or there twice, or the groups differ
+     */
+    public Convolution withOutputs(long... kept) {
+        Selection selection = new Selection(this);
+        long[][] groups = Selection.byGroup(this, "output channels", outChannels(), groups(), kept);
+        if (isTransposed()) {
+            selection.with(this, "weight", weight -> Selection.selectInParts(weight, groups));
+        } else {
+            selection.along("weight", 0, kept);
+        }
+        Convolution layer = selection.along("bias", 0, kept).apply();
+        layer.resize(inChannels(), kept.length, groups());
+        return layer;
     }
 
-    /** The kernel's size along each spatial dimension. */
-    public long[] kernelSize() {
-        return kernel.clone();
-    }
-
-    /** The stride along each spatial dimension. */
-    public long[] stride() {
-        return stride.clone();
-    }
-
-    /** The padding of both sides of each spatial dimension. */
-    public long[] padding() {
-        return padding.clone();
-    }
-
-    /** The dilation along each spatial dimension. */
-    public long[] dilation() {
-        return dilation.clone();
-    }
-
-    /** What a transposed convolution adds to one side of each spatial dimension of its output. */
-    public long[] outputPadding() {
-        return outputPadding.clone();
-    }
-
-    /** The number of groups. */
-    public long groups() {
-        return options.groups;
-    }
-
-    /** What the padding is filled with. */
-    public PaddingMode paddingMode() {
-        return options.paddingMode;
-    }
-
-    /** Whether this is a transposed convolution, whose weight is [in, out/groups, kernel…]. */
-    public boolean isTransposed() {
-        return transposed;
-    }
-
-    /** The options it was made with, for a layer like it. */
-    public Options options() {
-        return options;
+    /**
+     * A layer like this one with some of its groups only, in this order, and their input and output
+     * channels: those of a depthwise convolution are its channels.
+     *
+     * @throws EspalierException if an index is out of range or there twice
+     */
+    public Convolution withGroups(long... kept) {
+        Selection.require(this, "groups", groups(), kept);
+        long[] inputs = Selection.blocks(inChannels() / groups(), kept);
+        long[] outputs = Selection.blocks(outChannels() / groups(), kept);
+        Convolution layer =
+                new Selection(this)
+                        .with(
+                                this,
+                                "weight",
+                                weight ->
+                                        Selection.select(
+                                                weight, 0, isTransposed() ? inputs : outputs))
+                        .with(this, "bias", bias -> Selection.select(bias, 0, outputs))
+                        .apply();
+        layer.resize(inputs.length, outputs.length, kept.length);
+        return layer;
     }
 
     @Override
@@ -230,64 +244,28 @@ public abstract class Convolution extends Module {
      * quantization need it.
      */
     public final Tensor convolve(Tensor x, Tensor weight, @Nullable Tensor bias) {
-        int rank = kernel.length;
-        Inputs.requireChannels(this, x, rank, in);
-        if (transposed) {
+        long[] stride = stride();
+        long[] dilation = dilation();
+        int rank = stride.length;
+        Inputs.requireChannels(this, x, rank, inChannels());
+        if (isTransposed()) {
             return Functional.convTranspose(
-                    x, weight, bias, stride, padding, outputPadding, groups(), dilation);
+                    x, weight, bias, stride, paddingBefore(), outputPadding(), groups(), dilation);
         }
-        if (options.paddingMode == PaddingMode.ZEROS) {
-            return Functional.conv(rank, x, weight, bias, stride, padding, dilation, groups());
-        }
-        return Functional.conv(
-                rank, pad(x), weight, bias, stride, new long[rank], dilation, groups());
+        return isPaddedByKernel()
+                ? Functional.conv(
+                        rank, x, weight, bias, stride, paddingBefore(), dilation, groups())
+                : Functional.conv(
+                        rank, pad(x), weight, bias, stride, new long[rank], dilation, groups());
+    }
+
+    /** Kernels put as many zeros on both sides. */
+    private boolean isPaddedByKernel() {
+        return paddingMode() == PaddingMode.ZEROS && !isPaddedUnevenly();
     }
 
     /** An input with this convolution's padding around it. */
     public final Tensor pad(Tensor x) {
-        return Functional.pad(x, bothSides(), options.paddingMode);
-    }
-
-    /**
-     * The paddings in the order of libtorch's {@code pad}: the last dimension first, both its
-     * sides.
-     */
-    private long[] bothSides() {
-        long[] sides = new long[2 * padding.length];
-        for (int i = 0; i < sides.length; i++) {
-            sides[i] = padding[padding.length - 1 - i / 2];
-        }
-        return sides;
-    }
-
-    @Override
-    protected String extraRepr() {
-        var text = new StringBuilder();
-        text.append(in).append(", ").append(out);
-        text.append(", kernel_size=").append(Repr.tuple(kernel));
-        text.append(", stride=").append(Repr.tuple(stride));
-        if (differs(padding, 0)) {
-            text.append(", padding=").append(Repr.tuple(padding));
-        }
-        if (differs(dilation, 1)) {
-            text.append(", dilation=").append(Repr.tuple(dilation));
-        }
-        if (differs(outputPadding, 0)) {
-            text.append(", output_padding=").append(Repr.tuple(outputPadding));
-        }
-        if (options.groups != 1) {
-            text.append(", groups=").append(options.groups);
-        }
-        if (!hasParameter("bias")) {
-            text.append(", bias=False");
-        }
-        if (options.paddingMode != PaddingMode.ZEROS) {
-            text.append(", padding_mode=").append(options.paddingMode);
-        }
-        return text.toString();
-    }
-
-    private static boolean differs(long[] values, long plain) {
-        return Arrays.stream(values).anyMatch(value -> value != plain);
+        return Functional.pad(x, Extents.sides(paddingBefore(), paddingAfter()), paddingMode());
     }
 }

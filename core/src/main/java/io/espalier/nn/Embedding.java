@@ -1,5 +1,6 @@
 package io.espalier.nn;
 
+import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -29,6 +30,42 @@ public non-sealed class Embedding extends VectorTable {
     private Embedding(long count, long size, OptionalLong paddingIndex) {
         super(count, size, paddingIndex);
         this.paddingIndex = paddingIndex;
+    }
+
+    private Embedding(Tensor weight, OptionalLong paddingIndex) {
+        super(weight);
+        this.paddingIndex = paddingIndex;
+    }
+
+    /**
+     * A table of this weight [count, size], which it holds as it is.
+     *
+     * @throws EspalierException if the weight has other dimensions
+     */
+    public static Embedding of(Tensor weight) {
+        return new Embedding(weight, OptionalLong.empty());
+    }
+
+    /**
+     * A table of this weight [count, size], which it holds as it is, with a vector that is not
+     * trained.
+     *
+     * @param paddingIndex the vector's index; a negative one counts from the end
+     * @throws EspalierException if the weight has other dimensions or there is no such index
+     */
+    public static Embedding of(Tensor weight, long paddingIndex) {
+        Given.requireDimensions("Embedding", weight, 2);
+        return new Embedding(weight, OptionalLong.of(inTable(weight.size(0), paddingIndex)));
+    }
+
+    /**
+     * A table like this one of some elements of each vector only, in this order; masks go with
+     * their weight.
+     *
+     * @throws EspalierException if an index is out of range or there twice
+     */
+    public Embedding withOutputs(long... kept) {
+        return narrowed(kept);
     }
 
     /** The index of the vector that is not trained, empty where all are. */

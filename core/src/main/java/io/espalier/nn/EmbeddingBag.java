@@ -97,6 +97,31 @@ public non-sealed class EmbeddingBag extends VectorTable {
         this.options = options;
     }
 
+    private EmbeddingBag(Tensor weight, Options options) {
+        super(weight);
+        this.options = inTable(weight.size(0), options);
+    }
+
+    /**
+     * A table of this weight [count, size], which it holds as it is.
+     *
+     * @throws EspalierException if the weight has other dimensions or there is no such padding
+     *     index
+     */
+    public static EmbeddingBag of(Tensor weight, UnaryOperator<Options> with) {
+        return new EmbeddingBag(weight, with.apply(Options.DEFAULT));
+    }
+
+    /**
+     * A table like this one of some elements of each vector only, in this order; masks go with
+     * their weight.
+     *
+     * @throws EspalierException if an index is out of range or there twice
+     */
+    public EmbeddingBag withOutputs(long... kept) {
+        return narrowed(kept);
+    }
+
     private static Options inTable(long count, Options given) {
         OptionalLong padding = given.paddingIndex;
         return padding.isPresent()

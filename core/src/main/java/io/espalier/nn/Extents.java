@@ -47,6 +47,19 @@ final class Extents {
     }
 
     /**
+     * Paddings in the order of libtorch's {@code pad}: the last dimension first, both its sides.
+     */
+    static long[] sides(long[] before, long[] after) {
+        int rank = before.length;
+        long[] sides = new long[2 * rank];
+        for (int d = 0; d < rank; d++) {
+            sides[2 * d] = before[rank - 1 - d];
+            sides[2 * d + 1] = after[rank - 1 - d];
+        }
+        return sides;
+    }
+
+    /**
      * The value itself.
      *
      * @throws EspalierException if it is below {@code least}

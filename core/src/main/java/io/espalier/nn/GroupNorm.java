@@ -15,8 +15,8 @@ import java.util.function.UnaryOperator;
  * <p>Source: Wu and He, <a href="https://arxiv.org/abs/1803.08494">Group Normalization</a>, 2018.
  */
 public class GroupNorm extends Module {
-    private final long groups;
-    private final long channels;
+    private long groups;
+    private long channels;
     private final Options options;
 
     /**
@@ -51,9 +51,17 @@ public class GroupNorm extends Module {
      * @throws EspalierException if a number is out of range or the groups don't divide the channels
      */
     public GroupNorm(long groups, long channels, UnaryOperator<Options> with) {
+        this(groups, channels, with.apply(Options.DEFAULT));
+        if (options.affine) {
+            addParameter("weight", Tensors.ones(channels));
+            addParameter("bias", Tensors.zeros(channels));
+        }
+    }
+
+    private GroupNorm(long groups, long channels, Options options) {
         this.groups = Extents.requireAtLeast("num_groups", groups, 1);
         this.channels = Extents.requireAtLeast("num_channels", channels, 1);
-        this.options = with.apply(Options.DEFAULT);
+        this.options = options;
         BatchNorm.requireEps(options.eps);
         if (channels % groups != 0) {
             throw new EspalierException(
@@ -63,10 +71,49 @@ public class GroupNorm extends Module {
                             + groups
                             + " groups; the number of groups must divide the channels.");
         }
-        if (options.affine) {
-            addParameter("weight", Tensors.ones(channels));
-            addParameter("bias", Tensors.zeros(channels));
-        }
+    }
+
+    /**
+     * A layer of these tensors [C], which it holds as they are.
+     *
+     * @throws EspalierException if a tensor has another shape, or the groups don't divide the
+     *     channels
+     */
+    public static GroupNorm of(
+            long groups, Tensor weight, Tensor bias, UnaryOperator<Options> with) {
+        var layer = new GroupNorm(groups, weight.numel(), with.apply(Options.DEFAULT).affine(true));
+        Given.add(layer, "weight", weight, layer.channels);
+        Given.add(layer, "bias", bias, layer.channels);
+        return layer;
+    }
+
+    /**
+     * A layer like this one over some channels only, as many of each group, in the groups' order;
+     * mean and variance are those of what is kept.
+     *
+     * @throws EspalierException if an index is out of range or there twice, or the groups differ
+     */
+    public GroupNorm withChannels(long... kept) {
+        Selection.byGroup(this, "channels", channels, groups, kept);
+        return with(groups, kept);
+    }
+
+    /**
+     * A layer like this one with some of its groups only, in this order, and their channels.
+     *
+     * @throws EspalierException if an index is out of range or there twice
+     */
+    public GroupNorm withGroups(long... kept) {
+        Selection.require(this, "groups", groups, kept);
+        return with(kept.length, Selection.blocks(channels / groups, kept));
+    }
+
+    private GroupNorm with(long newGroups, long... kept) {
+        GroupNorm layer =
+                new Selection(this).along("weight", 0, kept).along("bias", 0, kept).apply();
+        layer.groups = newGroups;
+        layer.channels = kept.length;
+        return layer;
     }
 
     /** The weight [C], or {@code null} where it is not affine. */

@@ -8,6 +8,7 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 
 import java.util.List;
+import java.util.Map;
 import java.util.function.UnaryOperator;
 
 /**
@@ -31,6 +32,42 @@ public class LSTM extends Recurrent {
      */
     public LSTM(long inputSize, long hiddenSize, UnaryOperator<Options> with) {
         super(RecurrentShape.Kind.LSTM, inputSize, hiddenSize, with);
+    }
+
+    private LSTM(Map<String, Tensor> weights, UnaryOperator<Options> with) {
+        super(RecurrentShape.Kind.LSTM, weights, with);
+    }
+
+    /**
+     * A network of these tensors by PyTorch's names ({@code weight_ih_l0}, …), which it holds as
+     * they are. They decide how many layers and directions there are, and whether there are biases.
+     *
+     * @throws EspalierException if a tensor is missing, too many or of another shape
+     */
+    public static LSTM of(Map<String, Tensor> weights, UnaryOperator<Options> with) {
+        return new LSTM(weights, with);
+    }
+
+    /**
+     * A network like this one that takes some elements of each input only, in this order; masks go
+     * with their weights.
+     *
+     * @throws EspalierException if an index is out of range or there twice
+     */
+    public LSTM withInputs(long... kept) {
+        return narrowed(kept);
+    }
+
+    /**
+     * A network like this one with some units of the state only, in this order; masks go with their
+     * weights.
+     *
+     * @param kept one choice for all layers and directions, or one for each: the first layer's
+     *     forward, its reverse, the second layer's forward and so on, all of one length
+     * @throws EspalierException if an index is out of range or there twice, or the lengths differ
+     */
+    public LSTM withHidden(long[]... kept) {
+        return withUnits(kept);
     }
 
     @Override

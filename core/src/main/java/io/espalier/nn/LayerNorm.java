@@ -17,7 +17,7 @@ import java.util.function.UnaryOperator;
  * Normalization</a>, 2016.
  */
 public class LayerNorm extends Module {
-    private final long[] shape;
+    private long[] shape;
     private final Options options;
 
     /**
@@ -63,8 +63,18 @@ public class LayerNorm extends Module {
      * @throws EspalierException if the shape is empty or a number is out of range
      */
     public LayerNorm(long[] shape, UnaryOperator<Options> with) {
+        this(shape, with.apply(Options.DEFAULT));
+        if (options.elementwiseAffine) {
+            addParameter("weight", Tensors.ones(shape));
+            if (options.bias) {
+                addParameter("bias", Tensors.zeros(shape));
+            }
+        }
+    }
+
+    private LayerNorm(long[] shape, Options options) {
         this.shape = shape.clone();
-        this.options = with.apply(Options.DEFAULT);
+        this.options = options;
         if (shape.length == 0) {
             throw new EspalierException(
                     "LayerNorm needs at least one dimension to normalize over.");
@@ -73,12 +83,39 @@ public class LayerNorm extends Module {
             Extents.requireAtLeast("normalized_shape", size, 1);
         }
         BatchNorm.requireEps(options.eps);
-        if (options.elementwiseAffine) {
-            addParameter("weight", Tensors.ones(shape));
-            if (options.bias) {
-                addParameter("bias", Tensors.zeros(shape));
-            }
+    }
+
+    /**
+     * A layer of these tensors, which it holds as they are: weight, of the shape of the dimensions
+     * that are normalized over, and bias or {@code null}.
+     *
+     * @throws EspalierException if the bias has another shape
+     */
+    public static LayerNorm of(Tensor weight, @Nullable Tensor bias, UnaryOperator<Options> with) {
+        Options options = with.apply(Options.DEFAULT).elementwiseAffine(true).bias(bias != null);
+        var layer = new LayerNorm(Tensors.shape(weight), options);
+        Given.add(layer, "weight", weight, layer.shape);
+        Given.add(layer, "bias", bias, layer.shape);
+        return layer;
+    }
+
+    /**
+     * A layer like this one over some features only, in this order; mean and variance are those of
+     * what is kept.
+     *
+     * @throws EspalierException if an index is out of range or there twice, or the layer normalizes
+     *     over several dimensions
+     */
+    public LayerNorm withFeatures(long... kept) {
+        if (shape.length != 1) {
+            throw new EspalierException(
+                    "Features are chosen of one dimension; this is " + this + ".");
         }
+        Selection.require(this, "features", shape[0], kept);
+        LayerNorm layer =
+                new Selection(this).along("weight", 0, kept).along("bias", 0, kept).apply();
+        layer.shape = new long[] {kept.length};
+        return layer;
     }
 
     /** The weight, or {@code null} where it has none. */

@@ -2,6 +2,8 @@ package io.espalier.nn;
 
 import org.bytedeco.pytorch.Tensor;
 
+import java.util.List;
+
 /**
  * Multiplies a parameter by its owner's buffer {@code NAME_mask}: 0 prunes an element, 1 keeps it.
  *
@@ -24,5 +26,10 @@ public record Mask(String name) implements Parametrization {
     @Override
     public Tensor apply(Module owner, Tensor value) {
         return value.mul(owner.buffer(bufferName()));
+    }
+
+    @Override
+    public List<String> buffers() {
+        return List.of(bufferName());
     }
 }

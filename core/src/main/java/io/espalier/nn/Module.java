@@ -287,31 +287,6 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
         return Optional.ofNullable(recipe);
     }
 
-    /**
-     * A deep copy: modules, parameters, buffers, masks and hooks' registrations; nothing is shared
-     * but the hooks.
-     */
-    @SuppressWarnings({"unchecked", "TypeParameterUnusedInFormals"}) // the caller knows its class
-    public final <M extends Module> M copy() {
-        return (M) new ModuleCopier(Module::cloneTensor).copy(this);
-    }
-
-    /**
-     * A second module over the same tensors. It stands on its own when the original is {@link
-     * #replace replaced}: what replaces a layer and still uses it holds its alias.
-     */
-    @SuppressWarnings({"unchecked", "TypeParameterUnusedInFormals"}) // the caller knows its class
-    public final <M extends Module> M alias() {
-        Module original = this;
-        Module alias = new ModuleCopier(UnaryOperator.identity()).copy(original);
-        alias.standAlone();
-        return (M) alias;
-    }
-
-    private static Tensor cloneTensor(Tensor tensor) {
-        return Tensors.keep(tensor.detach().clone().set_requires_grad(tensor.requires_grad()));
-    }
-
     /** A clone whose containers are its own and still hold the original's tensors and children. */
     final Module shallow() {
         try {

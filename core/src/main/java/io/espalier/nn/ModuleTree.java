@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
@@ -156,10 +157,74 @@ abstract sealed class ModuleTree extends ParameterHolder permits Module {
         return all;
     }
 
+    /** All stored parameters and buffers by dotted name, at each place where one stands. */
+    private SequencedMap<String, Tensor> namedTensors() {
+        SequencedMap<String, Tensor> all = walk(Module::ownParameters);
+        all.putAll(walk(Module::ownBuffers));
+        return all;
+    }
+
     private static SequencedMap<String, Tensor> distinct(SequencedMap<String, Tensor> all) {
         var seen = Collections.newSetFromMap(new IdentityHashMap<Tensor, Boolean>());
         all.values().removeIf(tensor -> !seen.add(tensor));
         return all;
+    }
+
+    /**
+     * A deep copy: modules, parameters, buffers, masks and hooks' registrations; nothing is shared
+     * but the hooks.
+     */
+    @SuppressWarnings({"unchecked", "TypeParameterUnusedInFormals"}) // the caller knows its class
+    public final <M extends Module> M copy() {
+        return (M) new ModuleCopier(ModuleTree::cloneTensor).copy((Module) this);
+    }
+
+    /**
+     * A second module over the same tensors. It stands on its own when the original is {@link
+     * #replace replaced}: what replaces a layer and still uses it holds its alias.
+     */
+    @SuppressWarnings({"unchecked", "TypeParameterUnusedInFormals"}) // the caller knows its class
+    public final <M extends Module> M alias() {
+        return (M) over(UnaryOperator.identity());
+    }
+
+    /**
+     * A module like this one that holds these tensors in place of its own. It has its class,
+     * settings, mode, parametrizations and hooks; nothing is drawn, what is given is held as it is,
+     * and only what is not given is copied.
+     *
+     * @param tensors by their names in {@link Module#stateDict}, each of the shape of what it
+     *     replaces
+     * @throws EspalierException if there is none of a name, or it has another shape
+     */
+    @SuppressWarnings({"unchecked", "TypeParameterUnusedInFormals"}) // the caller knows its class
+    public final <M extends Module> M withTensors(Map<String, Tensor> tensors) {
+        var given = new IdentityHashMap<Tensor, Tensor>();
+        SequencedMap<String, Tensor> own = namedTensors();
+        tensors.forEach((name, tensor) -> {
+            Tensor old = own.get(name);
+            if (old == null) {
+                throw missing("parameter or buffer", name, own.keySet());
+            }
+            Given.checked(typeName(), name, tensor, Tensors.shape(old));
+            given.put(old, Tensors.keep(tensor.set_requires_grad(old.requires_grad())));
+        });
+        return (M)
+                over(tensor -> {
+                    Tensor replacement = given.get(tensor);
+                    return replacement == null ? cloneTensor(tensor) : replacement;
+                });
+    }
+
+    /** A module like this one, in its own place, over what a function makes of its tensors. */
+    final Module over(UnaryOperator<Tensor> tensors) {
+        Module made = new ModuleCopier(tensors).copy((Module) this);
+        ((ModuleTree) made).standIn = null;
+        return made;
+    }
+
+    private static Tensor cloneTensor(Tensor tensor) {
+        return Tensors.keep(tensor.detach().clone().set_requires_grad(tensor.requires_grad()));
     }
 
     @Override
@@ -180,10 +245,5 @@ abstract sealed class ModuleTree extends ParameterHolder permits Module {
     final void remapModules(UnaryOperator<Module> modules) {
         children.replaceAll((name, child) -> modules.apply(child));
         standIn = standIn == null ? null : modules.apply(standIn);
-    }
-
-    /** Runs itself again, whatever its original was replaced by. */
-    final void standAlone() {
-        standIn = null;
     }
 }

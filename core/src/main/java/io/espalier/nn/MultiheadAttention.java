@@ -3,16 +3,14 @@ package io.espalier.nn;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.UnaryOperator;
+import java.util.stream.LongStream;
 
 /**
  * Attention with several heads: {@code softmax(Q Kᵀ / √d) V} in each head, the heads side by side
@@ -28,8 +26,9 @@ import java.util.function.UnaryOperator;
  * Need</a>, 2017.
  */
 public class MultiheadAttention extends Module {
-    private final long size;
-    private final long heads;
+    private long size;
+    private long heads;
+    private final long headSize;
     private final Options options;
     private final Linear outProj;
 
@@ -40,29 +39,36 @@ public class MultiheadAttention extends Module {
      * @param bias whether the linear maps have biases
      * @param batchFirst whether the tensors are [N, L, E] and not [L, N, E]
      * @param needWeights whether the weights are an output; without them it is faster
+     * @param headSize the size of each head's query, key and value; 0 for E over the heads
      */
-    public record Options(double dropout, boolean bias, boolean batchFirst, boolean needWeights) {
+    public record Options(
+            double dropout, boolean bias, boolean batchFirst, boolean needWeights, long headSize) {
         /** PyTorch's defaults: biases, the sequence first, the weights as second output. */
-        public static final Options DEFAULT = new Options(0, true, false, true);
+        public static final Options DEFAULT = new Options(0, true, false, true, 0);
 
         /** The same with another share dropped. */
         public Options dropout(double value) {
-            return new Options(value, bias, batchFirst, needWeights);
+            return new Options(value, bias, batchFirst, needWeights, headSize);
         }
 
         /** The same with or without biases. */
         public Options bias(boolean value) {
-            return new Options(dropout, value, batchFirst, needWeights);
+            return new Options(dropout, value, batchFirst, needWeights, headSize);
         }
 
         /** The same for [N, L, E] or for [L, N, E]. */
         public Options batchFirst(boolean value) {
-            return new Options(dropout, bias, value, needWeights);
+            return new Options(dropout, bias, value, needWeights, headSize);
         }
 
         /** The same with or without the weights as second output. */
         public Options needWeights(boolean value) {
-            return new Options(dropout, bias, batchFirst, value);
+            return new Options(dropout, bias, batchFirst, value, headSize);
+        }
+
+        /** The same with heads of another size, which the heads left of a wider layer have. */
+        public Options headSize(long value) {
+            return new Options(dropout, bias, batchFirst, needWeights, value);
         }
     }
 
@@ -79,11 +85,16 @@ public class MultiheadAttention extends Module {
      * @throws EspalierException if a number is out of range or the heads don't divide the size
      */
     public MultiheadAttention(long size, long heads, UnaryOperator<Options> with) {
+        this(size, heads, with.apply(Options.DEFAULT), null);
+    }
+
+    private MultiheadAttention(
+            long size, long heads, Options options, @Nullable NonDynamicallyQuantizableLinear given) {
         this.size = Extents.requireAtLeast("embed_dim", size, 1);
         this.heads = Extents.requireAtLeast("num_heads", heads, 1);
-        this.options = with.apply(Options.DEFAULT);
+        this.options = options;
         Dropout.requireShare(options.dropout);
-        if (size % heads != 0) {
+        if (options.headSize == 0 && size % heads != 0) {
             throw new EspalierException(
                     "embed_dim must be divisible by num_heads; asked for "
                             + size
@@ -91,14 +102,108 @@ public class MultiheadAttention extends Module {
                             + heads
                             + ".");
         }
+        this.headSize =
+                options.headSize == 0
+                        ? size / heads
+                        : Extents.requireAtLeast("head_size", options.headSize, 1);
+        long width = width();
+        if (given != null) {
+            this.outProj = given;
+            return;
+        }
         // PyTorch draws the last map's values before the first's.
-        var projection = new NonDynamicallyQuantizableLinear(size, options.bias);
-        addParameter("in_proj_weight", Init.xavierUniform(size, 3 * size, 3 * size, size));
+        var projection = new NonDynamicallyQuantizableLinear(width, size, options.bias);
+        addParameter("in_proj_weight", Init.xavierUniform(size, 3 * width, 3 * width, size));
         if (options.bias) {
-            addParameter("in_proj_bias", Tensors.zeros(3 * size));
+            addParameter("in_proj_bias", Tensors.zeros(3 * width));
             projection.parameter("bias").detach().zero_();
         }
         this.outProj = add("out_proj", projection);
+    }
+
+    /**
+     * An attention of these tensors, which it holds as they are: both linear maps' weights [3 ·
+     * width, E] and [E, width] and biases [3 · width] and [E], or {@code null} for both; the width
+     * is that of all heads together.
+     *
+     * @throws EspalierException if a tensor has another shape, or the heads don't divide the width
+     */
+    public static MultiheadAttention of(
+            long heads,
+            Tensor inWeight,
+            @Nullable Tensor inBias,
+            Tensor outWeight,
+            @Nullable Tensor outBias,
+            UnaryOperator<Options> with) {
+        Given.requireDimensions("MultiheadAttention", outWeight, 2);
+        long width = outWeight.size(1);
+        if (heads < 1 || width % heads != 0 || (inBias == null) != (outBias == null)) {
+            throw new EspalierException(
+                    "An attention has both biases or none, and as many heads as divide its width; "
+                            + "given were "
+                            + heads
+                            + " heads and a width of "
+                            + width
+                            + ".");
+        }
+        var projection = new NonDynamicallyQuantizableLinear(outWeight, outBias);
+        Options options = with.apply(Options.DEFAULT).bias(inBias != null).headSize(width / heads);
+        var layer = new MultiheadAttention(outWeight.size(0), heads, options, projection);
+        Given.add(layer, "in_proj_weight", inWeight, 3 * width, layer.size);
+        Given.add(layer, "in_proj_bias", inBias, 3 * width);
+        layer.add("out_proj", projection);
+        return layer;
+    }
+
+    /**
+     * An attention like this one with some of its heads only, in this order; masks go with their
+     * weights.
+     *
+     * @throws EspalierException if an index is out of range or there twice
+     */
+    public MultiheadAttention withHeads(long... kept) {
+        Selection.require(this, "heads", heads, kept);
+        long[] rows =
+                Selection.blocks(
+                        headSize,
+                        LongStream.range(0, 3)
+                                .flatMap(part ->
+                                        Arrays.stream(kept).map(head -> part * heads + head))
+                                .toArray());
+        long[] columns = Selection.blocks(headSize, kept);
+        MultiheadAttention layer =
+                new Selection(this)
+                        .with(this, "in_proj_weight", t -> Selection.select(t, 0, rows))
+                        .with(this, "in_proj_bias", t -> Selection.select(t, 0, rows))
+                        .with(outProj, "weight", t -> Selection.select(t, 1, columns))
+                        .apply();
+        layer.heads = kept.length;
+        layer.outProj.resize(columns.length, size);
+        return layer;
+    }
+
+    /**
+     * An attention like this one over some features only of its sequences and its result, in this
+     * order; the heads stay as wide as they are.
+     *
+     * @throws EspalierException if an index is out of range or there twice
+     */
+    public MultiheadAttention withFeatures(long... kept) {
+        Selection.require(this, "features", size, kept);
+        MultiheadAttention layer =
+                new Selection(this)
+                        .with(this, "in_proj_weight", t -> Selection.select(t, 1, kept))
+                        .with(outProj, "weight", t -> Selection.select(t, 0, kept))
+                        .with(outProj, "bias", t -> Selection.select(t, 0, kept))
+                        .apply();
+        layer.size = kept.length;
+        layer.outProj.resize(width(), kept.length);
+        return layer;
+    }
+
+    /** The size of all heads together. */
+    private long width() {
+        return heads * headSize;
     }
 
     /** The size of each element of the sequences. */
@@ -111,9 +216,14 @@ public class MultiheadAttention extends Module {
         return heads;
     }
 
-    /** The options it was made with, for a layer like it. */
+    /** The size of each head's query, key and value. */
+    public long headSize() {
+        return headSize;
+    }
+
+    /** The options for a layer like it. */
     public Options options() {
-        return options;
+        return width() == size ? options.headSize(0) : options.headSize(headSize);
     }
 
     @Override
@@ -139,42 +249,54 @@ public class MultiheadAttention extends Module {
         }
         List<Tensor> projected = project(sequences);
         Tensor mask =
-                mask(
-                        projected.getFirst(),
-                        projected.get(1),
-                        count > 3 ? inputs.get(3) : new Tensor(),
-                        count > 4 ? inputs.get(4) : new Tensor());
+                new AttentionMasks(this, projected.getFirst(), projected.get(1))
+                        .both(
+                                count > 3 ? inputs.get(3) : new Tensor(),
+                                count > 4 ? inputs.get(4) : new Tensor());
         List<Tensor> results = attend(projected, mask);
         boolean batched = query.dim() == 3;
-        Tensor joined = results.getFirst().transpose(1, 2).flatten(2, 3); // [N, L, E]
-        Tensor output = outProj.call(batched ? arrange(joined) : joined.squeeze(0));
+        Tensor joined = Functional.flatten(Functional.transpose(results.getFirst(), 1, 2), 2, 3);
+        Tensor output = outProj.call(batched ? arrange(joined) : Functional.squeeze(joined, 0));
         if (results.size() == 1) {
             return List.of(output);
         }
-        Tensor weights = results.getLast().mean(1);
-        return List.of(output, batched ? weights : weights.squeeze(0));
+        Tensor weights = Functional.mean(results.getLast(), new long[] {1}, false);
+        return List.of(output, batched ? weights : Functional.squeeze(weights, 0));
     }
 
-    /** Query, key and value as [N, heads, length, E / heads]. */
+    /** Query, key and value as [N, heads, length, size of a head]. */
+    @SuppressWarnings("ReferenceEquality") // whether one tensor is all three
     private List<Tensor> project(List<Tensor> sequences) {
         Tensor weight = value("in_proj_weight");
         Tensor bias = valueOrNull("in_proj_bias");
+        Tensor query = sequences.getFirst();
+        boolean self = sequences.stream().allMatch(sequence -> sequence == query);
+        Tensor all = self ? Functional.linear(batched(query), weight, bias) : null;
+        long width = width();
         List<Tensor> parts = new ArrayList<>();
         for (int i = 0; i < 3; i++) {
-            Tensor x = sequences.get(i);
             Tensor part =
-                    Functional.linear(
-                            x.dim() == 3 ? arrange(x) : x.unsqueeze(0),
-                            weight.narrow(0, i * size, size),
-                            bias == null ? null : bias.narrow(0, i * size, size));
-            parts.add(part.unflatten(2, heads, size / heads).transpose(1, 2));
+                    all != null
+                            ? Functional.narrow(all, 2, i * width, width)
+                            : Functional.linear(
+                                    batched(sequences.get(i)),
+                                    Functional.narrow(weight, 0, i * width, width),
+                                    bias == null
+                                            ? null
+                                            : Functional.narrow(bias, 0, i * width, width));
+            parts.add(Functional.transpose(Functional.unflatten(part, 2, heads, headSize), 1, 2));
         }
         return parts;
     }
 
+    /** A sequence as [N, L, E]. */
+    private Tensor batched(Tensor x) {
+        return x.dim() == 3 ? arrange(x) : Functional.unsqueeze(x, 0);
+    }
+
     /** From the caller's order of the first two dimensions to [N, L, E], and back. */
     private Tensor arrange(Tensor x) {
-        return options.batchFirst ? x : x.transpose(0, 1);
+        return options.batchFirst ? x : Functional.transpose(x, 0, 1);
     }
 
     private List<Tensor> attend(List<Tensor> projected, @Nullable Tensor mask) {
@@ -182,56 +304,17 @@ public class MultiheadAttention extends Module {
         Tensor key = projected.get(1);
         Tensor value = projected.getLast();
         double dropout = isTraining() ? options.dropout : 0;
-        if (!options.needWeights) {
+        if (!options.needWeights && !CallRecorder.CURRENT.isBound()) {
             return List.of(Functional.scaledDotProductAttention(query, key, value, mask, dropout));
         }
         Tensor scores =
-                query.mul(new Scalar(1 / Math.sqrt((double) size / heads)))
-                        .matmul(key.transpose(2, 3));
-        Tensor weights = Functional.softmax(mask == null ? scores : scores.add(mask), -1);
+                Functional.matmul(
+                        Functional.mul(query, 1 / Math.sqrt(headSize)),
+                        Functional.transpose(key, 2, 3));
+        Tensor weights =
+                Functional.softmax(mask == null ? scores : Functional.add(scores, mask), -1);
         weights = Functional.dropout(weights, dropout, dropout > 0);
-        return List.of(weights.matmul(value), weights);
-    }
-
-    /** Both masks as one that is added to the scores [N, heads, L, S]; {@code null} for none. */
-    private @Nullable Tensor mask(Tensor query, Tensor key, Tensor leftOut, Tensor attention) {
-        long batch = query.size(0);
-        long length = query.size(2);
-        long keys = key.size(2);
-        Tensor byKey = null;
-        if (leftOut.defined()) {
-            requireMask("the keys to leave out", leftOut, batch, keys);
-            byKey = additive(leftOut, query).view(batch, 1, 1, keys);
-        }
-        if (!attention.defined()) {
-            return byKey;
-        }
-        Tensor byPair = additive(attention, query);
-        if (attention.dim() == 3) {
-            requireMask("the attention's mask", attention, batch * heads, length, keys);
-            byPair = byPair.view(batch, heads, length, keys);
-        } else {
-            requireMask("the attention's mask", attention, length, keys);
-        }
-        return byKey == null ? byPair : byPair.add(byKey);
-    }
-
-    private void requireMask(String what, Tensor mask, long... shape) {
-        if (mask.numel() != Arrays.stream(shape).reduce(1, (a, b) -> a * b)
-                || mask.size(-1) != shape[shape.length - 1]) {
-            throw wrongInput(mask, what + " must be of shape " + Arrays.toString(shape) + ".");
-        }
-    }
-
-    private Tensor additive(Tensor mask, Tensor like) {
-        if (Tensors.type(mask) == ScalarType.Bool) {
-            Tensor zeros = torch.zeros(Tensors.shape(mask), like.options());
-            return zeros.masked_fill(mask, new Scalar(Double.NEGATIVE_INFINITY));
-        }
-        if (!mask.is_floating_point()) {
-            throw wrongInput(
-                    mask, "a mask is Bool or of floats; it is " + Tensors.type(mask) + ".");
-        }
-        return mask;
+        Tensor result = Functional.matmul(weights, value);
+        return options.needWeights ? List.of(result, weights) : List.of(result);
     }
 }

@@ -14,7 +14,7 @@ import org.bytedeco.pytorch.Tensor;
  * Rectifiers</a>, 2015.
  */
 public class PReLU extends Module {
-    private final long count;
+    private long count;
 
     /** A layer with one weight for all channels, 0.25 at first. */
     public PReLU() {
@@ -29,6 +29,37 @@ public class PReLU extends Module {
     public PReLU(long count) {
         this.count = Extents.requireAtLeast("num_parameters", count, 1);
         addParameter("weight", Tensors.ones(count).mul(new Scalar(0.25)));
+    }
+
+    private PReLU(Tensor weight) {
+        Given.requireDimensions("PReLU", weight, 1);
+        this.count = weight.numel();
+        addParameter("weight", weight);
+    }
+
+    /**
+     * A layer of a weight [1] or [C], which it holds as it is.
+     *
+     * @throws EspalierException if it has another shape
+     */
+    public static PReLU of(Tensor weight) {
+        return new PReLU(weight);
+    }
+
+    /**
+     * A layer like this one over some channels only, in this order; one weight for all channels is
+     * that for these.
+     *
+     * @throws EspalierException if an index is out of range or there twice
+     */
+    public PReLU withChannels(long... kept) {
+        if (count == 1) {
+            return copy();
+        }
+        Selection.require(this, "channels", count, kept);
+        PReLU layer = new Selection(this).along("weight", 0, kept).apply();
+        layer.count = kept.length;
+        return layer;
     }
 
     /** How many weights there are. */

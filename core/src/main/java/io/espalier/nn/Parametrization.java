@@ -2,6 +2,8 @@ package io.espalier.nn;
 
 import org.bytedeco.pytorch.Tensor;
 
+import java.util.List;
+
 /**
  * A function between a parameter as it is stored and the value that {@code forward} sees: a mask, a
  * fake quantization, or several in a row. It is the only mechanism behind pruning and
@@ -26,5 +28,13 @@ public interface Parametrization {
      */
     default int order() {
         return 0;
+    }
+
+    /**
+     * The owner's buffers that have an element for each of the parameter's, such as a mask: whoever
+     * chooses channels of the parameter chooses them there too.
+     */
+    default List<String> buffers() {
+        return List.of();
     }
 }

@@ -6,8 +6,10 @@ import io.espalier.tensor.EspalierException;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 
-import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.UnaryOperator;
 
 /**
@@ -16,8 +18,8 @@ import java.util.function.UnaryOperator;
  * PyTorch's names.
  */
 public abstract class Recurrent extends Module {
-    private final RecurrentShape shape;
-    private final List<String> names = new ArrayList<>();
+    private RecurrentShape shape;
+    private final List<String> names;
 
     /**
      * How a recurrent network differs from the plain one.
@@ -60,13 +62,35 @@ public abstract class Recurrent extends Module {
     }
 
     Recurrent(Kind kind, long inputSize, long hiddenSize, UnaryOperator<Options> with) {
-        Options options = with.apply(Options.DEFAULT);
-        this.shape =
-                new RecurrentShape(
-                        kind,
-                        Extents.requireAtLeast("input_size", inputSize, 1),
-                        Extents.requireAtLeast("hidden_size", hiddenSize, 1),
-                        options);
+        this(new RecurrentShape(kind, inputSize, hiddenSize, with.apply(Options.DEFAULT)));
+        double bound = 1 / Math.sqrt(hiddenSize);
+        names.forEach(name -> addParameter(name, Init.uniform(bound, shape.sizeOf(name))));
+    }
+
+    /** A network of given tensors, of as many layers and directions as these are. */
+    Recurrent(Kind kind, Map<String, Tensor> weights, UnaryOperator<Options> with) {
+        this(RecurrentShape.of(kind, weights, with.apply(Options.DEFAULT)));
+        if (!weights.keySet().equals(Set.copyOf(names))) {
+            throw new EspalierException(
+                    typeName()
+                            + " of "
+                            + shape
+                            + " takes "
+                            + String.join(", ", names)
+                            + "; it was given "
+                            + String.join(", ", new TreeSet<>(weights.keySet()))
+                            + ".");
+        }
+        for (String name : names) {
+            Given.add(this, name, weights.get(name), shape.sizeOf(name));
+        }
+    }
+
+    private Recurrent(RecurrentShape shape) {
+        this.shape = shape;
+        Options options = shape.options();
+        Extents.requireAtLeast("input_size", shape.inputSize(), 1);
+        Extents.requireAtLeast("hidden_size", shape.hiddenSize(), 1);
         Extents.requireAtLeast("num_layers", options.layers, 1);
         Dropout.requireShare(options.dropout);
         if (options.dropout > 0 && options.layers == 1) {
@@ -75,26 +99,74 @@ public abstract class Recurrent extends Module {
                             + typeName()
                             + " has one. Ask for more layers or no dropout.");
         }
-        for (long layer = 0; layer < options.layers; layer++) {
-            long fed = layer == 0 ? inputSize : hiddenSize * shape.directions();
-            for (String suffix : shape.suffixes(layer)) {
-                addWeights(suffix, kind.gates() * hiddenSize, fed);
+        this.names = shape.weightNames();
+    }
+
+    /** A network like this one that takes some elements of each input only. */
+    @SuppressWarnings("TypeParameterUnusedInFormals") // the caller is of this class
+    final <R extends Recurrent> R narrowed(long... kept) {
+        Selection.require(this, "inputs", inputSize(), kept);
+        var selection = new Selection(this);
+        for (String suffix : shape.suffixes(0)) {
+            selection.along("weight_ih" + suffix, 1, kept);
+        }
+        R network = selection.apply();
+        ((Recurrent) network).shape =
+                new RecurrentShape(shape.kind(), kept.length, hiddenSize(), shape.options());
+        return network;
+    }
+
+    /**
+     * A network like this one with some units of the state only.
+     *
+     * @param kept one choice for all layers and directions, or one for each, as the weights' names
+     *     are in order
+     */
+    @SuppressWarnings("TypeParameterUnusedInFormals") // the caller is of this class
+    final <R extends Recurrent> R withUnits(long[]... kept) {
+        List<String> suffixes = shape.suffixes();
+        if (kept.length != 1 && kept.length != suffixes.size()) {
+            throw new EspalierException(
+                    typeName()
+                            + " takes one choice of units, or one for each of "
+                            + String.join(", ", suffixes)
+                            + "; "
+                            + kept.length
+                            + " were given.");
+        }
+        var selection = new Selection(this);
+        int directions = shape.directions();
+        for (int i = 0; i < suffixes.size(); i++) {
+            long[] units = kept[kept.length == 1 ? 0 : i];
+            Selection.require(this, "units", hiddenSize(), units);
+            if (units.length != kept[0].length) {
+                throw new EspalierException(
+                        "All layers and directions keep the same number of units; asked for "
+                                + kept[0].length
+                                + " and "
+                                + units.length
+                                + ".");
+            }
+            String suffix = suffixes.get(i);
+            long[] rows = shape.acrossParts(shape.kind().gates(), part -> units);
+            for (String name : List.of("weight_ih", "weight_hh", "bias_ih", "bias_hh")) {
+                selection.with(this, name + suffix, tensor -> Selection.select(tensor, 0, rows));
+            }
+            selection.along("weight_hh" + suffix, 1, units);
+            if (i >= directions) {
+                int fed = i - i % directions - directions;
+                long[] columns =
+                        shape.acrossParts(
+                                directions, part -> kept[kept.length == 1 ? 0 : fed + part]);
+                selection.with(
+                        this, "weight_ih" + suffix, tensor -> Selection.select(tensor, 1, columns));
             }
         }
-    }
-
-    private void addWeights(String suffix, long rows, long fed) {
-        addUniform("weight_ih" + suffix, rows, fed);
-        addUniform("weight_hh" + suffix, rows, shape.hiddenSize());
-        if (shape.options().bias) {
-            addUniform("bias_ih" + suffix, rows);
-            addUniform("bias_hh" + suffix, rows);
-        }
-    }
-
-    private void addUniform(String name, long... size) {
-        addParameter(name, Init.uniform(1 / Math.sqrt(shape.hiddenSize()), size));
-        names.add(name);
+        R network = selection.apply();
+        ((Recurrent) network).shape =
+                new RecurrentShape(
+                        shape.kind(), shape.inputSize(), kept[0].length, shape.options());
+        return network;
     }
 
     /** Its kind, sizes and options, for a layer like it. */

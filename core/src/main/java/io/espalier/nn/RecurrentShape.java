@@ -9,6 +9,10 @@ import org.bytedeco.pytorch.global.torch;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeSet;
+import java.util.function.IntFunction;
+import java.util.stream.IntStream;
 
 /**
  * What kind of recurrent network a layer is, whatever it computes with: floats, or integers in its
@@ -58,6 +62,71 @@ public record RecurrentShape(
          * @return the outputs, then the last state
          */
         List<Tensor> run(Tensor x, List<Tensor> state);
+    }
+
+    /**
+     * The shape of a network whose weights these are; the options' layers, directions and bias are
+     * taken from them.
+     *
+     * @throws EspalierException if there is no first layer among them
+     */
+    static RecurrentShape of(Kind kind, Map<String, Tensor> weights, Recurrent.Options options) {
+        Tensor input = weights.get("weight_ih_l0");
+        Tensor state = weights.get("weight_hh_l0");
+        if (input == null || state == null || input.dim() != 2 || state.dim() != 2) {
+            throw new EspalierException(
+                    "The weights of a network begin with weight_ih_l0 and weight_hh_l0, of two"
+                            + " dimensions; given were "
+                            + String.join(", ", new TreeSet<>(weights.keySet()))
+                            + ".");
+        }
+        long layers = 1;
+        while (weights.containsKey("weight_ih_l" + layers)) {
+            layers++;
+        }
+        return new RecurrentShape(
+                kind,
+                input.size(1),
+                state.size(1),
+                options.layers(layers)
+                        .bias(weights.containsKey("bias_ih_l0"))
+                        .bidirectional(weights.containsKey("weight_ih_l0_reverse")));
+    }
+
+    /** The weights' names in their order. */
+    List<String> weightNames() {
+        List<String> tensors =
+                options.bias()
+                        ? List.of("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+                        : List.of("weight_ih", "weight_hh");
+        return suffixes().stream()
+                .flatMap(suffix -> tensors.stream().map(name -> name + suffix))
+                .toList();
+    }
+
+    /** The shape of one of the weights. */
+    long[] sizeOf(String name) {
+        long rows = kind.gates() * hiddenSize;
+        if (name.startsWith("bias")) {
+            return new long[] {rows};
+        }
+        boolean fedByLayer =
+                name.startsWith("weight_ih") && !suffixes(0).contains(name.substring(9));
+        return new long[] {
+            rows,
+            name.startsWith("weight_hh")
+                    ? hiddenSize
+                    : fedByLayer ? hiddenSize * directions() : inputSize
+        };
+    }
+
+    /** The indices of units in a dimension that has all units several times. */
+    long[] acrossParts(int parts, IntFunction<long[]> units) {
+        return IntStream.range(0, parts)
+                .boxed()
+                .flatMapToLong(part ->
+                        Arrays.stream(units.apply(part)).map(unit -> part * hiddenSize + unit))
+                .toArray();
     }
 
     /** One direction, or two. */

@@ -4,6 +4,7 @@ import java.math.BigDecimal;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /** Values as Python prints them: what a layer's {@code extraRepr} is made of. */
 public final class Repr {
@@ -49,6 +50,15 @@ public final class Repr {
                 : Arrays.stream(values)
                         .mapToObj(Long::toString)
                         .collect(Collectors.joining(", ", "(", ")"));
+    }
+
+    /** Pairs as a tuple of tuples: {@code ((0, 1), (2, 2))}. */
+    public static String pairs(long[] first, long[] second) {
+        String text =
+                IntStream.range(0, first.length)
+                        .mapToObj(d -> tuple(first[d], second[d]))
+                        .collect(Collectors.joining(", "));
+        return first.length == 1 ? "(" + text + ",)" : "(" + text + ")";
     }
 
     /** The number where there is one, a tuple where there are more. */

@@ -14,7 +14,7 @@ import java.util.OptionalLong;
  */
 abstract sealed class VectorTable extends Module permits Embedding, EmbeddingBag {
     private final long count;
-    private final long size;
+    private long size;
 
     /**
      * A table whose elements are drawn from the standard normal distribution.
@@ -30,6 +30,23 @@ abstract sealed class VectorTable extends Module permits Embedding, EmbeddingBag
                 weight.select(0, padding.getAsLong()).zero_();
             }
         }
+    }
+
+    /** A table of a given weight [count, size]. */
+    VectorTable(Tensor weight) {
+        Given.requireDimensions("A table of vectors", weight, 2);
+        this.count = weight.size(0);
+        this.size = weight.size(1);
+        addParameter("weight", weight);
+    }
+
+    /** A table like this one of some elements of each vector only. */
+    @SuppressWarnings("TypeParameterUnusedInFormals") // the caller is of this class
+    final <T extends VectorTable> T narrowed(long... kept) {
+        Selection.require(this, "elements", size, kept);
+        T table = new Selection(this).along("weight", 1, kept).apply();
+        ((VectorTable) table).size = kept.length;
+        return table;
     }
 
     /** An index counted from the start; a negative one counts from the end. */

@@ -6,7 +6,9 @@ import io.espalier.nn.Parametrization;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Tensor;
 
+import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /**
  * A mask that is decided again while the model trains, so that what was pruned too early can
@@ -20,7 +22,16 @@ sealed interface DynamicMask extends Parametrization {
 
     /** What is multiplied by, from the owner's buffer. */
     default Tensor mask(Module owner) {
-        return owner.buffer(name() + "_mask");
+        return owner.buffer(maskName());
+    }
+
+    private String maskName() {
+        return name() + "_mask";
+    }
+
+    @Override
+    default List<String> buffers() {
+        return List.of(maskName());
     }
 
     /** The dynamic mask on a parameter, if there is one. */
@@ -81,6 +92,12 @@ sealed interface DynamicMask extends Parametrization {
 
         Tensor scores(Module owner) {
             return owner.buffer(scoresName());
+        }
+
+        @Override
+        public List<String> buffers() {
+            return Stream.concat(DynamicMask.super.buffers().stream(), Stream.of(scoresName()))
+                    .toList();
         }
 
         /** Moves what was collected into the scores. */

@@ -23,7 +23,7 @@ class ModuleTest {
     static final class Two extends Module {
         final Linear fc = add("fc", new Linear(4, 3));
         final List<Linear> more =
-                List.of(add("a", new Linear(3, 3)), add("b", new Linear(3, 2, false)));
+                List.of(add("a", new Linear(3, 3)), add("b", new Linear(3, 2, o -> o.bias(false))));
 
         @Override
         protected Tensor forward(Tensor x) {
@@ -105,7 +105,7 @@ class ModuleTest {
     @DisplayName(
             "a parametrized parameter is stored under another name and computed in every forward")
     void parametrization() {
-        Linear layer = new Linear(4, 3, false);
+        Linear layer = new Linear(4, 3, o -> o.bias(false));
         Tensor x = Tensors.randn(2, 4);
         Tensor before = layer.call(x);
         layer.storeAs("weight", "weight_orig");

@@ -17,7 +17,9 @@ class PrintingTest {
     static Stream<Arguments> layers() {
         return Stream.of(
                 print(new Linear(3, 4), "Linear(in_features=3, out_features=4, bias=True)"),
-                print(new Linear(3, 4, false), "Linear(in_features=3, out_features=4, bias=False)"),
+                print(
+                        new Linear(3, 4, o -> o.bias(false)),
+                        "Linear(in_features=3, out_features=4, bias=False)"),
                 print(new Conv1d(3, 8, 3), "Conv1d(3, 8, kernel_size=(3,), stride=(1,))"),
                 print(
                         new Conv1d(3, 8, 3, o -> o.padding(2).dilation(2)),

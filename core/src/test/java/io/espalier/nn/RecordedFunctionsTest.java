@@ -24,7 +24,7 @@ import java.util.stream.Stream;
 
 class RecordedFunctionsTest {
     /** A function of a tensor [2, 4, 6], under the name by which a failing test is found. */
-    private record Case(String name, Function<Tensor, Tensor> function) {
+    record Case(String name, Function<Tensor, Tensor> function) {
         @Override
         public String toString() {
             return name;

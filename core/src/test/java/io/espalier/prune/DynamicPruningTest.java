@@ -67,7 +67,7 @@ class DynamicPruningTest {
     @Test
     @DisplayName("a pruned weight reads as zero, still learns, and returns when it has grown")
     void splices() {
-        var layer = new Linear(2, 1, false);
+        var layer = new Linear(2, 1, o -> o.bias(false));
         layer.parameter("weight").detach().copy_(Tensors.of(new float[] {1, 0.1f}, 1, 2));
         var pruning = DynamicPruning.magnitude(weight(layer), Schedule.oneShot(0.5));
         Tensor x = Tensors.of(new float[] {0, 1}, 1, 2);
@@ -114,7 +114,7 @@ class DynamicPruningTest {
     @Test
     @DisplayName("a movement score is the sum of −weight · gradient, also while it is masked")
     void movementScores() {
-        var layer = new Linear(3, 1, false);
+        var layer = new Linear(3, 1, o -> o.bias(false));
         layer.parameter("weight").detach().copy_(Tensors.of(new float[] {1, -2, 3}, 1, 3));
         var pruning = DynamicPruning.movement(weight(layer), Schedule.oneShot(1 / 3.0));
         Tensor x = Tensors.of(new float[] {1, 0.5f, -1}, 1, 3);

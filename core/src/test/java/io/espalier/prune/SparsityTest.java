@@ -14,7 +14,7 @@ import java.util.List;
 class SparsityTest {
     static final class Two extends Module {
         final Linear a = add("a", new Linear(10, 4));
-        final Linear b = add("b", new Linear(4, 2, false));
+        final Linear b = add("b", new Linear(4, 2, o -> o.bias(false)));
         final Linear again = add("again", a);
     }
 

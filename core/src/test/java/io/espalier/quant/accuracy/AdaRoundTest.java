@@ -202,7 +202,7 @@ class AdaRoundTest {
     @Test
     @DisplayName("the unit of the data does not matter")
     void anyUnit() {
-        var model = new Sequential(new Flatten(), new Linear(144, 6, false));
+        var model = new Sequential(new Flatten(), new Linear(144, 6, o -> o.bias(false)));
         model.qconfig(weights(3, false));
         Sequential twin = model.copy();
 
