@@ -1,5 +1,6 @@
 package io.espalier.quant.accuracy;
 
+import io.espalier.nn.BatchNorm;
 import io.espalier.nn.BatchNorm1d;
 import io.espalier.nn.BatchNorm2d;
 import io.espalier.nn.BatchNorm3d;
@@ -61,6 +62,20 @@ record Absorber(String path, Module module) {
         return isNorm()
                 ? module.value("weight").numel()
                 : WeightedLayer.of(path, module).orElseThrow().outChannels();
+    }
+
+    /** Its output with each channel times a factor. */
+    Tensor scaled(Tensor output, Tensor factors) {
+        int last = Math.toIntExact(output.dim()) - 1;
+        int axis =
+                switch (module) {
+                    case LayerNorm norm -> last;
+                    case GroupNorm norm -> 1;
+                    case BatchNorm norm -> 1;
+                    default ->
+                            last - WeightedLayer.of(path, module).orElseThrow().spatialDimensions();
+                };
+        return ChannelScale.along(output, axis, factors);
     }
 
     /** Takes the factors in. */

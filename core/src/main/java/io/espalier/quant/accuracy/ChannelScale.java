@@ -7,6 +7,8 @@ import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
 
+import java.util.Arrays;
+
 /**
  * Multiplies each channel by its own constant, the buffer {@code factors}; what {@link SmoothQuant}
  * puts before a layer where no other can take the factors in. Input and output have the same shape.
@@ -24,6 +26,14 @@ public final class ChannelScale extends Module {
 
     ChannelScale(Tensor factors) {
         addBuffer("factors", factors);
+    }
+
+    /** A tensor with each channel times a factor, the channels lying along this dimension. */
+    static Tensor along(Tensor x, int axis, Tensor factors) {
+        long[] shape = new long[Math.toIntExact(x.dim())];
+        Arrays.fill(shape, 1);
+        shape[axis] = factors.numel();
+        return x.mul(factors.reshape(shape));
     }
 
     @Override

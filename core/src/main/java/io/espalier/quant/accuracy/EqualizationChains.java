@@ -13,6 +13,7 @@ import io.espalier.nn.MaxPool2d;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.quant.fusion.CallTrace;
+import io.espalier.quant.fusion.Dataflow;
 import io.espalier.train.EvalMode;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -23,16 +24,16 @@ import org.jspecify.annotations.Nullable;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
-import java.util.stream.Stream;
 
 /**
- * Finds the chains of layers that can be equalized, by calling the model on an example. Each is
- * tried on a copy and kept, or cut, so that the model gives what it gave; so a result that is used
- * at a second place, which the calls of layers don't show, is left alone.
+ * Finds the chains of layers that can be equalized, by calling the model on an example. Which layer
+ * reads what another gave is read from the model's graph, or from the calls of its modules where it
+ * can't be traced; then a call with moved channels must give the very same numbers.
  */
 final class EqualizationChains {
-    /** What gives a multiple of a channel for a multiple of it. */
+    /** The modules that give a multiple of a channel for a multiple of it. */
     private static final Set<Class<? extends Module>> NEUTRAL =
             Set.of(
                     ReLU.class,
@@ -50,81 +51,103 @@ final class EqualizationChains {
     private final Module model;
     private final List<Tensor> example;
     private final CallTrace trace;
+    private final Optional<Dataflow> flow;
 
     private EqualizationChains(Module model, List<Tensor> example) {
         this.model = model;
         this.example = example;
         this.trace = new CallTrace(model, example);
+        this.flow = Dataflow.of(model, example);
     }
 
     static List<List<String>> find(Module model, List<Tensor> example) {
         try (var mode = new EvalMode(model);
                 var noGrad = new NoGradGuard();
                 var scope = new PointerScope()) {
-            var chains = new EqualizationChains(model, example);
-            return chains.candidates().stream().flatMap(chains::sound).toList();
+            var finder = new EqualizationChains(model, example);
+            List<List<WeightedLayer>> chains = finder.candidates();
+            return (finder.keepOutput(chains) ? chains : finder.sound(chains))
+                    .stream()
+                            .map(chain -> chain.stream().map(WeightedLayer::path).toList())
+                            .toList();
         }
     }
 
-    /** The parts of a chain that can be equalized; usually the chain itself. */
-    private Stream<List<String>> sound(List<String> chain) {
-        if (keepsOutput(chain)) {
-            return Stream.of(chain);
-        }
-        List<List<String>> parts = new ArrayList<>();
-        int begin = 0;
-        for (int i = 1; i <= chain.size(); i++) {
-            if (i == chain.size() || !keepsOutput(chain.subList(i - 1, i + 1))) {
-                parts.add(chain.subList(begin, i));
-                begin = i;
+    /** The parts of chains that can be equalized. */
+    private List<List<WeightedLayer>> sound(List<List<WeightedLayer>> chains) {
+        List<List<WeightedLayer>> parts = new ArrayList<>();
+        for (List<WeightedLayer> chain : chains) {
+            int begin = 0;
+            for (int i = 1; i <= chain.size(); i++) {
+                if (i == chain.size() || !keepOutput(List.of(chain.subList(i - 1, i + 1)))) {
+                    if (i - begin > 1) {
+                        parts.add(chain.subList(begin, i));
+                    }
+                    begin = i;
+                }
             }
         }
-        return parts.stream().filter(part -> part.size() > 1);
+        return parts;
     }
 
-    private boolean keepsOutput(List<String> chain) {
-        Module trial = model.copy();
-        Equalization.apply(trial, chain);
-        return new ModelOutput(trace.outputs()).isLike(new ModelOutput(trial.callAll(example)));
+    private boolean keepOutput(List<List<WeightedLayer>> chains) {
+        List<ChannelMove> moves = new ArrayList<>();
+        for (List<WeightedLayer> chain : chains) {
+            for (int i = 1; i < chain.size(); i++) {
+                WeightedLayer before = chain.get(i - 1);
+                moves.add(
+                        new ChannelMove(
+                                new Absorber(before.path(), before.layer()),
+                                List.of(chain.get(i))));
+            }
+        }
+        return ChannelMove.keepOutput(model, example, moves);
     }
 
-    private List<List<String>> candidates() {
-        List<List<String>> chains = new ArrayList<>();
+    private List<List<WeightedLayer>> candidates() {
+        List<List<WeightedLayer>> chains = new ArrayList<>();
         Set<String> taken = new HashSet<>();
         for (Module module : model.namedModules().values()) {
-            List<String> chain = new ArrayList<>();
-            for (@Nullable Module at = layer(module); at != null; at = following(at)) {
-                if (!taken.add(trace.path(at))) {
-                    break;
-                }
-                chain.add(trace.path(at));
+            List<WeightedLayer> chain = new ArrayList<>();
+            Optional<WeightedLayer> at = layer(module);
+            while (at.isPresent() && taken.add(at.get().path())) {
+                chain.add(at.get());
+                at = following(at.get());
             }
             if (chain.size() > 1) {
-                chains.add(List.copyOf(chain));
+                chains.add(chain);
             }
         }
         return chains;
     }
 
     /** The module itself if it is a layer that can be part of a chain. */
-    private @Nullable Module layer(Module module) {
-        boolean fits =
-                trace.knows(module)
-                        && trace.isCalledOnce(module)
-                        && WeightedLayer.of("", module).isPresent();
-        return fits ? module : null;
+    private Optional<WeightedLayer> layer(Module module) {
+        return trace.knows(module) && trace.isCalledOnce(module)
+                ? WeightedLayer.of(trace.path(module), module)
+                : Optional.empty();
     }
 
-    /** The layer that a layer's channels reach. */
-    private @Nullable Module following(Module layer) {
-        Module at = trace.follower(layer);
+    /** The layer that a layer's channels reach, if they reach nothing else. */
+    private Optional<WeightedLayer> following(WeightedLayer layer) {
+        if (layer.layer().hasOutputHooks()) {
+            return Optional.empty();
+        }
+        Optional<Module> reader =
+                flow.flatMap(graph -> graph.readers(layer.path(), ChannelMove::isNeutral))
+                        .map(readers -> readers.only().map(model::module))
+                        .orElseGet(() -> handedTo(layer.layer()));
+        return reader.flatMap(this::layer)
+                .filter(next -> !next.layer().hasInputHooks())
+                .filter(next -> next.inChannels() == layer.outChannels());
+    }
+
+    /** The module that is handed a layer's result, itself or through modules that are neutral. */
+    private Optional<Module> handedTo(Module layer) {
+        @Nullable Module at = trace.follower(layer);
         while (at != null && NEUTRAL.contains(at.getClass()) && trace.isCalledOnce(at)) {
             at = trace.follower(at);
         }
-        if (at == null || layer(at) == null) {
-            return null;
-        }
-        long out = WeightedLayer.of("", layer).orElseThrow().outChannels();
-        return WeightedLayer.of("", at).orElseThrow().inChannels() == out ? at : null;
+        return Optional.ofNullable(at);
     }
 }

@@ -102,6 +102,16 @@ record WeightedLayer(String path, Module layer, boolean hasReLU) {
         return layer instanceof Convolution convolution ? convolution.kernelSize().length : 0;
     }
 
+    /** Where the layer itself stands, which may be fused with its ReLU. */
+    String ownPath() {
+        return hasReLU ? path + ".0" : path;
+    }
+
+    /** An input of the layer with each channel times a factor. */
+    Tensor scaledInput(Tensor x, Tensor factors) {
+        return ChannelScale.along(x, (int) x.dim() - 1 - spatialDimensions(), factors);
+    }
+
     /** An input of the layer as [rows, channels]. */
     Tensor inputByChannel(Tensor x) {
         return x.movedim(x.dim() - 1 - spatialDimensions(), -1).reshape(-1, inChannels());

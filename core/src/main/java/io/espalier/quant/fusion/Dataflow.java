@@ -9,11 +9,14 @@ import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;
 
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Predicate;
 
 /**
  * What becomes of the results of a model's layers, read from its graph: a use that makes no
@@ -56,6 +59,54 @@ public final class Dataflow {
     boolean mayFlowOneWay(String path) {
         List<Node.ModuleCall> all = calls.getOrDefault(path, List.of());
         return all.isEmpty() || (all.size() == 1 && flowsOneWay(all.getFirst()));
+    }
+
+    /**
+     * Who reads a result.
+     *
+     * @param layers the paths of the modules that do, each as often as it does
+     * @param others whether it is also used by anything else, or returned
+     */
+    public record Readers(List<String> layers, boolean others) {
+        /** Copies the list. */
+        public Readers {
+            layers = List.copyOf(layers);
+        }
+
+        /** The one module that reads it, if nothing else does. */
+        public Optional<String> only() {
+            return others || layers.size() != 1 ? Optional.empty() : Optional.of(layers.getFirst());
+        }
+    }
+
+    /**
+     * Who reads a layer's result, itself or what became of it; empty if the graph does not show one
+     * call of the layer, and so can't tell.
+     *
+     * @param path where the layer stands
+     * @param through the functions that a result is followed through
+     */
+    public Optional<Readers> readers(String path, Predicate<Node.OperatorCall> through) {
+        List<Node.ModuleCall> all = calls.getOrDefault(path, List.of());
+        if (all.size() != 1) {
+            return Optional.empty();
+        }
+        List<String> layers = new ArrayList<>();
+        boolean others = false;
+        Deque<Value> open = new ArrayDeque<>(all.getFirst().results());
+        while (!open.isEmpty()) {
+            Value value = open.pop();
+            others |= graph.returns(value);
+            for (Node user : consumers.getOrDefault(value, List.of())) {
+                switch (user) {
+                    case Node.ModuleCall call -> layers.add(call.path());
+                    case Node.OperatorCall call when through.test(call) ->
+                            open.addAll(call.results());
+                    default -> others = true;
+                }
+            }
+        }
+        return Optional.of(new Readers(layers, others));
     }
 
     private boolean flowsOneWay(Node.ModuleCall call) {

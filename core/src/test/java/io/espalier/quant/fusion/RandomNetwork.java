@@ -160,11 +160,41 @@ public final class RandomNetwork extends Module {
             return false;
         }
         int value = calls.getFirst() + 1;
-        List<Step> readers = steps.stream().filter(step -> step.reads(value)).toList();
+        List<Step> readers = readersOf(value);
         return value < steps.size()
                 && readers.size() == 1
                 && readers.getFirst().layer.equals(next)
                 && readers.getFirst().kind == Kind.LAYER;
+    }
+
+    /**
+     * Whether all that a layer's result is used for is one call of another, itself or after ReLUs.
+     */
+    public boolean feedsThroughReLU(String layer, String next) {
+        List<Integer> calls = callsOf(layer);
+        int value = calls.size() == 1 ? calls.getFirst() + 1 : steps.size();
+        while (value < steps.size()) {
+            List<Step> readers = readersOf(value);
+            if (readers.size() != 1) {
+                return false;
+            }
+            Step reader = readers.getFirst();
+            if (reader.layer.equals(next)) {
+                return callsOf(next).size() == 1;
+            }
+            boolean relu =
+                    reader.kind == Kind.RELU
+                            || (reader.kind == Kind.LAYER && module(reader.layer) instanceof ReLU);
+            if (!relu) {
+                return false;
+            }
+            value = steps.indexOf(reader) + 1;
+        }
+        return false;
+    }
+
+    private List<Step> readersOf(int value) {
+        return steps.stream().filter(step -> step.reads(value)).toList();
     }
 
     private List<Integer> callsOf(String layer) {
