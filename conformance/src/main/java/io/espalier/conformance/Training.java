@@ -24,8 +24,7 @@ final class Training {
                                             .dampening(real(settings, "dampening", 0))
                                             .weightDecay(real(settings, "weight_decay", 0))
                                             .nesterov(flag(settings, "nesterov")));
-            case "Adam" ->
-                    Optimizers.adam(parameters, settings.real("lr"), s -> adam(s, settings));
+            case "Adam" -> Optimizers.adam(parameters, settings.real("lr"), s -> adam(s, settings));
             case "AdamW" ->
                     Optimizers.adamW(parameters, settings.real("lr"), s -> adam(s, settings));
             default -> throw Group.unknown("optimizer", type);

@@ -162,6 +162,11 @@ public abstract class BatchNorm extends Module {
         return hasBuffer("running_var") ? Optional.of(buffer("running_var")) : Optional.empty();
     }
 
+    @Override
+    protected boolean isNewer(String buffer) {
+        return buffer.equals("num_batches_tracked");
+    }
+
     /** The number of channels. */
     public long numFeatures() {
         return features;

@@ -1,12 +1,12 @@
 package io.espalier.nn;
 
-import io.espalier.state.SafeTensors;
+import io.espalier.state.StateFile;
+import io.espalier.state.TensorSource;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.TensorException;
 import io.espalier.tensor.Tensors;
 
-import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
@@ -198,28 +198,66 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
      *     message names them and the model is as it was
      */
     public final void loadStateDict(Map<String, Tensor> state) {
-        StateDict.load(this, state, "The state");
+        loadStateDict(state, options -> options);
     }
 
     /**
-     * Writes the state to a safetensors file that PyTorch can load too. A file that is there is
-     * replaced in one step: whoever reads sees the old one or the new.
+     * Copies a state into this model that may differ from its own, such as {@code o ->
+     * o.strict(false)}.
+     *
+     * @return what was missing, and what was not expected
+     * @throws EspalierException if it differs in what the options do not allow; the model is as it
+     *     was
+     */
+    public final LoadReport loadStateDict(
+            Map<String, Tensor> state, UnaryOperator<LoadOptions> with) {
+        return StateDict.load(
+                this, TensorSource.of(state), with.apply(LoadOptions.DEFAULT), "The state");
+    }
+
+    /**
+     * Writes the state to a safetensors file that PyTorch can load too, with a checksum of each
+     * tensor. A file that is there is replaced in one step: whoever reads sees the old one or the
+     * new.
      *
      * @throws EspalierException if the file can't be written
      */
     public final void save(Path file) {
-        SafeTensors.write(file, stateDict(), Map.of("format", "pt", "espalier.tree", toString()));
+        StateFile.write(file, stateDict(), Map.of("format", "pt", "espalier.tree", toString()));
     }
 
     /**
-     * Reads the state from a safetensors file, as {@link #loadStateDict} does.
+     * Reads the state from a safetensors file, as {@link #loadStateDict(Map)} does. Names, types
+     * and shapes are compared before any data are read, checksums before anything changes.
      *
-     * @throws EspalierException if the file can't be read or its state does not fit
+     * @throws EspalierException if the file can't be read, is damaged, or its state does not fit
      */
     public final void load(Path file) {
-        try (var scope = new PointerScope()) {
-            StateDict.load(this, SafeTensors.read(file).tensors(), "The state in " + file);
+        load(file, options -> options);
+    }
+
+    /**
+     * Reads a state from a safetensors file that may differ from the model's own, such as {@code o
+     * -> o.prefix("module.").convertTypes(true)}.
+     *
+     * @return what was missing, and what was not expected
+     * @throws EspalierException if the file can't be read, is damaged, or differs in what the
+     *     options do not allow; the model is as it was
+     */
+    public final LoadReport load(Path file, UnaryOperator<LoadOptions> with) {
+        try (var open = StateFile.open(file)) {
+            return load(open, with.apply(LoadOptions.DEFAULT), "The state in " + file);
         }
+    }
+
+    /**
+     * Copies a state into this model that is read as it is needed, whole or not at all.
+     *
+     * @param what what an error calls the state
+     * @throws EspalierException if it differs in what the options do not allow
+     */
+    public final LoadReport load(TensorSource state, LoadOptions options, String what) {
+        return StateDict.load(this, state, options, what);
     }
 
     /**
@@ -235,6 +273,14 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
      * learned: a model whose switches stand otherwise is another one.
      */
     public boolean isSwitch(String buffer) {
+        return false;
+    }
+
+    /**
+     * Whether states that were saved before a buffer existed lack it, and keep what it has: a batch
+     * normalization's count of batches.
+     */
+    protected boolean isNewer(String buffer) {
         return false;
     }
 

@@ -89,7 +89,10 @@ public class MultiheadAttention extends Module {
     }
 
     private MultiheadAttention(
-            long size, long heads, Options options, @Nullable NonDynamicallyQuantizableLinear given) {
+            long size,
+            long heads,
+            Options options,
+            @Nullable NonDynamicallyQuantizableLinear given) {
         this.size = Extents.requireAtLeast("embed_dim", size, 1);
         this.heads = Extents.requireAtLeast("num_heads", heads, 1);
         this.options = options;

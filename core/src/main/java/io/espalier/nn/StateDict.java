@@ -1,39 +1,57 @@
 package io.espalier.nn;
 
+import io.espalier.state.TensorSource;
+import io.espalier.state.TensorSource.Kind;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
-import org.jspecify.annotations.Nullable;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.Collection;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.Set;
-import java.util.stream.Collectors;
 
-/** Takes the state out of a model and puts one in: first everything is checked, then copied. */
+/**
+ * Takes the state out of a model and puts one in: names, types and shapes are compared first, then
+ * the data are verified, and only then copied.
+ */
 final class StateDict {
-    /** So many entries of one kind an error names. */
-    private static final int NAMED = 5;
+    private static final Set<ScalarType> WIDE = Set.of(ScalarType.Float, ScalarType.Double);
+    private static final Set<ScalarType> FLOATS =
+            Set.of(ScalarType.Half, ScalarType.BFloat16, ScalarType.Float, ScalarType.Double);
 
-    private final Module model;
-    private final Map<String, Tensor> state;
+    private final TensorSource source;
+    private final LoadOptions options;
+
+    /** The state's tensors by the names that they have in the model. */
+    private final Map<String, Kind> state = new LinkedHashMap<>();
+
     private final List<Runnable> steps = new ArrayList<>();
+    private final Set<String> needed = new LinkedHashSet<>();
+    private final Set<String> unused = new LinkedHashSet<>();
     private final List<String> missing = new ArrayList<>();
     private final List<String> misfit = new ArrayList<>();
-    private final Set<String> unused;
+    private final IdentityHashMap<Tensor, String> placed = new IdentityHashMap<>();
+    private boolean typesDiffer;
 
-    private StateDict(Module model, Map<String, Tensor> state) {
-        this.model = model;
-        this.state = state;
-        this.unused = new LinkedHashSet<>(state.keySet());
+    private StateDict(TensorSource source, LoadOptions options) {
+        this.source = source;
+        this.options = options;
+        source.kinds()
+                .forEach((name, kind) -> {
+                    unused.add(name);
+                    if (name.startsWith(options.prefix())) {
+                        state.put(name.substring(options.prefix().length()), kind);
+                    }
+                });
     }
 
     static SequencedMap<String, Tensor> of(Module model) {
@@ -51,23 +69,26 @@ final class StateDict {
     }
 
     /** {@code what} is what an error calls the state. */
-    static void load(Module model, Map<String, Tensor> state, String what) {
-        var load = new StateDict(model, state);
+    static LoadReport load(Module model, TensorSource source, LoadOptions options, String what) {
+        var load = new StateDict(source, options);
         model.namedModules().forEach(load::plan);
-        load.requireNoProblems(what);
-        try (var guard = new NoGradGuard()) {
+        load.forgiveTied(model);
+        load.requireNoProblems(model, what);
+        source.verify(load.needed);
+        try (var scope = new PointerScope();
+                var guard = new NoGradGuard()) {
             load.steps.forEach(Runnable::run);
         }
         model.namedModules().values().forEach(Module::stateLoaded);
+        return new LoadReport(load.missing, List.copyOf(load.unused));
     }
 
     private void plan(String path, Module module) {
         module.ownParameters()
                 .forEach((name, parameter) -> {
                     var mask = new Mask(name);
-                    Tensor values = maskFor(path, mask);
-                    if (values != null) {
-                        planMask(path, module, mask, parameter, values);
+                    if (bringsMask(path, mask)) {
+                        planMask(path, module, mask, parameter);
                     } else {
                         planCopy(ModuleTree.join(path, name), parameter);
                     }
@@ -75,95 +96,141 @@ final class StateDict {
         module.ownBuffers()
                 .forEach((name, buffer) -> {
                     String key = ModuleTree.join(path, name);
-                    Tensor value = state.get(key);
-                    if (value != null && module.isResizable(name) && sameType(value, buffer)) {
-                        unused.remove(key);
-                        steps.add(() -> module.setBuffer(name, value.detach().clone()));
-                    } else {
+                    Kind kind = state.get(key);
+                    if (kind != null
+                            && module.isResizable(name)
+                            && kind.type() == Tensors.type(buffer)) {
+                        use(key);
+                        steps.add(() -> module.setBuffer(name, copyOf(key)));
+                    } else if (kind != null || !mayLack(path, module, name)) {
                         planCopy(key, buffer);
                     }
                 });
     }
 
-    /** The mask that the state brings for a plain parameter, if it does. */
-    private @Nullable Tensor maskFor(String path, Mask mask) {
-        return !state.containsKey(ModuleTree.join(path, mask.name()))
-                        && state.containsKey(ModuleTree.join(path, mask.storedName()))
-                ? state.get(ModuleTree.join(path, mask.bufferName()))
-                : null;
+    /** Whether a state of before may lack a buffer, as long as it has those beside it. */
+    private boolean mayLack(String path, Module module, String buffer) {
+        return module.isNewer(buffer)
+                && module.ownBuffers().keySet().stream()
+                        .filter(name -> !module.isNewer(name))
+                        .allMatch(name -> state.containsKey(ModuleTree.join(path, name)));
     }
 
-    private void planMask(String path, Module module, Mask mask, Tensor parameter, Tensor values) {
+    /** Whether the state brings a mask for a plain parameter. */
+    private boolean bringsMask(String path, Mask mask) {
+        return !state.containsKey(ModuleTree.join(path, mask.name()))
+                && state.containsKey(ModuleTree.join(path, mask.storedName()))
+                && state.containsKey(ModuleTree.join(path, mask.bufferName()));
+    }
+
+    private void planMask(String path, Module module, Mask mask, Tensor parameter) {
         planCopy(ModuleTree.join(path, mask.storedName()), parameter);
         String key = ModuleTree.join(path, mask.bufferName());
-        unused.remove(key);
-        if (!Arrays.equals(Tensors.shape(values), Tensors.shape(parameter))) {
-            misfit.add(describe(key, values) + " for a parameter of " + describe(parameter));
+        Kind kind = state.get(key);
+        use(key);
+        Kind wanted = Kind.of(parameter);
+        if (kind == null || !kind.shape().equals(wanted.shape())) {
+            misfit.add(key + " is " + kind + " for a parameter of " + wanted);
+            return;
         }
         steps.add(() -> {
             if (module.hasBuffer(mask.bufferName())) {
                 return; // the module stands at two places of the model
             }
             module.storeAs(mask.name(), mask.storedName());
-            module.addBuffer(mask.bufferName(), values.detach().clone());
+            module.addBuffer(mask.bufferName(), copyOf(key));
             module.parametrize(mask.name(), mask);
         });
     }
 
     private void planCopy(String key, Tensor target) {
-        Tensor value = state.get(key);
-        if (value == null) {
+        Kind kind = state.get(key);
+        if (kind == null) {
             missing.add(key);
             return;
         }
-        unused.remove(key);
-        if (!sameType(value, target)
-                || !Arrays.equals(Tensors.shape(value), Tensors.shape(target))) {
-            misfit.add(describe(key, value) + " for " + describe(target));
+        use(key);
+        Kind wanted = Kind.of(target);
+        boolean sameType = kind.type() == wanted.type();
+        boolean convertible = FLOATS.contains(kind.type()) && WIDE.contains(wanted.type());
+        if (!kind.shape().equals(wanted.shape())
+                || !(sameType || (options.convertTypes() && convertible))) {
+            misfit.add(key + " is " + kind + " for " + wanted);
+            typesDiffer |= !sameType && convertible;
             return;
         }
-        steps.add(() -> target.copy_(value));
-    }
-
-    private static boolean sameType(Tensor a, Tensor b) {
-        return Tensors.type(a) == Tensors.type(b);
-    }
-
-    private static String describe(String key, Tensor value) {
-        return key + " is " + describe(value);
-    }
-
-    private static String describe(Tensor value) {
-        return Tensors.type(value) + " " + Arrays.toString(Tensors.shape(value));
-    }
-
-    private void requireNoProblems(String what) {
-        List<String> problems = new ArrayList<>();
-        list(problems, "missing", missing);
-        list(problems, "not in the model", unused);
-        list(problems, "of another shape or type", misfit);
-        if (!problems.isEmpty()) {
-            throw new EspalierException(
-                    what
-                            + " does not fit "
-                            + model.typeName()
-                            + ", which is left as it was: "
-                            + String.join("; ", problems)
-                            + ".");
+        String other = placed.putIfAbsent(target, key);
+        if (other == null) {
+            steps.add(() -> source.copyTo(inSource(key), target));
+        } else {
+            steps.addFirst(() -> requireSame(other, key));
         }
     }
 
-    private static void list(List<String> problems, String kind, Collection<String> names) {
-        if (!names.isEmpty()) {
-            int more = names.size() - NAMED;
-            problems.add(
-                    names.stream()
-                            .limit(NAMED)
-                            .collect(
-                                    Collectors.joining(
-                                            ", ",
-                                            kind + ": ",
-                                            more > 0 ? " and " + more + " more" : "")));
+    /** One tensor of the model that has two names can take one value only. */
+    private void requireSame(String name, String other) {
+        try (var scope = new PointerScope()) {
+            if (!Tensors.equal(source.tensor(inSource(name)), source.tensor(inSource(other)))) {
+                throw new EspalierException(
+                        "The state has different values for '"
+                                + name
+                                + "' and '"
+                                + other
+                                + "', which are one tensor in the model, which is left as it was.");
+            }
         }
+    }
+
+    /** What was left out because the same tensor is there under another name is not missing. */
+    private void forgiveTied(Module model) {
+        SequencedMap<String, Tensor> all = new LinkedHashMap<>();
+        model.namedModules()
+                .forEach((path, module) ->
+                        module.ownParameters()
+                                .forEach((name, t) -> all.put(ModuleTree.join(path, name), t)));
+        model.namedModules()
+                .forEach((path, module) ->
+                        module.ownBuffers()
+                                .forEach((name, t) -> all.put(ModuleTree.join(path, name), t)));
+        missing.removeIf(name -> placed.containsKey(all.get(name)));
+    }
+
+    private Tensor copyOf(String key) {
+        return source.tensor(inSource(key)).detach().clone();
+    }
+
+    private String inSource(String key) {
+        return options.prefix() + key;
+    }
+
+    private void use(String key) {
+        unused.remove(inSource(key));
+        needed.add(inSource(key));
+    }
+
+    private void requireNoProblems(Module model, String what) {
+        var problems = new StateProblems();
+        if (options.strict()) {
+            problems.add("missing", missing);
+            problems.add("not in the model", unused);
+        }
+        problems.add("of another shape or type", misfit);
+        problems.require(
+                what,
+                model,
+                typesDiffer ? "; o -> o.convertTypes(true) converts floating-point numbers" : "",
+                commonPrefix());
+    }
+
+    /** What all names of a state begin with that has none of the model's. */
+    private String commonPrefix() {
+        boolean nothingFits = needed.isEmpty() && !unused.isEmpty() && options.prefix().isEmpty();
+        String first = nothingFits ? unused.iterator().next() : "";
+        String prefix = first.substring(0, first.indexOf('.') + 1);
+        boolean common =
+                !prefix.isEmpty()
+                        && unused.stream().allMatch(name -> name.startsWith(prefix))
+                        && missing.stream().anyMatch(name -> unused.contains(prefix + name));
+        return common ? "; o -> o.prefix(\"" + prefix + "\") takes it off the names" : "";
     }
 }

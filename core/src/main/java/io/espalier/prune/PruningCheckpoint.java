@@ -3,6 +3,7 @@ package io.espalier.prune;
 import io.espalier.nn.Module;
 import io.espalier.prune.PruningResult.Round;
 import io.espalier.state.SafeTensors;
+import io.espalier.state.StateFile;
 import io.espalier.tensor.EspalierException;
 
 import java.io.IOException;
@@ -64,13 +65,13 @@ record PruningCheckpoint(Path directory) {
         }
         boolean interrupted = Thread.interrupted();
         try {
-            SafeTensors.write(file(), state, metadata);
+            StateFile.write(file(), state, metadata);
         } catch (EspalierException e) {
             if (!Thread.interrupted()) {
                 throw e;
             }
             interrupted = true;
-            SafeTensors.write(file(), state, metadata);
+            StateFile.write(file(), state, metadata);
         } finally {
             if (interrupted) {
                 Thread.currentThread().interrupt();

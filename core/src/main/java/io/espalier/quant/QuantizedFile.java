@@ -8,6 +8,7 @@ import io.espalier.quant.layer.HalfPrecision;
 import io.espalier.quant.layer.Quantize;
 import io.espalier.quant.layer.SavedLayers;
 import io.espalier.state.SafeTensors;
+import io.espalier.state.StateFile;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -44,7 +45,7 @@ final class QuantizedFile {
         if (model instanceof GraphModule graph) {
             metadata.putAll(GraphFile.metadata(graph));
         }
-        SafeTensors.write(file, model.stateDict(), metadata);
+        StateFile.write(file, model.stateDict(), metadata);
     }
 
     /** What a file says besides the tensors. */

@@ -3,6 +3,7 @@ package io.espalier.state;
 import io.espalier.tensor.EspalierException;
 
 import java.io.IOException;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.FileChannel;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
@@ -31,7 +32,7 @@ public final class AtomicFile {
      * @throws EspalierException if it can't be written; the file that was there is as it was
      */
     public static void write(Path file, Writer writer) {
-        Path target = file.toAbsolutePath();
+        Path target = target(file);
         Path temporary =
                 target.resolveSibling(
                         "." + target.getFileName() + "." + UUID.randomUUID() + ".tmp");
@@ -48,6 +49,24 @@ public final class AtomicFile {
             throw new EspalierException("Can't write " + file + ": " + reason(e) + ".", e);
         } finally {
             deleteQuietly(temporary);
+        }
+    }
+
+    /** The file itself where a link was named; only a file can be replaced. */
+    private static Path target(Path file) {
+        if (Files.isDirectory(file)) {
+            throw new EspalierException("Can't write " + file + ": it is a folder; name a file.");
+        }
+        if (Files.exists(file) && !Files.isRegularFile(file)) {
+            throw new EspalierException(
+                    "Can't write " + file + ": it is a pipe or a device; name a file.");
+        }
+        try {
+            return Files.isSymbolicLink(file) && Files.exists(file)
+                    ? file.toRealPath()
+                    : file.toAbsolutePath();
+        } catch (IOException e) {
+            throw new EspalierException("Can't write " + file + ": " + reason(e) + ".", e);
         }
     }
 
@@ -75,6 +94,7 @@ public final class AtomicFile {
         return switch (e) {
             case NoSuchFileException missing -> "no such file or folder";
             case AccessDeniedException denied -> "no permission";
+            case ClosedByInterruptException interrupted -> "the thread was interrupted";
             case FileSystemException other when other.getReason() != null -> other.getReason();
             default -> String.valueOf(e.getMessage());
         };

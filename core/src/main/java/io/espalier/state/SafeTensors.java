@@ -7,9 +7,7 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 
 import java.io.IOException;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
@@ -30,8 +28,6 @@ import java.util.function.Consumer;
  * href="https://huggingface.co/docs/safetensors">the format's description</a>.
  */
 public final class SafeTensors {
-    private static final int LENGTH_BYTES = 8;
-
     /** One buffer of a write; a byte buffer can't hold more than 2 GiB. */
     private static final long CHUNK = 1L << 30;
 
@@ -71,23 +67,10 @@ public final class SafeTensors {
      * @throws EspalierException if the file can't be read or is not what the format asks
      */
     public static Contents read(Path file) {
-        try (FileChannel channel = FileChannel.open(file);
-                Arena arena = Arena.ofConfined()) {
-            long size = channel.size();
-            byte[] json = headerBytes(file, channel, size);
-            long start = (long) LENGTH_BYTES + json.length;
-            Header header = parse(file, json, size - start);
-            MemorySegment data =
-                    size == start
-                            ? MemorySegment.NULL
-                            : channel.map(
-                                    FileChannel.MapMode.READ_ONLY, start, size - start, arena);
+        try (var open = StateFile.open(file)) {
             SequencedMap<String, Tensor> tensors = new LinkedHashMap<>();
-            header.entries()
-                    .forEach((name, entry) -> tensors.put(name, tensor(file, name, entry, data)));
-            return new Contents(tensors, header.metadata());
-        } catch (IOException e) {
-            throw unreadable(file, e);
+            open.header().entries().keySet().forEach(name -> tensors.put(name, open.tensor(name)));
+            return new Contents(tensors, open.header().metadata());
         }
     }
 
@@ -97,86 +80,8 @@ public final class SafeTensors {
      * @throws EspalierException if the file can't be read or is not what the format asks
      */
     public static Header header(Path file) {
-        try (FileChannel channel = FileChannel.open(file)) {
-            long size = channel.size();
-            byte[] json = headerBytes(file, channel, size);
-            return parse(file, json, size - LENGTH_BYTES - json.length);
-        } catch (IOException e) {
-            throw unreadable(file, e);
-        }
-    }
-
-    private static byte[] headerBytes(Path file, FileChannel channel, long size)
-            throws IOException {
-        if (size < LENGTH_BYTES) {
-            throw invalid(file, "it has " + size + " bytes, too few for a header");
-        }
-        ByteBuffer length = ByteBuffer.allocate(LENGTH_BYTES).order(ByteOrder.LITTLE_ENDIAN);
-        readFully(file, channel, length, 0);
-        long bytes = length.getLong(0);
-        if (bytes < 0 || bytes > SafeTensorsHeader.MAX_BYTES) {
-            throw invalid(
-                    file,
-                    "its header claims "
-                            + Long.toUnsignedString(bytes)
-                            + " bytes, more than the format's limit of "
-                            + SafeTensorsHeader.MAX_BYTES);
-        }
-        if (bytes > size - LENGTH_BYTES) {
-            throw invalid(
-                    file,
-                    "its header claims "
-                            + bytes
-                            + " bytes, but only "
-                            + (size - LENGTH_BYTES)
-                            + " follow; it may be cut off");
-        }
-        ByteBuffer header = ByteBuffer.allocate(Math.toIntExact(bytes));
-        readFully(file, channel, header, LENGTH_BYTES);
-        return header.array();
-    }
-
-    private static void readFully(Path file, FileChannel channel, ByteBuffer buffer, long at)
-            throws IOException {
-        while (buffer.hasRemaining()) {
-            if (channel.read(buffer, at + buffer.position()) < 0) {
-                throw invalid(file, "it became shorter while it was read");
-            }
-        }
-    }
-
-    private static Header parse(Path file, byte[] json, long dataBytes) {
-        try {
-            return SafeTensorsHeader.parse(json, dataBytes);
-        } catch (EspalierException e) {
-            throw invalid(file, e.getMessage() == null ? "" : e.getMessage());
-        }
-    }
-
-    private static Tensor tensor(Path file, String name, Entry entry, MemorySegment data) {
-        SafeTensorsType type = SafeTensorsType.valueOf(entry.dtype());
-        Tensor tensor = Tensors.empty(type.type(), SafeTensorsHeader.sizes(entry.shape()));
-        long bytes = entry.end() - entry.begin();
-        if (bytes > 0) {
-            MemorySegment source = data.asSlice(entry.begin(), bytes);
-            if (type == SafeTensorsType.BOOL) {
-                requireBooleans(file, name, source);
-            }
-            Tensors.segment(tensor).copyFrom(source);
-        }
-        return tensor;
-    }
-
-    /** Any other byte than 0 and 1 in a boolean tensor makes libtorch's operators disagree. */
-    private static void requireBooleans(Path file, String name, MemorySegment source) {
-        for (long i = 0; i < source.byteSize(); i++) {
-            if ((source.get(ValueLayout.JAVA_BYTE, i) & ~1) != 0) {
-                throw invalid(
-                        file,
-                        "tensor '"
-                                + printable(name)
-                                + "' is BOOL and holds a byte other than 0 and 1");
-            }
+        try (var open = StateFile.open(file)) {
+            return open.header();
         }
     }
 
@@ -198,7 +103,7 @@ public final class SafeTensors {
             Map<String, String> metadata,
             Consumer<AtomicFile.Writer> writer) {
         List<Map.Entry<String, Tensor>> inFile = alignedOrder(tensors);
-        byte[] header = SafeTensorsHeader.render(describe(tensors, inFile), metadata);
+        byte[] header = SafeTensorsHeader.render(describe(tensors), metadata);
         if (header.length > SafeTensorsHeader.MAX_BYTES) {
             throw new EspalierException(
                     "Can't write "
@@ -211,7 +116,7 @@ public final class SafeTensors {
         }
         writer.accept(channel -> {
             ByteBuffer length =
-                    ByteBuffer.allocate(LENGTH_BYTES)
+                    ByteBuffer.allocate(StateFile.LENGTH_BYTES)
                             .order(ByteOrder.LITTLE_ENDIAN)
                             .putLong(header.length)
                             .flip();
@@ -235,8 +140,9 @@ public final class SafeTensors {
                 .toList();
     }
 
-    private static SequencedMap<String, Entry> describe(
-            Map<String, Tensor> tensors, List<Map.Entry<String, Tensor>> inFile) {
+    /** Each tensor's type, shape and place in the file, in the map's order. */
+    static SequencedMap<String, Entry> describe(Map<String, Tensor> tensors) {
+        List<Map.Entry<String, Tensor>> inFile = alignedOrder(tensors);
         SequencedMap<String, Entry> entries = new LinkedHashMap<>();
         tensors.forEach((name, tensor) -> entries.put(name, new Entry("", List.of(), 0, 0)));
         long at = 0;
@@ -283,13 +189,5 @@ public final class SafeTensors {
     /** Text from a file as one line that a terminal shows as it is: no control characters. */
     public static String printable(String text) {
         return text.replaceAll("[\\p{Cntrl}\\u0080-\\u009f\\u2028\\u2029\\u202a-\\u202e]", " ");
-    }
-
-    private static EspalierException invalid(Path file, String reason) {
-        return new EspalierException(file + " is not a valid safetensors file: " + reason + ".");
-    }
-
-    private static EspalierException unreadable(Path file, IOException e) {
-        return new EspalierException("Can't read " + file + ": " + AtomicFile.reason(e) + ".", e);
     }
 }

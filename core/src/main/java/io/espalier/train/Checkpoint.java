@@ -1,6 +1,7 @@
 package io.espalier.train;
 
 import io.espalier.state.SafeTensors;
+import io.espalier.state.StateFile;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
@@ -72,7 +73,7 @@ record Checkpoint(
             best.forEach((name, tensor) -> tensors.put(BEST + name, tensor));
             tensors.put(OPTIMIZER, bytes(optimizer));
             tensors.put(GENERATOR, bytes(generator));
-            SafeTensors.write(file, tensors, Map.of(KEY, JSON.writeValueAsString(description)));
+            StateFile.write(file, tensors, Map.of(KEY, JSON.writeValueAsString(description)));
         }
     }
 

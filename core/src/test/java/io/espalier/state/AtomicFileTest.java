@@ -1,0 +1,72 @@
+package io.espalier.state;
+
+import static io.espalier.Errors.messageOf;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+
+class AtomicFileTest {
+    @TempDir Path folder;
+
+    private static void write(Path file, String text) {
+        AtomicFile.write(file, channel -> channel.write(ByteBuffer.wrap(text.getBytes(UTF_8))));
+    }
+
+    private static final java.nio.charset.Charset UTF_8 = java.nio.charset.StandardCharsets.UTF_8;
+
+    private List<Path> files() throws IOException {
+        try (Stream<Path> files = Files.list(folder)) {
+            return files.sorted().toList();
+        }
+    }
+
+    @Test
+    @DisplayName("a disk that fills up leaves the file that was there and no half one")
+    void fullDisk() throws IOException {
+        Path file = folder.resolve("model");
+        write(file, "old");
+        String message =
+                messageOf(() ->
+                        AtomicFile.write(
+                                file,
+                                channel -> {
+                                    channel.write(ByteBuffer.wrap("half".getBytes(UTF_8)));
+                                    throw new IOException("No space left on device");
+                                }));
+        assertEquals("Can't write " + file + ": No space left on device.", message);
+        assertEquals("old", Files.readString(file));
+        assertEquals(List.of(file), files());
+    }
+
+    @Test
+    @DisplayName("a folder in the file's place is said, and stays")
+    void folder() throws IOException {
+        Path inside = Files.createDirectory(folder.resolve("model"));
+        assertEquals(
+                "Can't write " + inside + ": it is a folder; name a file.",
+                messageOf(() -> write(inside, "new")));
+        assertEquals(List.of(inside), files());
+    }
+
+    @Test
+    @DisplayName("a link goes on to point at its file, which is replaced")
+    void link() throws IOException {
+        Path file = folder.resolve("a");
+        write(file, "old");
+        Path link = Files.createSymbolicLink(folder.resolve("b"), file);
+        write(link, "new");
+        assertTrue(Files.isSymbolicLink(link));
+        assertEquals("new", Files.readString(file));
+    }
+}
