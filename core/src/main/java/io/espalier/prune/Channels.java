@@ -4,7 +4,9 @@ import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 
 import java.util.Arrays;
 import java.util.stream.LongStream;
@@ -39,6 +41,21 @@ final class Channels {
                             + ".");
         }
         return Math.floorMod(dim, dims);
+    }
+
+    /** The Lₙ norm of each channel, [channels]. */
+    static Tensor norms(Tensor scores, double n, int dim) {
+        Tensor norms =
+                torch.linalg_vector_norm(
+                        scores.detach(),
+                        new Scalar(n),
+                        others(scores, dim),
+                        false,
+                        new ScalarTypeOptional());
+        if (norms.isnan().any().item_bool()) {
+            Scores.requireNumbers(scores);
+        }
+        return norms;
     }
 
     /** All dimensions but this one. */

@@ -2,10 +2,7 @@ package io.espalier.prune;
 
 import io.espalier.tensor.EspalierException;
 
-import org.bytedeco.pytorch.Scalar;
-import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 
 /**
  * Prunes the channels of smallest Lₙ norm, (Σ|w|ⁿ)^(1/n); of equal norms the channel with the lower
@@ -16,7 +13,8 @@ import org.bytedeco.pytorch.global.torch;
  *     magnitude, −∞ by its smallest
  * @param dim the dimension whose indices are the channels; negative counts from the last
  */
-public record LnStructured(Amount amount, double n, int dim) implements PruningMethod.Structured {
+public record LnStructured(Amount amount, double n, int dim)
+        implements PruningMethod.RankedChannels {
     public LnStructured {
         if (!(n > 0 || n == Double.NEGATIVE_INFINITY)) {
             throw new EspalierException(
@@ -37,23 +35,12 @@ public record LnStructured(Amount amount, double n, int dim) implements PruningM
     }
 
     @Override
-    public Tensor computeMask(Tensor scores, Tensor defaultMask) {
-        int along = Channels.dimension(scores, dim);
-        return Channels.prune(defaultMask, along, keptChannels(scores, along));
+    public Choice choice() {
+        return Choice.lowest(amount);
     }
 
-    /** Of each channel 1 if it is kept, else 0. */
-    Tensor keptChannels(Tensor scores, int along) {
-        Tensor norms =
-                torch.linalg_vector_norm(
-                        scores.detach(),
-                        new Scalar(n),
-                        Channels.others(scores, along),
-                        false,
-                        new ScalarTypeOptional());
-        if (norms.isnan().any().item_bool()) {
-            Scores.requireNumbers(scores);
-        }
-        return new L1Unstructured(amount).computeMask(norms, torch.ones_like(norms));
+    @Override
+    public Tensor rank(Tensor scores, int along) {
+        return Channels.norms(scores, n, along);
     }
 }

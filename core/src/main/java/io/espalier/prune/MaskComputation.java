@@ -11,7 +11,6 @@ import org.bytedeco.pytorch.global.torch;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Optional;
 
 /**
  * Asks a pruning method for a mask and combines it with the one there: a method sees, and prunes,
@@ -23,6 +22,7 @@ final class MaskComputation {
     /** The new mask of one parameter. */
     static Tensor of(PruningMethod method, MaskInput input) {
         return switch (method) {
+            case PruningMethod.Ranked ranked -> Choosing.entries(ranked, List.of(input)).getFirst();
             case PruningMethod.Unstructured unstructured -> entries(unstructured, input);
             case PruningMethod.Structured structured -> channels(structured, input);
             case PruningMethod.Patterned patterned -> pattern(patterned, input);
@@ -32,7 +32,9 @@ final class MaskComputation {
 
     /** The new masks of several parameters whose entries are taken together. */
     static List<Tensor> of(PruningMethod.Unstructured method, List<MaskInput> inputs) {
-        return streamed(method, inputs).orElseGet(() -> together(method, inputs));
+        return method instanceof PruningMethod.Ranked ranked
+                ? Choosing.entries(ranked, inputs)
+                : together(method, inputs);
     }
 
     /** The mask there, less what another one prunes. */
@@ -41,29 +43,9 @@ final class MaskComputation {
     }
 
     private static Tensor entries(PruningMethod.Unstructured method, MaskInput input) {
-        Optional<List<Tensor>> streamed = streamed(method, List.of(input));
-        if (streamed.isPresent()) {
-            return streamed.get().getFirst();
-        }
         return input.mask() == null
                 ? ask(method, input.entryScores(), input.maskOrOnes())
                 : askForKept(method, input.entryScores(), input.mask());
-    }
-
-    /** The answer of a method that takes tensors as they lie, without a copy of them all. */
-    private static Optional<List<Tensor>> streamed(
-            PruningMethod.Unstructured method, List<MaskInput> inputs) {
-        List<Selection.Entries> entries =
-                inputs.stream()
-                        .map(input -> new Selection.Entries(input.entryScores(), input.mask()))
-                        .toList();
-        return switch (method) {
-            case L1Unstructured l1 when Selection.serves(entries) ->
-                    Optional.of(Selection.lowest(entries, l1.amount()));
-            case RandomUnstructured random ->
-                    Optional.of(RandomSelection.of(entries, random.amount()));
-            default -> Optional.empty();
-        };
     }
 
     private static List<Tensor> together(PruningMethod method, List<MaskInput> inputs) {
@@ -99,31 +81,20 @@ final class MaskComputation {
         int dim = Channels.dimension(scores, method.dim());
         Tensor mask = input.mask();
         if (mask == null) {
-            return keptChannels(method, scores, dim)
-                    .map(kept -> Channels.mask(input.values(), dim, kept))
-                    .orElseGet(() -> ask(method, scores, input.maskOrOnes()));
+            return method instanceof PruningMethod.RankedChannels ranked
+                    ? Channels.mask(input.values(), dim, Choosing.channels(ranked, scores, dim))
+                    : ask(method, scores, input.maskOrOnes());
         }
         Tensor alive = Channels.kept(mask, dim);
         Tensor seen = scores.index_select(dim, alive);
-        Optional<Tensor> channels = keptChannels(method, seen, dim);
-        if (channels.isPresent()) {
-            Tensor kept = channels.get();
+        if (method instanceof PruningMethod.RankedChannels ranked) {
+            Tensor kept = Choosing.channels(ranked, seen, dim);
             Tensor all = torch.zeros(mask.size(dim)).to(kept.scalar_type());
             return Channels.prune(mask, dim, all.index_copy_(0, alive, kept));
         }
         Tensor kept = mask.index_select(dim, alive);
         Tensor partial = ask(method, seen, kept).mul(kept);
         return torch.zeros_like(mask).index_copy_(dim, alive, partial);
-    }
-
-    /** The answer of a method that decides channel by channel: 1 for each that is kept. */
-    private static Optional<Tensor> keptChannels(
-            PruningMethod.Structured method, Tensor scores, int dim) {
-        return switch (method) {
-            case LnStructured ln -> Optional.of(ln.keptChannels(scores, dim));
-            case RandomStructured random -> Optional.of(random.keptChannels(scores.size(dim)));
-            default -> Optional.empty();
-        };
     }
 
     private static Tensor pattern(PruningMethod.Patterned method, MaskInput input) {

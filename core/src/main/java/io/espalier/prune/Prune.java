@@ -1,6 +1,5 @@
 package io.espalier.prune;
 
-import io.espalier.nn.Mask;
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
 
@@ -9,7 +8,6 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
@@ -168,7 +166,7 @@ public final class Prune {
             List<Target> targets,
             Function<Amount, ? extends PruningMethod.Unstructured> method,
             double amount) {
-        globalUnstructured(targets, method.apply(Amount.share(amount)));
+        globalUnstructured(targets, method, amount, Map.of());
     }
 
     /** Prunes a count of the entries of many parameters, as if they were one tensor. */
@@ -176,7 +174,25 @@ public final class Prune {
             List<Target> targets,
             Function<Amount, ? extends PruningMethod.Unstructured> method,
             long amount) {
-        globalUnstructured(targets, method.apply(Amount.count(amount)));
+        globalUnstructured(targets, method, amount, Map.of());
+    }
+
+    /** Prunes a share of the entries of many parameters by importance, as if they were one. */
+    public static void globalUnstructured(
+            List<Target> targets,
+            Function<Amount, ? extends PruningMethod.Unstructured> method,
+            double amount,
+            Map<Target, Tensor> importance) {
+        globalUnstructured(targets, method.apply(Amount.share(amount)), importance);
+    }
+
+    /** Prunes a count of the entries of many parameters by importance, as if they were one. */
+    public static void globalUnstructured(
+            List<Target> targets,
+            Function<Amount, ? extends PruningMethod.Unstructured> method,
+            long amount,
+            Map<Target, Tensor> importance) {
+        globalUnstructured(targets, method.apply(Amount.count(amount)), importance);
     }
 
     /** Prunes the entries of many parameters, as if they were one tensor. */
@@ -196,46 +212,7 @@ public final class Prune {
             List<Target> targets,
             PruningMethod.Unstructured method,
             Map<Target, Tensor> importance) {
-        try (var scope = new PointerScope();
-                var guard = new NoGradGuard()) {
-            List<Site> sites = sites(targets, importance);
-            List<Tensor> masks = masks(method, sites);
-            for (int i = 0; i < sites.size(); i++) {
-                sites.get(i).commit(masks.get(i));
-            }
-        }
-    }
-
-    private static List<Tensor> masks(PruningMethod.Unstructured method, List<Site> sites) {
-        try {
-            return MaskComputation.of(method, sites.stream().map(Site::input).toList());
-        } catch (RuntimeException e) {
-            throw Site.explained("Pruning " + sites.size() + " parameters together", e);
-        }
-    }
-
-    private static List<Site> sites(List<Target> targets, Map<Target, Tensor> importance) {
-        if (targets.isEmpty()) {
-            throw new EspalierException(
-                    "There are no parameters to prune; give at least one target.");
-        }
-        List<Site> sites = new ArrayList<>();
-        for (Target target : targets) {
-            Site site = Site.of(target, importance.get(target));
-            if (sites.stream().anyMatch(site::isSameAs)) {
-                throw new EspalierException(site + " is listed twice; list each target once.");
-            }
-            sites.add(site);
-        }
-        for (Target target : importance.keySet()) {
-            if (!targets.contains(target)) {
-                throw new EspalierException(
-                        "There are importance scores for "
-                                + Site.of(target, null)
-                                + ", which is not among the targets; list it or leave them out.");
-            }
-        }
-        return sites;
+        GlobalPruning.prune(targets, method, importance);
     }
 
     /**
@@ -246,24 +223,7 @@ public final class Prune {
      * @throws EspalierException if the parameter is not pruned
      */
     public static void remove(Module module, String name) {
-        Module current = module.current();
-        Mask mask = new Mask(name);
-        if (!Site.isMasked(current, name)) {
-            throw new EspalierException(
-                    "'"
-                            + name
-                            + "' of "
-                            + current.getClass().getSimpleName()
-                            + " is not pruned, so there is no mask to remove; prune it first.");
-        }
-        try (var scope = new PointerScope();
-                var guard = new NoGradGuard()) {
-            Tensor stored = current.parameter(current.storedName(name));
-            stored.mul_(current.buffer(mask.bufferName()));
-        }
-        current.unparametrize(name, mask);
-        current.storeAs(name, name);
-        current.removeBuffer(mask.bufferName());
+        Site.removeMask(module.current(), name);
     }
 
     /** Whether a parameter of the module, or of one below it, is pruned. */

@@ -6,6 +6,8 @@ import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.TensorException;
 import io.espalier.tensor.Tensors;
 
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
@@ -179,6 +181,31 @@ record Site(Module module, String name, MaskInput input) {
         module.addBuffer(parametrization.bufferName(), own);
         module.storeAs(name, parametrization.storedName());
         module.parametrize(name, parametrization);
+    }
+
+    /**
+     * Takes a module's mask off, with zeros where it pruned.
+     *
+     * @throws EspalierException if there is none
+     */
+    static void removeMask(Module module, String name) {
+        Mask mask = new Mask(name);
+        if (!isMasked(module, name)) {
+            throw new EspalierException(
+                    "'"
+                            + name
+                            + "' of "
+                            + type(module)
+                            + " is not pruned, so there is no mask to remove; prune it first.");
+        }
+        try (var scope = new PointerScope();
+                var guard = new NoGradGuard()) {
+            Tensor stored = module.parameter(module.storedName(name));
+            stored.mul_(module.buffer(mask.bufferName()));
+        }
+        module.unparametrize(name, mask);
+        module.storeAs(name, name);
+        module.removeBuffer(mask.bufferName());
     }
 
     /** Whether both are the same parameter. */
