@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.SequencedSet;
 import java.util.Set;
+import java.util.function.Predicate;
 import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 
@@ -100,9 +101,23 @@ public record Graph(List<Value> inputs, List<Node> nodes, List<Value> outputs) {
 
     /** Without the nodes whose results nobody uses. */
     public Graph withoutUnused() {
+        return withoutUnused(node -> true);
+    }
+
+    /**
+     * Without the nodes whose results nobody uses, of those that may be left out; a module that
+     * does something besides computing may not.
+     */
+    public Graph withoutUnused(Predicate<Node> mayGo) {
         Map<Value, Node> producers = producers();
         Set<Node> used = Collections.newSetFromMap(new IdentityHashMap<>());
         Deque<Value> open = new ArrayDeque<>(outputs);
+        for (Node node : nodes) {
+            if (!mayGo.test(node)) {
+                used.add(node);
+                open.addAll(node.inputs());
+            }
+        }
         while (!open.isEmpty()) {
             Node producer = producers.get(open.pop());
             if (producer != null && used.add(producer)) {

@@ -83,13 +83,16 @@ final class GraphJson {
     static Graph read(String json) {
         try {
             Document document = JSON.readValue(json, Document.class);
+            if (document.version() == null) {
+                return FirstGraphJson.read(json);
+            }
             if (!Integer.valueOf(VERSION).equals(document.version())) {
                 throw new EspalierException(
                         "A graph is described in version "
                                 + document.version()
                                 + " of its form; this library reads version "
                                 + VERSION
-                                + ". Quantize and save the model again.");
+                                + " and those before it.");
             }
             return new Graph(
                     values(document.inputs()),

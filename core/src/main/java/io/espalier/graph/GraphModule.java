@@ -78,28 +78,34 @@ public final class GraphModule extends Module {
     }
 
     /**
-     * Runs a model once and writes down what it calls: layers with parameters as single nodes, all
-     * else (a ReLU, a user's own module) as the functions of {@link io.espalier.nn.Functional} that
-     * it calls. A module that computes with tensors in other ways is one node.
+     * Runs a model and writes down what it calls: layers with parameters as single nodes, all else
+     * (a ReLU, a user's own module) as the functions of {@link io.espalier.nn.Functional} that it
+     * calls. A module is a single node too, called as it is, where it computes in another way,
+     * changes a tensor in place, only looks at its input, or has hooks.
+     *
+     * <p>The program is then held against the model on a second input of the same shape and other
+     * numbers. What a model does by the numbers in a tensor can't be part of it; put into a module
+     * of its own such code is called as it is.
      *
      * <p>The new module shares the model's tensors, and stays as it is when layers of the model are
-     * replaced. The example decides where the model's code depends on it, such as a shape.
+     * replaced. A module without tensors or children is the model's own. Hooks of the modules that
+     * it calls, and of the model itself, go on seeing calls.
      *
      * @param example what the model is called with, so many tensors as it takes
-     * @throws EspalierException if the model is in training mode, or hands a call a tensor that no
-     *     recorded call made; the message names the line
+     * @throws EspalierException if the model is in training mode, hands a call a tensor that no
+     *     recorded call made or that was changed in place, or does something else with the second
+     *     input; the message names the line
      */
     public static GraphModule trace(Module model, Tensor... example) {
         if (model.isTraining()) {
             throw new EspalierException(
                     "Tracing needs a model in inference mode; call eval() first.");
         }
-        Graph graph = Tracer.trace(model, List.of(example));
-        return of(graph, model);
+        return new Tracing(model, List.of(example)).trace();
     }
 
     /** A graph over aliases of the modules it calls; of the others it needs only the tensors. */
-    private static GraphModule of(Graph graph, Module model) {
+    static GraphModule of(Graph graph, Module model, Map<String, Tensor> constants) {
         Set<String> called = new HashSet<>();
         for (Node node : graph.nodes()) {
             if (node instanceof Node.ModuleCall call) {
@@ -111,8 +117,24 @@ public final class GraphModule extends Module {
                 .forEach((path, module) ->
                         modules.put(
                                 path,
-                                called.contains(path) ? module.alias() : Container.of(module)));
+                                !called.contains(path)
+                                        ? Container.of(module)
+                                        : isBare(module) ? module : module.alias()));
+        Module itself = Container.of(model);
+        constants.forEach((name, tensor) -> itself.addBuffer(name, new Tensor(tensor)));
+        modules.put("", itself);
         return new GraphModule(graph, modules);
+    }
+
+    /**
+     * Whether a module is nothing but its code and its fields, as one that watches or counts is:
+     * then the graph calls the model's own.
+     */
+    private static boolean isBare(Module module) {
+        return !module.isAtomic()
+                && module.namedChildren().isEmpty()
+                && module.ownParameters().isEmpty()
+                && module.ownBuffers().isEmpty();
     }
 
     /** The program. */

@@ -2,9 +2,7 @@ package io.espalier.graph;
 
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
-import io.espalier.tensor.Tensors;
 
-import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
@@ -90,119 +88,65 @@ final class Program {
     }
 
     List<Tensor> run(List<Tensor> given, List<@Nullable Module> owners) {
-        boolean watched =
-                owners.stream().anyMatch(owner -> owner != null && owner.current().hasHooks());
-        PointerScope outer = PointerScope.getInnerScope();
-        try (var scope = new PointerScope()) {
-            @Nullable Tensor[] values = new @Nullable Tensor[slots];
-            boolean[] own = new boolean[slots];
+        try (RunScope scope = RunScope.open()) {
+            var values = new Values(slots, scope);
             for (int i = 0; i < inputs; i++) {
-                values[i] = given.get(i);
+                values.lend(i, given.get(i));
             }
             for (int i = 0; i < steps.size(); i++) {
-                compute(steps.get(i), owners.get(i), values, own);
-                if (!watched) {
-                    free(steps.get(i), values, own);
-                }
+                compute(steps.get(i), owners.get(i), values);
+                values.free(steps.get(i).finished());
             }
-            List<Tensor> results = new ArrayList<>();
-            for (int output : outputs) {
-                Tensor result = Objects.requireNonNull(values[output]);
-                results.add(isGiven(result, given) ? result : Tensors.handOver(result, outer));
-            }
-            return results;
+            return outputs.stream().map(values::handOver).toList();
         }
     }
 
-    private static void compute(
-            Step step, @Nullable Module owner, @Nullable Tensor[] values, boolean[] own) {
+    private static void compute(Step step, @Nullable Module owner, Values values) {
         switch (step.node()) {
             case Node.ModuleCall call -> {
-                List<Tensor> results =
-                        Objects.requireNonNull(owner).callAll(List.of(operands(step, values)));
-                if (results.size() != step.results().length) {
-                    throw new EspalierException(
-                            "'"
-                                    + call.path()
-                                    + "' gave "
-                                    + results.size()
-                                    + " tensors; the graph knows "
-                                    + step.results().length
-                                    + ".");
-                }
-                boolean fresh = isLibrary(owner);
-                for (int i = 0; i < results.size(); i++) {
-                    int slot = step.results()[i];
-                    own[slot] = !disown(results.get(i), values, own) && fresh;
-                    values[slot] = results.get(i);
+                Module module = Objects.requireNonNull(owner).current();
+                if (module.isAtomic() && !module.isHooked()) {
+                    Tensor[] operands = values.of(step.operands());
+                    List<Tensor> results = module.callAll(List.of(operands));
+                    requireCount("'" + call.path() + "'", results, step);
+                    values.own(step.results(), results, operands);
+                } else {
+                    List<Tensor> results = values.lendTo(module, step.operands());
+                    requireCount("'" + call.path() + "'", results, step);
+                    for (int i = 0; i < results.size(); i++) {
+                        values.lend(step.results()[i], results.get(i));
+                    }
                 }
             }
             case Node.OperatorCall call -> {
                 List<Tensor> results =
-                        Objects.requireNonNull(step.kernel()).call(operands(step, values));
-                if (results.size() != step.results().length) {
-                    throw new EspalierException(
-                            call.operator()
-                                    + " gave "
-                                    + results.size()
-                                    + " tensors; the graph knows "
-                                    + step.results().length
-                                    + ".");
-                }
-                for (int i = 0; i < results.size(); i++) {
-                    values[step.results()[i]] = results.get(i);
-                    own[step.results()[i]] = true;
-                }
+                        Objects.requireNonNull(step.kernel()).call(values.of(step.operands()));
+                requireCount(call.operator().toString(), results, step);
+                values.own(step.results(), results);
             }
             case Node.StateRead read -> {
                 Module module = Objects.requireNonNull(owner).current();
-                values[step.results()[0]] =
-                        module.hasParameter(read.name())
-                                ? module.value(read.name())
-                                : module.buffer(read.name());
+                String name = read.name();
+                boolean stored = module.parametrizations(name).isEmpty();
+                Tensor value = module.hasBuffer(name) ? module.buffer(name) : module.value(name);
+                if (stored) {
+                    values.lend(step.results()[0], value);
+                } else {
+                    values.own(step.results(), List.of(value));
+                }
             }
         }
     }
 
-    private static Tensor[] operands(Step step, @Nullable Tensor[] values) {
-        Tensor[] operands = new Tensor[step.operands().length];
-        for (int i = 0; i < operands.length; i++) {
-            operands[i] = Objects.requireNonNull(values[step.operands()[i]]);
+    private static void requireCount(String what, List<Tensor> results, Step step) {
+        if (results.size() != step.results().length) {
+            throw new EspalierException(
+                    what
+                            + " gave "
+                            + results.size()
+                            + " tensors; the graph knows "
+                            + step.results().length
+                            + ".");
         }
-        return operands;
-    }
-
-    /** Leaves a tensor that a module merely handed on to the scope, which frees it in the end. */
-    @SuppressWarnings("ReferenceEquality") // the very same tensor
-    private static boolean disown(Tensor result, @Nullable Tensor[] values, boolean[] own) {
-        boolean known = false;
-        for (int slot = 0; slot < values.length; slot++) {
-            if (values[slot] == result) {
-                own[slot] = false;
-                known = true;
-            }
-        }
-        return known;
-    }
-
-    /** A user's module may keep the tensor that it returns; the library's do not. */
-    private static boolean isLibrary(Module owner) {
-        String name = owner.current().getClass().getPackageName();
-        return name.startsWith("io.espalier.");
-    }
-
-    private static void free(Step step, @Nullable Tensor[] values, boolean[] own) {
-        for (int slot : step.finished()) {
-            Tensor value = values[slot];
-            values[slot] = null;
-            if (value != null && own[slot]) {
-                value.close();
-            }
-        }
-    }
-
-    @SuppressWarnings("ReferenceEquality") // the caller's own tensor stays in the caller's scope
-    private static boolean isGiven(Tensor result, List<Tensor> given) {
-        return given.stream().anyMatch(input -> input == result);
     }
 }

@@ -2,71 +2,112 @@ package io.espalier.graph;
 
 import io.espalier.nn.CallRecorder;
 import io.espalier.nn.Module;
-import io.espalier.nn.Sequential;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
-import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HashMap;
+import java.util.Deque;
 import java.util.IdentityHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Supplier;
 
 /**
- * Runs a model on an example and writes down its calls. The library's layers with parameters are
- * single nodes; any other module is looked into, and becomes a single node where it computes with
- * tensors in ways that are not recorded.
+ * Runs a model on an example and writes down its calls. Atomic layers and hooked modules are single
+ * nodes; any other module is followed, and becomes a single node where what it does can't be
+ * followed: it computes with tensors in ways that are not recorded, changes one in place, or only
+ * looks at its input. Where that is the model itself, it is refused.
  */
 final class Tracer implements CallRecorder {
-    private static final String LAYERS = Module.class.getPackageName();
-
     private final Module root;
     private final IdentityHashMap<Module, String> paths = new IdentityHashMap<>();
     private final Names names = new Names();
     private final List<Node> nodes = new ArrayList<>();
-    private final List<Tensor> seen = new ArrayList<>();
-    private Map<Long, Value> known = new HashMap<>();
+    private final KnownTensors known;
+    private final ModelState state;
+    private final Deque<Frame> frames = new ArrayDeque<>();
+    private final Set<String> effective = new LinkedHashSet<>();
     private boolean insideNode;
 
-    /** A tensor turned up that no recorded call made. */
-    @SuppressWarnings("serial") // never serialized
-    private static final class UnknownTensor extends EspalierException {
-        UnknownTensor(String message) {
-            super(message);
+    /** A module that is being followed. */
+    private static final class Frame {
+        final Module module;
+        final int nodesBefore;
+        final int knownBefore;
+        @Nullable String failure;
+
+        Frame(Module module, int nodesBefore, int knownBefore) {
+            this.module = module;
+            this.nodesBefore = nodesBefore;
+            this.knownBefore = knownBefore;
+        }
+
+        void fail(String why) {
+            failure = failure == null ? why : failure;
         }
     }
 
-    private Tracer(Module root) {
+    /**
+     * @param constants tensors that are neither the model's parameters nor computed, and that it
+     *     may use nevertheless
+     */
+    Tracer(Module root, List<Tensor> constants) {
         this.root = root;
+        this.known = new KnownTensors();
+        this.state = new ModelState(root, constants);
         root.namedModules().forEach((path, module) -> paths.putIfAbsent(module, path));
     }
 
-    static Graph trace(Module model, List<Tensor> example) {
-        try (var scope = new PointerScope();
-                var noGrad = new NoGradGuard()) {
-            var tracer = new Tracer(model);
-            List<Value> inputs = new ArrayList<>();
-            for (int i = 0; i < example.size(); i++) {
-                Value input = tracer.names.fresh(example.size() == 1 ? "x" : "x" + i);
-                tracer.define(example.get(i), input);
-                inputs.add(input);
-            }
-            List<Tensor> outputs =
-                    ScopedValue.where(CURRENT, tracer).call(() -> model.callAll(example));
-            List<Value> returned = new ArrayList<>();
-            for (Tensor output : outputs) {
-                // The model's code is no longer on the stack.
-                returned.add(tracer.valueOf(output, () -> "its forward returns"));
-            }
-            return new Graph(inputs, tracer.nodes, returned).withoutUnused();
+    /**
+     * The program of one call.
+     *
+     * @throws EspalierException if the model's own code can't be followed
+     */
+    Graph trace(List<Tensor> example) {
+        List<Value> inputs = new ArrayList<>();
+        for (int i = 0; i < example.size(); i++) {
+            Value input = names.fresh(example.size() == 1 ? "x" : "x" + i);
+            known.define(example.get(i), input);
+            inputs.add(input);
         }
+        var frame = new Frame(root, 0, known.mark());
+        frames.push(frame);
+        List<Tensor> outputs = ScopedValue.where(CURRENT, this).call(() -> root.callAll(example));
+        List<Value> returned = new ArrayList<>();
+        for (Tensor output : outputs) {
+            // The model's code is no longer on the stack.
+            returned.add(valueOf(output, () -> "its forward returns"));
+        }
+        for (Tensor input : example) {
+            valueOf(input, () -> "its forward leaves");
+        }
+        state.changed(root).ifPresent(name -> frame.fail("its forward changes '" + name + "'"));
+        if (frame.failure != null) {
+            throw new EspalierException(
+                    "Can't trace " + root.getClass().getSimpleName() + ": " + frame.failure + ".");
+        }
+        return new Graph(inputs, nodes, returned).withoutUnused(node -> !isEffective(node));
+    }
+
+    private boolean isEffective(Node node) {
+        return node instanceof Node.ModuleCall call && effective.contains(call.path());
+    }
+
+    /** Tensors that turned up and that nobody made; the model may hold them. */
+    List<Tensor> strangers() {
+        return known.strangers();
+    }
+
+    /** The constants that the program uses, by the names of the reads. */
+    Map<String, Tensor> constants() {
+        return state.constants();
     }
 
     @Override
@@ -74,23 +115,60 @@ final class Tracer implements CallRecorder {
         if (insideNode || module.equals(root)) {
             return forward.get();
         }
-        if (!isNode(module)) {
-            int mark = nodes.size();
-            Map<Long, Value> before = new HashMap<>(known);
-            try {
-                List<Tensor> outputs = forward.get();
-                outputs.forEach(output -> valueOf(output, "returns"));
-                return outputs;
-            } catch (UnknownTensor e) {
-                nodes.subList(mark, nodes.size()).clear();
-                known = before;
+        List<@Nullable Value> arguments = new ArrayList<>();
+        for (Tensor input : inputs) {
+            arguments.add(valueIfSound(input));
+        }
+        var frame = new Frame(module, nodes.size(), known.mark());
+        if (module.isAtomic() || module.isHooked()) {
+            return asNode(frame, inputs, arguments, inside(forward));
+        }
+        frames.push(frame);
+        List<Tensor> outputs;
+        try {
+            outputs = forward.get();
+            finish(frame, inputs, outputs);
+        } finally {
+            frames.pop();
+        }
+        return frame.failure == null ? outputs : asNode(frame, inputs, arguments, outputs);
+    }
+
+    private List<Tensor> inside(Supplier<List<Tensor>> forward) {
+        insideNode = true;
+        try {
+            return forward.get();
+        } finally {
+            insideNode = false;
+        }
+    }
+
+    /** Whether a module that was followed is all in the nodes recorded since. */
+    private void finish(Frame frame, List<Tensor> inputs, List<Tensor> outputs) {
+        boolean computed = frame.module.isPure();
+        for (Tensor output : outputs) {
+            valueOf(output, "returns");
+            computed |= known.isSince(output, frame.knownBefore);
+        }
+        for (Tensor input : inputs) {
+            if (known.isChanged(input)) {
+                frame.fail("changes its input in place");
             }
         }
-        return asNode(module, inputs, forward);
+        state.changed(frame.module).ifPresent(name -> frame.fail("changes '" + name + "'"));
+        if (!computed) {
+            frame.fail("looks at its input only");
+        }
     }
 
     private List<Tensor> asNode(
-            Module module, List<Tensor> inputs, Supplier<List<Tensor>> forward) {
+            Frame frame,
+            List<Tensor> inputs,
+            List<@Nullable Value> arguments,
+            List<Tensor> outputs) {
+        nodes.subList(frame.nodesBefore, nodes.size()).clear();
+        known.forgetSince(frame.knownBefore);
+        Module module = frame.module;
         String path = paths.get(module);
         if (path == null) {
             throw new EspalierException(
@@ -99,32 +177,22 @@ final class Tracer implements CallRecorder {
                             + ", which is not part of the model; register it with add(name, module)"
                             + " where it is used.");
         }
-        List<Value> arguments = new ArrayList<>();
-        for (Tensor input : inputs) {
-            arguments.add(valueOf(input, "hands '" + path + "'"));
-        }
-        List<Tensor> outputs;
-        insideNode = true;
-        try {
-            outputs = forward.get();
-        } finally {
-            insideNode = false;
+        List<Value> values = new ArrayList<>();
+        for (int i = 0; i < inputs.size(); i++) {
+            Value argument = arguments.get(i);
+            values.add(
+                    argument == null ? valueOf(inputs.get(i), "hands '" + path + "'") : argument);
         }
         List<Value> results = outputs.stream().map(output -> names.fresh(path)).toList();
-        nodes.add(new Node.ModuleCall(path, arguments, results));
+        nodes.add(new Node.ModuleCall(path, values, results));
+        if (!module.isAtomic() || module.isHooked()) {
+            effective.add(path);
+        }
+        state.accept(module);
         for (int i = 0; i < results.size(); i++) {
-            define(outputs.get(i), results.get(i));
+            known.define(outputs.get(i), results.get(i));
         }
         return outputs;
-    }
-
-    /** Whether a module is one of the library's layers with tensors of its own. */
-    private static boolean isNode(Module module) {
-        return module.getClass().getPackageName().equals(LAYERS)
-                && !(module instanceof Sequential)
-                && module.namedModules().values().stream()
-                        .anyMatch(part ->
-                                !part.ownParameters().isEmpty() || !part.ownBuffers().isEmpty());
     }
 
     @Override
@@ -142,7 +210,7 @@ final class Tracer implements CallRecorder {
         }
         nodes.add(LibtorchBinding.recorded(operator, recorded, values));
         for (int i = 0; i < results.size(); i++) {
-            define(results.get(i), values.get(i));
+            known.define(results.get(i), values.get(i));
         }
     }
 
@@ -171,49 +239,58 @@ final class Tracer implements CallRecorder {
     private Value read(String owner, String name, Tensor tensor) {
         Value value = names.fresh(owner.isEmpty() ? name : owner + "." + name);
         nodes.add(new Node.StateRead(owner, name, value));
-        define(tensor, value);
+        known.define(tensor, value);
         return value;
     }
 
-    private void define(Tensor tensor, Value value) {
-        seen.add(new Tensor(tensor)); // so that no later tensor gets its address
-        known.put(address(tensor), value);
+    /** The value of a tensor if it is known and nobody changed it. */
+    private @Nullable Value valueIfSound(Tensor tensor) {
+        return known.isChanged(tensor) ? null : known.value(tensor);
     }
 
     private Value valueOf(Tensor tensor, String how) {
         return valueOf(tensor, () -> CallSite.ofUser() + " " + how);
     }
 
+    /** The value of a tensor; where there is none, the module that is followed fails. */
     private Value valueOf(Tensor tensor, Supplier<String> how) {
-        Value value = known.get(address(tensor));
-        return value == null ? stored(tensor, how) : value;
-    }
-
-    /** A parameter or buffer of the model, which its code may use without a call. */
-    private Value stored(Tensor tensor, Supplier<String> how) {
-        long address = address(tensor);
-        for (Map.Entry<String, Module> entry : root.namedModules().entrySet()) {
-            for (Map<String, Tensor> own :
-                    List.of(entry.getValue().ownParameters(), entry.getValue().ownBuffers())) {
-                for (Map.Entry<String, Tensor> candidate : own.entrySet()) {
-                    if (address(candidate.getValue()) == address) {
-                        return read(entry.getKey(), candidate.getKey(), tensor);
-                    }
-                }
-            }
+        Value value = known.value(tensor);
+        if (value == null) {
+            ModelState.Place place = state.place(tensor);
+            return place == null ? unknown(tensor, how) : read(place.owner(), place.name(), tensor);
         }
-        throw new UnknownTensor(
-                "Can't trace "
-                        + root.getClass().getSimpleName()
-                        + ": "
-                        + how.get()
-                        + " a tensor of shape "
-                        + Arrays.toString(Tensors.shape(tensor))
-                        + " that no module and no function of Functional made; compute it with"
-                        + " Functional, or in a module of its own, which is then left as it is.");
+        if (known.isChanged(tensor)) {
+            fail(
+                    how.get()
+                            + " '"
+                            + value
+                            + "', a tensor that was changed in place after it was computed; a graph"
+                            + " holds no operation in place: use a function of Functional, whose"
+                            + " result is another tensor, or put the operation into a module of its"
+                            + " own, which is then left as it is");
+        }
+        return value;
     }
 
-    private static long address(Tensor tensor) {
-        return tensor.unsafeGetTensorImpl().address();
+    private Value unknown(Tensor tensor, Supplier<String> how) {
+        boolean defined = tensor.defined();
+        fail(
+                how.get()
+                        + " a tensor of shape "
+                        + (defined ? Arrays.toString(Tensors.shape(tensor)) : "[] (undefined)")
+                        + " that no module and no function of Functional made; compute it with"
+                        + " Functional, or in a module of its own, which is then left as it is; a"
+                        + " constant belongs in a buffer or a field, made once");
+        Value stranger = names.fresh("unknown");
+        if (defined) {
+            known.stranger(tensor, stranger);
+        }
+        return stranger;
+    }
+
+    private void fail(String why) {
+        if (frames.element().failure == null) {
+            frames.element().fail(why);
+        }
     }
 }

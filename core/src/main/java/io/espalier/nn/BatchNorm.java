@@ -188,6 +188,11 @@ public abstract class BatchNorm extends Module {
     }
 
     @Override
+    public boolean isAtomic() {
+        return computesAs(BatchNorm1d.class, BatchNorm2d.class, BatchNorm3d.class);
+    }
+
+    @Override
     protected Tensor forward(Tensor x) {
         String wrong = wrongDimensions(x.dim());
         if (wrong != null) {

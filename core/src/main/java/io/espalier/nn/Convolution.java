@@ -235,6 +235,17 @@ public abstract non-sealed class Convolution extends ConvolutionSettings {
     }
 
     @Override
+    public boolean isAtomic() {
+        return computesAs(
+                Conv1d.class,
+                Conv2d.class,
+                Conv3d.class,
+                ConvTranspose1d.class,
+                ConvTranspose2d.class,
+                ConvTranspose3d.class);
+    }
+
+    @Override
     protected Tensor forward(Tensor x) {
         return convolve(x, weight(), bias());
     }

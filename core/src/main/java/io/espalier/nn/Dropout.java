@@ -41,6 +41,11 @@ public final class Dropout extends Module {
     }
 
     @Override
+    public boolean isPure() {
+        return true;
+    }
+
+    @Override
     protected Tensor forward(Tensor x) {
         return Functional.dropout(x, p, isTraining());
     }

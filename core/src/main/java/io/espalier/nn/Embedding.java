@@ -74,6 +74,11 @@ public non-sealed class Embedding extends VectorTable {
     }
 
     @Override
+    public boolean isAtomic() {
+        return computesAs(Embedding.class);
+    }
+
+    @Override
     protected Tensor forward(Tensor indices) {
         ScalarType type = Tensors.type(indices);
         if (type != ScalarType.Long && type != ScalarType.Int) {

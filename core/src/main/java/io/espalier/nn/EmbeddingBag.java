@@ -135,6 +135,11 @@ public non-sealed class EmbeddingBag extends VectorTable {
     }
 
     @Override
+    public boolean isAtomic() {
+        return computesAs(EmbeddingBag.class);
+    }
+
+    @Override
     protected List<Tensor> forwardAll(List<Tensor> inputs) {
         Bags bags = Bags.of(this, options, inputs);
         Tensor weights = bags.weights();

@@ -147,6 +147,11 @@ public class GroupNorm extends Module {
     }
 
     @Override
+    public boolean isAtomic() {
+        return computesAs(GroupNorm.class);
+    }
+
+    @Override
     protected Tensor forward(Tensor x) {
         if (x.dim() < 2 || x.size(1) != channels) {
             throw wrongInput(x, "the input must be [N, C, *] with C = " + channels + ".");

@@ -144,6 +144,11 @@ public class LayerNorm extends Module {
     }
 
     @Override
+    public boolean isAtomic() {
+        return computesAs(LayerNorm.class);
+    }
+
+    @Override
     protected Tensor forward(Tensor x) {
         long[] given = Tensors.shape(x);
         int from = given.length - shape.length;

@@ -124,6 +124,11 @@ public class Linear extends Module {
     }
 
     @Override
+    public boolean isAtomic() {
+        return computesAs(Linear.class);
+    }
+
+    @Override
     protected Tensor forward(Tensor x) {
         Inputs.requireFeatures(this, x, in);
         return Functional.linear(x, weight(), bias());

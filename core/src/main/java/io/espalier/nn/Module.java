@@ -111,6 +111,42 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
         return typeName() + "(" + extraRepr() + ") on shape " + shapes;
     }
 
+    /**
+     * Whether a call is one step that a graph need not look into: a layer of this library's, which
+     * computes with its own tensors, keeps neither what it is handed nor what it gives, and has no
+     * other effect. A layer that may be subclassed answers by {@link #computesAs}.
+     */
+    public boolean isAtomic() {
+        return false;
+    }
+
+    /**
+     * Whether a call does nothing but call other modules and compute its outputs, or hand on its
+     * inputs, so that nothing is lost where a graph holds what it called instead of it.
+     */
+    public boolean isPure() {
+        return false;
+    }
+
+    /**
+     * Whether this module computes what one of these classes does: it is of that class, or of a
+     * subclass that overrides nothing but what is printed.
+     */
+    @SafeVarargs
+    protected final boolean computesAs(Class<? extends Module>... layers) {
+        for (Class<?> layer : layers) {
+            if (Overrides.computesAs(getClass(), layer)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /** Whether any hook sees the calls of this module or of one below it. */
+    public final boolean isHooked() {
+        return hasHooks() || namedChildren().values().stream().anyMatch(child -> child.isHooked());
+    }
+
     /** Whether any hook sees the calls of this very module. */
     public final boolean hasHooks() {
         return hasInputHooks() || hasOutputHooks();
@@ -168,6 +204,12 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
     public final void wrapHooks(UnaryOperator<Hook> wrap) {
         inputHooks.wrap(wrap);
         outputHooks.wrap(wrap);
+    }
+
+    /** Takes over the hooks of another very module besides its own. */
+    public final void takeHooks(Module other) {
+        inputHooks.addAll(other.inputHooks);
+        outputHooks.addAll(other.outputHooks);
     }
 
     /** Whether there is a hook of a class. */

@@ -230,6 +230,11 @@ public class MultiheadAttention extends Module {
     }
 
     @Override
+    public boolean isAtomic() {
+        return computesAs(MultiheadAttention.class);
+    }
+
+    @Override
     protected List<Tensor> forwardAll(List<Tensor> inputs) {
         int count = inputs.size();
         if (count != 1 && (count < 3 || count > 5)) {

@@ -73,6 +73,11 @@ public class PReLU extends Module {
     }
 
     @Override
+    public boolean isAtomic() {
+        return computesAs(PReLU.class);
+    }
+
+    @Override
     protected Tensor forward(Tensor x) {
         long channels = x.dim() < 2 ? 1 : x.size(1);
         if (count != 1 && channels != count) {

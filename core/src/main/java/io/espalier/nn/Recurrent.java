@@ -208,6 +208,11 @@ public abstract class Recurrent extends Module {
     /** Runs over [L, N, size] or [N, L, size] from a state; gives the output and the last state. */
     abstract List<Tensor> run(Tensor x, List<Tensor> state, TensorVector weights, Options options);
 
+    @Override
+    public boolean isAtomic() {
+        return computesAs(LSTM.class, GRU.class);
+    }
+
     /**
      * Runs over a sequence.
      *

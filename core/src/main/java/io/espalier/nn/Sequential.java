@@ -60,6 +60,11 @@ public class Sequential extends Module {
     }
 
     @Override
+    public boolean isPure() {
+        return computesAs(Sequential.class);
+    }
+
+    @Override
     protected List<Tensor> forwardAll(List<Tensor> inputs) {
         List<Tensor> seen = inputs;
         for (Module module : namedChildren().values()) {

@@ -10,6 +10,11 @@ import org.bytedeco.pytorch.Tensor;
  */
 public final class QuantStub extends Module {
     @Override
+    public boolean isPure() {
+        return true;
+    }
+
+    @Override
     protected Tensor forward(Tensor x) {
         return x;
     }

@@ -98,12 +98,42 @@ class GraphJsonTest {
     }
 
     @Test
-    @DisplayName("of another version is named as what it is")
+    @DisplayName("of a later version is named as what it is")
     void version() {
         assertEquals(
-                "A graph is described in version 1 of its form; this library reads version 2."
-                        + " Quantize and save the model again.",
-                messageOf(() -> Graph.fromJson(everything().toJson().replace(":2,", ":1,"))));
+                "A graph is described in version 3 of its form; this library reads version 2 and"
+                        + " those before it.",
+                messageOf(() -> Graph.fromJson(everything().toJson().replace(":2,", ":3,"))));
+    }
+
+    @Test
+    @DisplayName("of the form without a version reads as the operators that it means")
+    void firstForm() {
+        String text =
+                """
+                {"inputs":["x"],"nodes":[
+                {"module":"a.0","arguments":["x"],"results":["y"]},
+                {"owner":"","name":"weight","arguments":[],"results":["w"]},
+                {"function":"aten::linear","arguments":[{"value":"y"},{"value":"w"},null],
+                 "results":["z"]},
+                {"function":"aten::upsample_bilinear2d",
+                 "arguments":[{"value":"z"},[4,4],true,null,null],"results":["u"]},
+                {"function":"aten::cat","arguments":[[{"value":"u"},{"value":"u"}],1],
+                 "results":["c"]}],
+                "outputs":["c"]}\
+                """;
+
+        assertEquals(
+                """
+                graph(x):
+                    y = self.a.0(x)
+                    w = self.weight
+                    z = linear(y, w)
+                    u = upsample_bilinear2d(z, output_size=[4, 4], align_corners=true)
+                    c = cat(u, u, dim=1)
+                    return c\
+                """,
+                Graph.fromJson(text).toString());
     }
 
     @Test

@@ -183,4 +183,9 @@ public abstract class DynamicLayer extends Module implements IntegerWeighted {
         attributes.put("dtype", dtype.name());
         return attributes;
     }
+
+    @Override
+    public boolean isAtomic() {
+        return true;
+    }
 }

@@ -86,6 +86,11 @@ public final class FusedChain extends Module {
     }
 
     @Override
+    public boolean isAtomic() {
+        return layer.isAtomic();
+    }
+
+    @Override
     protected List<Tensor> forwardAll(List<Tensor> inputs) {
         Tensor y = layer.call(inputs.getFirst());
         if (adds) {

@@ -146,6 +146,11 @@ public final class ObservedRecurrent extends Module {
     }
 
     @Override
+    public boolean isAtomic() {
+        return true;
+    }
+
+    @Override
     protected List<Tensor> forwardAll(List<Tensor> inputs) {
         boolean givenState = inputs.size() > 1;
         return shape.run(this, inputs, (x, state) -> run(x, state, givenState));

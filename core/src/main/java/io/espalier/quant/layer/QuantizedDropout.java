@@ -19,6 +19,11 @@ public final class QuantizedDropout extends Module {
     }
 
     @Override
+    public boolean isAtomic() {
+        return true;
+    }
+
+    @Override
     protected Tensor forward(Tensor x) {
         return x;
     }

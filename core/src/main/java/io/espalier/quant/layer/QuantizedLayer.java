@@ -230,4 +230,9 @@ public abstract class QuantizedLayer extends Module {
     final String ranges() {
         return "scale=" + io.espalier.nn.Repr.of(scale) + ", zero_point=" + zeroPoint;
     }
+
+    @Override
+    public boolean isAtomic() {
+        return true;
+    }
 }

@@ -100,4 +100,9 @@ public abstract sealed class QuantizedTable extends Module implements IntegerWei
                         ? ", qscheme=" + Qscheme.PER_CHANNEL_AFFINE_FLOAT_QPARAMS
                         : "");
     }
+
+    @Override
+    public boolean isAtomic() {
+        return true;
+    }
 }

@@ -40,6 +40,11 @@ public abstract class Observer extends Module {
         this(other.settings);
     }
 
+    @Override
+    public boolean isAtomic() {
+        return true;
+    }
+
     /** Observes {@code x}, of any shape and any floating-point type, and returns it. */
     @Override
     protected Tensor forward(Tensor x) {
@@ -59,7 +64,8 @@ public abstract class Observer extends Module {
     /**
      * Takes a batch in. Tensors made here are freed on return.
      *
-     * @param x float, not empty, detached
+     * @param x float, not empty, detached; its memory is used for other things afterwards, so what
+     *     is to be remembered of it is copied
      */
     protected abstract void observe(Tensor x);
 
