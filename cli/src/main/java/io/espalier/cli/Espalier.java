@@ -19,6 +19,7 @@ import java.io.FileOutputStream;
             DemoCommand.class,
             Conform.class,
             Inspect.class,
+            Compare.class,
             Run.class,
             Completion.class
         },

@@ -202,7 +202,7 @@ public final class CompressDigits {
         int threads = Libtorch.threads();
         Libtorch.threads(1);
         try {
-            return Latency.medians(models, batch, settings.timings());
+            return Latency.medians(models, settings.timings(), batch);
         } finally {
             Libtorch.threads(threads);
         }

@@ -6,7 +6,6 @@ import io.espalier.tensor.EspalierException;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -35,7 +34,6 @@ public record SavedModel(
      * @throws EspalierException if the file can't be read or is no valid safetensors file
      */
     public static SavedModel read(Path file) {
-        requireFile(file);
         SafeTensors.Header header = SafeTensors.header(file);
         var kinds = new TensorKinds(header);
         try (FileChannel channel = FileChannel.open(file)) {
@@ -49,20 +47,6 @@ public record SavedModel(
             return new SavedModel(file, channel.size(), header.metadata(), tensors);
         } catch (IOException e) {
             throw new EspalierException(file + " can't be read: " + e.getMessage() + ".", e);
-        }
-    }
-
-    /** What is neither there nor a file is left to the reader, which says so. */
-    private static void requireFile(Path file) {
-        if (Files.isDirectory(file)) {
-            throw new EspalierException(
-                    file + " is a directory; name a saved model, such as model.safetensors.");
-        }
-        if (Files.exists(file) && !Files.isRegularFile(file)) {
-            throw new EspalierException(
-                    file
-                            + " is a pipe or a device, which can't be read from any place; name a"
-                            + " file.");
         }
     }
 

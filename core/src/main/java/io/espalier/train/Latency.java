@@ -21,16 +21,17 @@ public final class Latency {
     /**
      * The time that each model takes for one batch, in milliseconds.
      *
-     * @param batch what each is called with
      * @param rounds how often each is timed, 1 or more
+     * @param batch what each is called with, so many tensors as it takes
      */
-    public static double[] medians(List<? extends Module> models, Tensor batch, int rounds) {
+    public static double[] medians(List<? extends Module> models, int rounds, Tensor... batch) {
         Settings.requirePositive("The number of rounds to time", rounds);
+        List<Tensor> inputs = List.of(batch);
         try (var guard = new NoGradGuard()) {
             double[][] millis = new double[models.size()][rounds];
             for (int round = -WARM_UP; round < rounds; round++) {
                 for (int m = 0; m < models.size(); m++) {
-                    double time = time(models.get(m), batch);
+                    double time = time(models.get(m), inputs);
                     if (round >= 0) {
                         millis[m][round] = time;
                     }
@@ -40,10 +41,10 @@ public final class Latency {
         }
     }
 
-    private static double time(Module model, Tensor batch) {
+    private static double time(Module model, List<Tensor> inputs) {
         try (var scope = new PointerScope()) {
             long start = System.nanoTime();
-            model.call(batch);
+            model.callAll(inputs);
             return (System.nanoTime() - start) / 1e6;
         }
     }

@@ -130,7 +130,9 @@ class SavedModelTest {
     void noFile() {
         for (Path place : new Path[] {directory, Path.of("/dev/zero")}) {
             var error = assertThrows(EspalierException.class, () -> SavedModel.read(place));
-            assertTrue(String.valueOf(error.getMessage()).startsWith(place + " is a "));
+            assertTrue(
+                    String.valueOf(error.getMessage())
+                            .startsWith("Can't read " + place + ": it is a "));
         }
     }
 }

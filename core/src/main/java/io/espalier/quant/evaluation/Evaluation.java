@@ -101,7 +101,7 @@ public final class Evaluation {
     /** The medians in milliseconds, of the reference and of the quantized model. */
     private static double[] times(Module reference, Module quantized, Dataset data) {
         try (Batches batches = new DataLoader(data, BATCH_SIZE).iterator()) {
-            return Latency.medians(List.of(reference, quantized), batches.next().input(), TIMINGS);
+            return Latency.medians(List.of(reference, quantized), TIMINGS, batches.next().input());
         }
     }
 
