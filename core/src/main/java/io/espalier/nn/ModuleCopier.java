@@ -5,26 +5,24 @@ import io.espalier.tensor.EspalierException;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
-import java.lang.reflect.Array;
-import java.lang.reflect.Constructor;
 import java.lang.reflect.Field;
 import java.lang.reflect.InaccessibleObjectException;
-import java.lang.reflect.Method;
-import java.lang.reflect.Modifier;
-import java.lang.reflect.RecordComponent;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.HashMap;
+import java.util.Collections;
+import java.util.Deque;
+import java.util.HashSet;
 import java.util.IdentityHashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
+import java.util.Set;
 import java.util.function.UnaryOperator;
 
 /**
  * Copies a module tree of any classes: each module is cloned, and whatever its fields hold of the
- * tree (a child, a registered tensor, a list, map, array, record or optional of these) is mapped to
- * the copy's, so the copy's code runs the copy.
+ * tree (a child, a registered tensor, a collection, array, record or other object with one of these
+ * somewhere in it) is mapped to the copy's, so the copy's code runs the copy. What can't be mapped,
+ * such as a lambda that holds a layer, is refused.
  */
 @SuppressWarnings("ReferenceEquality") // whether an object was mapped is a question of identity
 final class ModuleCopier {
@@ -32,156 +30,249 @@ final class ModuleCopier {
     private final IdentityHashMap<Module, Module> modules = new IdentityHashMap<>();
     private final IdentityHashMap<Tensor, Tensor> tensors = new IdentityHashMap<>();
 
+    /** What the objects between modules hold. */
+    private final IdentityHashMap<Object, List<Object>> contents = new IdentityHashMap<>();
+
+    /** Those of them with something of the tree in them, or that can't be looked into. */
+    private final Set<Object> touched = identitySet();
+
+    private final IdentityHashMap<Object, Object> copies = new IdentityHashMap<>();
+    private final Set<Object> begun = identitySet();
+    private final ObjectCopier copier = new ObjectCopier(this::map, copies::put);
+    private @Nullable Set<Long> storages;
+
+    /** A copier of a tree whose registered tensors become what a function gives. */
     ModuleCopier(UnaryOperator<Tensor> copyTensor) {
         this.copyTensor = copyTensor;
     }
 
+    private static <T> Set<T> identitySet() {
+        return Collections.newSetFromMap(new IdentityHashMap<>());
+    }
+
+    /**
+     * The copy of a module and of what it reaches.
+     *
+     * @throws EspalierException if a field holds something of the tree that can't be mapped
+     */
     Module copy(Module original) {
-        Module known = modules.get(original);
-        if (known != null) {
-            return known;
+        cloneAll(original);
+        markTouched();
+        modules.forEach((from, clone) -> {
+            clone.remapModules(this::clone);
+            fields(from).forEach(field -> remap(clone, field));
+        });
+        return clone(original);
+    }
+
+    /** Clones all modules and their tensors, and notes what the objects between them hold. */
+    private void cloneAll(Module root) {
+        Deque<Object> open = new ArrayDeque<>(List.of(root));
+        List<Object> lambdas = new ArrayList<>();
+        while (!open.isEmpty()) {
+            Object next = open.pop();
+            if (next instanceof Module module) {
+                if (!modules.containsKey(module)) {
+                    open.addAll(cloned(module));
+                }
+            } else if (Contents.isLambda(next)) {
+                lambdas.add(next);
+            } else {
+                note(next, open);
+            }
         }
-        Module clone = original.shallow();
-        modules.put(original, clone);
-        clone.remap(this::copy, this::copy);
-        for (Class<?> type = clone.getClass(); type != Module.class; type = type.getSuperclass()) {
-            for (Field field : type.getDeclaredFields()) {
-                if (!Modifier.isStatic(field.getModifiers()) && !field.getType().isPrimitive()) {
-                    remap(clone, field);
+        // What a lambda holds is not copied for its sake: it may be another model.
+        open.addAll(lambdas);
+        while (!open.isEmpty()) {
+            Object next = open.pop();
+            if (!(next instanceof Module)) {
+                note(next, open);
+            }
+        }
+    }
+
+    /** Clones a module alone; returns what it holds. */
+    private List<Object> cloned(Module module) {
+        Module clone = module.shallow();
+        modules.put(module, clone);
+        clone.remapTensors(tensor -> tensors.computeIfAbsent(tensor, copyTensor));
+        List<Object> held = new ArrayList<>();
+        clone.remapModules(child -> {
+            held.add(child);
+            return child;
+        });
+        for (Field field : fields(module)) {
+            Object value = Contents.read(field, module);
+            if (value != null) {
+                held.add(value);
+            }
+        }
+        return held;
+    }
+
+    private void note(Object holder, Deque<Object> open) {
+        if (!(holder instanceof Tensor) && !contents.containsKey(holder)) {
+            List<Object> held = Contents.of(holder);
+            contents.put(holder, held);
+            open.addAll(held);
+        }
+    }
+
+    /** The fields of a module's classes below {@link Module}. */
+    private static List<Field> fields(Module module) {
+        return Contents.fields(module.getClass())
+                .orElseThrow(() ->
+                        new EspalierException(
+                                "Can't copy "
+                                        + module.getClass().getName()
+                                        + ": its fields are closed to reflection; open its package"
+                                        + " to io.espalier.nn."));
+    }
+
+    private void markTouched() {
+        IdentityHashMap<Object, List<Object>> holders = new IdentityHashMap<>();
+        Deque<Object> open = new ArrayDeque<>();
+        contents.forEach((holder, all) -> {
+            for (Object held : all) {
+                holders.computeIfAbsent(held, key -> new ArrayList<>()).add(holder);
+                if (isOfTree(held)) {
+                    open.add(holder);
                 }
             }
-        }
-        return clone;
-    }
-
-    private Tensor copy(Tensor original) {
-        return tensors.computeIfAbsent(original, copyTensor);
-    }
-
-    private void remap(Module clone, Field field) {
-        try {
-            if (!Module.class.isAssignableFrom(field.getType()) && isPlain(field.getType())) {
-                return;
+            if (Contents.isLambda(holder) && Contents.fields(holder.getClass()).isEmpty()) {
+                open.add(holder);
             }
-            field.setAccessible(true);
-            Object value = field.get(clone);
-            Object mapped = map(value);
-            if (mapped != value) {
-                requireFits(clone, field, mapped);
-                field.set(clone, mapped);
+        });
+        while (!open.isEmpty()) {
+            Object holder = open.pop();
+            if (touched.add(holder)) {
+                open.addAll(holders.getOrDefault(holder, List.of()));
             }
-        } catch (IllegalAccessException | InaccessibleObjectException e) {
-            throw new EspalierException(
-                    "Can't copy "
-                            + clone.getClass().getName()
-                            + ": its field '"
-                            + field.getName()
-                            + "' is closed to reflection; open its package to io.espalier.nn.",
-                    e);
         }
     }
 
-    private static void requireFits(Module clone, Field field, @Nullable Object mapped) {
-        if (!field.getType().isInstance(mapped)) {
-            throw new EspalierException(
-                    "Can't copy "
-                            + clone.getClass().getName()
-                            + ": its field '"
-                            + field.getName()
-                            + "' is a "
-                            + field.getType().getSimpleName()
-                            + "; declare it as List or Map.");
-        }
-    }
-
-    /** Types that can hold nothing of the tree. */
-    private static boolean isPlain(Class<?> type) {
-        return type == String.class
-                || type.isEnum()
-                || Number.class.isAssignableFrom(type)
-                || (type.isArray() && type.getComponentType().isPrimitive());
-    }
-
-    private @Nullable Object map(@Nullable Object value) {
+    private boolean isOfTree(Object value) {
         return switch (value) {
-            case Module module -> copy(module);
-            case Tensor tensor -> tensors.getOrDefault(tensor, tensor);
-            case List<?> list -> mapList(list);
-            case Map<?, ?> map -> mapMap(map);
-            case Object[] array -> mapArray(array);
-            case Optional<?> optional -> mapOptional(optional);
-            case Record group -> mapRecord(group);
-            case null, default -> value;
+            case Module module -> modules.containsKey(module);
+            case Tensor tensor -> tensors.containsKey(tensor) || isViewOfTree(tensor);
+            default -> false;
         };
     }
 
-    /** A list of its own where the copy may change it or where an element was mapped. */
-    private Object mapList(List<?> list) {
-        List<@Nullable Object> mapped = new ArrayList<>();
-        boolean changed = list instanceof ArrayList;
-        for (Object element : list) {
-            Object copy = map(element);
-            changed |= copy != element;
-            mapped.add(copy);
-        }
-        return changed ? mapped : list;
-    }
-
-    private Object mapMap(Map<?, ?> map) {
-        Map<Object, @Nullable Object> mapped = new LinkedHashMap<>();
-        boolean changed = map instanceof HashMap;
-        for (Map.Entry<?, ?> entry : map.entrySet()) {
-            Object copy = map(entry.getValue());
-            changed |= copy != entry.getValue();
-            mapped.put(entry.getKey(), copy);
-        }
-        return changed ? mapped : map;
-    }
-
-    private Object mapArray(@Nullable Object[] array) {
-        @Nullable Object[] mapped =
-                (@Nullable Object[])
-                        Array.newInstance(array.getClass().getComponentType(), array.length);
-        boolean changed = false;
-        for (int i = 0; i < array.length; i++) {
-            mapped[i] = map(array[i]);
-            changed |= mapped[i] != array[i];
-        }
-        return changed ? mapped : array;
-    }
-
-    private Object mapOptional(Optional<?> optional) {
-        Object element = optional.orElse(null);
-        Object mapped = map(element);
-        return mapped == element ? optional : Optional.ofNullable(mapped);
-    }
-
-    private Object mapRecord(Record group) {
-        RecordComponent[] components = group.getClass().getRecordComponents();
-        Class<?>[] types = new Class<?>[components.length];
-        @Nullable Object[] mapped = new @Nullable Object[components.length];
-        boolean changed = false;
+    private void remap(Module clone, Field field) {
+        Object value = Contents.read(field, clone);
         try {
-            for (int i = 0; i < components.length; i++) {
-                Method accessor = components[i].getAccessor();
-                accessor.setAccessible(true);
-                Object element = accessor.invoke(group);
-                types[i] = components[i].getType();
-                mapped[i] = map(element);
-                changed |= mapped[i] != element;
+            Object mapped = map(value);
+            if (mapped != value) {
+                if (!field.getType().isInstance(mapped)) {
+                    throw new UncopyableException(
+                            "is a "
+                                    + field.getType().getSimpleName()
+                                    + ", of which there is no copy; declare it as the interface of"
+                                    + " its kind, such as List or Map.");
+                }
+                field.set(clone, mapped);
             }
-            if (!changed) {
-                return group;
-            }
-            Constructor<?> constructor = group.getClass().getDeclaredConstructor(types);
-            constructor.setAccessible(true);
-            return constructor.newInstance(mapped);
-        } catch (ReflectiveOperationException | InaccessibleObjectException e) {
-            throw new EspalierException(
-                    "Can't copy a module that holds a "
-                            + group.getClass().getName()
-                            + "; open its package to io.espalier.nn.",
+        } catch (UncopyableException e) {
+            throw refusal(clone, field, e.getMessage(), e);
+        } catch (IllegalAccessException | InaccessibleObjectException e) {
+            throw refusal(
+                    clone,
+                    field,
+                    "is closed to reflection; open its package to io.espalier.nn.",
                     e);
         }
+    }
+
+    private static EspalierException refusal(
+            Module clone, Field field, @Nullable String reason, Throwable cause) {
+        return new EspalierException(
+                "Can't copy "
+                        + clone.getClass().getName()
+                        + ": its field '"
+                        + field.getName()
+                        + "' "
+                        + reason,
+                cause);
+    }
+
+    private Module clone(Module original) {
+        return modules.getOrDefault(original, original);
+    }
+
+    /** What stands for a value in the copy. */
+    private @Nullable Object map(@Nullable Object value) {
+        return switch (value) {
+            case null -> null;
+            case Module module -> clone(module);
+            case Tensor tensor -> map(tensor);
+            default -> {
+                Object known = copies.get(value);
+                yield known != null
+                        ? known
+                        : touched.contains(value) || ObjectCopier.isChangeable(value)
+                                ? copyOf(value)
+                                : value;
+            }
+        };
+    }
+
+    private Object copyOf(Object value) {
+        if (Contents.isLambda(value)) {
+            throw new UncopyableException(
+                    "holds a lambda that uses a layer or tensor of the model, so that the copy"
+                            + " would run the original's; let the module hold it in a field and"
+                            + " write the lambda as a method.");
+        }
+        if (!begun.add(value)) {
+            throw new UncopyableException(
+                    "holds a " + value.getClass().getName() + " that holds itself.");
+        }
+        try {
+            Object copy = copier.copy(value);
+            copies.put(value, copy);
+            return copy;
+        } catch (ReflectiveOperationException | InaccessibleObjectException e) {
+            throw new UncopyableException(
+                    "holds a "
+                            + value.getClass().getName()
+                            + ", which can't be made again ("
+                            + e
+                            + "); open its package to io.espalier.nn, or make it a record or a"
+                            + " Module.");
+        }
+    }
+
+    private Tensor map(Tensor tensor) {
+        Tensor known = tensors.get(tensor);
+        if (known != null) {
+            return known;
+        }
+        if (isViewOfTree(tensor)) {
+            throw new UncopyableException(
+                    "holds a view of a parameter or buffer, so that the copy would see the"
+                            + " original's; take the view in forward.");
+        }
+        return tensor;
+    }
+
+    /** Whether a tensor that is not registered shares its memory with one that was copied. */
+    private boolean isViewOfTree(Tensor tensor) {
+        if (tensor.isNull() || !tensor.defined() || !tensor.has_storage()) {
+            return false;
+        }
+        if (storages == null) {
+            storages = new HashSet<>();
+            for (Map.Entry<Tensor, Tensor> entry : tensors.entrySet()) {
+                if (entry.getKey() != entry.getValue() && entry.getKey().has_storage()) {
+                    storages.add(storage(entry.getKey()));
+                }
+            }
+        }
+        return storages.contains(storage(tensor));
+    }
+
+    private static long storage(Tensor tensor) {
+        return tensor.storage().unsafeGetStorageImpl().address();
     }
 }

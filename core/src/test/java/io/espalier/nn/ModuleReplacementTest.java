@@ -14,11 +14,11 @@ import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 
+import java.util.AbstractMap.SimpleImmutableEntry;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.CopyOnWriteArrayList;
 
 /** A module replaced in its place, and copies, which hold what stands there. */
 class ModuleReplacementTest {
@@ -157,14 +157,16 @@ class ModuleReplacementTest {
     void copyRefusesContainer() {
         var model =
                 new Module() {
-                    final CopyOnWriteArrayList<Linear> layers =
-                            new CopyOnWriteArrayList<>(List.of(add("a", new Linear(2, 2))));
+                    final SimpleImmutableEntry<String, Linear> layer =
+                            new SimpleImmutableEntry<>("a", add("a", new Linear(2, 2)));
                 };
         String message = messageOf(model::copy);
         assertTrue(
                 message.endsWith(
-                        "its field 'layers' is a CopyOnWriteArrayList; declare it as List or Map."),
+                        "its field 'layer' is a SimpleImmutableEntry, of which there is no copy;"
+                                + " declare it as the interface of its kind, such as List or"
+                                + " Map."),
                 message);
-        assertEquals(1, model.layers.size());
+        assertEquals("a", model.layer.getKey());
     }
 }
