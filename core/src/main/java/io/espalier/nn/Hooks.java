@@ -56,6 +56,10 @@ final class Hooks {
         return all.stream().anyMatch(hook -> type.isInstance(hook.registered));
     }
 
+    boolean hasBeside(Class<? extends Hook> type) {
+        return all.stream().anyMatch(hook -> !type.isInstance(hook.registered));
+    }
+
     boolean isEmpty() {
         return all.isEmpty();
     }

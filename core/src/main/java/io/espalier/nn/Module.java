@@ -217,6 +217,11 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
         return inputHooks.has(type) || outputHooks.has(type);
     }
 
+    /** Whether there is a hook that is of no such class. */
+    public final boolean hasHookBeside(Class<? extends Hook> type) {
+        return inputHooks.hasBeside(type) || outputHooks.hasBeside(type);
+    }
+
     /** Takes all hooks off that are of a class, such as those that observe. */
     public final void removeHooks(Class<? extends Hook> type) {
         inputHooks.removeAll(type);

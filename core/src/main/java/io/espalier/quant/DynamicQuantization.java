@@ -1,107 +1,105 @@
 package io.espalier.quant;
 
-import io.espalier.nn.Embedding;
-import io.espalier.nn.EmbeddingBag;
-import io.espalier.nn.GRU;
-import io.espalier.nn.LSTM;
-import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
-import io.espalier.quant.layer.DynamicLayer;
-import io.espalier.quant.layer.QuantizedTable;
+import io.espalier.quant.layer.LayerKind;
+import io.espalier.quant.layer.LayerKinds;
+import io.espalier.quant.layer.PlacedLayer;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 
-import java.util.IdentityHashMap;
-import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
+import java.util.stream.Collectors;
 
 /** Replaces layers by such with small weights and float activations; needs no calibration. */
 final class DynamicQuantization {
-    /** The layers that are worth it: their time goes into reading weights. */
-    private static final Set<Class<? extends Module>> NETWORKS =
-            Set.of(Linear.class, LSTM.class, GRU.class);
-
-    /** The tables of vectors, which are most of a text model's bytes. */
-    private static final Set<Class<? extends Module>> TABLES =
-            Set.of(Embedding.class, EmbeddingBag.class);
-
-    private static final String KERNELS = "Linear, LSTM, GRU, Embedding and EmbeddingBag";
-
     private DynamicQuantization() {}
 
     /** Replaces all layers that the configuration is for. */
     static void apply(Module model, QConfig qconfig) {
-        Set<Class<? extends Module>> types = new LinkedHashSet<>(TABLES);
-        if (!qconfig.isWeightOnly()) {
-            types.addAll(NETWORKS);
-        }
-        apply(model, qconfig, types);
+        apply(
+                model,
+                qconfig,
+                LayerKinds.all().stream()
+                        .filter(LayerKind::isDynamic)
+                        .filter(kind -> kind.isTable() || !qconfig.isWeightOnly())
+                        .map(LayerKind::type)
+                        .collect(Collectors.toSet()));
     }
 
-    static void apply(Module model, QConfig qconfig, Set<? extends Class<? extends Module>> types) {
-        for (Class<? extends Module> type : types) {
-            if (!NETWORKS.contains(type) && !TABLES.contains(type)) {
-                throw new EspalierException(
-                        "No dynamic kernel for "
-                                + type.getSimpleName()
-                                + "; there are "
-                                + KERNELS
-                                + ".");
-            }
-            if (qconfig.isWeightOnly() && !TABLES.contains(type)) {
-                throw new EspalierException(
-                        "A weight-only qconfig is for Embedding and EmbeddingBag; asked for "
-                                + type.getSimpleName()
-                                + ". Use QConfig.dynamic() for it.");
-            }
-        }
+    static void apply(Module model, QConfig qconfig, Set<? extends Class<?>> types) {
+        types.forEach(type -> requireKernel(type, qconfig));
         Site.of(model).stream()
                 .filter(site -> types.contains(site.module().getClass()))
                 .forEach(Preparation::requireUnobserved);
-        Map<String, Module> replacements = new LinkedHashMap<>();
-        var known = new IdentityHashMap<Module, Module>();
+        var replacements = new Replacements();
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
             model.namedModules()
                     .forEach((path, module) -> {
                         if (types.contains(module.getClass())) {
-                            replacements.put(
-                                    path,
-                                    known.computeIfAbsent(
-                                            module, layer -> dynamic(path, layer, qconfig)));
+                            replacements.add(path, module, layer -> dynamic(path, layer, qconfig));
                         }
                     });
         }
         if (replacements.isEmpty()) {
             Conversion.requireUnconverted(model, List.of());
-        }
-        if (replacements.isEmpty() || replacements.containsKey("")) {
             throw new EspalierException(
-                    replacements.isEmpty()
-                            ? model.getClass().getSimpleName()
-                                    + " has no layer to quantize dynamically; there are kernels"
-                                    + " for "
-                                    + KERNELS
-                                    + "."
-                            : "A "
-                                    + model.getClass().getSimpleName()
-                                    + " alone can't be replaced by its quantized form; put it in"
-                                    + " a Sequential.");
+                    model.getClass().getSimpleName()
+                            + " has no layer to quantize dynamically; there are kernels for "
+                            + names()
+                            + "."
+                            + Subclasses.leftAlone(model));
         }
-        replacements.forEach(model::replace);
+        if (replacements.contains("")) {
+            throw new EspalierException(
+                    "A "
+                            + model.getClass().getSimpleName()
+                            + " alone can't be replaced by its quantized form; put it in a"
+                            + " Sequential.");
+        }
+        replacements.apply(model);
+    }
+
+    private static void requireKernel(Class<?> type, QConfig qconfig) {
+        LayerKind kind = LayerKinds.of(type);
+        if (!kind.isDynamic()) {
+            throw new EspalierException(
+                    "No dynamic kernel for "
+                            + type.getSimpleName()
+                            + "; there are "
+                            + names()
+                            + ".");
+        }
+        if (qconfig.isWeightOnly() && !kind.isTable()) {
+            throw new EspalierException(
+                    "A weight-only qconfig is for Embedding and EmbeddingBag; asked for "
+                            + type.getSimpleName()
+                            + ". Use QConfig.dynamic() for it.");
+        }
+    }
+
+    /** The layers that there are kernels for, as a sentence lists them. */
+    private static String names() {
+        List<String> names =
+                LayerKinds.all().stream()
+                        .filter(LayerKind::isDynamic)
+                        .map(kind -> kind.type().getSimpleName())
+                        .toList();
+        return String.join(", ", names.subList(0, names.size() - 1)) + " and " + names.getLast();
     }
 
     /** The layer with small weights. */
-    static Module dynamic(String path, Module layer, QConfig qconfig) {
-        Module dynamic =
-                QuantizedTable.isTable(layer)
-                        ? QuantizedTable.of(path, layer, qconfig.tableWeight())
-                        : DynamicLayer.of(path, layer, qconfig.packing());
-        return Conversion.inPlaceOf(layer, dynamic);
+    private static Module dynamic(String path, Module layer, QConfig qconfig) {
+        return LayerKinds.of(layer)
+                .dynamic(
+                        new PlacedLayer(
+                                path,
+                                layer,
+                                qconfig.activation(),
+                                qconfig.packing(),
+                                qconfig.tableWeight()));
     }
 }

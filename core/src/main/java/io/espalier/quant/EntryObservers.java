@@ -18,7 +18,8 @@ import java.util.function.Consumer;
  * The observers of inputs that come as floats, as at the entry of a model without stubs. Only a
  * call shows where that is; here a copy of the model is called, so that the model itself has these
  * observers before it sees any data: an optimizer can train what they learn, and a state of a
- * prepared model can be loaded.
+ * prepared model can be loaded. (A graph would not do: what it keeps whole it doesn't look into,
+ * and what calibration will find is asked of calibration's own hooks.)
  */
 final class EntryObservers {
     private EntryObservers() {}

@@ -5,39 +5,68 @@ import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverFactory;
 
 import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
 
+import java.lang.ref.ReferenceQueue;
 import java.lang.ref.WeakReference;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Deque;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.WeakHashMap;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * The hooks of a prepared model. A layer's output goes through its observer; its input through one
  * of its own only where it comes as floats that nobody observed, as at the entry of a model without
  * stubs: there the converted layer will have to quantize by itself.
+ *
+ * <p>Whether a tensor was observed is known of the tensor object itself, for as long as somebody
+ * holds it: a model may keep as many as it likes, hand them from thread to thread, and be called in
+ * parts. (A graph would say the same of models that can be traced; calibration is of all.)
  */
 final class Observation {
-    /**
-     * So many of a thread's latest observed tensors are remembered: more than a model keeps open.
-     */
-    private static final int REMEMBERED = 256;
-
-    private final ThreadLocal<Deque<WeakReference<Tensor>>> observed =
-            ThreadLocal.withInitial(ArrayDeque::new);
+    private final Set<Observed> observed = ConcurrentHashMap.newKeySet();
+    private final ReferenceQueue<Tensor> gone = new ReferenceQueue<>();
     private final ThreadLocal<Map<Module, Boolean>> passing =
             ThreadLocal.withInitial(WeakHashMap::new);
+
+    /** A tensor object, equal to itself and to no other, that is not kept from being collected. */
+    private static final class Observed extends WeakReference<Tensor> {
+        private final int hash;
+
+        Observed(Tensor tensor, @Nullable ReferenceQueue<Tensor> queue) {
+            super(tensor, queue);
+            hash = System.identityHashCode(tensor);
+        }
+
+        @Override
+        public int hashCode() {
+            return hash;
+        }
+
+        @Override
+        public boolean equals(@Nullable Object other) {
+            @Nullable Tensor own = get();
+            return this == other
+                    || (own != null && other instanceof Observed that && that.refersTo(own));
+        }
+    }
 
     /** What {@link Module#removeHooks} finds them by. */
     interface ObservingHook extends QuantizationHook {}
 
-    /** Shows a module's first output to the observer below it. */
-    ObservingHook output() {
+    /**
+     * Shows a module's first output to the observer below it.
+     *
+     * @param counts whether it is observed from then on, since the converted module gives integers
+     */
+    ObservingHook output(boolean counts) {
         return (module, tensors) -> {
             Tensor seen = module.module(Observer.OUTPUT).call(tensors.getFirst());
-            remember(seen);
+            if (counts) {
+                remember(seen);
+            }
             return withFirst(seen, tensors);
         };
     }
@@ -68,6 +97,11 @@ final class Observation {
         }
     }
 
+    /** Hands floats to a module that computes in floats, of which nothing is known inside. */
+    ObservingHook intoFloats() {
+        return (module, tensors) -> tensors.stream().map(Tensor::new).toList();
+    }
+
     /** Notes whether the input of a layer that keeps the scale was observed. */
     ObservingHook entering() {
         return (module, tensors) -> {
@@ -93,19 +127,13 @@ final class Observation {
     }
 
     private void remember(Tensor tensor) {
-        Deque<WeakReference<Tensor>> latest = observed.get();
-        latest.addFirst(new WeakReference<>(tensor));
-        if (latest.size() > REMEMBERED) {
-            latest.removeLast();
+        for (var old = gone.poll(); old != null; old = gone.poll()) {
+            observed.remove(old);
         }
+        observed.add(new Observed(tensor, gone));
     }
 
     private boolean isObserved(Tensor tensor) {
-        for (WeakReference<Tensor> one : observed.get()) {
-            if (one.refersTo(tensor)) {
-                return true;
-            }
-        }
-        return false;
+        return observed.contains(new Observed(tensor, null));
     }
 }

@@ -1,13 +1,13 @@
 package io.espalier.quant;
 
-import io.espalier.nn.FloatFunctional;
 import io.espalier.nn.Module;
-import io.espalier.nn.Recurrent;
-import io.espalier.quant.layer.ObservedRecurrent;
+import io.espalier.quant.layer.LayerKinds;
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverFactory;
 import io.espalier.quant.qat.Rounding;
 import io.espalier.tensor.EspalierException;
+
+import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
 import java.util.Collections;
@@ -55,14 +55,14 @@ final class Preparation {
     }
 
     private static void requireObservers(Site site) {
-        requireObserver(site, "activation", site.outputFactory());
+        site.outputFactory().ifPresent(factory -> requireObserver(site, "activation", factory));
         if (site.hasWeight()) {
             requireObserver(site, "weight", site.weightFactory());
         }
     }
 
     static void requireUnobserved(Site site) {
-        if (site.observer(Observer.OUTPUT).isPresent()) {
+        if (site.isObserved()) {
             throw new EspalierException(
                     "The model is prepared already: '"
                             + site.path()
@@ -86,11 +86,9 @@ final class Preparation {
     static void observe(Module model) {
         List<Site> sites = Site.toPrepare(model);
         var preparation = new Preparation();
+        preparation.watch(model);
         sites.forEach(site -> preparation.plan(model, site));
-        model.namedModules().values().stream()
-                .filter(Transparent::is)
-                .filter(preparation.seen::add)
-                .forEach(preparation::watch);
+        Site.passing(model).forEach(site -> preparation.plan(model, site));
         preparation.steps.forEach(Runnable::run);
     }
 
@@ -102,7 +100,8 @@ final class Preparation {
                     "Nothing to prepare in "
                             + name
                             + ": no layer that can be quantized has a qconfig; call"
-                            + " model.qconfig(QConfig.forBackend(\"x86\")) first.");
+                            + " model.qconfig(QConfig.forBackend(\"x86\")) first."
+                            + Subclasses.leftAlone(model));
         }
         for (Site site : sites) {
             if (site.path().isEmpty()) {
@@ -118,49 +117,69 @@ final class Preparation {
 
     private void plan(Module model, Site site) {
         Module module = site.module();
-        if (!seen.add(module) || !site.isObserved()) {
+        if (!seen.add(module) || site.qconfig().isFloat16()) {
             return;
         }
-        if (module instanceof Recurrent network && ObservedRecurrent.exists(network)) {
-            var observed =
-                    new ObservedRecurrent(
-                            site.path(),
-                            network,
-                            site.qconfig().activation(),
-                            site.qconfig().packing());
+        Module observed = site.kind().observed(site.placed());
+        if (!observed.equals(module)) {
             steps.add(() -> {
-                model.replace(site.path(), observed);
-                observed.takeInputHooks(network);
-                observed.takeOutputHooks(network);
+                model.replace(site.path(), Replacements.inPlaceOf(module, observed));
                 observed.onOutputFirst(observation.alreadyObserved());
                 observed.onInput(observation.input(site.inputFactory()));
             });
             return;
         }
-        Observer output = site.outputFactory().make();
-        output.standsAt(site.path());
-        output.training(module.isTraining());
+        @Nullable Observer output =
+                site.outputFactory().map(factory -> observer(site, factory)).orElse(null);
         steps.add(() -> {
-            if (module instanceof FloatFunctional) {
-                module.replace(Observer.OUTPUT, output);
-                output.onOutput(observation.alreadyObserved());
-                return;
+            if (output != null) {
+                observe(site, output);
+            } else if (site.kind().givesIntegers()) {
+                module.onOutputFirst(observation.alreadyObserved());
             }
-            module.add(Observer.OUTPUT, output);
-            if (site.isTable()) {
-                return; // it says that the table is prepared, and sees nothing
-            }
-            module.onOutputFirst(observation.output());
-            if (site.quantizesInput()) {
+            if (site.kind().quantizesInput()) {
                 module.onInput(observation.input(site.inputFactory()));
             }
         });
     }
 
-    private void watch(Module transparent) {
-        steps.add(() -> {
-            transparent.onInput(observation.entering());
-            transparent.onOutputFirst(observation.leaving());
-        });
+    private static Observer observer(Site site, ObserverFactory factory) {
+        Observer output = factory.make();
+        output.standsAt(site.path());
+        output.training(site.module().isTraining());
+        return output;
+    }
+
+    private void observe(Site site, Observer output) {
+        Module module = site.module();
+        if (module.namedChildren().containsKey(Observer.OUTPUT)) { // arithmetic calls it itself
+            module.replace(Observer.OUTPUT, output);
+            output.onOutput(observation.alreadyObserved());
+            return;
+        }
+        module.add(Observer.OUTPUT, output);
+        if (site.kind().showsOutput()) {
+            module.onOutputFirst(observation.output(site.kind().givesIntegers()));
+        }
+    }
+
+    /** Follows what is observed through the layers that hand it on, and into those in floats. */
+    private void watch(Module model) {
+        Set<Module> watched = Collections.newSetFromMap(new IdentityHashMap<>());
+        for (Module module : model.namedModules().values()) {
+            if (!watched.add(module)) {
+                continue;
+            }
+            if (LayerKinds.of(module).passesIntegers(module)) {
+                steps.add(() -> {
+                    module.onInput(observation.entering());
+                    module.onOutputFirst(observation.leaving());
+                });
+            } else if (Conversion.computesInFloat(module)
+                    && !LayerKinds.of(module).isQuantized()
+                    && !module.namedChildren().isEmpty()) {
+                steps.add(() -> module.onInput(observation.intoFloats()));
+            }
+        }
     }
 }

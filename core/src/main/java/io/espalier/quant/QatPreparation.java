@@ -1,23 +1,13 @@
 package io.espalier.quant;
 
-import io.espalier.nn.Convolution;
 import io.espalier.nn.Module;
-import io.espalier.quant.fusion.FusedReLU;
-import io.espalier.quant.fusion.TrainedTogether;
-import io.espalier.quant.layer.PackedLayer;
-import io.espalier.quant.layer.QuantizedTable;
 import io.espalier.quant.observer.NoopObserver;
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.qat.FakeQuantize;
-import io.espalier.quant.qat.FakeQuantizedParameter;
 import io.espalier.quant.qat.LearnableFakeQuantize;
-import io.espalier.quant.qat.QatLayer;
 import io.espalier.tensor.EspalierException;
 
-import java.util.IdentityHashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 
 /**
  * Puts fake quantization into a model: layers with a weight become such that train rounded, and
@@ -35,21 +25,22 @@ final class QatPreparation {
         }
         List<Site> sites = Site.toPrepare(model);
         sites.forEach(QatPreparation::requireFakeQuantization);
-        Map<String, Module> replacements = new LinkedHashMap<>();
-        IdentityHashMap<Module, Module> known = new IdentityHashMap<>();
+        var replacements = new Replacements();
         for (Site site : sites) {
-            if (trains(site.module())) {
-                replacements.put(
+            if (site.kind().isTrained()) {
+                site.requireNoHooksInside();
+                replacements.add(
                         site.path(),
-                        known.computeIfAbsent(site.module(), module -> inTraining(site)));
+                        site.module(),
+                        layer -> site.kind().trained(site.placed(), rounding(site)));
             }
         }
-        replacements.forEach(model::replace);
+        replacements.apply(model);
         Preparation.observe(model);
     }
 
     private static void requireFakeQuantization(Site site) {
-        if (!site.isTable()) {
+        if (!site.kind().isTable()) {
             requireFakeQuantization(site, "activation", site.qconfig().activation().make());
         }
         if (site.hasWeight()) {
@@ -69,31 +60,9 @@ final class QatPreparation {
         }
     }
 
-    /**
-     * Whether a layer's weight is rounded in training; others are observed at their output only.
-     */
-    private static boolean trains(Module module) {
-        return module instanceof FusedReLU
-                || module instanceof TrainedTogether
-                || QuantizedTable.isTable(module)
-                || (PackedLayer.exists(module)
-                        && !(module instanceof Convolution c && c.isTransposed()));
-    }
-
-    private static Module inTraining(Site site) {
+    private static Observer rounding(Site site) {
         Observer rounding = site.weightFactory().make();
         rounding.standsAt(site.path() + ".weight");
-        if (site.isTable()) {
-            return tableInTraining(site.module(), rounding);
-        }
-        return Conversion.inPlaceOf(site.module(), QatLayer.of(site.module(), rounding));
-    }
-
-    /** The same table with its weight rounded in every call. */
-    private static Module tableInTraining(Module table, Observer rounding) {
-        Module rounded = table.alias();
-        rounded.add(FakeQuantizedParameter.WEIGHT.child(), rounding);
-        rounded.parametrize(FakeQuantizedParameter.WEIGHT.name(), FakeQuantizedParameter.WEIGHT);
-        return rounded;
+        return rounding;
     }
 }

@@ -3,9 +3,7 @@ package io.espalier.quant;
 import io.espalier.graph.GraphModule;
 import io.espalier.nn.Module;
 import io.espalier.quant.graph.GraphFile;
-import io.espalier.quant.layer.DeQuantize;
 import io.espalier.quant.layer.HalfPrecision;
-import io.espalier.quant.layer.Quantize;
 import io.espalier.quant.layer.SavedLayers;
 import io.espalier.state.SafeTensors;
 import io.espalier.state.StateFile;
@@ -20,11 +18,14 @@ import tools.jackson.core.type.TypeReference;
 import tools.jackson.databind.json.JsonMapper;
 
 import java.nio.file.Path;
+import java.util.Collections;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SequencedMap;
+import java.util.Set;
 
 /**
  * A converted model as one file: the tensors by their names, and in the metadata, as JSON, which
@@ -90,16 +91,18 @@ final class QuantizedFile {
         }
         Map<String, Map<String, String>> layers = layers(file, contents.metadata());
         List<String> inFloat = inFloat(file, contents.metadata());
+        Set<Module> restoredHere = Collections.newSetFromMap(new IdentityHashMap<>());
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
             layers.forEach((path, description) -> {
-                if (!SavedLayers.isHalfPrecision(description)) {
-                    Module old = placeOf(file, model, path);
+                Module old = placeOf(file, model, path);
+                boolean done = restoredHere.contains(old); // it stands at an earlier place too
+                if (!SavedLayers.isHalfPrecision(description) && !done) {
                     Map<String, Tensor> tensors = SavedLayers.below(contents.tensors(), path);
                     Module restored = SavedLayers.restore(file, path, old, description, tensors);
                     SavedLayers.requireFits(file, path, old, restored, tensors);
-                    requireStub(file, path, old, restored);
-                    model.replace(path, Conversion.inPlaceOf(old, restored));
+                    model.replace(path, Replacements.inPlaceOf(old, restored));
+                    restoredHere.add(restored);
                 }
             });
             SavedLayers.addFoldedBiases(model, contents.tensors());
@@ -124,28 +127,6 @@ final class QuantizedFile {
                             + " Quantization.load(model, file).");
         }
         return GraphFile.restore(file, contents, layers(file, contents.metadata()), model);
-    }
-
-    /** What a stub becomes can stand only where there is one. */
-    private static void requireStub(Path file, String path, Module old, Module restored) {
-        boolean fits =
-                switch (restored) {
-                    case Quantize quantize -> old instanceof QuantStub || old instanceof Quantize;
-                    case DeQuantize dequantize ->
-                            old instanceof DeQuantStub || old instanceof DeQuantize;
-                    default -> true;
-                };
-        if (!fits) {
-            throw new EspalierException(
-                    file
-                            + " has a "
-                            + restored
-                            + " at '"
-                            + path
-                            + "', where the model has a "
-                            + old.getClass().getSimpleName()
-                            + "; load it into the architecture that it was made of.");
-        }
     }
 
     private static Module placeOf(Path file, Module model, String path) {

@@ -1,22 +1,13 @@
 package io.espalier.quant;
 
-import io.espalier.nn.Dropout;
-import io.espalier.nn.FloatFunctional;
 import io.espalier.nn.Module;
-import io.espalier.nn.ReLU6;
 import io.espalier.nn.Recipe;
-import io.espalier.quant.fusion.FusedReLU;
-import io.espalier.quant.fusion.TrainedTogether;
-import io.espalier.quant.layer.ObservedRecurrent;
-import io.espalier.quant.layer.PackedLayer;
-import io.espalier.quant.layer.QuantizedOperation;
-import io.espalier.quant.layer.QuantizedTable;
-import io.espalier.quant.observer.FixedQParamsObserver;
+import io.espalier.quant.layer.LayerKind;
+import io.espalier.quant.layer.LayerKinds;
+import io.espalier.quant.layer.PlacedLayer;
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverFactory;
-import io.espalier.quant.observer.PlaceholderObserver;
-import io.espalier.quant.observer.QuantizedType;
-import io.espalier.quant.qat.QatLayer;
+import io.espalier.quant.qat.Rounding;
 import io.espalier.tensor.EspalierException;
 
 import org.jspecify.annotations.Nullable;
@@ -52,7 +43,7 @@ public record Site(String path, Module module, QConfig qconfig) {
         return sites;
     }
 
-    /** The places where nothing is observed, but whose layers have a form for integers. */
+    /** The places whose layers take integers as they are and give such. */
     static List<Site> passing(Module model) {
         List<Site> sites = new ArrayList<>();
         collect("", model, null, Site::isPassing, sites);
@@ -70,7 +61,7 @@ public record Site(String path, Module module, QConfig qconfig) {
             if (recipe != null) {
                 sites.add(new Site(path, module, configuration(path, recipe)));
             }
-            if (!(module instanceof FusedReLU) || recipe != null) {
+            if (recipe != null || !LayerKinds.of(module).isComposed()) {
                 return;
             }
         }
@@ -85,7 +76,7 @@ public record Site(String path, Module module, QConfig qconfig) {
     }
 
     private static boolean isPassing(Module module, @Nullable Recipe recipe) {
-        return (module.getClass() == ReLU6.class || module.getClass() == Dropout.class)
+        return LayerKinds.of(module).passesIntegers(module)
                 && recipe instanceof QConfig qconfig
                 && !qconfig.isFloat16()
                 && !qconfig.isWeightOnly();
@@ -108,58 +99,38 @@ public record Site(String path, Module module, QConfig qconfig) {
             return module.namedChildren().isEmpty() && !module.ownParameters().isEmpty();
         }
         if (recipe instanceof QConfig qconfig && qconfig.isWeightOnly()) {
-            return QuantizedTable.isTable(module);
+            return LayerKinds.of(module).isTable();
         }
-        return hasWeight(module)
-                || QuantizedOperation.exists(module)
-                || module instanceof QuantStub
-                || module instanceof DeQuantStub
-                || module.getClass() == FloatFunctional.class;
+        return LayerKinds.of(module).isQuantized();
+    }
+
+    /** What is known of the module's class. */
+    LayerKind kind() {
+        return LayerKinds.of(module);
+    }
+
+    /** The module with what its configuration says. */
+    PlacedLayer placed() {
+        return new PlacedLayer(
+                path, module, qconfig.activation(), qconfig.packing(), qconfig.tableWeight());
     }
 
     /** Whether this is a layer with a weight, alone or fused. */
     public boolean hasWeight() {
-        return hasWeight(module);
-    }
-
-    private static boolean hasWeight(Module module) {
-        return module instanceof FusedReLU
-                || module instanceof TrainedTogether
-                || module instanceof QatLayer
-                || PackedLayer.exists(module)
-                || ObservedRecurrent.exists(module)
-                || module instanceof ObservedRecurrent
-                || QuantizedTable.isTable(module);
-    }
-
-    /** Whether this is a table of vectors, of which only the weight is quantized. */
-    boolean isTable() {
-        return QuantizedTable.isTable(module);
+        return kind().hasWeight();
     }
 
     /** Makes the observer, or fake quantization, of the module's weight. */
     ObserverFactory weightFactory() {
-        return isTable() ? qconfig.tableWeight() : qconfig.weight();
+        return kind().isTable() ? qconfig.tableWeight() : qconfig.weight();
     }
 
-    /** Whether the module's output is observed. */
-    boolean isObserved() {
-        return !(module instanceof DeQuantStub) && !qconfig.isFloat16();
-    }
-
-    /** Whether the module, once converted, must be able to quantize floats that it is handed. */
-    boolean quantizesInput() {
-        return (hasWeight() && !isTable()) || QuantizedOperation.exists(module);
-    }
-
-    /** Makes the observer of the module's output. */
-    ObserverFactory outputFactory() {
-        if (isTable()) {
-            return PlaceholderObserver.with();
-        }
-        return QuantizedOperation.hasUnitRange(module)
-                ? FixedQParamsObserver.with(1.0 / 256, 0).dtype(QuantizedType.QUINT8)
-                : qconfig.activation();
+    /** Makes the observer of the module's output, if it is observed. */
+    Optional<ObserverFactory> outputFactory() {
+        boolean trained = qconfig.activation().make() instanceof Rounding && module.isTraining();
+        return qconfig.isFloat16()
+                ? Optional.empty()
+                : kind().observer(qconfig.activation(), trained);
     }
 
     /** Makes the observer of the module's input, which knows the module's place. */
@@ -190,10 +161,33 @@ public record Site(String path, Module module, QConfig qconfig) {
                         + why);
     }
 
-    /** The observer at a place of the module, where it was prepared. */
-    Optional<Observer> observer(String place) {
-        return module.namedChildren().get(place) instanceof Observer observer
-                ? Optional.of(observer)
-                : Optional.empty();
+    /**
+     * Refuses a layer that is made of several and has a hook on one of these, which would no longer
+     * be called.
+     *
+     * @throws EspalierException if it has
+     */
+    void requireNoHooksInside() {
+        module.namedModules()
+                .forEach((name, part) -> {
+                    if (!name.isEmpty()
+                            && !(part instanceof Observer)
+                            && part.hasHookBeside(QuantizationHook.class)) {
+                        throw new EspalierException(
+                                "'"
+                                        + path
+                                        + "' becomes one layer, and its part '"
+                                        + name
+                                        + "' has a hook, which would no longer be called; put the"
+                                        + " hook on '"
+                                        + path
+                                        + "' itself.");
+                    }
+                });
+    }
+
+    /** Whether the module has an observer, so that the model is prepared. */
+    boolean isObserved() {
+        return placed().observer(Observer.OUTPUT).isPresent();
     }
 }

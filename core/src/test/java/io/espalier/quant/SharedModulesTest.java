@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.espalier.nn.BatchNorm1d;
 import io.espalier.nn.Embedding;
 import io.espalier.nn.LSTM;
+import io.espalier.nn.LayerNorm;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
@@ -57,7 +58,7 @@ class SharedModulesTest {
     @Test
     @DisplayName("Both places get the same converted module, which saves, loads and copies")
     void convertsBoth() {
-        for (Module layer : List.of(new Linear(6, 6), new LSTM(6, 6))) {
+        for (Module layer : List.of(new Linear(6, 6), new LSTM(6, 6), new LayerNorm(6))) {
             Sequential original = new Sequential(layer, layer);
             original.eval();
             Sequential model = original.copy();

@@ -1,12 +1,10 @@
 package io.espalier.quant.accuracy;
 
-import io.espalier.nn.Convolution;
-import io.espalier.nn.Linear;
 import io.espalier.nn.Mask;
 import io.espalier.nn.Module;
-import io.espalier.quant.fusion.Folding;
 import io.espalier.quant.fusion.FusedReLU;
-import io.espalier.quant.layer.PackedLayer;
+import io.espalier.quant.layer.LayerKind.Channels;
+import io.espalier.quant.layer.LayerKinds;
 import io.espalier.quant.observer.Observer;
 import io.espalier.tensor.EspalierException;
 
@@ -23,21 +21,22 @@ import java.util.Optional;
  *
  * @param path where it stands
  * @param layer the layer itself, without the ReLU; its weight is plain or masked
+ * @param channels how many it takes and gives
  * @param hasReLU whether a ReLU is fused with it
  */
-record WeightedLayer(String path, Module layer, boolean hasReLU) {
+record WeightedLayer(String path, Module layer, Channels channels, boolean hasReLU) {
     /** The layer that a module is, if it is one whose weight can be changed. */
     static Optional<WeightedLayer> of(String path, Module module) {
         Module layer = module instanceof FusedReLU fused ? fused.layer() : module;
-        boolean known =
-                PackedLayer.exists(layer) && !(layer instanceof Convolution c && c.isTransposed());
         boolean changeable =
                 layer.parametrizedNames().stream()
                         .flatMap(name -> layer.parametrizations(name).stream())
                         .allMatch(Mask.class::isInstance);
-        return known && changeable
-                ? Optional.of(new WeightedLayer(path, layer, module instanceof FusedReLU))
-                : Optional.empty();
+        return LayerKinds.of(layer)
+                .channels(layer)
+                .filter(channels -> changeable)
+                .map(channels ->
+                        new WeightedLayer(path, layer, channels, module instanceof FusedReLU));
     }
 
     /**
@@ -63,19 +62,17 @@ record WeightedLayer(String path, Module layer, boolean hasReLU) {
 
     /** The size of the input's channel dimension. */
     long inChannels() {
-        return layer instanceof Linear linear
-                ? linear.inFeatures()
-                : ((Convolution) layer).inChannels();
+        return channels.in();
     }
 
     /** The size of the output's channel dimension. */
     long outChannels() {
-        return Folding.channels(layer);
+        return channels.out();
     }
 
     /** The number of groups that the channels fall into; 1 for a Linear layer. */
     long groups() {
-        return layer instanceof Convolution convolution ? convolution.groups() : 1;
+        return channels.groups();
     }
 
     /** The weight [out, in/groups, …] as the layer computes with it. */
@@ -99,7 +96,7 @@ record WeightedLayer(String path, Module layer, boolean hasReLU) {
 
     /** How many dimensions follow that of the channels: those of the kernel. */
     int spatialDimensions() {
-        return layer instanceof Convolution convolution ? convolution.kernelSize().length : 0;
+        return Math.toIntExact(stored("weight").dim()) - 2;
     }
 
     /** Where the layer itself stands, which may be fused with its ReLU. */

@@ -16,7 +16,7 @@ import io.espalier.quant.fusion.Folding;
 import io.espalier.quant.layer.ChainActivation;
 import io.espalier.quant.layer.FusedChain;
 import io.espalier.quant.layer.IntegerKernels;
-import io.espalier.quant.layer.PackedLayer;
+import io.espalier.quant.layer.LayerKinds;
 
 import org.jspecify.annotations.Nullable;
 
@@ -156,7 +156,7 @@ public final class ChainFusion {
      * be lost.
      */
     public static boolean isAnchor(@Nullable Module module) {
-        return module != null && PackedLayer.exists(module) && !module.hasHooks();
+        return module != null && LayerKinds.of(module).isLinearMap() && !module.hasHooks();
     }
 
     /** Whether it is a batch normalization and no more: no subclass, no hook. */

@@ -1,12 +1,7 @@
 package io.espalier.quant.layer;
 
-import io.espalier.nn.GRU;
 import io.espalier.nn.IntegerWeighted;
-import io.espalier.nn.LSTM;
-import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
-import io.espalier.nn.NonDynamicallyQuantizableLinear;
-import io.espalier.nn.Recurrent;
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.Qscheme;
 import io.espalier.quant.observer.QuantizedType;
@@ -23,16 +18,12 @@ import org.jspecify.annotations.Nullable;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 
 /**
  * A layer whose weights are 8-bit integers or 16-bit floats and whose activations are floats, which
  * the kernel quantizes anew in each call.
  */
-public abstract class DynamicLayer extends Module implements IntegerWeighted {
-    private static final Set<Class<? extends Module>> LAYERS =
-            Set.of(Linear.class, NonDynamicallyQuantizableLinear.class, LSTM.class, GRU.class);
-
+public abstract class DynamicLayer extends Module implements IntegerWeighted, SavedForm {
     private final Engine engine;
     private final int channelAxis;
     private final QuantizedType dtype;
@@ -60,32 +51,6 @@ public abstract class DynamicLayer extends Module implements IntegerWeighted {
             return new Storage(
                     Attributes.engine(attributes), Attributes.channelAxis(attributes), dtype);
         }
-    }
-
-    /** Whether a layer has such a form; a subclass of one that has has none. */
-    public static boolean exists(Module layer) {
-        return LAYERS.contains(layer.getClass());
-    }
-
-    /**
-     * The form of a float layer with small weights, which are packed.
-     *
-     * @param place where it stands, for errors
-     * @param layer a Linear, LSTM or GRU
-     * @throws EspalierException if there is no kernel for it
-     */
-    public static DynamicLayer of(String place, Module layer, Packing packing) {
-        DynamicLayer dynamic =
-                switch (layer) {
-                    case Linear linear -> DynamicLinear.of(place, linear, packing);
-                    case Recurrent network -> DynamicRecurrent.of(place, network, packing);
-                    default ->
-                            throw new EspalierException(
-                                    "No dynamic kernel for the " + layer + " at '" + place + "'.");
-                };
-        dynamic.packed();
-        dynamic.training(layer.isTraining());
-        return dynamic;
     }
 
     DynamicLayer(Storage storage) {
@@ -177,8 +142,13 @@ public abstract class DynamicLayer extends Module implements IntegerWeighted {
         packed = null;
     }
 
-    /** What a file must say of this layer besides its tensors. */
-    Map<String, String> attributes() {
+    @Override
+    public boolean takesIntegers() {
+        return false;
+    }
+
+    @Override
+    public Map<String, String> attributes() {
         Map<String, String> attributes = PackedLayer.attributes(engine, channelAxis);
         attributes.put("dtype", dtype.name());
         return attributes;

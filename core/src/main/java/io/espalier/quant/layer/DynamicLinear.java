@@ -2,12 +2,15 @@ package io.espalier.quant.layer;
 
 import io.espalier.nn.Inputs;
 import io.espalier.nn.Linear;
+import io.espalier.nn.Module;
 import io.espalier.tensor.Operators;
 import io.espalier.tensor.PackedObject;
+import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 
@@ -47,6 +50,12 @@ final class DynamicLinear extends DynamicLayer {
         return List.of(
                 Operators.find(operator, "")
                         .packed(forPacking("weight"), hasBuffer("bias") ? buffer("bias") : null));
+    }
+
+    @Override
+    public boolean standsFor(Module layer) {
+        return layer instanceof Linear linear
+                && Arrays.equals(Tensors.shape(linear.weight()), Tensors.shape(buffer("weight")));
     }
 
     @Override

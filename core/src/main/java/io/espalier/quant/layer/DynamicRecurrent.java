@@ -1,5 +1,6 @@
 package io.espalier.quant.layer;
 
+import io.espalier.nn.Module;
 import io.espalier.nn.Recurrent;
 import io.espalier.nn.RecurrentShape;
 import io.espalier.nn.RecurrentShape.Kind;
@@ -132,12 +133,13 @@ final class DynamicRecurrent extends DynamicLayer {
         return results.stream().map(Tensor.class::cast).toList();
     }
 
-    RecurrentShape shape() {
-        return shape;
+    @Override
+    public boolean standsFor(Module layer) {
+        return layer instanceof Recurrent network && network.shape().equals(shape);
     }
 
     @Override
-    Map<String, String> attributes() {
+    public Map<String, String> attributes() {
         Map<String, String> attributes = super.attributes();
         RecurrentAttributes.write(shape, attributes);
         return attributes;

@@ -119,7 +119,7 @@ final class IntegerConvolution extends IntegerLayer {
     }
 
     @Override
-    Map<String, String> attributes() {
+    public Map<String, String> attributes() {
         Map<String, String> attributes = super.attributes();
         geometry.addTo(attributes);
         return attributes;

@@ -6,6 +6,7 @@ import static io.espalier.quant.layer.IntegerParts.BIAS;
 import static io.espalier.quant.layer.IntegerParts.WEIGHT;
 
 import io.espalier.nn.IntegerWeighted;
+import io.espalier.nn.Module;
 import io.espalier.tensor.BoundOperator;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Operator;
@@ -250,7 +251,12 @@ public abstract class IntegerLayer extends QuantizedLayer implements IntegerWeig
     }
 
     @Override
-    Map<String, String> attributes() {
+    public boolean standsFor(Module layer) {
+        return true; // it stands in a graph, whose program says what it is
+    }
+
+    @Override
+    public Map<String, String> attributes() {
         Map<String, String> attributes = new TreeMap<>();
         attributes.put("activation", activation.name());
         attributes.put("channel_axis", Integer.toString(channelAxis));

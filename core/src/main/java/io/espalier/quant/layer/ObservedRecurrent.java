@@ -1,12 +1,9 @@
 package io.espalier.quant.layer;
 
 import io.espalier.nn.Functional;
-import io.espalier.nn.GRU;
-import io.espalier.nn.LSTM;
 import io.espalier.nn.Module;
 import io.espalier.nn.Recurrent;
 import io.espalier.nn.RecurrentShape;
-import io.espalier.quant.layer.QuantizedLayer.Range;
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverFactory;
 import io.espalier.quant.qat.FakeQuantizedParameter;
@@ -17,7 +14,6 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
-import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -84,23 +80,6 @@ public final class ObservedRecurrent extends Module {
         observer.standsAt(path + "." + name);
         observer.training(network.isTraining());
         return observer;
-    }
-
-    /**
-     * The network in integers, as its observers say.
-     *
-     * @param path where it stands, for errors
-     * @param output the range of the last layer's output
-     * @param input the range of the input, where that came as floats
-     * @throws io.espalier.tensor.EspalierException if an observer has seen no data
-     */
-    public Module quantized(String path, Packing packing, Range output, @Nullable Range input) {
-        return QuantizedRecurrent.of(path, this, packing, output, input);
-    }
-
-    /** Whether a layer has this form: an LSTM or GRU, and no subclass of these. */
-    public static boolean exists(Module layer) {
-        return layer.getClass() == LSTM.class || layer.getClass() == GRU.class;
     }
 
     RecurrentShape shape() {

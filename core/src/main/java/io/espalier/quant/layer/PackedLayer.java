@@ -1,29 +1,23 @@
 package io.espalier.quant.layer;
 
-import io.espalier.nn.Conv1d;
-import io.espalier.nn.Conv2d;
-import io.espalier.nn.Conv3d;
-import io.espalier.nn.ConvTranspose1d;
-import io.espalier.nn.ConvTranspose2d;
-import io.espalier.nn.ConvTranspose3d;
 import io.espalier.nn.Convolution;
 import io.espalier.nn.IntegerWeighted;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
-import io.espalier.nn.NonDynamicallyQuantizableLinear;
 import io.espalier.quant.observer.Qscheme;
 import io.espalier.tensor.BoundOperator;
 import io.espalier.tensor.Engine;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Operator;
 import io.espalier.tensor.PackedObject;
+import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
+import java.util.Arrays;
 import java.util.Map;
-import java.util.Set;
 import java.util.TreeMap;
 
 /**
@@ -31,17 +25,6 @@ import java.util.TreeMap;
  * packed for the engine that runs it.
  */
 public abstract class PackedLayer extends QuantizedLayer implements IntegerWeighted {
-    private static final Set<Class<? extends Module>> LAYERS =
-            Set.of(
-                    Linear.class,
-                    NonDynamicallyQuantizableLinear.class,
-                    Conv1d.class,
-                    Conv2d.class,
-                    Conv3d.class,
-                    ConvTranspose1d.class,
-                    ConvTranspose2d.class,
-                    ConvTranspose3d.class);
-
     private static final String WEIGHT = "weight";
     private static final String BIAS = "bias";
 
@@ -74,12 +57,9 @@ public abstract class PackedLayer extends QuantizedLayer implements IntegerWeigh
         }
     }
 
-    /**
-     * Whether a layer has such a form. A subclass of one that has may compute something else, and
-     * has none.
-     */
-    public static boolean exists(Module layer) {
-        return LAYERS.contains(layer.getClass());
+    /** The form of a layer whose ranges its observers know. */
+    static PackedLayer of(PlacedLayer place, Module layer, boolean relu, Packing packing) {
+        return of(place.path(), layer, relu, packing, place.output(), place.input());
     }
 
     /**
@@ -175,6 +155,11 @@ public abstract class PackedLayer extends QuantizedLayer implements IntegerWeigh
         kernel = null;
     }
 
+    /** Whether the weight has the shape of another. */
+    final boolean hasShapeOf(Tensor other) {
+        return Arrays.equals(Tensors.shape(buffer(WEIGHT)), Tensors.shape(other));
+    }
+
     final boolean hasBias() {
         return hasBuffer(BIAS);
     }
@@ -191,7 +176,7 @@ public abstract class PackedLayer extends QuantizedLayer implements IntegerWeigh
     }
 
     @Override
-    Map<String, String> attributes() {
+    public Map<String, String> attributes() {
         return attributes(engine, channelAxis);
     }
 

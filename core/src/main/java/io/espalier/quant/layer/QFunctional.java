@@ -1,6 +1,7 @@
 package io.espalier.quant.layer;
 
 import io.espalier.nn.FloatFunctional;
+import io.espalier.nn.Module;
 import io.espalier.quant.layer.QuantizedLayer.Range;
 import io.espalier.tensor.BoundOperator;
 import io.espalier.tensor.EspalierException;
@@ -19,7 +20,7 @@ import java.util.Map;
  * FloatFunctional} becomes. Where an operand is float, or there is no int8 kernel, it computes in
  * floats and quantizes the result.
  */
-public final class QFunctional extends FloatFunctional {
+public final class QFunctional extends FloatFunctional implements SavedForm {
     private static final String SCALE = "scale";
     private static final String ZERO_POINT = "zero_point";
 
@@ -45,6 +46,16 @@ public final class QFunctional extends FloatFunctional {
     static QFunctional read(Map<String, Tensor> tensors) {
         return new QFunctional(
                 tensors.containsKey(SCALE) ? Range.read(tensors, SCALE, ZERO_POINT) : null);
+    }
+
+    @Override
+    public boolean standsFor(Module layer) {
+        return layer instanceof FloatFunctional;
+    }
+
+    @Override
+    public Map<String, String> attributes() {
+        return Map.of();
     }
 
     @Override

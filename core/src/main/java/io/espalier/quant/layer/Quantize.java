@@ -1,5 +1,6 @@
 package io.espalier.quant.layer;
 
+import io.espalier.nn.Module;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -19,7 +20,12 @@ public final class Quantize extends QuantizedLayer {
     }
 
     @Override
-    Map<String, String> attributes() {
+    public boolean standsFor(Module layer) {
+        return layer instanceof Stub stub ? stub.quantizes() : layer instanceof Quantize;
+    }
+
+    @Override
+    public Map<String, String> attributes() {
         return Map.of();
     }
 

@@ -1,6 +1,7 @@
 package io.espalier.quant.layer;
 
 import io.espalier.nn.Convolution;
+import io.espalier.nn.Module;
 import io.espalier.tensor.Engine;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Operator;
@@ -87,10 +88,6 @@ final class QuantizedConvolution extends PackedLayer {
         return new QuantizedConvolution(weight, geometry, relu, output(tensors), input(tensors));
     }
 
-    Geometry geometry() {
-        return geometry;
-    }
-
     private static void requireTransposing(Weight weight, Geometry geometry, boolean relu) {
         Engine engine = weight.engine();
         if (!isRight(engine, geometry.rank())
@@ -152,7 +149,14 @@ final class QuantizedConvolution extends PackedLayer {
     }
 
     @Override
-    Map<String, String> attributes() {
+    public boolean standsFor(Module layer) {
+        return layer instanceof Convolution convolution
+                && geometry.equals(Geometry.of(convolution))
+                && hasShapeOf(convolution.weight());
+    }
+
+    @Override
+    public Map<String, String> attributes() {
         Map<String, String> attributes = super.attributes();
         attributes.put("relu", Boolean.toString(relu));
         geometry.addTo(attributes);

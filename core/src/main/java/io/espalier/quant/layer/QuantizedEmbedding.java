@@ -1,5 +1,7 @@
 package io.espalier.quant.layer;
 
+import io.espalier.nn.Embedding;
+import io.espalier.nn.Module;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -11,6 +13,13 @@ import java.util.Arrays;
 final class QuantizedEmbedding extends QuantizedTable {
     QuantizedEmbedding(TableRows rows) {
         super(rows);
+    }
+
+    @Override
+    public boolean standsFor(Module layer) {
+        return layer instanceof Embedding table
+                && table.numEmbeddings() == rows().count()
+                && table.embeddingDim() == rows().size();
     }
 
     @Override

@@ -3,6 +3,7 @@ package io.espalier.quant.layer;
 import io.espalier.nn.Bags;
 import io.espalier.nn.EmbeddingBag;
 import io.espalier.nn.EmbeddingBag.Mode;
+import io.espalier.nn.Module;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Scalar;
@@ -40,10 +41,6 @@ final class QuantizedEmbeddingBag extends QuantizedTable {
                                 : OptionalLong.empty(),
                         Attributes.flag(attributes, "include_last_offset"));
         return new QuantizedEmbeddingBag(rows, options);
-    }
-
-    EmbeddingBag.Options options() {
-        return options;
     }
 
     @Override
@@ -102,7 +99,15 @@ final class QuantizedEmbeddingBag extends QuantizedTable {
     }
 
     @Override
-    Map<String, String> attributes() {
+    public boolean standsFor(Module layer) {
+        return layer instanceof EmbeddingBag table
+                && table.options().equals(options)
+                && table.numEmbeddings() == rows().count()
+                && table.embeddingDim() == rows().size();
+    }
+
+    @Override
+    public Map<String, String> attributes() {
         Map<String, String> attributes = super.attributes();
         attributes.put("mode", options.mode().name());
         attributes.put("include_last_offset", Boolean.toString(options.includeLastOffset()));

@@ -22,7 +22,7 @@ import java.util.Map;
  * quantizes it with the range it observed at its input, where it has one ({@code input_scale},
  * {@code input_zero_point}).
  */
-public abstract class QuantizedLayer extends Module {
+public abstract class QuantizedLayer extends Module implements SavedForm {
     private static final String SCALE = "scale";
     private static final String ZERO_POINT = "zero_point";
     private static final String INPUT_SCALE = "input_scale";
@@ -154,9 +154,6 @@ public abstract class QuantizedLayer extends Module {
     protected void stateLoaded() {
         readRanges();
     }
-
-    /** What a file must say of this layer besides its tensors. */
-    abstract Map<String, String> attributes();
 
     final double scale() {
         return scale;

@@ -2,6 +2,7 @@ package io.espalier.quant.layer;
 
 import io.espalier.nn.Inputs;
 import io.espalier.nn.Linear;
+import io.espalier.nn.Module;
 import io.espalier.tensor.Operator;
 import io.espalier.tensor.Operators;
 import io.espalier.tensor.PackedObject;
@@ -68,7 +69,12 @@ final class QuantizedLinear extends PackedLayer {
     }
 
     @Override
-    Map<String, String> attributes() {
+    public boolean standsFor(Module layer) {
+        return layer instanceof Linear linear && hasShapeOf(linear.weight());
+    }
+
+    @Override
+    public Map<String, String> attributes() {
         Map<String, String> attributes = super.attributes();
         attributes.put("relu", Boolean.toString(relu));
         return attributes;

@@ -1,6 +1,8 @@
 package io.espalier.quant.layer;
 
 import io.espalier.nn.IntegerWeighted;
+import io.espalier.nn.Module;
+import io.espalier.nn.Recurrent;
 import io.espalier.nn.RecurrentShape;
 import io.espalier.nn.RecurrentShape.Kind;
 import io.espalier.quant.observer.Observer;
@@ -266,12 +268,13 @@ final class QuantizedRecurrent extends QuantizedLayer implements IntegerWeighted
         return outputs;
     }
 
-    RecurrentShape shape() {
-        return shape;
+    @Override
+    public boolean standsFor(Module layer) {
+        return layer instanceof Recurrent network && network.shape().equals(shape);
     }
 
     @Override
-    Map<String, String> attributes() {
+    public Map<String, String> attributes() {
         Map<String, String> attributes = PackedLayer.attributes(engine, channelAxis);
         RecurrentAttributes.write(shape, attributes);
         return attributes;

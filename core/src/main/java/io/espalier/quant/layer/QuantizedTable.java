@@ -18,7 +18,7 @@ import java.util.TreeMap;
  * A table of vectors in 8 or 4 bits, each row with a scale of its own, or in 16-bit floats. It
  * gives floats: only its weight is small, so it needs no calibration.
  */
-public abstract sealed class QuantizedTable extends Module implements IntegerWeighted
+public abstract sealed class QuantizedTable extends Module implements IntegerWeighted, SavedForm
         permits QuantizedEmbedding, QuantizedEmbeddingBag {
     private static final String WEIGHT = "weight";
 
@@ -29,11 +29,6 @@ public abstract sealed class QuantizedTable extends Module implements IntegerWei
         this.size = rows.size();
         this.dtype = rows.dtype();
         addBuffer(WEIGHT, rows.rows());
-    }
-
-    /** Whether a layer is a table of vectors; a subclass, which may compute more, is none. */
-    public static boolean isTable(Module layer) {
-        return layer.getClass() == Embedding.class || layer.getClass() == EmbeddingBag.class;
     }
 
     /**
@@ -72,8 +67,13 @@ public abstract sealed class QuantizedTable extends Module implements IntegerWei
         return Map.of(WEIGHT, rows().dequantized());
     }
 
-    /** What a file must say of this layer besides its tensors. */
-    Map<String, String> attributes() {
+    @Override
+    public boolean takesIntegers() {
+        return false;
+    }
+
+    @Override
+    public Map<String, String> attributes() {
         Map<String, String> attributes = new TreeMap<>();
         attributes.put("dtype", dtype.name());
         attributes.put("embedding_dim", Long.toString(size));

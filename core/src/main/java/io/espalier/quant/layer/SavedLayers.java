@@ -1,5 +1,6 @@
 package io.espalier.quant.layer;
 
+import io.espalier.nn.BatchNorm;
 import io.espalier.nn.Hook;
 import io.espalier.nn.Identity;
 import io.espalier.nn.Module;
@@ -25,6 +26,7 @@ import java.util.TreeMap;
 public final class SavedLayers {
     private static final String TYPE = "type";
     private static final String HALF = "HalfPrecision";
+    private static final Map<String, LayerKind.Reader> FORMS = LayerKinds.forms();
 
     private SavedLayers() {}
 
@@ -32,16 +34,10 @@ public final class SavedLayers {
     public static Map<String, String> describe(Module module) {
         Map<String, String> description = new TreeMap<>();
         switch (module) {
-            case QuantizedLayer layer -> description.putAll(layer.attributes());
-            case DynamicLayer layer -> description.putAll(layer.attributes());
-            case QuantizedTable table -> description.putAll(table.attributes());
-            case QFunctional functional -> {}
+            case SavedForm form -> description.putAll(form.attributes());
             case FusedReLU fused -> description.put("name", fused.typeName());
             case FusedChain chain -> description.putAll(chain.attributes());
             case Identity identity -> {}
-            case DeQuantize dequantize -> {}
-            case QuantizedReLU6 relu6 -> {}
-            case QuantizedDropout dropout -> description.put("p", Double.toString(dropout.p()));
             default -> {
                 return HalfPrecision.isNarrow(module) ? Map.of(TYPE, HALF) : Map.of();
             }
@@ -82,31 +78,18 @@ public final class SavedLayers {
             Module old, Map<String, String> description, Map<String, Tensor> tensors) {
         String type = description.getOrDefault(TYPE, "");
         return switch (type) {
-            case "Quantize" -> new Quantize(QuantizedLayer.output(tensors));
-            case "DeQuantize" -> new DeQuantize();
-            case "QFunctional" -> QFunctional.read(tensors);
-            case "QuantizedOperation" ->
-                    QuantizedOperation.of(
-                            old, QuantizedLayer.output(tensors), QuantizedLayer.input(tensors));
-            case "QuantizedLinear" -> QuantizedLinear.read(tensors, description);
-            case "QuantizedConvolution" -> QuantizedConvolution.read(tensors, description);
-            case "IntegerLinear" -> IntegerLinear.read(tensors, description);
-            case "IntegerConvolution" -> IntegerConvolution.read(tensors, description);
-            case "FusedChain" -> FusedChain.read(old, description);
-            case "QuantizedEmbedding" ->
-                    new QuantizedEmbedding(QuantizedTable.rows(tensors, description));
-            case "QuantizedEmbeddingBag" -> QuantizedEmbeddingBag.read(tensors, description);
-            case "QuantizedRecurrent" -> QuantizedRecurrent.read(tensors, description);
-            case "DynamicLinear" -> DynamicLinear.read(tensors, description);
-            case "DynamicRecurrent" -> DynamicRecurrent.read(tensors, description);
-            case "QuantizedReLU6" -> new QuantizedReLU6();
-            case "QuantizedDropout" -> new QuantizedDropout(Attributes.share(description, "p"));
             case "Identity" -> new Identity();
             case "FusedReLU" ->
                     new FusedReLU(description.getOrDefault("name", ""), alone(old), new ReLU());
-            default ->
+            case "FusedChain" -> FusedChain.read(old, description);
+            default -> {
+                LayerKind.Reader reader = FORMS.get(type);
+                if (reader == null) {
                     throw new EspalierException(
                             "this library does not know layers of type '" + type + "'");
+                }
+                yield reader.read(old, tensors, description);
+            }
         };
     }
 
@@ -125,7 +108,7 @@ public final class SavedLayers {
      */
     public static void requireFits(
             Path file, String path, Module old, Module restored, Map<String, Tensor> tensors) {
-        if (SavedPlace.fits(old, restored, tensors)) {
+        if (fits(old, restored)) {
             return;
         }
         Tensor weight = tensors.get("weight");
@@ -142,6 +125,17 @@ public final class SavedLayers {
                         + "', where the model has "
                         + firstLine(old)
                         + "; load it into the architecture that it was made of.");
+    }
+
+    private static boolean fits(Module old, Module restored) {
+        Module layer = old instanceof FusedReLU fused ? fused.layer() : old;
+        return switch (restored) {
+            case SavedForm form -> form.standsFor(layer);
+            case FusedReLU fused -> LayerKinds.of(layer).isLinearMap();
+            case Identity identity ->
+                    layer instanceof BatchNorm || layer.namedParameters().isEmpty();
+            default -> true;
+        };
     }
 
     private static String firstLine(Module module) {
@@ -171,7 +165,7 @@ public final class SavedLayers {
         model.namedModules()
                 .forEach((path, module) -> {
                     Tensor bias = tensors.get(path.isEmpty() ? "bias" : path + ".bias");
-                    boolean foldable = PackedLayer.exists(module);
+                    boolean foldable = LayerKinds.of(module).isLinearMap();
                     if (foldable && bias != null && !module.hasParameter("bias")) {
                         module.addParameter("bias", Tensors.zeros(Tensors.shape(bias)));
                     }

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import io.espalier.RandomTensor;
 import io.espalier.nn.Conv2d;
 import io.espalier.nn.Embedding;
+import io.espalier.nn.Flatten;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
@@ -25,6 +26,9 @@ import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+
+import java.nio.file.Path;
+import java.util.Map;
 
 @DisplayName("A layer on int8 kernels, made of a float one")
 class LayerFactoriesTest {
@@ -73,14 +77,29 @@ class LayerFactoriesTest {
                 messageOf(() -> PackedLayer.of("here", new ReLU(), false, PACKING, range, null)));
         assertEquals(
                 "No dynamic kernel for the ReLU() at 'here'.",
-                messageOf(() -> DynamicLayer.of("here", new ReLU(), PACKING)));
+                messageOf(() -> LayerKinds.of(ReLU.class).dynamic(placed(new ReLU()))));
+        assertEquals(
+                "No quantization-aware training for Flatten(start_dim=1, end_dim=-1).",
+                messageOf(() ->
+                        LayerKinds.of(Flatten.class)
+                                .trained(placed(new Flatten()), MinMaxObserver.with().make())));
         assertEquals(
                 "'here' is a Linear(in_features=2, out_features=3, bias=True) and no table of"
                         + " vectors.",
                 messageOf(() -> QuantizedTable.of("here", new Linear(2, 3), PACKING.weight())));
+        var path = Path.of("file");
+        var tensors = Map.of("scale", Tensors.of(1f), "zero_point", Tensors.of(new long[] {0}, 1));
+        var description = Map.of("type", "QuantizedOperation");
         assertEquals(
-                "No int8 kernel for Embedding.",
-                messageOf(() -> QuantizedOperation.of(new Embedding(2, 3), range, null)));
+                "file describes the layer at 'here' in a form that can't be read: there is no int8"
+                        + " kernel for Embedding(2, 3).",
+                messageOf(() ->
+                        SavedLayers.restore(
+                                path, "here", new Embedding(2, 3), description, tensors)));
+    }
+
+    private static PlacedLayer placed(Module layer) {
+        return new PlacedLayer("here", layer, MinMaxObserver.with(), PACKING, PACKING.weight());
     }
 
     @Test
