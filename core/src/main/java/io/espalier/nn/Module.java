@@ -3,6 +3,7 @@ package io.espalier.nn;
 import io.espalier.state.StateFile;
 import io.espalier.state.TensorSource;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Leftovers;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.TensorException;
 import io.espalier.tensor.Tensors;
@@ -66,7 +67,10 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
 
     private List<Tensor> run(List<Tensor> inputs) {
         try {
-            return outputHooks.apply(this, forwardAll(inputHooks.apply(this, inputs)));
+            List<Tensor> outputs =
+                    outputHooks.apply(this, forwardAll(inputHooks.apply(this, inputs)));
+            Leftovers.add(outputs);
+            return outputs;
         } catch (RuntimeException e) {
             throw TensorException.lacksPlace(e) ? TensorException.in(describeCall(inputs), e) : e;
         }
