@@ -153,7 +153,9 @@ class QuantizedFunctionsTest {
                 one("unbind", a -> Functional.unbind(a, 1).get(1)),
                 one("select", a -> Functional.select(a, 1, 2)),
                 one("slice", a -> Functional.slice(a, 1, 1, 4, 2)),
-                one("index select", a -> Functional.indexSelect(a, 1, Tensors.of(new long[] {2, 0}, 2))),
+                one(
+                        "index select",
+                        a -> Functional.indexSelect(a, 1, Tensors.of(new long[] {2, 0}, 2))),
                 one("gather", a -> Functional.gather(a, 1, indices(a))),
                 one("expand", a -> Functional.expand(a.narrow(1, 0, 1), 2, 3, 6, 6)),
                 one("repeat", a -> Functional.repeat(a, 1, 2, 1, 1)),
@@ -168,10 +170,18 @@ class QuantizedFunctionsTest {
     private static Stream<Case> spatial() {
         return Stream.of(
                 two("conv2d", (a, b) -> Functional.conv2d(a, b, null, ONE, TWO, ONE, 1)),
-                one("pad zeros", a -> Functional.pad(a, new long[] {1, 1, 1, 1}, PaddingMode.ZEROS)),
-                one("pad reflect", a -> Functional.pad(a, new long[] {1, 1, 1, 1}, PaddingMode.REFLECT)),
-                one("pad replicate", a -> Functional.pad(a, new long[] {1, 1, 1, 1}, PaddingMode.REPLICATE)),
-                one("pad circular", a -> Functional.pad(a, new long[] {1, 1, 1, 1}, PaddingMode.CIRCULAR)),
+                one(
+                        "pad zeros",
+                        a -> Functional.pad(a, new long[] {1, 1, 1, 1}, PaddingMode.ZEROS)),
+                one(
+                        "pad reflect",
+                        a -> Functional.pad(a, new long[] {1, 1, 1, 1}, PaddingMode.REFLECT)),
+                one(
+                        "pad replicate",
+                        a -> Functional.pad(a, new long[] {1, 1, 1, 1}, PaddingMode.REPLICATE)),
+                one(
+                        "pad circular",
+                        a -> Functional.pad(a, new long[] {1, 1, 1, 1}, PaddingMode.CIRCULAR)),
                 one("pad number", a -> Functional.pad(a, new long[] {1, 1, 1, 1}, 0.5)),
                 one("max pool 2d", a -> Functional.maxPool2d(a, TWO, ONE, ONE, ONE, true)),
                 one(
@@ -214,9 +224,15 @@ class QuantizedFunctionsTest {
         Tensor four = Tensors.rand(4);
         return Stream.of(
                 two("linear", (a, b) -> Functional.linear(a, b.select(0, 0).select(0, 0), null)),
-                one("embedding", a -> Functional.embedding(Tensors.of(new long[] {1, 0}, 2), a.flatten(1, 3))),
+                one(
+                        "embedding",
+                        a ->
+                                Functional.embedding(
+                                        Tensors.of(new long[] {1, 0}, 2), a.flatten(1, 3))),
                 two("attention", (a, b) -> Functional.scaledDotProductAttention(a, b, a, null, 0)),
-                one("batch norm", a -> Functional.batchNorm(a, four, four, null, null, false, 0.1, 1e-5)),
+                one(
+                        "batch norm",
+                        a -> Functional.batchNorm(a, four, four, null, null, false, 0.1, 1e-5)),
                 one("layer norm", a -> Functional.layerNorm(a, new long[] {6}, null, null, 1e-5)),
                 one("group norm", a -> Functional.groupNorm(a, 2, null, null, 1e-5)),
                 one("rms norm", a -> Functional.rmsNorm(a, new long[] {6}, null, 1e-5)),
@@ -250,11 +266,13 @@ class QuantizedFunctionsTest {
     void rightOrRefused(Case function) {
         Libtorch.seed(4);
         Tensor a =
-                torch.quantize_per_tensor(
-                        Tensors.randn(2, 4, 6, 6), 0.031, 117, ScalarType.QUInt8);
+                torch.quantize_per_tensor(Tensors.randn(2, 4, 6, 6), 0.031, 117, ScalarType.QUInt8);
         Tensor b =
                 torch.quantize_per_tensor(
-                        Tensors.randn(2, 4, 6, 6).mul(new Scalar(10)), 0.27, 100, ScalarType.QUInt8);
+                        Tensors.randn(2, 4, 6, 6).mul(new Scalar(10)),
+                        0.27,
+                        100,
+                        ScalarType.QUInt8);
         Tensor actual;
         try {
             actual = function.function().apply(a, b);

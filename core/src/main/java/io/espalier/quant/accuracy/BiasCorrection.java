@@ -13,8 +13,11 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
 
 /**
  * Takes back the shift that rounding a weight gives to a layer's mean output: with the rounding
@@ -68,12 +71,16 @@ public final class BiasCorrection {
 
     private static List<Pair> pairs(Module reference, Module quantized) {
         List<Pair> pairs = new ArrayList<>();
+        // A layer that stands at several places has one bias, which is corrected once.
+        Set<Module> seen = Collections.newSetFromMap(new IdentityHashMap<>());
         var originals = reference.namedModules();
         quantized
                 .namedModules()
                 .forEach((path, module) -> {
                     Module original = originals.get(path);
-                    if (original != null && module instanceof PackedLayer packed) {
+                    if (original != null
+                            && module instanceof PackedLayer packed
+                            && seen.add(packed)) {
                         WeightedLayer.of(path, original)
                                 .ifPresent(layer -> pairs.add(new Pair(layer, packed)));
                     }

@@ -48,8 +48,8 @@ public final class Equalization {
      * @param chain the paths of Linear layers and convolutions, fused with their ReLU or not, each
      *     fed by the one before through nothing but ReLU, pooling and flattening of one pixel
      *     Pruned layers keep their masks
-     * @throws EspalierException if a path is no such layer, the channels of two layers don't fit,
-     *     or the model is prepared already
+     * @throws EspalierException if a path is no such layer, a layer stands at several places, the
+     *     channels of two layers don't fit, or the model is prepared already
      */
     public static void apply(Module model, List<String> chain) {
         if (chain.size() < 2) {
@@ -59,6 +59,7 @@ public final class Equalization {
         WeightedLayer.requireNotPrepared(model, "Equalization");
         List<WeightedLayer> layers =
                 chain.stream().map(path -> WeightedLayer.at(model, path, "equalize")).toList();
+        layers.forEach(layer -> requireOnePlace(model, layer));
         for (int i = 1; i < layers.size(); i++) {
             requireInARow(layers.get(i - 1), layers.get(i));
             requireNoHooks(model.module(chain.get(i - 1)), model.module(chain.get(i)), chain);
@@ -72,6 +73,22 @@ public final class Equalization {
                 }
             }
         }
+    }
+
+    @SuppressWarnings("ReferenceEquality") // the very same layer
+    private static void requireOnePlace(Module model, WeightedLayer layer) {
+        model.namedModules()
+                .forEach((path, module) -> {
+                    if (module == layer.layer() && !path.equals(layer.ownPath())) {
+                        throw new EspalierException(
+                                "Can't equalize '"
+                                        + layer.path()
+                                        + "': the same layer also stands at '"
+                                        + path
+                                        + "', where it takes and gives other channels; give each"
+                                        + " place a layer of its own.");
+                    }
+                });
     }
 
     private static void requireInARow(WeightedLayer first, WeightedLayer second) {

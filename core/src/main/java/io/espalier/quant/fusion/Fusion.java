@@ -199,7 +199,7 @@ public final class Fusion {
             }
         }
         if (!fits) {
-            throw unfit(paths, modules);
+            throw isTransposed(layer) ? transposed(paths) : unfit(paths, modules);
         }
         if (!layer.namedChildren().isEmpty()) {
             throw new EspalierException(
@@ -244,6 +244,24 @@ public final class Fusion {
                 "Can't fuse " + paths + ", which are (" + types + "); " + PATTERNS + ".");
     }
 
+    private static boolean isTransposed(Module layer) {
+        return layer instanceof Convolution convolution && convolution.isTransposed();
+    }
+
+    /** As PyTorch, whose fusions know transposed convolutions only with a folded normalization. */
+    private EspalierException transposed(List<String> paths) {
+        return new EspalierException(
+                "Can't fuse "
+                        + paths
+                        + (forTraining
+                                ? " for training: a transposed convolution has no form that trains"
+                                        + " with its batch normalization; leave them apart, or"
+                                        + " fold the two with fuseModules in inference mode first."
+                                : ": a transposed convolution is fused with its batch"
+                                        + " normalization and nothing else; leave a ReLU as it is,"
+                                        + " which computes in integers by itself."));
+    }
+
     private void requireFoldable(List<String> paths, Module layer, BatchNorm norm) {
         if (!forTraining && (layer.isTraining() || norm.isTraining())) {
             throw new EspalierException(
@@ -252,12 +270,8 @@ public final class Fusion {
                             + " in training mode, where its statistics still change; call"
                             + " eval() first, or fuseModulesQat to train fused.");
         }
-        if (forTraining && layer instanceof Convolution c && c.isTransposed()) {
-            throw new EspalierException(
-                    "Can't fuse "
-                            + paths
-                            + " for training: a transposed convolution has no form that trains"
-                            + " with its batch normalization.");
+        if (forTraining && isTransposed(layer)) {
+            throw transposed(paths);
         }
         if (norm.runningMean().isEmpty()) {
             throw new EspalierException(

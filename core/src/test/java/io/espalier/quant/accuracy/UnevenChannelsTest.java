@@ -17,6 +17,7 @@ import io.espalier.nn.Sequential;
 import io.espalier.nn.Sigmoid;
 import io.espalier.quant.QConfig;
 import io.espalier.quant.Quantization;
+import io.espalier.quant.layer.PackedLayer;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 
@@ -70,9 +71,15 @@ class UnevenChannelsTest {
 
     /** How far the model is from the original when its weights have one scale each. */
     private static Sequential perTensor(Sequential original, Tensor x) {
+        return perTensor(
+                original, x, List.of(List.of("0", "1"), List.of("2", "3"), List.of("4", "5")));
+    }
+
+    private static Sequential perTensor(Sequential original, Tensor x, List<List<String>> fused) {
         Sequential model = original.copy();
-        Quantization.fuseModules(
-                model, List.of(List.of("0", "1"), List.of("2", "3"), List.of("4", "5")));
+        if (!fused.isEmpty()) {
+            Quantization.fuseModules(model, fused);
+        }
         model.qconfig(QConfig.forBackend("qnnpack"));
         Quantization.prepare(model);
         model.call(x);
@@ -162,6 +169,30 @@ class UnevenChannelsTest {
 
         float after = shift(expected, converted.call(x));
         assertTrue(after < 0.7 * before, before + " became " + after);
+    }
+
+    @Test
+    @DisplayName("A layer that stands at two places is corrected once, and not equalized")
+    void sharedLayer() {
+        var layer = new Linear(6, 6);
+        var twice = new Sequential(layer, layer);
+        twice.eval();
+        Tensor rows = Tensors.randn(64, 6);
+        Sequential converted = perTensor(twice, rows, List.of());
+        Tensor integers =
+                ((PackedLayer) converted.get(0)).floatWeights().getOrDefault("weight", rows);
+        Tensor error = integers.sub(layer.weight()).detach();
+        Tensor mean = rows.add(layer.call(rows)).mean(new long[] {0}).mul(new Scalar(0.5));
+
+        BiasCorrection.apply(twice, converted, List.of(rows));
+
+        assertClose(
+                layer.parameter("bias").sub(error.matmul(mean)),
+                converted.get(0).buffer("bias"),
+                1e-5f);
+        assertTrue(
+                messageOf(() -> Equalization.apply(twice, List.of("0", "1")))
+                        .startsWith("Can't equalize '0': the same layer also stands at '1'"));
     }
 
     /** The distance of the mean outputs. */

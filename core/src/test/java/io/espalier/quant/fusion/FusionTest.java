@@ -19,6 +19,7 @@ import io.espalier.nn.Mask;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
+import io.espalier.quant.QConfig;
 import io.espalier.quant.Quantization;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
@@ -108,6 +109,30 @@ class FusionTest {
         Tensor before = model.call(x);
         Quantization.fuseModules(model, List.of("0", "1"));
         assertClose(before, model.call(x), 1e-5f);
+    }
+
+    @Test
+    @DisplayName(
+            "A transposed convolution is fused with a folded normalization alone, as PyTorch's")
+    void refusesTransposed() {
+        Sequential model =
+                new Sequential(new ConvTranspose2d(3, 4, 3), new BatchNorm2d(4), new ReLU());
+        for (List<String> chain : List.of(List.of("0", "1"), List.of("0", "1", "2"))) {
+            assertTrue(
+                    messageOf(() -> Quantization.fuseModulesQat(model, chain))
+                            .endsWith("or fold the two with fuseModules in inference mode first."));
+        }
+        model.eval();
+        for (List<String> chain : List.of(List.of("0", "2"), List.of("0", "1", "2"))) {
+            assertTrue(
+                    messageOf(() -> Quantization.fuseModules(model, chain))
+                            .contains("leave a ReLU as it is"));
+        }
+        Quantization.fuseModules(model, List.of("0", "1"));
+        model.train();
+        model.qconfig(QConfig.qatForBackend("fbgemm"));
+        Quantization.prepareQat(model);
+        assertTrue(model.call(Tensors.randn(2, 3, 5, 5)).requires_grad());
     }
 
     @Test

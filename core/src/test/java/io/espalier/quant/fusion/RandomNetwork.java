@@ -12,7 +12,6 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 
@@ -49,9 +48,13 @@ public final class RandomNetwork extends Module {
      * @param layer the name of the module that it calls, or empty
      * @param inputs the numbers of the values that it reads; 0 is the input
      */
-    public record Step(Kind kind, String layer, int... inputs) {
+    public record Step(Kind kind, String layer, List<Integer> inputs) {
+        Step(Kind kind, String layer, Integer... inputs) {
+            this(kind, layer, List.of(inputs));
+        }
+
         boolean reads(int value) {
-            return Arrays.stream(inputs).anyMatch(input -> input == value);
+            return inputs.contains(value);
         }
     }
 
@@ -124,7 +127,8 @@ public final class RandomNetwork extends Module {
         return layers.isEmpty() ? "softmax" : layers.get(random.nextInt(layers.size()));
     }
 
-    private List<String> layers() {
+    /** The names of the layers that it calls, each once. */
+    public List<String> layers() {
         return steps.stream()
                 .filter(step -> step.kind == Kind.LAYER)
                 .map(Step::layer)
@@ -136,8 +140,8 @@ public final class RandomNetwork extends Module {
     protected Tensor forward(Tensor x) {
         List<Tensor> values = new ArrayList<>(List.of(x));
         for (Step step : steps) {
-            Tensor first = values.get(step.inputs[0]);
-            Tensor second = values.get(step.inputs[step.inputs.length - 1]);
+            Tensor first = values.get(step.inputs.getFirst());
+            Tensor second = values.get(step.inputs.getLast());
             values.add(
                     switch (step.kind) {
                         case LAYER -> module(step.layer).call(first);
