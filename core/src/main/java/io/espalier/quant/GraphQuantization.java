@@ -1,13 +1,15 @@
 package io.espalier.quant;
 
 import io.espalier.graph.GraphModule;
+import io.espalier.nn.IntegerWeighted;
 import io.espalier.nn.Module;
-import io.espalier.quant.graph.ChainFusion;
+import io.espalier.quant.graph.GraphPasses;
 import io.espalier.quant.graph.LayerSettings;
 import io.espalier.quant.graph.Lowering;
-import io.espalier.quant.graph.ObserverPlacement;
 import io.espalier.quant.layer.FusedChain;
-import io.espalier.quant.layer.IntegerKernels;
+import io.espalier.quant.layer.Packing;
+import io.espalier.quant.layer.QuantizedLayer;
+import io.espalier.quant.observer.Observer;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;
@@ -50,58 +52,42 @@ public final class GraphQuantization {
                     "The graph is prepared already; run calibration data through it, then"
                             + " GraphQuantization.convert.");
         }
-        Map<String, QConfig> configurations = configurations(traced, sites);
-        requireOneWay(configurations);
+        Map<String, LayerSettings> settings = settings(traced, sites);
         if (traced.isTraining()) {
             throw new EspalierException(
                     "A graph is prepared in inference mode; call eval() first.");
         }
-        Map<String, LayerSettings> settings = new LinkedHashMap<>();
-        configurations.forEach((path, qconfig) ->
-                settings.put(path, new LayerSettings(qconfig.activation(), qconfig.packing())));
-        return ObserverPlacement.prepare(traced, settings);
+        return GraphPasses.prepare(traced, settings);
     }
 
     /**
      * The configuration of each layer with weights that the graph itself calls: its own, or that of
      * a place above it. Layers inside a module that was not looked into stay as they are.
      */
-    private static Map<String, QConfig> configurations(GraphModule traced, List<Site> sites) {
-        Map<String, QConfig> found = new LinkedHashMap<>();
+    private static Map<String, LayerSettings> settings(GraphModule traced, List<Site> sites) {
+        Map<String, LayerSettings> found = new LinkedHashMap<>();
         Map<String, Module> called = traced.modules();
         for (Site site : sites) {
-            if (ChainFusion.isAnchor(site.module()) && called.containsKey(site.path())) {
-                found.put(site.path(), site.qconfig());
+            if (site.hasWeight() && called.containsKey(site.path())) {
+                QConfig qconfig = site.qconfig();
+                if (qconfig.isFloat16()) {
+                    throw new EspalierException(
+                            "A graph is quantized to 8 bit; for float16 use prepare and convert on"
+                                    + " the model itself.");
+                }
+                found.put(
+                        site.path(),
+                        new LayerSettings(
+                                qconfig.activation(),
+                                new Packing(site.weightFactory(), qconfig.engine())));
             }
+        }
+        if (found.isEmpty()) {
+            throw new EspalierException(
+                    "Nothing to quantize: no layer with a weight in the graph has a qconfig; call"
+                            + " model.qconfig(QConfig.forBackend(\"x86\")) first.");
         }
         return found;
-    }
-
-    /** All layers are for one engine, and for integers. */
-    private static void requireOneWay(Map<String, QConfig> configurations) {
-        if (configurations.isEmpty()) {
-            throw new EspalierException(
-                    "Nothing to quantize: no linear layer or convolution in the graph has a"
-                            + " qconfig; call model.qconfig(QConfig.forBackend(\"x86\")) first.");
-        }
-        QConfig first = configurations.values().iterator().next();
-        configurations.forEach((path, qconfig) -> {
-            if (qconfig.engine() != first.engine()) {
-                throw new EspalierException(
-                        "A graph runs on one engine; '"
-                                + path
-                                + "' is configured for "
-                                + qconfig.engine()
-                                + ", others for "
-                                + first.engine()
-                                + ".");
-            }
-            if (qconfig.isFloat16()) {
-                throw new EspalierException(
-                        "A graph is quantized to 8 bit; for float16 use prepare and convert on the"
-                                + " model itself.");
-            }
-        });
     }
 
     /**
@@ -113,7 +99,17 @@ public final class GraphQuantization {
      *     configuration has no int8 kernel
      */
     public static GraphModule convert(GraphModule prepared) {
-        Conversion.requireUnconverted(prepared, Site.of(prepared));
+        if (prepared.modules().values().stream().noneMatch(Observer.class::isInstance)) {
+            boolean small =
+                    prepared.modules().values().stream()
+                            .anyMatch(IntegerWeighted.class::isInstance);
+            boolean integers =
+                    prepared.modules().values().stream().anyMatch(QuantizedLayer.class::isInstance);
+            if (small && !integers) {
+                return prepared; // only weights were to be quantized
+            }
+            Conversion.requireUnconverted(prepared, List.of());
+        }
         return Lowering.lower(prepared);
     }
 
@@ -126,8 +122,7 @@ public final class GraphQuantization {
      * @param converted the graph that {@link #convert} made of it
      */
     public static GraphModule fusedAs(Module model, Tensor example, GraphModule converted) {
-        return ChainFusion.fuse(
-                GraphModule.trace(model, example), IntegerKernels.of(converted.modules().values()));
+        return GraphPasses.fusedAs(GraphModule.trace(model, example), converted);
     }
 
     static GraphModule quantize(

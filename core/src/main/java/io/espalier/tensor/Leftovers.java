@@ -10,9 +10,9 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
 
 /**
- * Bounds the memory of tensors that nobody frees. A tensor made outside a {@code PointerScope} waits
- * for the collector, which sees a few bytes of Java and none of the tensor's own, and so may not
- * come before the machine's memory is full. Whoever makes such tensors says how many bytes they
+ * Bounds the memory of tensors that nobody frees. A tensor made outside a {@code PointerScope}
+ * waits for the collector, which sees a few bytes of Java and none of the tensor's own, and so may
+ * not come before the machine's memory is full. Whoever makes such tensors says how many bytes they
  * have; when they add up and the collector has not been there meanwhile, it is asked to come. What
  * somebody still holds is never touched.
  */

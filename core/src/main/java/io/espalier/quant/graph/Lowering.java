@@ -101,9 +101,16 @@ public final class Lowering {
             }
         }
         List<Value> outputs = graph.outputs().stream().map(this::inFloats).toList();
-        Graph converted = graph.with(nodes, outputs).withoutUnused();
+        Graph converted = graph.with(nodes, outputs).withoutUnused(this::mayGo);
         MemoryReuse.apply(converted, modules);
         return new GraphModule(converted, modules);
+    }
+
+    /** What was put in here for nobody; what the model did stays. */
+    private boolean mayGo(Node node) {
+        return node instanceof OperatorCall
+                || (node instanceof ModuleCall call
+                        && modules.get(call.path()) instanceof Quantize);
     }
 
     private static Range range(Observer observer) {

@@ -21,7 +21,7 @@ import java.util.Map;
 import java.util.SequencedMap;
 
 /** Fuses the chains of a traced model and puts observers where integers will be. */
-public final class ObserverPlacement {
+final class ObserverPlacement {
     private final Graph graph;
     private final SequencedMap<String, Module> modules;
     private final Map<String, LayerSettings> settings;
@@ -51,28 +51,14 @@ public final class ObserverPlacement {
     /**
      * The graph to calibrate.
      *
-     * @param traced the graph of a float model
-     * @param settings those of the layers that are to be quantized, by path; at least one, all of
-     *     one engine
+     * @param fused a graph of chains
+     * @param settings those of the layers that are to compute in integers, by path; at least one,
+     *     all of one engine
      */
-    public static GraphModule prepare(GraphModule traced, Map<String, LayerSettings> settings) {
+    static GraphModule apply(
+            GraphModule fused, Map<String, LayerSettings> settings, IntegerKernels kernels) {
         LayerSettings first = settings.values().iterator().next();
-        IntegerKernels kernels = IntegerKernels.of(first.packing());
-        GraphModule fused = ChainFusion.fuse(traced, kernels);
-        return new ObserverPlacement(fused, ofCalls(fused, settings), first, kernels).observe();
-    }
-
-    /** The settings of layers, for each call of theirs. */
-    private static Map<String, LayerSettings> ofCalls(
-            GraphModule fused, Map<String, LayerSettings> settings) {
-        Map<String, LayerSettings> found = new LinkedHashMap<>();
-        for (String path : fused.modules().keySet()) {
-            LayerSettings given = settings.get(ChainFusion.placeOf(path, settings.keySet()));
-            if (given != null) {
-                found.put(path, given);
-            }
-        }
-        return found;
+        return new ObserverPlacement(fused, settings, first, kernels).observe();
     }
 
     private GraphModule observe() {

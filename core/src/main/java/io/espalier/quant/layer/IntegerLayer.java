@@ -171,8 +171,15 @@ public abstract class IntegerLayer extends QuantizedLayer implements IntegerWeig
         if (!Arrays.equals(Tensors.shape(other), outputShape(x))) {
             return List.of(broadcast(x, ready, inputs.get(1)));
         }
-        Tensor y = ready.kernel().call(x, inPlace ? other : other.clone());
+        Tensor y = ready.kernel().call(x, accumulator(other));
         return List.of(withScale(shaped(y, x)));
+    }
+
+    /** What the kernel adds to: the second input's memory, or a copy of it in its own layout. */
+    private Tensor accumulator(Tensor other) {
+        Tensor arranged = arranged(other);
+        boolean copied = !arranged.is_alias_of(other);
+        return copied || inPlace ? arranged : arranged.clone();
     }
 
     /** Kernels give an empty batch other dimensions. */
@@ -194,7 +201,7 @@ public abstract class IntegerLayer extends QuantizedLayer implements IntegerWeig
 
     /** Adds a second input of another shape in floats: no kernel broadcasts. */
     private Tensor broadcast(Tensor x, Kernels ready, Tensor other) {
-        Tensor sum = ready.floats().call(x).add(other.dequantize());
+        Tensor sum = shaped(ready.floats().call(x), x).add(other.dequantize());
         return quantize(activation.apply(sum), scale(), zeroPoint());
     }
 

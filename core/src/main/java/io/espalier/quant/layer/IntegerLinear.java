@@ -34,6 +34,11 @@ final class IntegerLinear extends IntegerLayer {
     }
 
     @Override
+    Tensor arranged(Tensor x) {
+        return x.contiguous();
+    }
+
+    @Override
     long[] outputShape(Tensor x) {
         long[] shape = Tensors.shape(x);
         shape[shape.length - 1] = buffer("weight").size(0);

@@ -10,6 +10,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.graph.GraphModule;
+import io.espalier.nn.Conv2d;
+import io.espalier.nn.PaddingMode;
 import io.espalier.nn.Sequential;
 import io.espalier.quant.GraphQuantization;
 import io.espalier.quant.QConfig;
@@ -90,5 +92,20 @@ class GraphErrorsTest {
         String message = messageOf(() -> quantized.call(Tensors.randn(1, 4, 8, 8)));
 
         assertTrue(message.contains("the input must have 3 channels"), message);
+    }
+
+    @Test
+    @DisplayName("refuses a model of which nothing has a kernel, naming what it has")
+    void nothing() {
+        var model =
+                new Sequential(
+                        new Conv2d(3, 4, 3, o -> o.padding(1).paddingMode(PaddingMode.CIRCULAR)));
+        model.eval();
+        Tensor x = images();
+
+        String message = messageOf(() -> Quantization.quantize(model, x, List.of(x)));
+
+        assertTrue(message.startsWith("Nothing to quantize"), message);
+        assertTrue(message.contains("'0', a Conv2d(3, 4, kernel_size=(3, 3)"), message);
     }
 }
