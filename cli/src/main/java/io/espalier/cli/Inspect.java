@@ -1,5 +1,7 @@
 package io.espalier.cli;
 
+import io.espalier.graph.Graph;
+import io.espalier.quant.graph.GraphFile;
 import io.espalier.state.SavedModel;
 import io.espalier.state.StoredTensor;
 import io.espalier.state.StoredTensor.Kind;
@@ -17,12 +19,15 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Stream;
 
 /** Prints what a saved model consists of. */
 @Command(
         name = "inspect",
         description =
-                "Shows a saved model's tensors: parameters, types, shapes, bytes and sparsity.",
+                "Shows what a saved model is made of: its layers, the program of a saved graph, and"
+                        + " each tensor's type, shape, bytes and sparsity.",
         footer = {
             "",
             "A pruned parameter (NAME_orig with NAME_mask) is one line; its zeros are what the mask"
@@ -50,8 +55,15 @@ final class Inspect implements Runnable {
         out.flush();
     }
 
+    /** What a saved graph computes. */
+    private static Optional<String> program(SavedModel model) {
+        return GraphFile.program(model.file(), model.metadata()).map(Graph::toString);
+    }
+
     private static void print(SavedModel model, PrintWriter out) {
-        model.tree().ifPresent(tree -> out.println(Printable.lines(tree) + System.lineSeparator()));
+        Stream.of(model.tree(), program(model))
+                .flatMap(Optional::stream)
+                .forEach(text -> out.println(Printable.lines(text.strip()) + "\n"));
         var table = new Table(4, "tensor", "kind", "type", "shape", "elements", "bytes", "zeros");
         for (StoredTensor tensor : model.tensors()) {
             table.row(
@@ -113,6 +125,7 @@ final class Inspect implements Runnable {
         }
         description.put("bytes_by_kind", bytes);
         model.tree().ifPresent(tree -> description.put("tree", tree));
+        program(model).ifPresent(program -> description.put("program", program));
         description.put("tensors", model.tensors().stream().map(Inspect::describe).toList());
         return description;
     }

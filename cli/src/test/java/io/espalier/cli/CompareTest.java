@@ -77,12 +77,7 @@ class CompareTest {
                 compare("right", "narrow", "--data", path("data.npz"), "--batch", "4", "--json");
 
         assertEquals(0, same.code(), same.err());
-        assertTrue(
-                same.out()
-                        .contains(
-                                "Outputs of 10 examples: cosine 1.000000, mean error 0.00, largest"
-                                        + " 0.00, Infinity dB, the same answer in 100.00 %"),
-                same.out());
+        assertTrue(same.out().endsWith("\nOutputs of 10 examples: equal\n"), same.out());
         JsonNode json = JsonMapper.builder().build().readTree(other.out());
         assertEquals(10, json.get("examples").intValue());
         assertTrue(json.get("cosine").doubleValue() < 0.999, other.out());
@@ -115,7 +110,7 @@ class CompareTest {
                         "0.5,0.4,0.3");
 
         assertEquals(0, run.code(), run.err());
-        assertTrue(run.out().contains("Outputs of 1 examples: cosine 1.000000"), run.out());
+        assertTrue(run.out().contains("Outputs of 1 examples: equal"), run.out());
     }
 
     @Test

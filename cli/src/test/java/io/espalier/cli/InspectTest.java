@@ -108,7 +108,8 @@ class InspectTest {
     }
 
     @Test
-    @DisplayName("counts a quantized graph's scales and zero points apart from its parameters")
+    @DisplayName(
+            "shows a quantized graph's program, and counts its scales apart from its parameters")
     void settings() {
         var model = new Sequential(new Linear(3, 2), new ReLU());
         model.eval();
@@ -118,6 +119,7 @@ class InspectTest {
 
         CommandLineRun run = inspect("graph.safetensors");
 
+        assertTrue(run.out().contains("\ngraph("), run.out());
         assertTrue(run.out().contains("\n8 parameters, "), run.out());
         assertTrue(run.out().contains(" of scales and zero points\n"), run.out());
     }

@@ -82,6 +82,9 @@ public record OutputComparison(
                         ? ""
                         : String.format(
                                 Locale.ROOT, ", the same answer in %.2f %%", 100 * agreement);
+        if (maxError == 0) {
+            return String.format(Locale.ROOT, "Outputs of %,d examples: equal", examples);
+        }
         return String.format(
                 Locale.ROOT,
                 "Outputs of %,d examples: cosine %.6f, mean error %.3g, largest %.3g, %.1f dB%s",

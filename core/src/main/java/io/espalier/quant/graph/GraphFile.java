@@ -58,6 +58,15 @@ public final class GraphFile {
         return metadata.containsKey(GRAPH);
     }
 
+    /**
+     * The program that a file with this metadata holds, if it does.
+     *
+     * @throws EspalierException if it is damaged
+     */
+    public static Optional<Graph> program(Path file, Map<String, String> metadata) {
+        return isGraph(metadata) ? Optional.of(graph(file, metadata)) : Optional.empty();
+    }
+
     /** What a file says of a graph, besides its quantized layers. */
     public static Map<String, String> metadata(GraphModule model) {
         Map<String, Map<String, String>> floats = new TreeMap<>();

@@ -161,6 +161,16 @@ public abstract class Observer extends Module {
         return place.isEmpty() ? typeName() : typeName() + " at '" + place + "'";
     }
 
+    /**
+     * The parameters whose integers cover a range, and zero, as this observer's scheme says.
+     *
+     * @throws EspalierException if the scheme is per channel
+     */
+    protected final QuantizationParameters covering(double min, double max) {
+        settings.requirePerTensor(typeName());
+        return Affine.parameters(settings, (float) min, (float) max);
+    }
+
     /** What {@link #quantizationParameters} throws before any data was seen. */
     protected final EspalierException nothingSeen() {
         return new EspalierException(
