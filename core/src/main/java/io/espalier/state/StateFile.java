@@ -83,7 +83,7 @@ public final class StateFile implements TensorSource, AutoCloseable {
 
     private static StateFile open(Path file, FileChannel channel) throws IOException {
         long size = channel.size();
-        byte[] json = headerBytes(file, channel, size);
+        byte[] json = headerBytes(channel, size);
         long start = (long) LENGTH_BYTES + json.length;
         Header header = SafeTensorsHeader.parse(json, size - start);
         Checksums checksums = Checksums.takeFrom(header.metadata(), header.entries());
@@ -100,7 +100,7 @@ public final class StateFile implements TensorSource, AutoCloseable {
                 .orElseGet(() -> invalid(file, fault));
     }
 
-    private static byte[] headerBytes(Path file, FileChannel channel, long size)
+    private static byte[] headerBytes(FileChannel channel, long size)
             throws IOException {
         if (size < LENGTH_BYTES) {
             throw new EspalierException("it has " + size + " bytes, too few for a header");
