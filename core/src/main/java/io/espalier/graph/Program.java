@@ -128,7 +128,7 @@ final class Program {
                 Module module = Objects.requireNonNull(owner).current();
                 String name = read.name();
                 boolean stored = module.parametrizations(name).isEmpty();
-                Tensor value = module.hasBuffer(name) ? module.buffer(name) : module.value(name);
+                Tensor value = module.valueOrBuffer(name);
                 if (stored) {
                     values.lend(step.results()[0], value);
                 } else {

@@ -335,6 +335,20 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
         return false;
     }
 
+    /**
+     * What this module, which has no such parameter, computes with in its place: the floats that
+     * integers stand for, or the parameter of the layer that it was made around.
+     *
+     * @return null if there is nothing of the kind
+     */
+    protected @Nullable Tensor derivedValue(String parameter) {
+        if (!(this instanceof IntegerWeighted weighted)) {
+            return null;
+        }
+        Tensor weight = weighted.floatWeights().get(parameter);
+        return weight == null && hasBuffer(parameter) ? buffer(parameter) : weight;
+    }
+
     /** Called after a state was loaded into the model, to compute what depends on it. */
     protected void stateLoaded() {}
 

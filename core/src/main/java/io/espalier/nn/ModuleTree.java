@@ -39,7 +39,7 @@ abstract sealed class ModuleTree extends ParameterHolder permits Module {
         return child;
     }
 
-    /** The module that stands at this module's place now: itself unless it was replaced. */
+    @Override
     public final Module current() {
         ModuleTree module = this;
         while (module.standIn != null) {

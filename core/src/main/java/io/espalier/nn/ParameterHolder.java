@@ -25,6 +25,7 @@ abstract sealed class ParameterHolder permits ModuleTree {
     private SequencedMap<String, Tensor> parameters = new LinkedHashMap<>();
     private SequencedMap<String, Tensor> buffers = new LinkedHashMap<>();
     private Map<String, Parametrized> parametrized = new LinkedHashMap<>();
+    private @Nullable String folded;
 
     /**
      * A parameter that passes through functions: where it is stored, and the functions in order.
@@ -118,24 +119,69 @@ abstract sealed class ParameterHolder permits ModuleTree {
     }
 
     /**
-     * The parameter as {@code forward} sees it, after its parametrizations.
+     * The parameter as {@code forward} sees it, after its parametrizations. Code that uses a
+     * layer's weight beside the layer itself asks for it here: where the layer was replaced (fused,
+     * quantized) it gets what the one that stands there now computes with, as floats.
      *
-     * @throws EspalierException if there is none of this name
+     * @throws EspalierException if there is none of this name, or a normalization was folded into
+     *     it
      */
     public final Tensor value(String name) {
+        Module standing = current();
+        if (standing != this) {
+            if (folded != null) {
+                throw new EspalierException(
+                        "Can't read '" + name + "' of " + typeName() + ": " + folded);
+            }
+            return standing.value(name);
+        }
         Parametrized through = parametrized.get(name);
         if (through == null) {
-            return parameter(name);
+            Tensor stored = parameters.get(name);
+            return stored == null ? derived(name) : stored;
         }
         Tensor value = parameter(through.stored());
         for (Parametrization parametrization : through.chain()) {
             value = parametrization.apply((Module) this, value);
         }
+        record(name, value);
+        return value;
+    }
+
+    private Tensor derived(String name) {
+        Tensor value = ((Module) this).derivedValue(name);
+        if (value == null) {
+            throw missing("parameter", name, parameters.keySet());
+        }
+        record(name, value);
+        return value;
+    }
+
+    private void record(String name, Tensor value) {
         if (CallRecorder.CURRENT.isBound()) {
             CallRecorder.CURRENT.get().parameter((Module) this, name, value);
         }
-        return value;
     }
+
+    /** A parameter as {@link #value} gives it or, where there is none of the name, the buffer. */
+    public final Tensor valueOrBuffer(String name) {
+        boolean stored = buffers.containsKey(name) && !hasParameter(name);
+        Tensor derived = stored ? ((Module) this).derivedValue(name) : null;
+        return derived != null ? derived : stored ? buffer(name) : value(name);
+    }
+
+    /**
+     * From now on the parameters of this module, once it is replaced, can't be read through it:
+     * those of what stands there are others.
+     *
+     * @param reason why, as the end of the error's sentence
+     */
+    public final void foldedAway(String reason) {
+        folded = reason;
+    }
+
+    /** What stands at this module's place now: itself unless it was replaced. */
+    public abstract Module current();
 
     /**
      * Like {@link #value}, and {@code null} where the module has no such parameter (a layer without

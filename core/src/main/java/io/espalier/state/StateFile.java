@@ -100,8 +100,7 @@ public final class StateFile implements TensorSource, AutoCloseable {
                 .orElseGet(() -> invalid(file, fault));
     }
 
-    private static byte[] headerBytes(FileChannel channel, long size)
-            throws IOException {
+    private static byte[] headerBytes(FileChannel channel, long size) throws IOException {
         if (size < LENGTH_BYTES) {
             throw new EspalierException("it has " + size + " bytes, too few for a header");
         }

@@ -5,6 +5,7 @@ import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
 
 import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
 
 import java.util.List;
 
@@ -28,6 +29,11 @@ public final class FusedReLU extends Sequential {
     /** The linear layer or convolution. */
     public Module layer() {
         return get(0);
+    }
+
+    @Override
+    protected @Nullable Tensor derivedValue(String parameter) {
+        return layer().value(parameter);
     }
 
     // An observer that prepare puts below this module is no link of the chain.

@@ -154,12 +154,25 @@ public final class Fusion {
             whole.removeHooks(Hook.class);
             whole.takeInputHooks(found.get(i).layer());
             whole.takeOutputHooks(found.get(i).last());
+            foldedAway(found.get(i));
             model.replace(paths.getFirst(), whole);
             for (String path : paths.subList(1, paths.size())) {
                 var identity = new Identity();
                 identity.training(fused.get(i).isTraining());
                 model.replace(path, identity);
             }
+        }
+    }
+
+    /** Code that uses the layer's weight elsewhere would get the folded one. */
+    private static void foldedAway(Chain chain) {
+        if (chain.norm() != null) {
+            chain.layer()
+                    .foldedAway(
+                            "'"
+                                    + chain.paths().getFirst()
+                                    + "' was fused with a batch normalization, which changes it;"
+                                    + " leave the two apart where the weight is used elsewhere.");
         }
     }
 

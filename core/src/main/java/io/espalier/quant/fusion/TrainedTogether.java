@@ -5,6 +5,7 @@ import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
 
+import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,6 +26,11 @@ public final class TrainedTogether extends Sequential {
     /** The linear layer or convolution. */
     public Module layer() {
         return get(0);
+    }
+
+    @Override
+    protected @Nullable Tensor derivedValue(String parameter) {
+        return layer().value(parameter);
     }
 
     /** The batch normalization. */

@@ -4,6 +4,7 @@ import io.espalier.graph.Graph;
 import io.espalier.graph.GraphModule;
 import io.espalier.graph.Node;
 import io.espalier.graph.Node.ModuleCall;
+import io.espalier.graph.Node.StateRead;
 import io.espalier.graph.Value;
 import io.espalier.nn.BatchNorm;
 import io.espalier.nn.Module;
@@ -39,6 +40,7 @@ final class BatchNormFolding {
                     && batchNorm.runningMean().isPresent()
                     && producers.get(norm.inputs().getFirst()) instanceof ModuleCall call
                     && !left.contains(call.path())
+                    && !isRead(graph, call.path())
                     && ChainJoining.isAnchor(modules.get(call.path()))
                     && isUsedOnlyBy(graph, call.result(), norm, consumers)) {
                 Module layer = Objects.requireNonNull(modules.get(call.path()));
@@ -52,6 +54,12 @@ final class BatchNormFolding {
                 graph.replacing(replaced)
                         .withoutUnused(node -> replaced.containsKey(node.result())),
                 modules);
+    }
+
+    /** Whether a module's tensors are used beside it, and so must stay as they are. */
+    private static boolean isRead(Graph graph, String path) {
+        return graph.nodes().stream()
+                .anyMatch(node -> node instanceof StateRead read && read.owner().equals(path));
     }
 
     private static boolean isUsedOnlyBy(

@@ -186,7 +186,7 @@ public final class Lowering {
         if (node instanceof ModuleCall call) {
             modules.put(call.path(), floatModule(call));
         } else if (node instanceof Node.StateRead read) {
-            modules.put(read.owner(), before.get(read.owner()));
+            modules.putIfAbsent(read.owner(), before.get(read.owner()));
         }
         node.results().forEach(result -> forms.put(result, new Form(result, null)));
     }

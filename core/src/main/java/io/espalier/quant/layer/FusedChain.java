@@ -75,6 +75,11 @@ public final class FusedChain extends Module {
         return layer;
     }
 
+    @Override
+    protected @Nullable Tensor derivedValue(String parameter) {
+        return layer.value(parameter);
+    }
+
     /** Whether a second input is added to the layer's result. */
     public boolean adds() {
         return adds;
