@@ -3,8 +3,8 @@
 
 import io.espalier.data.Batch;
 import io.espalier.data.DataLoader;
-import io.espalier.data.Example;
 import io.espalier.data.MapDataset;
+import io.espalier.data.Sample;
 import io.espalier.nn.Functional;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
@@ -21,9 +21,9 @@ import org.bytedeco.pytorch.Tensor;
 /** Points of a sine curve: a dataset is its size and one example by number. */
 record Sine(int size) implements MapDataset {
     @Override
-    public Example get(int index) {
+    public Sample get(int index) {
         float x = (float) (2 * Math.PI * index / size - Math.PI);
-        return new Example(Tensors.of(x), Tensors.of((float) Math.sin(x)));
+        return new Sample(Tensors.of(x), Tensors.of((float) Math.sin(x)));
     }
 }
 

@@ -2,7 +2,7 @@
 // Dynamic quantization needs no data; static quantization looks at some sentences and then has
 // every range fixed. A third model has its table in 4 bits.
 
-import io.espalier.data.TensorDataset;
+import io.espalier.data.Dataset;
 import io.espalier.nn.Embedding;
 import io.espalier.nn.LSTM;
 import io.espalier.nn.Linear;
@@ -39,7 +39,7 @@ static class Opinion extends Module {
 }
 
 /** Words below 15 are good, below 30 bad, all others no opinion. */
-static TensorDataset sentences(int count, long seed) {
+static Dataset sentences(int count, long seed) {
     var random = new Random(seed);
     long[] words = new long[count * LENGTH];
     long[] good = new long[count];
@@ -52,7 +52,7 @@ static TensorDataset sentences(int count, long seed) {
             }
         }
     }
-    return new TensorDataset(Tensors.of(words, count, LENGTH), Tensors.of(good, count));
+    return Dataset.of(Tensors.of(words, count, LENGTH), Tensors.of(good, count));
 }
 
 void main() throws Exception {
@@ -68,7 +68,7 @@ void main() throws Exception {
     Opinion fixed = model.copy();
     fixed.qconfig(QConfig.forBackend("x86"));
     Quantization.prepare(fixed);
-    fixed.call(sentences(200, 2).inputs());
+    fixed.call(sentences(200, 2).all().input());
     Quantization.convert(fixed);
     IO.println(fixed);
 
@@ -91,15 +91,15 @@ static void save(String name, Module model, Module quantized, Path folder) throw
 }
 
 static void report(String name, Module reference, Module model, Path file) throws Exception {
-    TensorDataset test = sentences(1000, 3);
-    Tensor answers = model.call(test.inputs()).argmax(new LongOptional(1), false);
-    Tensor expected = reference.call(test.inputs()).argmax(new LongOptional(1), false);
+    Dataset test = sentences(1000, 3);
+    Tensor answers = model.call(test.all().input()).argmax(new LongOptional(1), false);
+    Tensor expected = reference.call(test.all().input()).argmax(new LongOptional(1), false);
     IO.println(
             "%-12s %7d bytes   right %.3f   as the float model %.3f"
                     .formatted(
                             name,
                             Files.size(file),
-                            share(answers, test.targets()),
+                            share(answers, test.all().target()),
                             share(answers, expected)));
 }
 

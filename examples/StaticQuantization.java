@@ -2,7 +2,7 @@
 // data,
 // fusion, configuration, quantization, evaluation. The converted model computes in 8-bit integers.
 
-import io.espalier.data.TensorDataset;
+import io.espalier.data.Dataset;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
@@ -53,5 +53,5 @@ void main() {
     // Floats in, floats out. How often do both models choose the same class?
     Tensor x = Tensors.randn(1000, 10);
     Tensor classes = reference.call(x).argmax(new LongOptional(1), false);
-    IO.println(Evaluation.compare(reference, model, new TensorDataset(x, classes)));
+    IO.println(Evaluation.compare(reference, model, Dataset.of(x, classes)));
 }

@@ -11,8 +11,8 @@
 //   ./espalier run examples/papers/LeNet300100.java
 
 import io.espalier.data.Batch;
+import io.espalier.data.Dataset;
 import io.espalier.data.Mnist;
-import io.espalier.data.TensorDataset;
 import io.espalier.nn.Functional;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
@@ -59,7 +59,7 @@ void main() {
     long start = System.nanoTime();
     Libtorch.seed(1);
     Batch digits = Mnist.train().all();
-    var train = new TensorDataset(digits.input(), digits.target());
+    var train = Dataset.of(digits.input(), digits.target());
     int perEpoch = train.size() / BATCH;
 
     var net = new LeNet300100();

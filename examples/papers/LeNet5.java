@@ -11,8 +11,8 @@
 
 import io.espalier.data.Batch;
 import io.espalier.data.DataLoader;
+import io.espalier.data.Dataset;
 import io.espalier.data.Mnist;
-import io.espalier.data.TensorDataset;
 import io.espalier.nn.Conv2d;
 import io.espalier.nn.Functional;
 import io.espalier.nn.Linear;
@@ -63,7 +63,7 @@ void main() {
     Libtorch.seed(1);
     Batch digits = Mnist.train().all();
     var train =
-            new DataLoader(new TensorDataset(digits.input(), digits.target()), BATCH)
+            new DataLoader(Dataset.of(digits.input(), digits.target()), BATCH)
                     .shuffled(1)
                     .dropLast();
     int perEpoch = train.batches();

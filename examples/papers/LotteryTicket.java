@@ -18,7 +18,6 @@
 import io.espalier.data.Batch;
 import io.espalier.data.Dataset;
 import io.espalier.data.Mnist;
-import io.espalier.data.TensorDataset;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.prune.Prune;
@@ -83,7 +82,7 @@ static Map<Long, Double> measure(LeNet300100 net, Dataset train, Evaluator accur
 
 void main() {
     Batch digits = Mnist.train().take(55_000).all();
-    Dataset train = new TensorDataset(digits.input(), digits.target());
+    Dataset train = Dataset.of(digits.input(), digits.target());
     Evaluator accuracy = Evaluator.accuracy(Mnist.test());
     long start = System.nanoTime();
     double[] gain = new double[MEASURED.size()];

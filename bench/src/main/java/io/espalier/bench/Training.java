@@ -1,7 +1,7 @@
 package io.espalier.bench;
 
 import io.espalier.data.DataLoader;
-import io.espalier.data.TensorDataset;
+import io.espalier.data.Dataset;
 import io.espalier.nn.AdaptiveAvgPool2d;
 import io.espalier.nn.Conv2d;
 import io.espalier.nn.Flatten;
@@ -37,14 +37,14 @@ final class Training {
 
     private final Sequential model;
     private final SGD optimizer;
-    private final TensorDataset data;
+    private final Dataset data;
     private final int batch;
 
     /** Steps over {@code batches} batches of {@code batch} pictures. */
     Training(int batch, int batches) {
         this.batch = batch;
         this.data =
-                new TensorDataset(
+                Dataset.of(
                         Tensors.randn((long) batch * batches, 3, 32, 32),
                         Tensors.rand((long) batch * batches)
                                 .mul(new Scalar(10))
@@ -73,8 +73,8 @@ final class Training {
     void step() {
         try (var scope = new PointerScope()) {
             optimizer.zero_grad();
-            Tensor output = model.call(data.inputs().narrow(0, 0, batch));
-            Functional.crossEntropy(output, data.targets().narrow(0, 0, batch)).backward();
+            Tensor output = model.call(data.all().input().narrow(0, 0, batch));
+            Functional.crossEntropy(output, data.all().target().narrow(0, 0, batch)).backward();
             optimizer.step();
         }
     }
@@ -100,13 +100,13 @@ final class Training {
     private void bareStep(List<Tensor> p, Optimizer with, long from) {
         try (var scope = new PointerScope()) {
             with.zero_grad();
-            Tensor x = data.inputs().narrow(0, from, batch);
+            Tensor x = data.all().input().narrow(0, from, batch);
             x = torch.relu(conv(x, p.get(0), p.get(1), ONE));
             x = torch.relu(conv(x, p.get(2), p.get(3), TWO));
             x = torch.relu(conv(x, p.get(4), p.get(5), TWO));
             x = torch.adaptive_avg_pool2d(x, 1, 1).flatten(1, -1);
             x = torch.linear(x, p.get(6), new TensorOptional(p.get(7)));
-            torch.cross_entropy_loss(x, data.targets().narrow(0, from, batch)).backward();
+            torch.cross_entropy_loss(x, data.all().target().narrow(0, from, batch)).backward();
             with.step();
         }
     }

@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.espalier.data.TensorDataset;
+import io.espalier.data.Dataset;
 import io.espalier.nn.BatchNorm1d;
 import io.espalier.nn.Linear;
 import io.espalier.nn.ReLU;
@@ -95,7 +95,7 @@ class InspectTest {
     void checkpoint() {
         var model = new Sequential(new Linear(10, 4), new BatchNorm1d(4));
         Path file = directory.resolve("checkpoint.safetensors");
-        var data = new TensorDataset(Tensors.randn(8, 10), Tensors.zeros(ScalarType.Long, 8));
+        var data = Dataset.of(Tensors.randn(8, 10), Tensors.zeros(ScalarType.Long, 8));
         Trainer.of(model, Losses.crossEntropy(), Optimizers.adam(model.parameters(), 0.01))
                 .checkpointEvery(1, file)
                 .train(data, 1);

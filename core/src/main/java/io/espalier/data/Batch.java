@@ -22,13 +22,13 @@ public record Batch(Tensor input, Tensor target) {
      *
      * @throws EspalierException if there are none, or their shapes or types differ
      */
-    public static Batch of(List<Example> examples) {
+    public static Batch of(List<Sample> examples) {
         if (examples.isEmpty()) {
             throw new EspalierException("A batch needs at least one example.");
         }
         return new Batch(
-                stack("inputs", examples.stream().map(Example::input).toArray(Tensor[]::new)),
-                stack("targets", examples.stream().map(Example::target).toArray(Tensor[]::new)));
+                stack("inputs", examples.stream().map(Sample::input).toArray(Tensor[]::new)),
+                stack("targets", examples.stream().map(Sample::target).toArray(Tensor[]::new)));
     }
 
     /**

@@ -2,6 +2,8 @@ package io.espalier.data;
 
 import io.espalier.tensor.EspalierException;
 
+import org.bytedeco.pytorch.Tensor;
+
 import java.util.Arrays;
 import java.util.stream.IntStream;
 
@@ -9,10 +11,22 @@ import java.util.stream.IntStream;
  * Examples by number.
  *
  * <p>A dataset that makes its examples one by one is a {@link MapDataset}; one that holds them in
- * tensors is a {@link TensorDataset}. {@code batch} may be called from another thread than the one
- * that made the dataset ({@link DataLoader#ahead}), never from two at once by one loader.
+ * tensors is made by {@link #of}. {@code batch} may be called from another thread than the one that
+ * made the dataset ({@link DataLoader#ahead}), never from two at once by one loader.
  */
 public interface Dataset {
+    /**
+     * Examples that lie in two tensors, along their first dimension; it keeps the tensors and does
+     * not copy them. As PyTorch's {@code Dataset}.
+     *
+     * @param inputs [N, …]
+     * @param targets [N, …]
+     * @throws EspalierException if the first dimensions differ, or one has no dimension
+     */
+    static Dataset of(Tensor inputs, Tensor targets) {
+        return new InMemoryDataset(inputs, targets);
+    }
+
     /** The number of examples. */
     int size();
 

@@ -176,9 +176,9 @@ public final class ImageFolder implements MapDataset {
     }
 
     @Override
-    public Example get(int index) {
+    public Sample get(int index) {
         Tensor image = decoder.decode(files.get(index));
-        return Example.labelled(image, Collections.binarySearch(classes, labels.get(index)));
+        return Sample.labelled(image, Collections.binarySearch(classes, labels.get(index)));
     }
 
     private static boolean isImage(Path file) {

@@ -7,15 +7,15 @@ import java.util.Arrays;
  *
  * <pre>{@code
  * record Squares(int size) implements MapDataset {
- *     @Override public Example get(int index) {
- *         return new Example(Tensors.of(index), Tensors.of((float) index * index));
+ *     @Override public Sample get(int index) {
+ *         return new Sample(Tensors.of(index), Tensors.of((float) index * index));
  *     }
  * }
  * }</pre>
  */
 public interface MapDataset extends Dataset {
     /** The example of a number from 0 to size − 1; all have inputs and targets of one shape. */
-    Example get(int index);
+    Sample get(int index);
 
     @Override
     default Batch batch(int[] indices) {

@@ -31,8 +31,8 @@ class DataLoaderTest {
     /** Examples that are their own numbers. */
     record Numbers(int size) implements MapDataset {
         @Override
-        public Example get(int index) {
-            return Example.labelled(Tensors.of((float) index), index);
+        public Sample get(int index) {
+            return Sample.labelled(Tensors.of((float) index), index);
         }
     }
 
@@ -173,12 +173,12 @@ class DataLoaderTest {
                     }
 
                     @Override
-                    public Example get(int index) {
+                    public Sample get(int index) {
                         thread.set(Thread.currentThread());
                         if (made.incrementAndGet() == 3) {
                             thirdBegun.countDown();
                         }
-                        return Example.labelled(Tensors.ones(1), index);
+                        return Sample.labelled(Tensors.ones(1), index);
                     }
                 };
         Batches batches = new DataLoader(counted, 1).ahead(2).epoch(0);
@@ -202,9 +202,9 @@ class DataLoaderTest {
                     }
 
                     @Override
-                    public Example get(int index) {
+                    public Sample get(int index) {
                         thread.set(Thread.currentThread());
-                        return Example.labelled(Tensors.ones(1), index);
+                        return Sample.labelled(Tensors.ones(1), index);
                     }
                 };
         assertEquals(1, firstSize(new DataLoader(endless, 1).ahead(1)));
@@ -233,11 +233,11 @@ class DataLoaderTest {
                     }
 
                     @Override
-                    public Example get(int index) {
+                    public Sample get(int index) {
                         if (index == 2) {
                             throw new IllegalStateException("no picture");
                         }
-                        return Example.labelled(Tensors.ones(1), index);
+                        return Sample.labelled(Tensors.ones(1), index);
                     }
                 };
         for (int ahead : new int[] {0, 2}) {
@@ -288,13 +288,13 @@ class DataLoaderTest {
         assertEquals(
                 "Inputs and targets need the same first dimension; their shapes are [3, 2] and"
                         + " [2].",
-                messageOf(() -> new TensorDataset(Tensors.ones(3, 2), Tensors.ones(2))));
+                messageOf(() -> Dataset.of(Tensors.ones(3, 2), Tensors.ones(2))));
         String message =
                 messageOf(() ->
                         Batch.of(
                                 List.of(
-                                        Example.labelled(Tensors.ones(2), 0),
-                                        Example.labelled(Tensors.ones(3), 0))));
+                                        Sample.labelled(Tensors.ones(2), 0),
+                                        Sample.labelled(Tensors.ones(3), 0))));
         assertTrue(message.startsWith("Making a batch of 2 inputs: "), message);
     }
 }

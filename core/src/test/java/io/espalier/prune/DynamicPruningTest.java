@@ -8,7 +8,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.data.Dataset;
-import io.espalier.data.TensorDataset;
 import io.espalier.nn.Functional;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Mask;
@@ -154,7 +153,7 @@ class DynamicPruningTest {
     @Test
     @DisplayName("follows the schedule of a trainer's steps, over all layers or in each")
     void followsTrainer() {
-        var data = new TensorDataset(Tensors.randn(60, 6), Tensors.randn(60, 4));
+        var data = Dataset.of(Tensors.randn(60, 6), Tensors.randn(60, 4));
         for (boolean perLayer : new boolean[] {false, true}) {
             var model = new Two();
             var together =
@@ -179,7 +178,7 @@ class DynamicPruningTest {
     void keepsBestOfTarget(int every) {
         Libtorch.seed(5);
         Tensor x = Tensors.randn(200, 6);
-        var data = new TensorDataset(x, x.narrow(1, 0, 4).argmax(new LongOptional(1), false));
+        var data = Dataset.of(x, x.narrow(1, 0, 4).argmax(new LongOptional(1), false));
         var model = new Two();
         var pruning =
                 DynamicPruning.gradual(Target.weights(model), Schedule.linear(0, 0.9, 50))
@@ -204,7 +203,7 @@ class DynamicPruningTest {
     @Test
     @DisplayName("a training that ends before the schedule says how far the sparsity came")
     void endsEarly() {
-        var data = new TensorDataset(Tensors.randn(60, 6), Tensors.randn(60, 4));
+        var data = Dataset.of(Tensors.randn(60, 6), Tensors.randn(60, 4));
         var model = new Two();
         var pruning =
                 DynamicPruning.gradual(Target.weights(model), Schedule.linear(0, 0.8, 16)).every(5);
@@ -230,7 +229,7 @@ class DynamicPruningTest {
     @DisplayName("a training resumed before the schedule's end keeps the best of what is pruned")
     void resumesWithBest(@TempDir Path directory) {
         Path file = directory.resolve("training.safetensors");
-        var data = new TensorDataset(Tensors.randn(60, 6), Tensors.randn(60, 4));
+        var data = Dataset.of(Tensors.randn(60, 6), Tensors.randn(60, 4));
         var schedule = Schedule.linear(0, 0.8, 8);
         var model = new Two();
         Two resumed = model.copy();

@@ -8,7 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.data.DataLoader;
-import io.espalier.data.TensorDataset;
+import io.espalier.data.Dataset;
 import io.espalier.nn.Functional;
 import io.espalier.nn.Linear;
 import io.espalier.tensor.Tensors;
@@ -30,7 +30,7 @@ class ImportanceTest {
         layer.parameter("bias").detach().zero_();
         Tensor x = Tensors.randn(4, 3);
         Tensor y = Tensors.randn(4, 2);
-        var data = new DataLoader(new TensorDataset(x, y), 2);
+        var data = new DataLoader(Dataset.of(x, y), 2);
 
         float[] scores =
                 Tensors.floats(
@@ -71,7 +71,7 @@ class ImportanceTest {
     void gradientAndMasks() {
         var layer = new Linear(6, 5);
         Prune.l1Unstructured(layer, "weight", 10);
-        var data = new DataLoader(new TensorDataset(Tensors.randn(8, 6), Tensors.randn(8, 5)), 8);
+        var data = new DataLoader(Dataset.of(Tensors.randn(8, 6), Tensors.randn(8, 5)), 8);
         List<Target> targets = List.of(new Target(layer, "weight"));
         var importance = Importance.gradient(layer, Losses.mse(), data);
 
@@ -145,7 +145,7 @@ class ImportanceTest {
     @DisplayName("a frozen parameter, an empty dataset and a wrong name are named")
     void wrongUse() {
         var layer = new Linear(2, 2);
-        var data = new TensorDataset(Tensors.randn(4, 2), Tensors.randn(4, 2));
+        var data = Dataset.of(Tensors.randn(4, 2), Tensors.randn(4, 2));
         var importance = Importance.gradient(layer, Functional::mseLoss, new DataLoader(data, 2));
         assertTrue(
                 messageOf(() -> importance.scores(new Target(layer, "wieght")))

@@ -8,7 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.espalier.data.TensorDataset;
+import io.espalier.data.Dataset;
 import io.espalier.nn.Module;
 import io.espalier.prune.DynamicPruningTest.Two;
 import io.espalier.prune.PruningResult.End;
@@ -139,7 +139,7 @@ class IterativePrunerTest {
 
         // A trainer that resumes in each round brings back the masks of its checkpoint.
         Path checkpoint = checkpoints.resolve("training.safetensors");
-        var data = new TensorDataset(Tensors.randn(20, 6), Tensors.randn(20, 4));
+        var data = Dataset.of(Tensors.randn(20, 6), Tensors.randn(20, 4));
         DynamicPruning.gradual(Target.weights(model), Schedule.oneShot(0.1)).freeze();
         var trainer = Trainer.of(model, Losses.mse(), Optimizers.sgd(model.parameters(), 0.1));
         trainer.checkpointEvery(1, checkpoint).train(data, 1);
@@ -155,7 +155,7 @@ class IterativePrunerTest {
     @DisplayName("what the trainer that fine-tunes warns of is in the result, once")
     void warnings() {
         var optimizer = Optimizers.sgd(model.a.parameters(), 0.1);
-        var data = new TensorDataset(Tensors.randn(20, 6), Tensors.randn(20, 4));
+        var data = Dataset.of(Tensors.randn(20, 6), Tensors.randn(20, 4));
         PruningResult result =
                 IterativePruner.of(model)
                         .schedule(FOUR)
@@ -322,7 +322,7 @@ class IterativePrunerTest {
     @Test
     @DisplayName("fine-tunes with a trainer, whose optimizer holds on to the same parameters")
     void withTrainer() {
-        var data = new TensorDataset(Tensors.randn(40, 6), Tensors.randn(40, 4));
+        var data = Dataset.of(Tensors.randn(40, 6), Tensors.randn(40, 4));
         var optimizer = Optimizers.sgd(model.parameters(), 0.05, 0.9);
         var trainer = Trainer.of(model, Losses.mse(), optimizer).batchSize(10);
         PruningResult result =
@@ -331,7 +331,7 @@ class IterativePrunerTest {
                         .fineTune(trainer, data, 2)
                         .evaluate(m ->
                                 -Losses.mse()
-                                        .of(m.call(data.inputs()), data.targets())
+                                        .of(m.call(data.all().input()), data.all().target())
                                         .item_double())
                         .run(checkpoints);
         assertEquals(0.8, result.sparsity(), 1e-9);

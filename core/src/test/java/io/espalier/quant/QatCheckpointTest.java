@@ -9,7 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.espalier.data.TensorDataset;
+import io.espalier.data.Dataset;
 import io.espalier.nn.Sequential;
 import io.espalier.quant.observer.MinMaxObserver;
 import io.espalier.quant.observer.MovingAverageMinMaxObserver;
@@ -47,7 +47,7 @@ import java.util.Map;
 /** Stopping and going on, and looking at the integers on the way. */
 class QatCheckpointTest {
     private int threads;
-    private TensorDataset data;
+    private Dataset data;
 
     @BeforeEach
     void setUp() {
@@ -55,7 +55,7 @@ class QatCheckpointTest {
         Libtorch.threads(1);
         Libtorch.seed(11);
         Tensor x = Tensors.randn(96, 1, 6, 6);
-        data = new TensorDataset(x, x.view(96, 2, 18).sum(2).argmax(new LongOptional(1), false));
+        data = Dataset.of(x, x.view(96, 2, 18).sum(2).argmax(new LongOptional(1), false));
     }
 
     @AfterEach
@@ -79,7 +79,7 @@ class QatCheckpointTest {
         Sequential model = network();
         Quantization.fuseModulesQat(model, CHAINS);
         model.qconfig(qconfig);
-        Quantization.prepareQat(model, data.inputs().narrow(0, 0, 1));
+        Quantization.prepareQat(model, data.all().input().narrow(0, 0, 1));
         return model;
     }
 
@@ -115,7 +115,7 @@ class QatCheckpointTest {
                 .forEach((name, tensor) ->
                         assertTrue(
                                 Tensors.equal(tensor, resumed.getOrDefault(name, tensor)), name));
-        Tensor x = data.inputs();
+        Tensor x = data.all().input();
         assertTrue(
                 Tensors.equal(
                         Quantization.converted(whole).call(x),
@@ -136,9 +136,9 @@ class QatCheckpointTest {
         Sequential calibrated = network();
         calibrated.eval();
         calibrated.qconfig(QConfig.forBackend("x86"));
-        Quantization.prepare(calibrated, data.inputs());
+        Quantization.prepare(calibrated, data.all().input());
         assertTrue(messageOf(() -> Quantization.convert(calibrated)).contains("has seen no data"));
-        calibrated.call(data.inputs());
+        calibrated.call(data.all().input());
         Quantization.convert(calibrated);
     }
 

@@ -2,7 +2,7 @@ package io.espalier.quant;
 
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.espalier.data.TensorDataset;
+import io.espalier.data.Dataset;
 import io.espalier.graph.GraphModule;
 import io.espalier.nn.BatchNorm1d;
 import io.espalier.nn.Conv2d;
@@ -151,7 +151,7 @@ class QuantizationErrorsTest extends WrongUse {
         Quantization.convert(model);
         var trainer = Trainer.of(model, Losses.mse(), Optimizers.sgd(model.parameters(), 0.1));
         refuses(
-                () -> trainer.train(new TensorDataset(x, Tensors.zeros(8, 4)), 1),
+                () -> trainer.train(Dataset.of(x, Tensors.zeros(8, 4)), 1),
                 "no parameter that trains",
                 "before it is converted");
     }

@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.data.DataLoader;
 import io.espalier.data.Dataset;
-import io.espalier.data.TensorDataset;
 import io.espalier.nn.Functional;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Mask;
@@ -43,7 +42,7 @@ class MemoryTest {
     @DisplayName("the process's memory stays flat over a thousand steps with masks and evaluations")
     void flat(int ahead) {
         var model = new Wide();
-        Dataset data = new TensorDataset(Tensors.randn(64 * 1200, 8), Tensors.zeros(64 * 1200, 2));
+        Dataset data = Dataset.of(Tensors.randn(64 * 1200, 8), Tensors.zeros(64 * 1200, 2));
         List<Long> memory = new ArrayList<>();
         Trainer.of(model, Losses.mse(), Optimizers.sgd(model.parameters(), 1e-4, 0.9))
                 .clipNorm(1)

@@ -8,7 +8,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.data.DataLoader;
 import io.espalier.data.Dataset;
-import io.espalier.data.TensorDataset;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 
@@ -100,7 +99,7 @@ class MetricsTest {
     @DisplayName("a model that fails in an evaluation is left in the mode it was in")
     void failingEvaluation() {
         SmallNet net = SmallNet.masked();
-        Dataset wrong = new TensorDataset(Tensors.ones(2, 5), Tensors.of(new long[2], 2));
+        Dataset wrong = Dataset.of(Tensors.ones(2, 5), Tensors.of(new long[2], 2));
         messageOf(() -> Evaluator.accuracy(wrong).evaluate(net));
         assertTrue(net.isTraining());
         assertTrue(Tensors.ones(1).set_requires_grad(true).neg().requires_grad(), "gradients on");

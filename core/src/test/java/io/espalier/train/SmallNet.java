@@ -1,7 +1,6 @@
 package io.espalier.train;
 
 import io.espalier.data.Dataset;
-import io.espalier.data.TensorDataset;
 import io.espalier.nn.BatchNorm1d;
 import io.espalier.nn.Dropout;
 import io.espalier.nn.Linear;
@@ -44,6 +43,6 @@ final class SmallNet extends Module {
     static Dataset examples(int count) {
         Libtorch.seed(12);
         Tensor x = Tensors.randn(count, 6);
-        return new TensorDataset(x, x.narrow(1, 0, 3).argmax(new LongOptional(1), false));
+        return Dataset.of(x, x.narrow(1, 0, 3).argmax(new LongOptional(1), false));
     }
 }

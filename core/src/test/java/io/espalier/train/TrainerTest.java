@@ -9,7 +9,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.espalier.data.DataLoader;
 import io.espalier.data.Dataset;
 import io.espalier.data.Mnist;
-import io.espalier.data.TensorDataset;
 import io.espalier.nn.Functional;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
@@ -50,7 +49,7 @@ class TrainerTest {
 
     static Dataset points(int count) {
         Tensor x = Tensors.randn(count, 3);
-        return new TensorDataset(x, x.narrow(1, 0, 2).contiguous());
+        return Dataset.of(x, x.narrow(1, 0, 2).contiguous());
     }
 
     @Test

@@ -9,7 +9,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.espalier.TrainedModels;
 import io.espalier.data.Batch;
 import io.espalier.data.Dataset;
-import io.espalier.data.TensorDataset;
 import io.espalier.graph.GraphModule;
 import io.espalier.nn.BatchNorm2d;
 import io.espalier.nn.Conv2d;
@@ -44,7 +43,7 @@ import java.util.List;
 class EvaluationTest {
     private Sequential reference;
     private Sequential quantized;
-    private TensorDataset data;
+    private Dataset data;
 
     @BeforeEach
     void convert() {
@@ -59,7 +58,7 @@ class EvaluationTest {
                                 new Linear(144, 6)),
                         Tensors.randn(8, 1, 8, 8));
         Tensor x = Tensors.randn(200, 1, 8, 8);
-        data = new TensorDataset(x, reference.call(x).argmax(new LongOptional(1), false));
+        data = Dataset.of(x, reference.call(x).argmax(new LongOptional(1), false));
         quantized = quantized(reference.copy());
     }
 
@@ -67,7 +66,7 @@ class EvaluationTest {
         Quantization.fuseModules(model, List.of("0", "1", "2"));
         model.qconfig(QConfig.forBackend("x86"));
         Quantization.prepare(model);
-        model.call(data.inputs());
+        model.call(data.all().input());
         Quantization.convert(model);
         return model;
     }
@@ -146,7 +145,7 @@ class EvaluationTest {
         model.call(Tensors.randn(64, 3, 6, 6));
         model.eval();
         Tensor x = Tensors.randn(100, 3, 6, 6);
-        var pictures = new TensorDataset(x, model.call(x).argmax(new LongOptional(1), false));
+        var pictures = Dataset.of(x, model.call(x).argmax(new LongOptional(1), false));
 
         GraphModule graph = Quantization.quantize(model, x, List.of(x));
         Comparison comparison = Evaluation.compare(model, graph, pictures);
@@ -184,7 +183,7 @@ class EvaluationTest {
         var model = new Sentence();
         model.eval();
         Tensor words = Tensors.rand(100, 7).mul(new Scalar(40L)).to(ScalarType.Long);
-        var text = new TensorDataset(words, model.call(words).argmax(new LongOptional(1), false));
+        var text = Dataset.of(words, model.call(words).argmax(new LongOptional(1), false));
         Sentence small = model.copy();
         if (dynamic) {
             Quantization.quantizeDynamic(small);
@@ -210,7 +209,7 @@ class EvaluationTest {
         var model = new Sentence();
         model.eval();
         Tensor words = Tensors.rand(60, 7).mul(new Scalar(40L)).to(ScalarType.Long);
-        var text = new TensorDataset(words, model.call(words).argmax(new LongOptional(1), false));
+        var text = Dataset.of(words, model.call(words).argmax(new LongOptional(1), false));
         Sensitivity ranked =
                 Sensitivity.of(
                         model, QConfig.forBackend("x86"), List.of(words), text, Metrics.accuracy());
@@ -240,10 +239,8 @@ class EvaluationTest {
     @Test
     @DisplayName("Values beyond the calibrated range are counted as saturated, layer by layer")
     void countsSaturated() {
-        Tensor larger = data.inputs().mul(new Scalar(8.0));
-        var loud =
-                new TensorDataset(
-                        larger, reference.call(larger).argmax(new LongOptional(1), false));
+        Tensor larger = data.all().input().mul(new Scalar(8.0));
+        var loud = Dataset.of(larger, reference.call(larger).argmax(new LongOptional(1), false));
 
         Comparison usual = Evaluation.compare(reference, quantized, data);
         Comparison beyond = Evaluation.compare(reference, quantized, loud);
@@ -268,7 +265,7 @@ class EvaluationTest {
         Quantization.fuseModules(ruined, List.of("0", "1", "2"));
         ruined.qconfig(QConfig.forBackend("qnnpack"));
         Quantization.prepare(ruined);
-        ruined.call(data.inputs());
+        ruined.call(data.all().input());
         Quantization.convert(ruined);
 
         List<Comparison.Layer> layers =

@@ -4,8 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.data.Dataset;
 import io.espalier.data.ModelInputs;
-import io.espalier.data.TensorDataset;
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
@@ -35,7 +35,7 @@ class OutputComparisonTest {
     }
 
     private static OutputComparison compare(UnaryOperator<Tensor> other, Runnable afterBatch) {
-        var data = new TensorDataset(X, Tensors.zeros(3));
+        var data = Dataset.of(X, Tensors.zeros(3));
         return OutputComparison.compare(
                 new Function(x -> x), new Function(other), ModelInputs.of(data, 2), afterBatch);
     }

@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.espalier.data.TensorDataset;
+import io.espalier.data.Dataset;
 import io.espalier.nn.Linear;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
@@ -31,7 +31,7 @@ class SensitivityTest {
     private static final Metric LOSS = Metrics.meanLoss(Losses.mse());
 
     private Sequential model;
-    private TensorDataset data;
+    private Dataset data;
     private List<Tensor> calibration;
 
     /** One huge weight in the middle layer takes all of its scale. */
@@ -47,7 +47,7 @@ class SensitivityTest {
             weight.select(0, 0).select(0, 0).fill_(new Scalar(60.0));
         }
         Tensor x = Tensors.randn(100, 8);
-        data = new TensorDataset(x, model.call(x).detach());
+        data = Dataset.of(x, model.call(x).detach());
         calibration = List.of(x);
     }
 

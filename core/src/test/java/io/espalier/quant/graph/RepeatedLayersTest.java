@@ -7,7 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.espalier.data.TensorDataset;
+import io.espalier.data.Dataset;
 import io.espalier.graph.GraphModule;
 import io.espalier.nn.AdaptiveAvgPool2d;
 import io.espalier.nn.BatchNorm2d;
@@ -102,7 +102,7 @@ class RepeatedLayersTest {
 
         assertTrue(Tensors.equal(expected, Quantization.loadGraph(file).call(x)));
         assertTrue(Tensors.equal(expected, quantized.<GraphModule>copy().call(x)));
-        var labelled = new TensorDataset(x, Tensors.of(new long[] {0, 1, 2, 3}, 4));
+        var labelled = Dataset.of(x, Tensors.of(new long[] {0, 1, 2, 3}, 4));
         List<Comparison.Layer> layers = Evaluation.compare(model, quantized, labelled).layers();
         for (String path : List.of("head.0", "head.0#2", "head.5", "head.5#2")) {
             assertTrue(

@@ -8,7 +8,7 @@ import org.bytedeco.pytorch.Tensor;
 import java.util.Arrays;
 
 /** Examples that lie in two tensors, along their first dimension. */
-public final class TensorDataset implements Dataset {
+final class InMemoryDataset implements Dataset {
     private final Tensor inputs;
     private final Tensor targets;
 
@@ -19,7 +19,7 @@ public final class TensorDataset implements Dataset {
      * @param targets [N, …]
      * @throws EspalierException if the first dimensions differ, or one has no dimension
      */
-    public TensorDataset(Tensor inputs, Tensor targets) {
+    InMemoryDataset(Tensor inputs, Tensor targets) {
         if (inputs.dim() == 0 || targets.dim() == 0 || inputs.size(0) != targets.size(0)) {
             throw new EspalierException(
                     "Inputs and targets need the same first dimension; their shapes are "
@@ -30,16 +30,6 @@ public final class TensorDataset implements Dataset {
         }
         this.inputs = Tensors.keep(inputs);
         this.targets = Tensors.keep(targets);
-    }
-
-    /** All inputs, [N, …]. */
-    public Tensor inputs() {
-        return inputs;
-    }
-
-    /** All targets, [N, …]. */
-    public Tensor targets() {
-        return targets;
     }
 
     @Override

@@ -10,9 +10,9 @@ import org.bytedeco.pytorch.Tensor;
  * @param input what the model is given, without a batch dimension
  * @param target what it should answer, without a batch dimension
  */
-public record Example(Tensor input, Tensor target) {
+public record Sample(Tensor input, Tensor target) {
     /** An example of a class: the target is a 64-bit integer without dimensions. */
-    public static Example labelled(Tensor input, long label) {
-        return new Example(input, Tensors.of(new long[] {label}));
+    public static Sample labelled(Tensor input, long label) {
+        return new Sample(input, Tensors.of(new long[] {label}));
     }
 }
