@@ -1,5 +1,6 @@
 package io.espalier.conformance;
 
+import io.espalier.nn.Module;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -40,7 +41,22 @@ final class Check {
     }
 
     /** Two texts of several lines; the first line that differs is shown. */
-    void sameText(String what, String expected, String came) {
+    /** What a model prints, where the case says what it should. */
+    void printed(String name, Values expect, Module model) {
+        expect.optionalText(name).ifPresent(text -> sameText(name, text, model.toString()));
+    }
+
+    /** The same, whatever the scales are: they are compared as numbers. */
+    void printedWithoutScales(String name, Values expect, Module model) {
+        expect.optionalText(name)
+                .ifPresent(text ->
+                        sameText(
+                                name,
+                                Models.withoutScales(text),
+                                Models.withoutScales(model.toString())));
+    }
+
+    private void sameText(String what, String expected, String came) {
         String[] wanted = expected.split("\n", -1);
         String[] got = came.split("\n", -1);
         int line = Arrays.mismatch(wanted, got);

@@ -70,7 +70,7 @@ final class PtqGroup implements Group {
                     return model.call(x);
                 });
         check.close("y", expect.tensor("y"), y, DYNAMIC);
-        check.sameText("repr", expect.text("repr"), model.toString());
+        check.printed("repr", expect, model);
     }
 
     private static QConfig dynamicConfiguration(String dtype) {
@@ -102,10 +102,7 @@ final class PtqGroup implements Group {
                     model.module(path).buffer("weight"));
         }
         check.close("y", expect.tensor("y"), y, Tolerance.absolute(1.001 * step).except(STRAY));
-        check.sameText(
-                "repr",
-                Models.withoutScales(expect.text("repr")),
-                Models.withoutScales(model.toString()));
+        check.printedWithoutScales("repr", expect, model);
     }
 
     private static double number(Module layer, String buffer) {

@@ -153,6 +153,10 @@ final class Values {
         return tensor(name, value(name));
     }
 
+    Optional<String> optionalText(String name) {
+        return has(name) ? Optional.of(text(name)) : Optional.empty();
+    }
+
     Optional<Tensor> optionalTensor(String name) {
         return has(name) ? Optional.of(tensor(name)) : Optional.empty();
     }

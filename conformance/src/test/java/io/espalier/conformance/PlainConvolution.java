@@ -1,7 +1,5 @@
 package io.espalier.conformance;
 
-import java.util.Arrays;
-
 /**
  * A convolution of any number of dimensions, none included (a linear layer), as one loop over every
  * product of an input and a weight.
@@ -103,17 +101,5 @@ record PlainConvolution(int stride, int padding, int dilation, int groups, boole
         int inputsOfGroup = (int) (weightShape[0] / groups);
         int group = Draws.channel(i, weightShape, 0) / inputsOfGroup;
         return group * (int) weightShape[1] + Draws.channel(i, weightShape, 1);
-    }
-
-    /** A kernel of the given number of dimensions, as it is printed. */
-    static String tuple(long value, int dims) {
-        Object[] parts = new Object[dims];
-        Arrays.fill(parts, value);
-        return tuple(parts);
-    }
-
-    static String tuple(Object... parts) {
-        String joined = String.join(", ", Arrays.stream(parts).map(String::valueOf).toList());
-        return "(" + joined + (parts.length == 1 ? ",)" : ")");
     }
 }

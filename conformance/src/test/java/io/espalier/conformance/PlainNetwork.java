@@ -134,11 +134,6 @@ final class PlainNetwork {
         return layer;
     }
 
-    /** Whether a layer has a bias once it is fused. */
-    boolean hasBias(String path) {
-        return parameters.containsKey(path + ".bias") || !fused.isEmpty();
-    }
-
     String name() {
         return name;
     }
@@ -269,9 +264,5 @@ final class PlainNetwork {
             throw new IllegalArgumentException(path);
         }
         return step;
-    }
-
-    String printed(Map<String, Step> steps, boolean perChannel) {
-        return PlainPrinter.printed(this, steps, perChannel);
     }
 }

@@ -81,11 +81,7 @@ class RederivedTrainingTest {
                 .expect("y_fake", Tensors.of(fake.values(), fake.shape()));
         state(written, training, norm, weightShape, hasBias);
         Reals y = training.converted(x);
-        written.expect("y", Tensors.of(y.values(), y.shape()))
-                .expectPlain("repr_prepared", prepared(weightShape, hasBias, reduced, perChannel))
-                .expectPlain(
-                        "repr_converted", converted(training, weightShape, hasBias, perChannel))
-                .passes(new QatGroup());
+        written.expect("y", Tensors.of(y.values(), y.shape())).passes(new QatGroup());
     }
 
     private static PlainLayer layer(Draws draws, long[] weightShape, boolean hasBias) {
@@ -153,114 +149,5 @@ class RederivedTrainingTest {
                 .expect(
                         "state." + path + ".activation_post_process.max_val",
                         Tensors.of(fake.range().max, shape));
-    }
-
-    private static String prepared(
-            long[] weightShape, boolean hasBias, boolean reduced, boolean perChannel) {
-        String activation =
-                """
-                (activation_post_process): FusedMovingAvgObsFakeQuantize(
-                  fake_quant_enabled=tensor([1]), observer_enabled=tensor([1]), scale=tensor([1.]), zero_point=tensor([0], dtype=torch.int32), dtype=torch.quint8, quant_min=0, quant_max=%d, qscheme=torch.per_tensor_affine, reduce_range=%s
-                  (activation_post_process): MovingAverageMinMaxObserver(min_val=inf, max_val=-inf)
-                )\
-                """
-                        .formatted(reduced ? 127 : 255, reduced ? "True" : "False");
-        String observer =
-                perChannel
-                        ? "MovingAveragePerChannelMinMaxObserver(min_val=tensor([]),"
-                                + " max_val=tensor([]))"
-                        : "MovingAverageMinMaxObserver(min_val=inf, max_val=-inf)";
-        String weight =
-                """
-                (weight_fake_quant): FusedMovingAvgObsFakeQuantize(
-                  fake_quant_enabled=tensor([1]), observer_enabled=tensor([1]), scale=tensor([1.]), zero_point=tensor([0], dtype=torch.int32), dtype=torch.qint8, quant_min=-128, quant_max=127, qscheme=torch.per_%s_symmetric, reduce_range=False
-                  (activation_post_process): %s
-                )\
-                """
-                        .formatted(perChannel ? "channel" : "tensor", observer);
-        boolean conv = weightShape.length > 2;
-        String norm =
-                "(bn): BatchNorm2d(%d, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)\n"
-                        .formatted(weightShape[0]);
-        String fused =
-                """
-                (0): %s(
-                  %s
-                %s%s
-                %s
-                )\
-                """
-                        .formatted(
-                                conv ? "ConvBnReLU2d" : "LinearReLU",
-                                arguments(weightShape, hasBias, ""),
-                                conv ? norm.indent(2) : "",
-                                weight.indent(2).stripTrailing(),
-                                activation.indent(2).stripTrailing());
-        return """
-        Net(
-          (quant): QuantStub(
-        %s
-          )
-          (body): Sequential(
-        %s
-        %s
-          )
-          (dequant): DeQuantStub()
-        )\
-        """
-                .formatted(
-                        activation.indent(4).stripTrailing(),
-                        fused.indent(4).stripTrailing(),
-                        rest(conv).indent(4).stripTrailing());
-    }
-
-    private static String arguments(long[] weightShape, boolean hasBias, String step) {
-        if (weightShape.length == 2) {
-            String bias = hasBias ? "True" : "False";
-            return "in_features=%d, out_features=%d, %s"
-                    .formatted(
-                            weightShape[1], weightShape[0], step.isEmpty() ? "bias=" + bias : step);
-        }
-        return "%d, %d, kernel_size=(3, 3), stride=(1, 1), %spadding=(1, 1)%s"
-                .formatted(
-                        weightShape[1],
-                        weightShape[0],
-                        step.isEmpty() ? "" : step + ", ",
-                        hasBias ? "" : ", bias=False");
-    }
-
-    private static String rest(boolean conv) {
-        return conv
-                ? """
-                (1): Identity()
-                (2): Identity()
-                (3): AdaptiveAvgPool2d(output_size=1)
-                (4): Flatten(start_dim=1, end_dim=-1)\
-                """
-                : "(1): Identity()";
-    }
-
-    private static String converted(
-            PlainTraining training, long[] weightShape, boolean hasBias, boolean perChannel) {
-        boolean conv = weightShape.length > 2;
-        String step = "scale=0., zero_point=" + PlainTraining.observed(training.output).zeroPoint();
-        String scheme = ", qscheme=torch.per_" + (perChannel ? "channel" : "tensor") + "_affine";
-        return """
-        Net(
-          (quant): Quantize(scale=tensor([0.]), zero_point=tensor([%d]), dtype=torch.quint8)
-          (body): Sequential(
-            (0): %s(%s%s)
-        %s
-          )
-          (dequant): DeQuantize()
-        )\
-        """
-                .formatted(
-                        PlainTraining.observed(training.input).zeroPoint(),
-                        conv ? "QuantizedConvReLU2d" : "QuantizedLinearReLU",
-                        // A folded normalization brings a bias.
-                        arguments(weightShape, hasBias || conv, step),
-                        conv ? "" : scheme,
-                        rest(conv).indent(4).stripTrailing());
     }
 }
