@@ -9,7 +9,7 @@ import java.util.Objects;
 
 /** What the value of an operator's attribute may be. */
 public enum AttributeType {
-    /** A {@code Long}. */
+    /** A {@code Long}, or a {@link Size} that depends on those of the graph's inputs. */
     LONG,
     /** A {@code Double}, also infinite or NaN. */
     DOUBLE,
@@ -19,7 +19,7 @@ public enum AttributeType {
     TEXT,
     /** The {@code ScalarType} of a tensor's elements. */
     DTYPE,
-    /** A {@code List<Long>}. */
+    /** A {@code List} of what LONG may be. */
     LONGS,
     /** A {@code List<Double>}. */
     DOUBLES;
@@ -50,6 +50,9 @@ public enum AttributeType {
         return switch (value) {
             case Long number -> number;
             case Integer number -> number.longValue();
+            case Size.Fixed(long number) -> number;
+            case Size size -> size;
+            case String text -> Size.parse(text);
             default -> null;
         };
     }

@@ -26,8 +26,10 @@ import java.util.stream.Collectors;
  * @param inputs what the model is called with
  * @param nodes the steps in their order
  * @param outputs what it returns
+ * @param signature the types and sizes of its inputs
  */
-public record Graph(List<Value> inputs, List<Node> nodes, List<Value> outputs) {
+public record Graph(
+        List<Value> inputs, List<Node> nodes, List<Value> outputs, Signature signature) {
     /**
      * Copies and checks.
      *
@@ -48,6 +50,20 @@ public record Graph(List<Value> inputs, List<Node> nodes, List<Value> outputs) {
             }
         }
         requireKnown(known, outputs, "return");
+        if (!signature.types().isEmpty()
+                && !List.copyOf(signature.types().keySet()).equals(inputs)) {
+            throw new EspalierException(
+                    "A graph of the inputs "
+                            + inputs
+                            + " can't have the types "
+                            + signature.types()
+                            + ".");
+        }
+    }
+
+    /** A graph of whose inputs nothing is known. */
+    public Graph(List<Value> inputs, List<Node> nodes, List<Value> outputs) {
+        this(inputs, nodes, outputs, Signature.UNKNOWN);
     }
 
     private static void requireKnown(Set<Value> known, List<Value> used, String where) {
@@ -96,7 +112,12 @@ public record Graph(List<Value> inputs, List<Node> nodes, List<Value> outputs) {
 
     /** The same with other nodes and outputs. */
     public Graph with(List<Node> replaced, List<Value> returned) {
-        return new Graph(inputs, replaced, returned);
+        return new Graph(inputs, replaced, returned, signature);
+    }
+
+    /** The same with something else known of its inputs. */
+    Graph withSignature(Signature known) {
+        return new Graph(inputs, nodes, outputs, known);
     }
 
     /** Without the nodes whose results nobody uses. */

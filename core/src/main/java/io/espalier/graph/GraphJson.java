@@ -5,14 +5,17 @@ import io.espalier.graph.Node.OperatorCall;
 import io.espalier.graph.Node.StateRead;
 import io.espalier.tensor.EspalierException;
 
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
 import tools.jackson.databind.json.JsonMapper;
 
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.SequencedMap;
 
 /**
  * A {@link Graph} as text: one object a node, which names a module, an operator or a tensor of the
@@ -32,7 +35,12 @@ final class GraphJson {
             @Nullable Integer version,
             List<@Nullable String> inputs,
             List<Step> nodes,
-            List<@Nullable String> outputs) {}
+            List<@Nullable String> outputs,
+            @Nullable List<@Nullable Input> types,
+            @Nullable Boolean strict) {}
+
+    /** The type of an input; lengths are numbers or names. */
+    private record Input(String type, List<@Nullable Object> shape) {}
 
     /** A node; which of the fields are there says of which kind. */
     private record Step(
@@ -50,7 +58,38 @@ final class GraphJson {
                         VERSION,
                         names(graph.inputs()),
                         graph.nodes().stream().map(GraphJson::step).toList(),
-                        names(graph.outputs())));
+                        names(graph.outputs()),
+                        types(graph.signature()),
+                        graph.signature().strict()));
+    }
+
+    private static @Nullable List<@Nullable Input> types(Signature signature) {
+        return signature.types().isEmpty()
+                ? null
+                : new ArrayList<>(
+                        signature.types().values().stream()
+                                .map(type -> new Input(type.type().name(), plain(type.shape())))
+                                .toList());
+    }
+
+    private static List<@Nullable Object> plain(List<?> elements) {
+        return new ArrayList<>(elements.stream().map(GraphJson::plain).toList());
+    }
+
+    private static Object plain(Object value) {
+        return switch (value) {
+            case Size.Fixed(long number) -> number;
+            case Size size -> size.toString();
+            case ScalarType type -> type.name();
+            case List<?> list -> list.stream().map(GraphJson::plain).toList();
+            default -> value;
+        };
+    }
+
+    private static Map<String, Object> plain(Map<String, Object> attributes) {
+        Map<String, Object> written = new LinkedHashMap<>();
+        attributes.forEach((name, value) -> written.put(name, plain(value)));
+        return written;
     }
 
     private static List<@Nullable String> names(List<? extends @Nullable Value> values) {
@@ -73,7 +112,7 @@ final class GraphJson {
                             null,
                             null,
                             names(call.operands()),
-                            call.attributes(),
+                            plain(call.attributes()),
                             results);
             case StateRead read ->
                     new Step(null, null, read.owner(), read.name(), null, null, results);
@@ -94,15 +133,36 @@ final class GraphJson {
                                 + VERSION
                                 + " and those before it.");
             }
+            List<Value> inputs = values(document.inputs());
             return new Graph(
-                    values(document.inputs()),
+                    inputs,
                     document.nodes().stream().map(GraphJson::node).toList(),
-                    values(document.outputs()));
+                    values(document.outputs()),
+                    signature(inputs, document));
         } catch (EspalierException e) {
             throw e;
         } catch (RuntimeException e) { // whatever a damaged document makes Jackson or records throw
             throw new EspalierException("A graph is described in a form that can't be read.", e);
         }
+    }
+
+    private static Signature signature(List<Value> inputs, Document document) {
+        SequencedMap<Value, TensorType> types = new LinkedHashMap<>();
+        if (document.types() != null) {
+            for (int i = 0; i < inputs.size(); i++) {
+                Input input = Objects.requireNonNull(document.types().get(i));
+                List<Size> shape = new ArrayList<>();
+                for (Object length : input.shape()) {
+                    Object size = AttributeType.LONG.convert(Objects.requireNonNull(length));
+                    shape.add(
+                            size instanceof Long number
+                                    ? new Size.Fixed(number)
+                                    : (Size) Objects.requireNonNull(size));
+                }
+                types.put(inputs.get(i), new TensorType(ScalarType.valueOf(input.type()), shape));
+            }
+        }
+        return new Signature(types, Boolean.TRUE.equals(document.strict()));
     }
 
     private static List<Value> values(@Nullable List<? extends @Nullable String> names) {

@@ -83,9 +83,11 @@ public final class GraphModule extends Module {
      * calls. A module is a single node too, called as it is, where it computes in another way,
      * changes a tensor in place, only looks at its input, or has hooks.
      *
-     * <p>The program is then held against the model on a second input of the same shape and other
-     * numbers. What a model does by the numbers in a tensor can't be part of it; put into a module
-     * of its own such code is called as it is.
+     * <p>The program is then held against the model on a second input of other numbers and another
+     * batch. Sizes that the model's code reads off its tensors are held as expressions, so that a
+     * reshape fits other batches too; where a size can't change, the program says so. What a model
+     * does by the numbers in a tensor can't be part of it; put into a module of its own such code
+     * is called as it is.
      *
      * <p>The new module shares the model's tensors, and stays as it is when layers of the model are
      * replaced. A module without tensors or children is the model's own. Hooks of the modules that
@@ -97,11 +99,28 @@ public final class GraphModule extends Module {
      *     input; the message names the line
      */
     public static GraphModule trace(Module model, Tensor... example) {
+        requireInference(model);
+        return new Tracing(model, List.of(example)).trace();
+    }
+
+    /**
+     * As {@link #trace(Module, Tensor...)}, with a say in which sizes may change from call to call.
+     * Without it the first dimension is free, and others where the program holds numbers that
+     * depend on them, as far as the model takes other sizes.
+     *
+     * @throws EspalierException as there, and if the model takes no other size of a named dimension
+     *     or what it does there does not follow from the sizes
+     */
+    public static GraphModule trace(Module model, List<Tensor> example, FreeDimensions free) {
+        requireInference(model);
+        return new Tracing(model, example).trace(free);
+    }
+
+    private static void requireInference(Module model) {
         if (model.isTraining()) {
             throw new EspalierException(
                     "Tracing needs a model in inference mode; call eval() first.");
         }
-        return new Tracing(model, List.of(example)).trace();
     }
 
     /** A graph over aliases of the modules it calls; of the others it needs only the tensors. */

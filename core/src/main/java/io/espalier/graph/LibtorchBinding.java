@@ -9,6 +9,7 @@ import io.espalier.tensor.BoundOperator;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Operator;
 import io.espalier.tensor.Operators;
+import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
@@ -20,6 +21,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.function.Function;
+import java.util.function.ToLongFunction;
 import java.util.stream.Collectors;
 
 /**
@@ -95,16 +97,27 @@ final class LibtorchBinding {
     /** A call made ready: what it computes of its operands, those that are there in their order. */
     static Kernel kernel(OperatorCall call) {
         Operator operator = Operators.find(call.operator().libtorch());
-        if (call.operator().takesList() || call.results().size() != 1 || givesList(call)) {
+        if (call.operator().takesList()
+                || call.results().size() != 1
+                || givesList(call)
+                || call.dependsOnSizes()) {
             return unbound(call, operator);
         }
-        BoundOperator bound = operator.bind(arguments(call, value -> Operator.TENSOR).toArray());
-        return tensors -> List.of(bound.call(tensors));
+        BoundOperator bound =
+                operator.bind(
+                        arguments(call, value -> Operator.TENSOR, LibtorchBinding::fixed)
+                                .toArray());
+        return (free, tensors) -> List.of(bound.call(tensors));
     }
 
     /** A call with its constants made ready. */
     interface Kernel {
-        List<Tensor> call(Tensor... tensors);
+        /**
+         * Computes.
+         *
+         * @param free the sizes of the graph's free dimensions
+         */
+        List<Tensor> call(Map<String, Long> free, Tensor... tensors);
     }
 
     private static boolean givesList(OperatorCall call) {
@@ -112,18 +125,57 @@ final class LibtorchBinding {
     }
 
     private static Kernel unbound(OperatorCall call, Operator operator) {
-        return tensors -> {
+        return (free, tensors) -> {
             int[] next = {0};
-            List<@Nullable Object> arguments = arguments(call, value -> tensors[next[0]++]);
+            List<@Nullable Object> arguments =
+                    arguments(
+                            call,
+                            value -> tensors[next[0]++],
+                            size ->
+                                    size.resolve(
+                                            name -> sizeOf(name, free),
+                                            dim -> length(tensors[0], dim)));
             List<Object> results = operator.call(arguments.toArray());
             List<?> all = givesList(call) ? (List<?>) results.getFirst() : results;
             return all.stream().map(Tensor.class::cast).toList();
         };
     }
 
+    private static long fixed(Size size) {
+        throw new IllegalStateException("not fixed: " + size);
+    }
+
+    private static long sizeOf(String name, Map<String, Long> free) {
+        Long size = free.get(name);
+        if (size == null) {
+            throw new EspalierException("A graph uses '" + name + "', which no input has.");
+        }
+        return size;
+    }
+
+    private static long length(Tensor operand, int dim) {
+        if (dim >= operand.dim()) {
+            throw new EspalierException(
+                    "A graph uses dimension "
+                            + dim
+                            + " of a tensor of shape "
+                            + Arrays.toString(Tensors.shape(operand))
+                            + ".");
+        }
+        return operand.size(dim);
+    }
+
+    private static @Nullable Object resolved(@Nullable Object value, ToLongFunction<Size> sizes) {
+        return switch (value) {
+            case Size size -> sizes.applyAsLong(size);
+            case List<?> list -> list.stream().map(element -> resolved(element, sizes)).toList();
+            case null, default -> value;
+        };
+    }
+
     /** All that libtorch's operator takes, with something in the place of each operand. */
     private static List<@Nullable Object> arguments(
-            OperatorCall call, Function<Value, Object> operand) {
+            OperatorCall call, Function<Value, Object> operand, ToLongFunction<Size> sizes) {
         List<@Nullable Object> all = new ArrayList<>();
         int next = 0;
         for (Argument argument : call.operator().arguments()) {
@@ -135,7 +187,8 @@ final class LibtorchBinding {
                     all.add(value == null ? null : operand.apply(value));
                     next++;
                 }
-                case Attribute attribute -> all.add(call.attribute(attribute.name()).orElse(null));
+                case Attribute attribute ->
+                        all.add(resolved(call.attribute(attribute.name()).orElse(null), sizes));
                 case Fixed(Object value) -> all.add(value);
             }
         }

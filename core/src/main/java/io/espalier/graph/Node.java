@@ -155,9 +155,21 @@ public sealed interface Node {
             return Optional.ofNullable(attributes.getOrDefault(name, attribute.standard()));
         }
 
-        /** An attribute of type LONG. */
+        /**
+         * An attribute of type LONG.
+         *
+         * @throws EspalierException if it depends on the sizes of the graph's inputs
+         */
         public long integer(String name) {
-            return (Long) attribute(name).orElseThrow();
+            return requireFixed(name, attribute(name).orElseThrow());
+        }
+
+        private long requireFixed(String name, Object value) {
+            if (value instanceof Long number) {
+                return number;
+            }
+            throw new EspalierException(
+                    "The attribute '" + name + "' of '" + this + "' depends on sizes.");
         }
 
         /** An attribute of type DOUBLE. */
@@ -175,10 +187,23 @@ public sealed interface Node {
             return (String) attribute(name).orElseThrow();
         }
 
-        /** An attribute of type LONGS. */
+        /**
+         * An attribute of type LONGS.
+         *
+         * @throws EspalierException if one depends on the sizes of the graph's inputs
+         */
         public List<Long> integers(String name) {
             return ((List<?>) attribute(name).orElseThrow())
-                    .stream().map(Long.class::cast).toList();
+                    .stream().map(value -> requireFixed(name, value)).toList();
+        }
+
+        /** Whether an attribute depends on the sizes of the graph's inputs. */
+        public boolean dependsOnSizes() {
+            return attributes.values().stream()
+                    .anyMatch(value ->
+                            value instanceof Size
+                                    || (value instanceof List<?> list
+                                            && list.stream().anyMatch(Size.class::isInstance)));
         }
 
         @Override

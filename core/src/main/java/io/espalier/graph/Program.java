@@ -21,6 +21,8 @@ final class Program {
     private final int inputs;
     private final int slots;
     private final List<Integer> outputs;
+    private final Signature signature;
+    private final boolean needsSizes;
 
     /**
      * One node.
@@ -47,6 +49,8 @@ final class Program {
                         node.results().forEach(result -> numbers.put(result, numbers.size())));
         this.slots = numbers.size();
         this.outputs = graph.outputs().stream().map(numbers::get).toList();
+        this.signature = graph.signature();
+        this.needsSizes = signature.isNeeded(graph.nodes());
         List<List<Integer>> finished = finished(graph, numbers);
         for (int i = 0; i < graph.nodes().size(); i++) {
             Node node = graph.nodes().get(i);
@@ -88,20 +92,22 @@ final class Program {
     }
 
     List<Tensor> run(List<Tensor> given, List<@Nullable Module> owners) {
+        Map<String, Long> free = needsSizes ? signature.sizes(given) : Map.of();
         try (RunScope scope = RunScope.open()) {
             var values = new Values(slots, scope);
             for (int i = 0; i < inputs; i++) {
                 values.lend(i, given.get(i));
             }
             for (int i = 0; i < steps.size(); i++) {
-                compute(steps.get(i), owners.get(i), values);
+                compute(steps.get(i), owners.get(i), values, free);
                 values.free(steps.get(i).finished());
             }
             return outputs.stream().map(values::handOver).toList();
         }
     }
 
-    private static void compute(Step step, @Nullable Module owner, Values values) {
+    private static void compute(
+            Step step, @Nullable Module owner, Values values, Map<String, Long> free) {
         switch (step.node()) {
             case Node.ModuleCall call -> {
                 Module module = Objects.requireNonNull(owner).current();
@@ -120,7 +126,8 @@ final class Program {
             }
             case Node.OperatorCall call -> {
                 List<Tensor> results =
-                        Objects.requireNonNull(step.kernel()).call(values.of(step.operands()));
+                        Objects.requireNonNull(step.kernel())
+                                .call(free, values.of(step.operands()));
                 requireCount(call.operator().toString(), results, step);
                 values.own(step.results(), results);
             }

@@ -12,6 +12,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -34,6 +35,7 @@ final class Tracer implements CallRecorder {
     private final ModelState state;
     private final Deque<Frame> frames = new ArrayDeque<>();
     private final Set<String> effective = new LinkedHashSet<>();
+    private final Map<Value, long[]> shapes = new HashMap<>();
     private boolean insideNode;
 
     /** A module that is being followed. */
@@ -74,7 +76,7 @@ final class Tracer implements CallRecorder {
         List<Value> inputs = new ArrayList<>();
         for (int i = 0; i < example.size(); i++) {
             Value input = names.fresh(example.size() == 1 ? "x" : "x" + i);
-            known.define(example.get(i), input);
+            define(example.get(i), input);
             inputs.add(input);
         }
         var frame = new Frame(root, 0, known.mark());
@@ -103,6 +105,18 @@ final class Tracer implements CallRecorder {
     /** Tensors that turned up and that nobody made; the model may hold them. */
     List<Tensor> strangers() {
         return known.strangers();
+    }
+
+    /** The shapes of the values, those that were forgotten again too. */
+    Map<Value, long[]> shapes() {
+        return shapes;
+    }
+
+    private void define(Tensor tensor, Value value) {
+        known.define(tensor, value);
+        if (tensor.defined()) {
+            shapes.put(value, Tensors.shape(tensor));
+        }
     }
 
     /** The constants that the program uses, by the names of the reads. */
@@ -190,7 +204,7 @@ final class Tracer implements CallRecorder {
         }
         state.accept(module);
         for (int i = 0; i < results.size(); i++) {
-            known.define(outputs.get(i), results.get(i));
+            define(outputs.get(i), results.get(i));
         }
         return outputs;
     }
@@ -210,7 +224,7 @@ final class Tracer implements CallRecorder {
         }
         nodes.add(LibtorchBinding.recorded(operator, recorded, values));
         for (int i = 0; i < results.size(); i++) {
-            known.define(results.get(i), values.get(i));
+            define(results.get(i), values.get(i));
         }
     }
 
@@ -239,7 +253,7 @@ final class Tracer implements CallRecorder {
     private Value read(String owner, String name, Tensor tensor) {
         Value value = names.fresh(owner.isEmpty() ? name : owner + "." + name);
         nodes.add(new Node.StateRead(owner, name, value));
-        known.define(tensor, value);
+        define(tensor, value);
         return value;
     }
 
