@@ -89,4 +89,22 @@ final class Extents {
             }
         }
     }
+
+    /**
+     * As every window needs it in which there is something of the input.
+     *
+     * @throws EspalierException if the padding is not below the window
+     */
+    static void requireInWindow(long[] kernel, long[] padding) {
+        for (int d = 0; d < kernel.length; d++) {
+            if (padding[d] >= kernel[d]) {
+                throw new EspalierException(
+                        "padding must be below kernel_size "
+                                + Repr.tuple(kernel)
+                                + "; asked for "
+                                + Repr.tuple(padding)
+                                + ".");
+            }
+        }
+    }
 }

@@ -49,12 +49,14 @@ public final class Inputs {
      * @param layer whose input it is, for the error
      * @param x of shape [*, D1, …], as many dimensions as the window at the end
      * @param window the window's extent along each dimension, with its gaps
-     * @param padding what is added on both sides
+     * @param before what is added before each dimension
+     * @param after what is added after each
      * @throws EspalierException if it is smaller, with its padding
      */
-    public static void requireWindow(Module layer, Tensor x, long[] window, long[] padding) {
+    public static void requireWindow(
+            Module layer, Tensor x, long[] window, long[] before, long[] after) {
         for (int d = 0; d < window.length; d++) {
-            long size = x.size(x.dim() - window.length + d) + 2 * padding[d];
+            long size = x.size(x.dim() - window.length + d) + before[d] + after[d];
             if (size < window[d]) {
                 throw layer.wrongInput(
                         x,

@@ -6,6 +6,7 @@ import static io.espalier.TensorAssertions.assertClose;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -91,7 +92,12 @@ class ConvolutionTest {
                                     + reach
                                     + layer.outputPadding()[d]
                                     + 1
-                            : (inSize[d] + 2 * layer.padding()[d] - reach - 1) / layer.stride()[d]
+                            : (inSize[d]
+                                                    + layer.paddingBefore()[d]
+                                                    + layer.paddingAfter()[d]
+                                                    - reach
+                                                    - 1)
+                                            / layer.stride()[d]
                                     + 1;
         }
         Grid y = Grid.zeros(index(x.shape[0], layer.outChannels(), outSize));
@@ -135,7 +141,9 @@ class ConvolutionTest {
         long[] fine = new long[k.length];
         for (int d = 0; d < k.length; d++) {
             fine[d] =
-                    coarse[d] * layer.stride()[d] - layer.padding()[d] + k[d] * layer.dilation()[d];
+                    coarse[d] * layer.stride()[d]
+                            - layer.paddingBefore()[d]
+                            + k[d] * layer.dilation()[d];
         }
         return fine;
     }
@@ -277,5 +285,49 @@ class ConvolutionTest {
                 "Conv2d(3, 8, kernel_size=(3, 3), stride=(1, 1)) on shape [3, 5]: a tensor of 3 or"
                         + " 4 dimensions is needed.",
                 messageOf(() -> new Conv2d(3, 8, 3).call(Tensors.randn(3, 5))));
+    }
+
+    @Test
+    @DisplayName("a convolution pads differently before and after its input, zeros or its edge")
+    void unevenPadding() {
+        Libtorch.seed(9);
+        long[] before = {0, 2};
+        long[] after = {1, 0};
+        UnaryOperator<Convolution.Options> options = o -> o.padding(before, after).stride(2);
+        Conv2d layer = new Conv2d(2, 3, 3, options);
+        Tensor x = Tensors.randn(2, 2, 5, 6);
+        assertClose(naive(layer, x), layer.call(x), 1e-5f);
+        Conv1d flat = new Conv1d(2, 2, 2, o -> o.padding(new long[] {1}, new long[] {0}));
+        Tensor series = Tensors.randn(1, 2, 4);
+        assertClose(naive(flat, series), flat.call(series), 1e-5f);
+        Conv3d deep = new Conv3d(1, 1, 2, o -> o.padding(new long[] {0}, new long[] {1}));
+        Tensor volume = Tensors.randn(1, 1, 3, 3, 3);
+        assertClose(naive(deep, volume), deep.call(volume), 1e-5f);
+        Conv2d mirrored =
+                Conv2d.of(
+                        layer.weight(),
+                        layer.bias(),
+                        o -> options.apply(o).paddingMode(PaddingMode.REPLICATE));
+        Conv2d bare = Conv2d.of(layer.weight(), layer.bias(), o -> o.stride(2));
+        Tensor padded = Functional.pad(x, new long[] {2, 0, 0, 1}, PaddingMode.REPLICATE);
+        assertClose(bare.call(padded), mirrored.call(x), 1e-6f);
+        assertEquals(
+                "Conv2d(2, 3, kernel_size=(3, 3), stride=(2, 2), padding=((0, 1), (2, 0)))",
+                layer.toString());
+        assertEquals(
+                "Conv1d(2, 2, kernel_size=(2,), stride=(1,), padding=((1, 0),))", flat.toString());
+        assertEquals(
+                "The padding of "
+                        + layer
+                        + " differs before and after the input; ask for paddingBefore() and"
+                        + " paddingAfter().",
+                messageOf(layer::padding));
+        assertEquals(
+                "ConvTranspose2d takes the same off both sides of its output; pad less, and cut"
+                        + " the output by Functional.narrow.",
+                messageOf(() -> new ConvTranspose2d(2, 3, 3, options)));
+        assertEquals(
+                new Conv2d(2, 3, 3, o -> o.padding(1)).toString(),
+                new Conv2d(2, 3, 3, o -> o.padding(new long[] {1}, new long[] {1})).toString());
     }
 }

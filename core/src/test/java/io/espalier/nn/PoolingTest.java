@@ -27,7 +27,7 @@ class PoolingTest {
             int kernelH,
             int kernelW,
             int dilation,
-            int padding) {
+            int after) {
         int inside = 0;
         int padded = 0;
         double sum = 0;
@@ -36,7 +36,7 @@ class PoolingTest {
             for (int j = 0; j < kernelW; j++) {
                 int row = top + i * dilation;
                 int column = left + j * dilation;
-                if (row < height + padding && column < width + padding) {
+                if (row < height + after && column < width + after) {
                     padded++;
                 }
                 if (row >= 0 && row < height && column >= 0 && column < width) {
@@ -50,8 +50,8 @@ class PoolingTest {
     }
 
     private static int positions(
-            int size, int kernel, int stride, int padding, int dilation, boolean ceil) {
-        int room = size + 2 * padding - dilation * (kernel - 1) - 1;
+            int size, int kernel, int stride, int padding, int after, int dilation, boolean ceil) {
+        int room = size + padding + after - dilation * (kernel - 1) - 1;
         int count = (ceil ? Math.ceilDiv(room, stride) : room / stride) + 1;
         return ceil && (count - 1) * stride >= size + padding ? count - 1 : count;
     }
@@ -60,13 +60,16 @@ class PoolingTest {
     @DisplayName("maximum and mean pooling compute their definition, whatever their numbers")
     void definition() {
         Random random = new Random(5);
-        for (int round = 0; round < 60; round++) {
+        for (int round = 0; round < 120; round++) {
             int height = 5 + random.nextInt(5);
             int width = 5 + random.nextInt(5);
             int kernelH = 2 + random.nextInt(2);
             int kernelW = 2 + random.nextInt(2);
             int stride = 1 + random.nextInt(3);
             int padding = random.nextInt(2);
+            int after = random.nextInt(2);
+            long[] before = {padding};
+            long[] behind = {after};
             boolean ceil = random.nextBoolean();
             boolean count = random.nextBoolean();
             boolean max = round % 2 == 0;
@@ -78,20 +81,20 @@ class PoolingTest {
                                     kernel,
                                     o ->
                                             o.stride(stride)
-                                                    .padding(padding)
+                                                    .padding(before, behind)
                                                     .dilation(dilation)
                                                     .ceilMode(ceil))
                             : new AvgPool2d(
                                     kernel,
                                     o ->
                                             o.stride(stride)
-                                                    .padding(padding)
+                                                    .padding(before, behind)
                                                     .ceilMode(ceil)
                                                     .countIncludePad(count));
             Tensor x = Tensors.randn(1, 1, height, width);
             float[] values = Tensors.floats(x);
-            int rows = positions(height, kernelH, stride, padding, dilation, ceil);
-            int columns = positions(width, kernelW, stride, padding, dilation, ceil);
+            int rows = positions(height, kernelH, stride, padding, after, dilation, ceil);
+            int columns = positions(width, kernelW, stride, padding, after, dilation, ceil);
             float[] expected = new float[rows * columns];
             for (int i = 0; i < expected.length; i++) {
                 Window window =
@@ -104,7 +107,7 @@ class PoolingTest {
                                 kernelH,
                                 kernelW,
                                 dilation,
-                                padding);
+                                after);
                 expected[i] =
                         (float)
                                 (max
@@ -199,6 +202,13 @@ class PoolingTest {
         assertEquals(
                 "padding must be at most half of kernel_size (2, 2); asked for (2, 2).",
                 messageOf(() -> new MaxPool2d(2, o -> o.padding(2))));
+        assertEquals(
+                "padding must be below kernel_size (2, 2); asked for (2, 2).",
+                messageOf(() -> new AvgPool2d(2, o -> o.padding(new long[] {0}, new long[] {2}))));
+        assertEquals(
+                "MaxPool2d(kernel_size=3, stride=3, padding=((0, 1), (0, 1)), dilation=1,"
+                        + " ceil_mode=False)",
+                new MaxPool2d(3, o -> o.padding(new long[] {0}, new long[] {1})).toString());
         assertEquals(
                 "output_size takes 1 or 2 numbers; 3 were given: [1, 2, 3].",
                 messageOf(() -> new AdaptiveAvgPool2d(1, 2, 3)));

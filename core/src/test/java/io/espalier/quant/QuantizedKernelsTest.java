@@ -83,6 +83,9 @@ class QuantizedKernelsTest {
         UnaryOperator<Convolution.Options> geometry = o -> o.stride(2).padding(1).groups(2);
         UnaryOperator<Convolution.Options> mirrored =
                 o -> o.padding(2).paddingMode(PaddingMode.REFLECT);
+        long[] none = {0};
+        long[] two = {2};
+        UnaryOperator<Convolution.Options> uneven = o -> o.stride(2).padding(none, two);
         UnaryOperator<Convolution.Options> transposed = o -> geometry.apply(o).outputPadding(1);
         return Stream.of(
                 of(new Linear(8, 5), 3, 8),
@@ -96,6 +99,22 @@ class QuantizedKernelsTest {
                 of(new Conv1d(4, 6, 3, mirrored), 2, 4, 9),
                 of(new Conv2d(4, 6, 3, mirrored), 2, 4, 8, 8),
                 of(new Conv2d(1, 2, 2, o -> o.stride(2).padding(2)), 2, 1, 6, 6),
+                of(new Conv1d(4, 6, 3, uneven), 2, 4, 9),
+                fused(new Conv1d(4, 6, 3, uneven), 2, 4, 9),
+                of(new Conv2d(4, 6, 3, uneven), 2, 4, 8, 8),
+                fused(new Conv2d(4, 6, 3, uneven), 2, 4, 8, 8),
+                of(
+                        new Conv2d(4, 6, 3, o -> uneven.apply(o).paddingMode(PaddingMode.REFLECT)),
+                        2,
+                        4,
+                        8,
+                        8),
+                of(new Conv3d(4, 6, 3, uneven), 2, 4, 5, 5, 5),
+                of(new MaxPool1d(3, o -> o.padding(none, two)), 2, 4, 8),
+                of(new MaxPool2d(3, o -> o.padding(none, two)), 2, 4, 8, 8),
+                of(new AvgPool1d(3, o -> o.padding(none, two)), 2, 4, 8),
+                of(new AvgPool2d(3, o -> o.padding(none, two)), 2, 4, 8, 8),
+                of(new AvgPool2d(3, o -> o.padding(none, two).countIncludePad(false)), 2, 4, 8, 8),
                 of(new ConvTranspose1d(4, 6, 3, transposed), 2, 4, 9),
                 of(new ConvTranspose2d(4, 6, 3, transposed), 2, 4, 6, 6),
                 of(new ConvTranspose3d(4, 6, 3, transposed), 2, 4, 4, 4, 4),

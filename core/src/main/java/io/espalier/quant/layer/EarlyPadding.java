@@ -10,20 +10,25 @@ import java.util.stream.IntStream;
 
 /**
  * The padding of a convolution's input that is done before the kernel sees it: kernels pad with
- * zeros only, and oneDNN's not rightly where a window lies in the padding alone.
+ * zeros only, the same on both sides, and oneDNN's not rightly where a window lies in the padding
+ * alone.
  */
 final class EarlyPadding {
-    private final long[] padding;
+    private final long[] before;
+    private final long[] after;
     private final boolean reflects;
     private final boolean needed;
 
     /** That of a layer with a weight [·, ·, kernel…]. */
     EarlyPadding(Geometry geometry, Tensor weight) {
-        this.padding = geometry.padding();
+        this.before = geometry.padding();
+        this.after = geometry.paddingAfter();
         this.reflects = geometry.reflects();
         long[] window = geometry.window(weight);
-        boolean alone = IntStream.range(0, window.length).anyMatch(d -> padding[d] >= window[d]);
-        this.needed = !geometry.transposed() && (reflects || alone);
+        boolean alone =
+                IntStream.range(0, window.length)
+                        .anyMatch(d -> Math.max(before[d], after[d]) >= window[d]);
+        this.needed = !geometry.transposed() && (reflects || alone || geometry.isUneven());
     }
 
     /** Whether the input is to be padded before its kernel. */
@@ -48,14 +53,15 @@ final class EarlyPadding {
 
     /** The padding that is left to the kernel. */
     long[] rest() {
-        return needed ? new long[padding.length] : padding;
+        return needed ? new long[before.length] : before;
     }
 
     /** Whether an input [C, …] or [N, C, …] is long enough to be mirrored so far. */
     boolean fits(Tensor x) {
-        int first = Math.toIntExact(x.dim()) - padding.length;
+        int first = Math.toIntExact(x.dim()) - before.length;
         return !reflects
-                || IntStream.range(0, padding.length).allMatch(d -> padding[d] < x.size(first + d));
+                || IntStream.range(0, before.length)
+                        .allMatch(d -> Math.max(before[d], after[d]) < x.size(first + d));
     }
 
     /** A quantized input [N, C, …] with its padding around it. */
@@ -63,11 +69,11 @@ final class EarlyPadding {
         if (!needed) {
             return x;
         }
-        int rank = padding.length;
+        int rank = before.length;
         long[] sides = new long[2 * rank];
         for (int d = 0; d < rank; d++) {
-            sides[2 * d] = padding[rank - 1 - d];
-            sides[2 * d + 1] = padding[rank - 1 - d];
+            sides[2 * d] = before[rank - 1 - d];
+            sides[2 * d + 1] = after[rank - 1 - d];
         }
         return torch.pad(
                 x.contiguous(), sides, reflects ? "reflect" : "constant", new DoubleOptional());

@@ -21,7 +21,8 @@ import java.util.stream.Collectors;
  *
  * @param transposed whether this is a transposed convolution
  * @param stride the stride along each spatial dimension
- * @param padding the padding of both sides of each
+ * @param padding the padding before each: left, above
+ * @param paddingAfter the padding after each: right, below
  * @param dilation the dilation along each
  * @param outputPadding what a transposed convolution adds to one side of each
  * @param groups the number of groups
@@ -32,6 +33,7 @@ record Geometry(
         boolean transposed,
         long[] stride,
         long[] padding,
+        long[] paddingAfter,
         long[] dilation,
         long[] outputPadding,
         long groups,
@@ -53,12 +55,17 @@ record Geometry(
         }
         require("stride", stride, rank, 1);
         require("padding", padding, rank, 0);
+        require("padding_after", paddingAfter, rank, 0);
         require("dilation", dilation, rank, 1);
         require("output_padding", outputPadding, rank, 0);
         require("groups", new long[] {groups}, 1, 1);
         boolean padsOutput = Arrays.stream(outputPadding).anyMatch(p -> p != 0);
         if (!transposed && padsOutput) {
             throw new EspalierException("only transposed convolutions have an output_padding");
+        }
+        if (transposed && !Arrays.equals(padding, paddingAfter)) {
+            throw new EspalierException(
+                    "transposed convolutions take the same off both sides of their output");
         }
         if (reflects && (transposed || rank == 3)) {
             throw new EspalierException(
@@ -88,7 +95,8 @@ record Geometry(
         return new Geometry(
                 convolution.isTransposed(),
                 convolution.stride(),
-                convolution.padding(),
+                convolution.paddingBefore(),
+                convolution.paddingAfter(),
                 convolution.dilation(),
                 convolution.outputPadding(),
                 convolution.groups(),
@@ -100,6 +108,11 @@ record Geometry(
                 Attributes.flag(attributes, "transposed"),
                 Attributes.numbers(attributes, "stride", 1, MOST),
                 Attributes.numbers(attributes, "padding", 0, MOST),
+                Attributes.numbers(
+                        attributes,
+                        attributes.containsKey("padding_after") ? "padding_after" : "padding",
+                        0,
+                        MOST),
                 Attributes.numbers(attributes, "dilation", 1, MOST),
                 Attributes.numbers(attributes, "output_padding", 0, MOST),
                 Attributes.number(attributes, "groups", 1, MOST),
@@ -131,6 +144,9 @@ record Geometry(
         attributes.put("transposed", Boolean.toString(transposed));
         attributes.put("stride", text(stride));
         attributes.put("padding", text(padding));
+        if (isUneven()) {
+            attributes.put("padding_after", text(paddingAfter));
+        }
         attributes.put("dilation", text(dilation));
         attributes.put("output_padding", text(outputPadding));
         attributes.put("groups", Long.toString(groups));
@@ -143,6 +159,15 @@ record Geometry(
 
     int rank() {
         return stride.length;
+    }
+
+    /** Whether the padding before is not the one after. */
+    boolean isUneven() {
+        return !Arrays.equals(padding, paddingAfter);
+    }
+
+    private long added(int d) {
+        return padding[d] + paddingAfter[d];
     }
 
     private long inChannels(Tensor weight) {
@@ -162,7 +187,7 @@ record Geometry(
     void requireFits(Module layer, Tensor x, Tensor weight) {
         Inputs.requireChannels(layer, x, rank(), inChannels(weight));
         if (!transposed) {
-            Inputs.requireWindow(layer, x, window(weight), padding);
+            Inputs.requireWindow(layer, x, window(weight), padding, paddingAfter);
         }
         long[] shape = outputShape(x, weight);
         if (transposed) {
@@ -186,7 +211,7 @@ record Geometry(
     private long[] paddedShape(Tensor x) {
         long[] shape = Tensors.shape(x);
         for (int d = 0; !transposed && d < rank(); d++) {
-            shape[shape.length - rank() + d] += 2 * padding[d];
+            shape[shape.length - rank() + d] += added(d);
         }
         return shape;
     }
@@ -209,14 +234,14 @@ record Geometry(
             shape[d + 2] =
                     transposed
                             ? spread(size, window[d], d)
-                            : (size + 2 * padding[d] - window[d]) / stride[d] + 1;
+                            : (size + added(d) - window[d]) / stride[d] + 1;
         }
         return shape;
     }
 
     /** What a transposed convolution makes of a size; of nothing it makes nothing. */
     private long spread(long size, long window, int d) {
-        return size == 0 ? 0 : (size - 1) * stride[d] - 2 * padding[d] + window + outputPadding[d];
+        return size == 0 ? 0 : (size - 1) * stride[d] - added(d) + window + outputPadding[d];
     }
 
     @Override
@@ -225,6 +250,7 @@ record Geometry(
                 && transposed == that.transposed
                 && Arrays.equals(stride, that.stride)
                 && Arrays.equals(padding, that.padding)
+                && Arrays.equals(paddingAfter, that.paddingAfter)
                 && Arrays.equals(dilation, that.dilation)
                 && Arrays.equals(outputPadding, that.outputPadding)
                 && groups == that.groups
@@ -244,7 +270,11 @@ record Geometry(
         text.append(", kernel_size=").append(Repr.tuple(kernelSize));
         text.append(", stride=").append(Repr.tuple(stride));
         text.append(", ").append(ranges);
-        appendUnless(text, "padding", padding, 0);
+        if (isUneven()) {
+            text.append(", padding=").append(Repr.pairs(padding, paddingAfter));
+        } else {
+            appendUnless(text, "padding", padding, 0);
+        }
         appendUnless(text, "dilation", dilation, 1);
         appendUnless(text, "output_padding", outputPadding, 0);
         if (groups != 1) {

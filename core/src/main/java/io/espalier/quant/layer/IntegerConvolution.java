@@ -30,7 +30,7 @@ final class IntegerConvolution extends IntegerLayer {
         if (geometry.transposed() || new EarlyPadding(geometry, weight).isNeeded()) {
             throw new EspalierException(
                     "oneDNN's kernels for plain integers neither transpose nor pad farther than"
-                            + " their window");
+                            + " their window, nor differently before and after");
         }
         requireKernel(geometry.rank(), parts);
         return new IntegerConvolution(parts, geometry);

@@ -6,10 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.graph.GraphModule;
+import io.espalier.nn.AvgPool2d;
 import io.espalier.nn.Conv2d;
 import io.espalier.nn.Convolution;
 import io.espalier.nn.FloatFunctional;
 import io.espalier.nn.Hardswish;
+import io.espalier.nn.MaxPool2d;
 import io.espalier.nn.Module;
 import io.espalier.nn.PaddingMode;
 import io.espalier.nn.Sequential;
@@ -86,6 +88,29 @@ class PaddedGraphTest {
     @DisplayName("is close to the float one where the input is mirrored at its edge, and added")
     void mirrored(String engine) {
         Module model = new Residual(3, with -> with.padding(1).paddingMode(PaddingMode.REFLECT));
+        model.qconfig(QConfig.forBackend(engine));
+        assertClose(model);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"x86", "onednn", "fbgemm", "qnnpack"})
+    @DisplayName("is close to the float one where the paddings before and after the input differ")
+    void uneven(String engine) {
+        long[] before = {0, 1};
+        long[] after = {2, 0};
+        Module model =
+                new Sequential(
+                        new Conv2d(3, 6, 3, with -> with.padding(before, after)),
+                        new Hardswish(),
+                        new MaxPool2d(3, with -> with.stride(2).padding(before, after)),
+                        new Conv2d(6, 4, 3, with -> with.padding(after, before)),
+                        new AvgPool2d(
+                                3,
+                                with ->
+                                        with.stride(1)
+                                                .padding(before, after)
+                                                .countIncludePad(false)),
+                        new Conv2d(4, 2, 1));
         model.qconfig(QConfig.forBackend(engine));
         assertClose(model);
     }
