@@ -43,6 +43,7 @@ class PublicNamesTest {
                     "Observer",
                     "Operator",
                     "PaddingMode",
+                    "TensorDataset",
                     "Value");
 
     /** Rooms whose public types are all in a guide or an example. */

@@ -17,14 +17,14 @@ import java.util.stream.IntStream;
 public interface Dataset {
     /**
      * Examples that lie in two tensors, along their first dimension; it keeps the tensors and does
-     * not copy them. As PyTorch's {@code Dataset}.
+     * not copy them. As PyTorch's {@code TensorDataset}.
      *
      * @param inputs [N, …]
      * @param targets [N, …]
      * @throws EspalierException if the first dimensions differ, or one has no dimension
      */
     static Dataset of(Tensor inputs, Tensor targets) {
-        return new InMemoryDataset(inputs, targets);
+        return new TensorDataset(inputs, targets);
     }
 
     /** The number of examples. */

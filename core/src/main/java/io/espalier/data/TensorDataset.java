@@ -7,8 +7,11 @@ import org.bytedeco.pytorch.Tensor;
 
 import java.util.Arrays;
 
-/** Examples that lie in two tensors, along their first dimension. */
-final class InMemoryDataset implements Dataset {
+/**
+ * Examples that lie in two tensors, along their first dimension. {@link Dataset#of} makes one
+ * without naming the class, which libtorch's binding has a namesake of.
+ */
+public final class TensorDataset implements Dataset {
     private final Tensor inputs;
     private final Tensor targets;
 
@@ -19,7 +22,7 @@ final class InMemoryDataset implements Dataset {
      * @param targets [N, …]
      * @throws EspalierException if the first dimensions differ, or one has no dimension
      */
-    InMemoryDataset(Tensor inputs, Tensor targets) {
+    public TensorDataset(Tensor inputs, Tensor targets) {
         if (inputs.dim() == 0 || targets.dim() == 0 || inputs.size(0) != targets.size(0)) {
             throw new EspalierException(
                     "Inputs and targets need the same first dimension; their shapes are "
