@@ -2,6 +2,7 @@ package io.espalier.cli;
 
 import io.espalier.graph.Graph;
 import io.espalier.quant.graph.GraphFile;
+import io.espalier.state.SafeTensors;
 import io.espalier.state.SavedModel;
 import io.espalier.state.StoredTensor;
 import io.espalier.state.StoredTensor.Kind;
@@ -45,7 +46,7 @@ final class Inspect implements Runnable {
 
     @Override
     public void run() {
-        SavedModel model = SavedModel.read(file);
+        SavedModel model = read();
         PrintWriter out = spec.commandLine().getOut();
         if (json) {
             out.println(Json.line(describe(model)));
@@ -53,6 +54,13 @@ final class Inspect implements Runnable {
             print(model, out);
         }
         out.flush();
+    }
+
+    private SavedModel read() {
+        int tensors = SafeTensors.header(file).entries().size();
+        try (var progress = Progress.of("Reading", tensors)) {
+            return SavedModel.read(file, progress::step);
+        }
     }
 
     /** What a saved graph computes. */

@@ -34,6 +34,16 @@ public record SavedModel(
      * @throws EspalierException if the file can't be read or is no valid safetensors file
      */
     public static SavedModel read(Path file) {
+        return read(file, () -> {});
+    }
+
+    /**
+     * Reads a safetensors file, as {@link #read(Path)} does.
+     *
+     * @param afterTensor runs after each entry of {@link SafeTensors#header}, to show progress
+     * @throws EspalierException if the file can't be read or is no valid safetensors file
+     */
+    public static SavedModel read(Path file, Runnable afterTensor) {
         SafeTensors.Header header = SafeTensors.header(file);
         var kinds = new TensorKinds(header);
         try (FileChannel channel = FileChannel.open(file)) {
@@ -43,6 +53,7 @@ public record SavedModel(
                 if (!kinds.isMask(each.getKey())) {
                     tensors.add(describe(each.getKey(), each.getValue(), kinds, zeros));
                 }
+                afterTensor.run();
             }
             return new SavedModel(file, channel.size(), header.metadata(), tensors);
         } catch (IOException e) {
