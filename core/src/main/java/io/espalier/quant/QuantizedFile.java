@@ -3,29 +3,21 @@ package io.espalier.quant;
 import io.espalier.graph.GraphModule;
 import io.espalier.nn.Module;
 import io.espalier.quant.graph.GraphFile;
-import io.espalier.quant.layer.HalfPrecision;
 import io.espalier.quant.layer.SavedLayers;
 import io.espalier.state.SafeTensors;
 import io.espalier.state.StateFile;
 import io.espalier.tensor.EspalierException;
-
-import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.NoGradGuard;
-import org.bytedeco.pytorch.Tensor;
 
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.type.TypeReference;
 import tools.jackson.databind.json.JsonMapper;
 
 import java.nio.file.Path;
-import java.util.Collections;
-import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SequencedMap;
-import java.util.Set;
 
 /**
  * A converted model as one file: the tensors by their names, and in the metadata, as JSON, which
@@ -84,37 +76,18 @@ final class QuantizedFile {
 
     /** Turns a float model into the file's; after an error the model must not be used. */
     static void load(Module model, Path file) {
-        SafeTensors.Contents contents = SafeTensors.read(file);
-        if (GraphFile.isGraph(contents.metadata())) {
-            throw new EspalierException(
-                    file + " holds a quantized graph; read it with Quantization.loadGraph.");
+        try (var open = StateFile.open(file)) {
+            SequencedMap<String, String> metadata = open.header().metadata();
+            if (GraphFile.isGraph(metadata)) {
+                throw new EspalierException(
+                        file + " holds a quantized graph; read it with Quantization.loadGraph.");
+            }
+            Map<String, Map<String, String>> layers = layers(file, metadata);
+            List<String> inFloat = inFloat(file, metadata);
+            new QuantizedLoading(model, file, open, layers).run();
+            Conversion.finish(model);
+            FloatInside.mark(model, inFloat);
         }
-        Map<String, Map<String, String>> layers = layers(file, contents.metadata());
-        List<String> inFloat = inFloat(file, contents.metadata());
-        Set<Module> restoredHere = Collections.newSetFromMap(new IdentityHashMap<>());
-        try (var scope = new PointerScope();
-                var noGrad = new NoGradGuard()) {
-            layers.forEach((path, description) -> {
-                Module old = placeOf(file, model, path);
-                boolean done = restoredHere.contains(old); // it stands at an earlier place too
-                if (!SavedLayers.isHalfPrecision(description) && !done) {
-                    Map<String, Tensor> tensors = SavedLayers.below(contents.tensors(), path);
-                    Module restored = SavedLayers.restore(file, path, old, description, tensors);
-                    SavedLayers.requireFits(file, path, old, restored, tensors);
-                    model.replace(path, Replacements.inPlaceOf(old, restored));
-                    restoredHere.add(restored);
-                }
-            });
-            SavedLayers.addFoldedBiases(model, contents.tensors());
-            layers.forEach((path, description) -> {
-                if (SavedLayers.isHalfPrecision(description)) {
-                    HalfPrecision.narrow(placeOf(file, model, path));
-                }
-            });
-            model.loadStateDict(contents.tensors());
-        }
-        Conversion.finish(model);
-        FloatInside.mark(model, inFloat);
     }
 
     /** The graph in a file, with the float model for what it does not hold. */
@@ -127,20 +100,6 @@ final class QuantizedFile {
                             + " Quantization.load(model, file).");
         }
         return GraphFile.restore(file, contents, layers(file, contents.metadata()), model);
-    }
-
-    private static Module placeOf(Path file, Module model, String path) {
-        Module place = model.namedModules().get(path);
-        if (place == null) {
-            throw new EspalierException(
-                    file
-                            + " has a quantized layer at '"
-                            + path
-                            + "', where "
-                            + model.getClass().getSimpleName()
-                            + " has none; load it into the architecture that it was made of.");
-        }
-        return place;
     }
 
     /** The descriptions in a file of this version. */

@@ -10,12 +10,17 @@ import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
 import io.espalier.state.SafeTensors;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
 
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -80,6 +85,61 @@ class QuantizedFileErrorsTest extends WrongUse {
         var metadata = new LinkedHashMap<>(contents.metadata());
         metadata.put("espalier.quantized.version", version);
         SafeTensors.write(file, contents.tensors(), metadata);
+    }
+
+    @Test
+    @DisplayName("leaves the model as it was when its last entry does not fit")
+    void wholeOrNot() {
+        Path file = directory.resolve("model.safetensors");
+        Sequential made = network();
+        made.qconfig(QConfig.forBackend("onednn"));
+        made.get(2).qconfig(null);
+        Quantization.prepare(made);
+        made.call(x);
+        Quantization.convert(made);
+        Quantization.save(made, file);
+        model = new Sequential(new Linear(6, 5), new ReLU(), new Linear(5, 3));
+        model.eval();
+        var expected = model.call(x).detach().clone();
+        refuses(() -> Quantization.load(model, file), "2.weight is Float [4, 5] for Float [3, 5]");
+        assertTrue(Tensors.equal(expected, model.call(x)));
+        assertTrue(Tensors.equal(made.call(x), Quantization.load(network(), file).call(x)));
+    }
+
+    @Test
+    @DisplayName("with a huge tensor in the place of a small layer's is refused by its header")
+    void headerFirst() throws IOException {
+        Path file = directory.resolve("model.safetensors");
+        Quantization.save(converted(), file);
+        byte[] whole = Files.readAllBytes(file);
+        int length = ByteBuffer.wrap(whole).order(ByteOrder.LITTLE_ENDIAN).getInt();
+        String header =
+                new String(whole, 8, length, StandardCharsets.UTF_8)
+                        .replaceAll("\"espalier.crc32c\":\"[^ ]*?}\",", "")
+                        .stripTrailing();
+        long more = 6L << 30;
+        header =
+                header.substring(0, header.length() - 1)
+                        + ",\"0.huge\":{\"dtype\":\"I8\",\"shape\":["
+                        + more
+                        + "],\"data_offsets\":["
+                        + (whole.length - 8 - length)
+                        + ","
+                        + (whole.length - 8 - length + more)
+                        + "]}}";
+        byte[] bytes = header.getBytes(StandardCharsets.UTF_8);
+        try (var out = new RandomAccessFile(file.toFile(), "rw")) {
+            out.write(
+                    ByteBuffer.allocate(8)
+                            .order(ByteOrder.LITTLE_ENDIAN)
+                            .putLong(bytes.length)
+                            .array());
+            out.write(bytes);
+            out.write(whole, 8 + length, whole.length - 8 - length);
+            out.setLength(8 + bytes.length + whole.length - 8 - length + more);
+        }
+        refuses(() -> Quantization.load(model, file), "[" + more + "] at '0.huge'");
+        Files.delete(file);
     }
 
     @Test

@@ -209,7 +209,7 @@ public final class GraphFile {
                                         + " Quantization.loadGraph(model, file)."));
         Module found =
                 given.module(SeparateCalls.placeOf(place, given.namedModules().keySet())).copy();
-        SavedLayers.addFoldedBiases(found, below(path));
+        SavedLayers.addFoldedBiases(found, below(path).keySet());
         return found;
     }
 }

@@ -5,6 +5,7 @@ import io.espalier.nn.Hook;
 import io.espalier.nn.Identity;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
+import io.espalier.quant.fusion.Folding;
 import io.espalier.quant.fusion.FusedReLU;
 import io.espalier.state.SafeTensors;
 import io.espalier.tensor.EspalierException;
@@ -16,6 +17,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 
 /**
@@ -161,13 +163,13 @@ public final class SavedLayers {
     /**
      * A layer that a batch normalization was folded into has a bias, its float original may not.
      */
-    public static void addFoldedBiases(Module model, Map<String, Tensor> tensors) {
+    public static void addFoldedBiases(Module model, Set<String> names) {
         model.namedModules()
                 .forEach((path, module) -> {
-                    Tensor bias = tensors.get(path.isEmpty() ? "bias" : path + ".bias");
+                    boolean given = names.contains(path.isEmpty() ? "bias" : path + ".bias");
                     boolean foldable = LayerKinds.of(module).isLinearMap();
-                    if (foldable && bias != null && !module.hasParameter("bias")) {
-                        module.addParameter("bias", Tensors.zeros(Tensors.shape(bias)));
+                    if (given && foldable && !module.hasParameter("bias")) {
+                        module.addParameter("bias", Tensors.zeros(Folding.channels(module)));
                     }
                 });
     }
