@@ -1,5 +1,7 @@
 package io.espalier.nn;
 
+import io.espalier.tensor.QuantizedTensors;
+
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarOptional;
 import org.bytedeco.pytorch.Tensor;
@@ -41,10 +43,13 @@ abstract sealed class ElementFunctions extends ShapeFunctions permits ReductionF
     /** The values cut off at both ends. */
     public static Tensor clamp(Tensor x, double min, double max) {
         return recorded(
-                torch.clamp(
+                QuantizedTensors.bounded(
                         x,
-                        new ScalarOptional(new Scalar(min)),
-                        new ScalarOptional(new Scalar(max))),
+                        y ->
+                                torch.clamp(
+                                        y,
+                                        new ScalarOptional(new Scalar(min)),
+                                        new ScalarOptional(new Scalar(max)))),
                 "aten::clamp",
                 x,
                 min,

@@ -1,5 +1,7 @@
 package io.espalier.nn;
 
+import io.espalier.tensor.QuantizedTensors;
+
 import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -163,7 +165,7 @@ public final class Functional extends LossFunctions {
 
     /** min(max(x, 0), 6). */
     public static Tensor relu6(Tensor x) {
-        return recorded(torch.relu6(x), "aten::relu6", x);
+        return recorded(QuantizedTensors.bounded(x, torch::relu6), "aten::relu6", x);
     }
 
     /** x where it is positive, {@code slope · x} elsewhere. */
@@ -238,7 +240,12 @@ public final class Functional extends LossFunctions {
     /** x cut off at both ends. */
     public static Tensor hardtanh(Tensor x, double min, double max) {
         return recorded(
-                torch.hardtanh(x, new Scalar(min), new Scalar(max)), "aten::hardtanh", x, min, max);
+                QuantizedTensors.bounded(
+                        x, y -> torch.hardtanh(y, new Scalar(min), new Scalar(max))),
+                "aten::hardtanh",
+                x,
+                min,
+                max);
     }
 
     /** {@link #elu} with the constants that keep a network's activations normal. */

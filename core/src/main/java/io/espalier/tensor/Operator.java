@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 
 /**
  * One operator of libtorch, called through the dispatcher.
@@ -30,12 +31,17 @@ public final class Operator {
     /** Stands for a tensor that each call of a {@link BoundOperator} hands in. */
     public static final Object TENSOR = new Object();
 
+    /** What needs its tensor in a layout of its own: {@link QuantizedTensors#bounded}. */
+    private static final Set<String> CUTTING_OFF =
+            Set.of("aten::clamp", "aten::hardtanh", "aten::relu6");
+
     private final String name;
     private final OperatorHandle handle;
     private final String schema;
     private final List<OperatorParameter> parameters;
     private final int required;
     private final int results;
+    private final boolean cutsOff;
     private final boolean looksAtEngine;
 
     private Operator(String name, OperatorHandle handle) {
@@ -54,7 +60,8 @@ public final class Operator {
         this.parameters = List.copyOf(all);
         this.required = needed;
         this.results = Math.toIntExact(full.returns().limit());
-        this.looksAtEngine = name.startsWith("quantized::");
+        this.cutsOff = CUTTING_OFF.contains(name);
+        this.looksAtEngine = cutsOff || name.startsWith("quantized::");
     }
 
     static Operator lookUp(String full, String name, String overload) {
@@ -185,6 +192,10 @@ public final class Operator {
     /** Calls the operator on a stack that fits its schema, which then holds the results. */
     void run(IValueVector stack) {
         try {
+            if (cutsOff) {
+                Tensor x = stack.get(0).toTensor();
+                x.put(QuantizedTensors.forBounds(x));
+            }
             handle.callBoxed(stack);
         } catch (RuntimeException e) {
             throw TensorException.of(name, e);

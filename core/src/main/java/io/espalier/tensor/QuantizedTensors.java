@@ -3,9 +3,11 @@ package io.espalier.tensor;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.QEngine;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 import java.util.List;
+import java.util.function.UnaryOperator;
 
 /**
  * What libtorch's own methods do wrongly with its quantized tensors, which carry a scale and a zero
@@ -41,6 +43,24 @@ public final class QuantizedTensors {
         return differInScale(tensors)
                 ? inOneRange(tensors.stream().map(tensor -> tensor.unsqueeze(dim)).toList(), dim)
                 : torch.stack(vector(tensors), dim);
+    }
+
+    /**
+     * What a kernel computes that cuts values off: {@code clamp}, {@code relu6}, {@code hardtanh}.
+     * qnnpack's, which libtorch takes where that is the current engine, hands a tensor in another
+     * layout than the plain one back with its elements in other places; so it gets a plain one.
+     */
+    public static Tensor bounded(Tensor x, UnaryOperator<Tensor> kernel) {
+        return x.is_quantized()
+                ? EngineLock.PROCESS.whileSettled(() -> kernel.apply(forBounds(x)))
+                : kernel.apply(x);
+    }
+
+    /** A tensor in the layout that a kernel needs which cuts values off. */
+    static Tensor forBounds(Tensor x) {
+        boolean rearranges =
+                x.is_quantized() && torch.globalContext().qEngine().intern() == QEngine.QNNPACK;
+        return rearranges ? x.contiguous() : x;
     }
 
     private static TensorVector vector(List<Tensor> tensors) {

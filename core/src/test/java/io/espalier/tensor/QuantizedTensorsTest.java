@@ -8,17 +8,19 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.MemoryFormat;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 import java.util.List;
 import java.util.Random;
+import java.util.function.UnaryOperator;
 
-@DisplayName("Joining quantized tensors")
 class QuantizedTensorsTest {
     @BeforeEach
     void seed() {
@@ -31,7 +33,9 @@ class QuantizedTensorsTest {
 
     @ParameterizedTest
     @ValueSource(booleans = {true, false})
-    @DisplayName("of any scales and zero points loses a step of the coarser range at most")
+    @DisplayName(
+            "Joining quantized tensors of any scales and zero points loses a step of the coarser"
+                + " range at most")
     void differentScales(boolean unsigned) {
         var random = new Random(7);
         ScalarType type = unsigned ? ScalarType.QUInt8 : ScalarType.QInt8;
@@ -55,7 +59,7 @@ class QuantizedTensorsTest {
     }
 
     @Test
-    @DisplayName("of one scale keeps their integers")
+    @DisplayName("Joining quantized tensors of one scale keeps their integers")
     void oneScale() {
         Tensor a = torch.quantize_per_tensor(Tensors.randn(2, 3), 0.03, 120, ScalarType.QUInt8);
         Tensor b = torch.quantize_per_tensor(Tensors.randn(2, 3), 0.03, 120, ScalarType.QUInt8);
@@ -65,7 +69,7 @@ class QuantizedTensorsTest {
     }
 
     @Test
-    @DisplayName("of two types is refused, with what to do")
+    @DisplayName("Joining quantized tensors of two types is refused, with what to do")
     void twoTypes() {
         Tensor a = torch.quantize_per_tensor(Tensors.randn(2, 3), 0.03, 120, ScalarType.QUInt8);
         Tensor b = torch.quantize_per_tensor(Tensors.randn(2, 3), 0.03, 0, ScalarType.QInt8);
@@ -73,5 +77,34 @@ class QuantizedTensorsTest {
                 "Quantized tensors that are joined must be of one 8-bit type; these are [QUInt8,"
                         + " QInt8]. Join them in floats: dequantize() each.",
                 messageOf(() -> QuantizedTensors.cat(List.of(a, b), 0)));
+    }
+
+    @ParameterizedTest
+    @EnumSource(Engine.class)
+    @DisplayName("Values are cut off at their places, in every layout, whatever engine is current")
+    void cutsOff(Engine engine) {
+        Tensor plain =
+                torch.quantize_per_tensor(
+                        Tensors.randn(2, 5, 4, 3).mul(new Scalar(4)), 0.09, 70, ScalarType.QUInt8);
+        List<Tensor> layouts =
+                List.of(
+                        plain,
+                        plain.contiguous(MemoryFormat.ChannelsLast),
+                        plain.transpose(1, 3),
+                        plain.narrow(1, 1, 3));
+        List<UnaryOperator<Tensor>> functions =
+                List.of(
+                        x -> QuantizedTensors.bounded(x, torch::relu6),
+                        x -> Operators.call("aten::relu6", "", x),
+                        x -> Operators.call("aten::hardtanh", "", x, 0.0, 6.0),
+                        x -> Operators.call("aten::clamp", "", x, 0.0, 6.0),
+                        x -> Operators.find("aten::relu6").bind(Operator.TENSOR).call(x));
+        for (Tensor x : layouts) {
+            for (UnaryOperator<Tensor> function : functions) {
+                Tensor actual = engine.during(() -> function.apply(x)).dequantize();
+                float off = actual.sub(torch.relu6(x.dequantize())).abs().max().item_float();
+                assertTrue(off <= 0.05, "off by " + off);
+            }
+        }
     }
 }
