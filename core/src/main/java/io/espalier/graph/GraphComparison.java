@@ -40,7 +40,7 @@ final class GraphComparison {
 
     /** Whether two nodes are the same but for whole numbers. */
     private static boolean isLike(Node a, Node b) {
-        return a instanceof OperatorCall one && b instanceof OperatorCall other
+        return (a instanceof OperatorCall one && b instanceof OperatorCall other)
                 ? one.operator() == other.operator()
                         && one.operands().equals(other.operands())
                         && one.results().equals(other.results())

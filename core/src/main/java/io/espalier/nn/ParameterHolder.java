@@ -128,7 +128,7 @@ abstract sealed class ParameterHolder permits ModuleTree {
      */
     public final Tensor value(String name) {
         Module standing = current();
-        if (standing != this) {
+        if (!equals(standing)) {
             if (folded != null) {
                 throw new EspalierException(
                         "Can't read '" + name + "' of " + typeName() + ": " + folded);
