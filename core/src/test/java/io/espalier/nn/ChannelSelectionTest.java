@@ -171,6 +171,11 @@ class ChannelSelectionTest {
         assertClose(pick(batch.call(x), 1, 3, 1), few.call(pick(x, 1, 3, 1)), 1e-6f);
         assertEquals(2, few.numFeatures());
         assertEquals(1, few.buffer("num_batches_tracked").item_long());
+        InstanceNorm instance = new InstanceNorm2d(4, o -> o.affine(true));
+        instance.parameter("weight").detach().copy_(Tensors.rand(4));
+        InstanceNorm fewer = instance.withChannels(3, 1);
+        assertClose(pick(instance.call(x), 1, 3, 1), fewer.call(pick(x, 1, 3, 1)), 1e-6f);
+        assertEquals(2, fewer.numFeatures());
         GroupNorm group = new GroupNorm(2, 4);
         group.parameter("weight").detach().copy_(Tensors.rand(4));
         GroupNorm one = group.withGroups(1);

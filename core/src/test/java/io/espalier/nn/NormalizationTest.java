@@ -151,6 +151,37 @@ class NormalizationTest {
     }
 
     @Test
+    @DisplayName("instance normalization normalizes each channel of each example by itself")
+    void instanceNorm() {
+        var layer = new InstanceNorm1d(4, o -> o.affine(true).eps(1e-3));
+        fill(layer, "weight");
+        fill(layer, "bias");
+        float[] weight = Tensors.floats(layer.parameter("weight"));
+        float[] bias = Tensors.floats(layer.parameter("bias"));
+        Tensor x = Tensors.randn(3, 4, 5);
+        float[] values = Tensors.floats(x);
+        float[] expected = new float[60];
+        for (int row = 0; row < 12; row++) {
+            double[] s = statistics(values, row * 5, 5, 1, 1, 0);
+            for (int i = row * 5; i < row * 5 + 5; i++) {
+                double normal = (values[i] - s[0]) / Math.sqrt(s[1] + 1e-3);
+                expected[i] = (float) (normal * weight[row % 4] + bias[row % 4]);
+            }
+        }
+        assertArrayEquals(expected, Tensors.floats(layer.call(x)), 1e-4f);
+        assertEquals(
+                "InstanceNorm2d(4, eps=1e-05, momentum=0.1, affine=False, bias=False,"
+                        + " track_running_stats=False)",
+                new InstanceNorm2d(4).toString());
+        assertTrue(
+                messageOf(() -> new InstanceNorm3d(4).call(x)).contains("5 dimensions and 4"),
+                "names what is needed");
+        assertTrue(
+                messageOf(() -> layer.call(Tensors.ones(2, 4, 1))).contains("more than one value"),
+                "has no variance");
+    }
+
+    @Test
     @DisplayName("wrong numbers and wrong inputs are named")
     void wrongUse() {
         assertEquals(
