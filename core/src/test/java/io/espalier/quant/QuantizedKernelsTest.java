@@ -26,6 +26,9 @@ import io.espalier.nn.GRU;
 import io.espalier.nn.GroupNorm;
 import io.espalier.nn.Hardsigmoid;
 import io.espalier.nn.Hardswish;
+import io.espalier.nn.InstanceNorm1d;
+import io.espalier.nn.InstanceNorm2d;
+import io.espalier.nn.InstanceNorm3d;
 import io.espalier.nn.LSTM;
 import io.espalier.nn.LayerNorm;
 import io.espalier.nn.LeakyReLU;
@@ -122,6 +125,10 @@ class QuantizedKernelsTest {
                 of(new Outputs(new GRU(4, 6)), 5, 2, 4),
                 of(new LayerNorm(8), 2, 4, 8, 8),
                 of(new GroupNorm(2, 4), 2, 4, 8, 8),
+                of(new InstanceNorm1d(4), 2, 4, 8),
+                of(new InstanceNorm2d(4), 2, 4, 8, 8),
+                of(new InstanceNorm2d(4, o -> o.affine(true)), 2, 4, 8, 8),
+                of(new InstanceNorm3d(4), 2, 4, 4, 4, 4),
                 of(new ReLU(), 2, 4, 8, 8),
                 of(new ReLU6(), 2, 4, 8, 8),
                 of(new Hardswish(), 2, 4, 8, 8),

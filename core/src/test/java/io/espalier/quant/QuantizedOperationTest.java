@@ -14,6 +14,7 @@ import io.espalier.nn.GELU;
 import io.espalier.nn.GroupNorm;
 import io.espalier.nn.Hardsigmoid;
 import io.espalier.nn.Hardswish;
+import io.espalier.nn.InstanceNorm2d;
 import io.espalier.nn.LayerNorm;
 import io.espalier.nn.LeakyReLU;
 import io.espalier.nn.Linear;
@@ -56,6 +57,10 @@ class QuantizedOperationTest {
                         new LayerNorm(6),
                         "QuantizedLayerNorm((6,), eps=1e-05, elementwise_affine=True)"),
                 of(new GroupNorm(2, 4), "QuantizedGroupNorm(2, 4, eps=1e-05, affine=True)"),
+                of(
+                        new InstanceNorm2d(4, o -> o.affine(true)),
+                        "QuantizedInstanceNorm2d(4, eps=1e-05, momentum=0.1, affine=True,"
+                                + " bias=True, track_running_stats=False)"),
                 of(
                         new BatchNorm2d(4),
                         "QuantizedBatchNorm2d(4, eps=1e-05, momentum=0.1, affine=True,"

@@ -6,6 +6,10 @@ import io.espalier.nn.BatchNorm3d;
 import io.espalier.nn.ELU;
 import io.espalier.nn.GroupNorm;
 import io.espalier.nn.Hardswish;
+import io.espalier.nn.InstanceNorm;
+import io.espalier.nn.InstanceNorm1d;
+import io.espalier.nn.InstanceNorm2d;
+import io.espalier.nn.InstanceNorm3d;
 import io.espalier.nn.LayerNorm;
 import io.espalier.nn.LeakyReLU;
 import io.espalier.nn.Module;
@@ -72,6 +76,9 @@ record OperationKind<M extends Module>(
                     observed(PReLU.class, OperationKind::prelu),
                     observed(LayerNorm.class, OperationKind::layerNorm),
                     observed(GroupNorm.class, OperationKind::groupNorm),
+                    observed(InstanceNorm1d.class, layer -> instanceNorm(layer, "1d")),
+                    observed(InstanceNorm2d.class, layer -> instanceNorm(layer, "2d")),
+                    observed(InstanceNorm3d.class, layer -> instanceNorm(layer, "3d")),
                     observed(BatchNorm2d.class, layer -> batchNorm(layer, "2d")),
                     observed(BatchNorm3d.class, layer -> batchNorm(layer, "3d")),
                     new OperationKind<>(
@@ -200,6 +207,29 @@ record OperationKind<M extends Module>(
                                 + ", affine="
                                 + Repr.of(layer.options().affine()))
                 .channels(layer.numChannels());
+    }
+
+    private static Operation instanceNorm(InstanceNorm layer, String rank) {
+        double eps = layer.eps();
+        String affine = Repr.of(layer.options().affine());
+        return Operation.of(
+                        "QuantizedInstanceNorm" + rank,
+                        self ->
+                                self.bind(
+                                        "quantized::instance_norm",
+                                        self.optional(WEIGHT),
+                                        self.optional(BIAS),
+                                        eps))
+                .printing(
+                        layer.numFeatures()
+                                + ", eps="
+                                + Repr.of(eps)
+                                + ", momentum=0.1, affine="
+                                + affine
+                                + ", bias="
+                                + affine
+                                + ", track_running_stats=False")
+                .channels(layer.numFeatures());
     }
 
     /** Prints as PyTorch's, which keeps nothing of the float layer's options but eps. */
