@@ -12,8 +12,8 @@ import java.util.function.UnaryOperator;
  * What the instance normalizations share: {@code (x − mean) / √(var + eps) · weight + bias} for
  * each channel of each example, with its own statistics in training and otherwise.
  *
- * <p>Source: Ulyanov, Vedaldi and Lempitsky, <a
- * href="https://arxiv.org/abs/1607.08022">Instance Normalization</a>, 2016.
+ * <p>Source: Ulyanov, Vedaldi and Lempitsky, <a href="https://arxiv.org/abs/1607.08022">Instance
+ * Normalization</a>, 2016.
  */
 public abstract class InstanceNorm extends Module {
     private long features;

@@ -55,7 +55,8 @@ public final class Fusion {
 
     private static final String PATTERNS =
             "fusable are a linear layer or convolution followed by a batch normalization of its"
-                    + " dimensions, by a ReLU, or by both in this order";
+                + " dimensions, by a ReLU, or by both in this order; a transposed one by a batch"
+                + " normalization alone, and not for training";
 
     private final Module model;
     private final boolean forTraining;

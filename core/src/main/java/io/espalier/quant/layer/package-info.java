@@ -6,7 +6,8 @@
  *
  * <p>Each is made of one float layer, how its weight becomes integers ({@code Packing}), and the
  * ranges of its activations; none knows the model around it. {@code SavedLayers} describes them in
- * files and makes them of a file again.
+ * files and makes them of a file again. {@code LayerKind} says which form a layer has in each step;
+ * {@code LayerKinds} is the catalogue.
  */
 @NullMarked
 package io.espalier.quant.layer;

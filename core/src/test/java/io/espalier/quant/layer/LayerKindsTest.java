@@ -46,10 +46,12 @@ class LayerKindsTest {
     void complete() {
         Set<Class<?>> layers =
                 new ClassFileImporter()
-                        .withImportOption(new DoNotIncludeTests())
-                        .importPackages("io.espalier.nn").stream()
+                                .withImportOption(new DoNotIncludeTests())
+                                .importPackages("io.espalier.nn")
+                                .stream()
                                 .filter(type -> type.isAssignableTo(Module.class))
-                                .filter(type -> !type.getModifiers().contains(JavaModifier.ABSTRACT))
+                                .filter(type ->
+                                        !type.getModifiers().contains(JavaModifier.ABSTRACT))
                                 .map(type -> type.reflect())
                                 .collect(Collectors.toSet());
         Set<Class<?>> known =
@@ -99,8 +101,7 @@ class LayerKindsTest {
         assertFalse(LayerKinds.of(subclass).isQuantized());
         assertEquals(Linear.class, LayerKinds.extended(subclass).orElseThrow());
         assertTrue(LayerKinds.extended(new Sequential()).isEmpty());
-        var cubic =
-                Upsample.byFactor(new double[] {2, 2}, o -> o.mode(Upsample.Mode.BICUBIC));
+        var cubic = Upsample.byFactor(new double[] {2, 2}, o -> o.mode(Upsample.Mode.BICUBIC));
         assertFalse(LayerKinds.of(cubic).passesIntegers(cubic));
         assertTrue(LayerKinds.of(new QuantStub()).isQuantized());
     }
@@ -114,8 +115,7 @@ class LayerKindsTest {
                         "here",
                         other,
                         MinMaxObserver.with(),
-                        new Packing(
-                                MinMaxObserver.with(), io.espalier.tensor.Engine.FBGEMM),
+                        new Packing(MinMaxObserver.with(), io.espalier.tensor.Engine.FBGEMM),
                         MinMaxObserver.with());
         LayerKind kind = LayerKinds.of(other);
         assertSame(other, kind.converted(place));
