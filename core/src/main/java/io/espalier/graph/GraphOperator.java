@@ -211,6 +211,14 @@ public enum GraphOperator {
     LOG_SIGMOID(aten("log_sigmoid").takes(X)),
     /** One half along a dimension times the sigmoid of the other. */
     GLU(aten("glu").does(MOVES).takes(X, integer("dim", -1))),
+    /** Floats as 8-bit integers that know their scale: {@code round(x / scale) + zero_point}. */
+    QUANTIZE(
+            aten("quantize_per_tensor")
+                    .takes(
+                            X,
+                            required(DOUBLE, "scale"),
+                            required(LONG, "zero_point"),
+                            required(DTYPE, "dtype"))),
     /** Quantized values as floats. */
     DEQUANTIZE(aten("dequantize.self").takes(X)),
 

@@ -5,7 +5,6 @@ import io.espalier.nn.IntegerWeighted;
 import io.espalier.nn.Module;
 import io.espalier.quant.graph.GraphPasses;
 import io.espalier.quant.graph.LayerSettings;
-import io.espalier.quant.graph.Lowering;
 import io.espalier.quant.layer.FusedChain;
 import io.espalier.quant.layer.Packing;
 import io.espalier.quant.layer.QuantizedLayer;
@@ -14,6 +13,7 @@ import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;
 
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -99,18 +99,52 @@ public final class GraphQuantization {
      *     configuration has no int8 kernel
      */
     public static GraphModule convert(GraphModule prepared) {
-        if (prepared.modules().values().stream().noneMatch(Observer.class::isInstance)) {
-            boolean small =
-                    prepared.modules().values().stream()
-                            .anyMatch(IntegerWeighted.class::isInstance);
-            boolean integers =
-                    prepared.modules().values().stream().anyMatch(QuantizedLayer.class::isInstance);
-            if (small && !integers) {
-                return prepared; // only weights were to be quantized
-            }
-            Conversion.requireUnconverted(prepared, List.of());
+        return hasOnlySmallWeights(prepared) ? prepared : lower(convertToReference(prepared));
+    }
+
+    /**
+     * Writes the observed ranges into the graph: nodes that quantize, each with its scale, zero
+     * point and type, and nodes that make floats again, between which layers compute in floats with
+     * rounded weights. It needs no engine, runs slowly, and gives what {@link #convert}'s kernels
+     * give within rounding: to be read, to be written for other runtimes, and to be lowered. As
+     * PyTorch's {@code convert_to_reference_fx}.
+     *
+     * @throws EspalierException if the graph is not prepared, or an observer has seen no data
+     */
+    public static GraphModule convertToReference(GraphModule prepared) {
+        if (hasOnlySmallWeights(prepared)) {
+            return prepared;
         }
-        return Lowering.lower(prepared);
+        if (prepared.modules().values().stream().noneMatch(Observer.class::isInstance)) {
+            Conversion.requireUnconverted(prepared, List.of());
+            throw new EspalierException(
+                    "The graph is not prepared, so no range is known; call"
+                            + " GraphQuantization.prepare and run calibration data through it"
+                            + " before convert.");
+        }
+        return GraphPasses.reference(prepared);
+    }
+
+    /**
+     * Puts the integer kernels of the layers' engine into a graph with explicit ranges: the second
+     * half of {@link #convert}.
+     *
+     * @param reference what {@link #convertToReference} gave
+     * @throws EspalierException if it has no layer to lower, or one has no int8 kernel
+     */
+    public static GraphModule lower(GraphModule reference) {
+        return GraphPasses.lower(reference);
+    }
+
+    /** Whether a graph has layers of 8-bit weights, and none that needs ranges. */
+    private static boolean hasOnlySmallWeights(GraphModule model) {
+        Collection<Module> modules = model.modules().values();
+        return modules.stream().anyMatch(IntegerWeighted.class::isInstance)
+                && modules.stream()
+                        .noneMatch(module ->
+                                module instanceof Observer
+                                        || module instanceof QuantizedLayer
+                                        || module instanceof FusedChain);
     }
 
     /**

@@ -39,6 +39,27 @@ public final class GraphPasses {
         return ObserverPlacement.apply(fuse(small, kernels, Set.of()), inIntegers, kernels);
     }
 
+    /**
+     * The graph that says by its own nodes where values are quantized and with which ranges.
+     *
+     * @param prepared a calibrated graph
+     * @throws EspalierException if an observer has seen no data, or a range is none that a kernel
+     *     takes
+     */
+    public static GraphModule reference(GraphModule prepared) {
+        return ExplicitRanges.apply(prepared);
+    }
+
+    /**
+     * The graph of integer kernels.
+     *
+     * @param reference one with explicit ranges
+     * @throws EspalierException if it has none, or a layer has no kernel
+     */
+    public static GraphModule lower(GraphModule reference) {
+        return Lowering.apply(reference);
+    }
+
     /** The graph of a float model whose chains are fused as in a converted one. */
     public static GraphModule fusedAs(GraphModule traced, GraphModule converted) {
         Set<String> left = new HashSet<>();

@@ -9,13 +9,11 @@ import io.espalier.graph.Node.ModuleCall;
 import io.espalier.graph.Node.OperatorCall;
 import io.espalier.graph.Value;
 import io.espalier.nn.Module;
-import io.espalier.quant.layer.ChainActivation;
 import io.espalier.quant.layer.FusedChain;
 import io.espalier.quant.layer.IntegerKernels;
 import io.espalier.quant.layer.Packing;
 import io.espalier.quant.layer.Quantize;
 import io.espalier.quant.layer.QuantizedLayer.Range;
-import io.espalier.quant.observer.Observer;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -31,12 +29,13 @@ import java.util.Objects;
 import java.util.SequencedMap;
 
 /**
- * Turns a prepared and calibrated graph into one of integer kernels, node by node. Each value has a
- * form, integers or floats; where a node needs the other form it is computed, once.
+ * Turns a graph with explicit ranges into one of an engine's integer kernels, node by node. Each
+ * value has a form, integers or floats; where a node needs the other form it is computed, once.
  */
-public final class Lowering {
-    private final GraphModule prepared;
+final class Lowering {
+    private final GraphModule explicit;
     private final Map<String, Module> before;
+    private final Map<Value, Node> producers;
     private final Map<Value, List<Node>> consumers;
     private final IntegerKernels kernels;
     private final SequencedMap<String, Module> modules = new LinkedHashMap<>();
@@ -44,6 +43,7 @@ public final class Lowering {
     private final List<Node> nodes = new ArrayList<>();
     private final Map<Value, Form> forms = new HashMap<>();
     private final Map<Value, Value> floats = new HashMap<>();
+    private int ranges;
 
     /**
      * What a value of the prepared graph is in the new one.
@@ -53,44 +53,43 @@ public final class Lowering {
      */
     private record Form(Value value, @Nullable Range range) {}
 
-    private Lowering(GraphModule prepared, IntegerKernels kernels) {
-        this.prepared = prepared;
-        this.before = prepared.modules();
-        this.consumers = prepared.graph().consumers();
+    private Lowering(GraphModule explicit, IntegerKernels kernels) {
+        this.explicit = explicit;
+        this.before = explicit.modules();
+        this.producers = explicit.graph().producers();
+        this.consumers = explicit.graph().consumers();
         this.kernels = kernels;
-        this.names = Names.beside(prepared.graph());
+        this.names = Names.beside(explicit.graph());
     }
 
-    /**
-     * The graph of integer kernels.
-     *
-     * @throws EspalierException if the graph is not prepared, an observer has seen no data, or a
-     *     layer has no int8 kernel
-     */
-    public static GraphModule lower(GraphModule prepared) {
+    static GraphModule apply(GraphModule explicit) {
         Packing packing =
-                prepared.modules().values().stream()
+                explicit.modules().values().stream()
                         .filter(FusedChain.class::isInstance)
-                        .flatMap(chain -> ((FusedChain) chain).packing().stream())
+                        .map(FusedChain.class::cast)
+                        .filter(chain -> chain.weightParameters().isPresent())
+                        .flatMap(chain -> chain.packing().stream())
                         .findFirst()
                         .orElseThrow(() ->
                                 new EspalierException(
-                                        "The graph is not prepared, so no range is known; call"
-                                                + " GraphQuantization.prepare and run calibration"
-                                                + " data through it before convert."));
+                                        "The graph has no layer with a rounded weight, so there is"
+                                                + " nothing to lower; make it by"
+                                                + " GraphQuantization.convertToReference."));
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
-            return new Lowering(prepared, IntegerKernels.of(packing)).lower();
+            return new Lowering(explicit, IntegerKernels.of(packing)).lower();
         }
     }
 
     private GraphModule lower() {
-        Graph graph = prepared.graph();
+        Graph graph = explicit.graph();
         graph.inputs().forEach(input -> forms.put(input, new Form(input, null)));
         for (Node node : graph.nodes()) {
             switch (node) {
-                case ModuleCall call when before.get(call.path()) instanceof Observer observer ->
-                        quantize(call, range(observer));
+                case OperatorCall call when call.calls(GraphOperator.QUANTIZE) ->
+                        quantize(call, range(call));
+                case OperatorCall call when call.calls(GraphOperator.DEQUANTIZE) ->
+                        forms.put(call.result(), form(call.inputs().getFirst()));
                 case ModuleCall call
                         when before.get(call.path()) instanceof FusedChain chain
                                 && hasKernel(chain)
@@ -101,9 +100,9 @@ public final class Lowering {
             }
         }
         List<Value> outputs = graph.outputs().stream().map(this::inFloats).toList();
-        Graph converted = graph.with(nodes, outputs).withoutUnused(this::mayGo);
-        MemoryReuse.apply(converted, modules);
-        return new GraphModule(converted, modules);
+        Graph lowered = graph.with(nodes, outputs).withoutUnused(this::mayGo);
+        MemoryReuse.apply(lowered, modules);
+        return new GraphModule(lowered, modules);
     }
 
     /** What was put in here for nobody; what the model did stays. */
@@ -113,23 +112,19 @@ public final class Lowering {
                         && modules.get(call.path()) instanceof Quantize);
     }
 
-    private static Range range(Observer observer) {
-        return Range.of(observer.name(), observer.quantizationParameters());
+    private static Range range(OperatorCall quantize) {
+        return new Range(
+                (float) quantize.number("scale"), Math.toIntExact(quantize.integer("zero_point")));
     }
 
-    private @Nullable Observer observer(Value value) {
+    /** The range that a value is given, if it is quantized. */
+    private @Nullable Range rangeOf(Value value) {
         for (Node node : consumers.getOrDefault(value, List.of())) {
-            if (node instanceof ModuleCall call
-                    && before.get(call.path()) instanceof Observer observer) {
-                return observer;
+            if (node instanceof OperatorCall call && call.calls(GraphOperator.QUANTIZE)) {
+                return range(call);
             }
         }
         return null;
-    }
-
-    private @Nullable Range rangeOf(Value value) {
-        Observer observer = observer(value);
-        return observer == null ? null : range(observer);
     }
 
     private Form form(Value value) {
@@ -137,25 +132,33 @@ public final class Lowering {
     }
 
     private boolean hasKernel(FusedChain chain) {
-        return chain.packing().isPresent() && kernels.computes(chain.layer());
+        return chain.weightParameters().isPresent() && kernels.computes(chain.layer());
     }
 
     private boolean allIntegers(Node node) {
         return node.inputs().stream().allMatch(input -> form(input).range() != null);
     }
 
-    /** An observer's place: the value is integers already, or is quantized here. */
-    private void quantize(ModuleCall call, Range range) {
+    /** The value is integers already, or is quantized here. */
+    private void quantize(OperatorCall call, Range range) {
         Form given = form(call.inputs().getFirst());
+        String path = "quantize_" + ranges;
+        if (!followsFromInput(call)) {
+            ranges++;
+        }
         if (given.range() != null) {
             forms.put(call.result(), given);
             return;
         }
-        String path = call.path().replace("activation_post_process", "quantize");
         modules.put(path, new Quantize(range));
-        Value quantized = names.fresh(given.value().name() + "_quantized");
-        nodes.add(new ModuleCall(path, List.of(given.value()), quantized));
-        forms.put(call.result(), new Form(quantized, range));
+        nodes.add(new ModuleCall(path, List.of(given.value()), call.result()));
+        forms.put(call.result(), new Form(call.result(), range));
+    }
+
+    /** Whether a value has the range that what it was chosen from has. */
+    private boolean followsFromInput(OperatorCall quantize) {
+        return producers.get(quantize.inputs().getFirst()) instanceof OperatorCall call
+                && isPassing(call);
     }
 
     private void layer(ModuleCall call, FusedChain chain) {
@@ -164,7 +167,9 @@ public final class Lowering {
         @Nullable Range output = rangeOf(call.result());
         Range input = Objects.requireNonNull(inputs.getFirst().range());
         @Nullable Range added = chain.adds() ? inputs.get(1).range() : null;
-        modules.put(call.path(), kernels.layer(call.path(), chain, packing, input, added, output));
+        modules.put(
+                call.path(),
+                kernels.layer(call.path(), chain.unrounded(), packing, input, added, output));
         nodes.add(
                 new ModuleCall(
                         call.path(), inputs.stream().map(Form::value).toList(), call.result()));
@@ -184,21 +189,11 @@ public final class Lowering {
     private void inFloats(Node node) {
         nodes.add(node.withInputs(this::inFloats));
         if (node instanceof ModuleCall call) {
-            modules.put(call.path(), floatModule(call));
+            modules.put(call.path(), before.get(call.path()));
         } else if (node instanceof Node.StateRead read) {
             modules.putIfAbsent(read.owner(), before.get(read.owner()));
         }
         node.results().forEach(result -> forms.put(result, new Form(result, null)));
-    }
-
-    /** A chain that stays in floats keeps what was folded into it. */
-    private Module floatModule(ModuleCall call) {
-        Module module = Objects.requireNonNull(before.get(call.path()));
-        return module instanceof FusedChain chain && isAlone(chain) ? chain.layer() : module;
-    }
-
-    private static boolean isAlone(FusedChain chain) {
-        return !chain.adds() && chain.activation() == ChainActivation.NONE;
     }
 
     private Value inFloats(Value value) {

@@ -4,6 +4,8 @@ import io.espalier.nn.Convolution;
 import io.espalier.nn.Functional;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
+import io.espalier.quant.observer.ObserverFactory;
+import io.espalier.quant.observer.QuantizationParameters;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;
@@ -18,10 +20,13 @@ import java.util.Optional;
  * second input is added where it has one, then the activation.
  */
 public final class FusedChain extends Module {
+    private static final String WEIGHT = "weight";
+
     private final Module layer;
     private final boolean adds;
     private final ChainActivation activation;
     private final @Nullable Packing packing;
+    private final @Nullable RoundedWeight rounding;
 
     /**
      * A chain that stays in float.
@@ -31,20 +36,58 @@ public final class FusedChain extends Module {
      * @param activation what is computed of that
      */
     public FusedChain(Module layer, boolean adds, ChainActivation activation) {
-        this(layer, adds, activation, null);
+        this(layer, adds, activation, null, null);
     }
 
     private FusedChain(
-            Module layer, boolean adds, ChainActivation activation, @Nullable Packing packing) {
+            Module layer,
+            boolean adds,
+            ChainActivation activation,
+            @Nullable Packing packing,
+            @Nullable RoundedWeight rounding) {
         this.layer = add("layer", layer);
         this.adds = adds;
         this.activation = activation;
         this.packing = packing;
+        this.rounding = rounding;
     }
 
     /** The same chain, which is to be quantized. */
     public FusedChain packedAs(Packing given) {
-        return new FusedChain(layer, adds, activation, given);
+        return new FusedChain(layer, adds, activation, given, null);
+    }
+
+    /**
+     * The same chain in floats, its weight rounded to the integers that its kernel will have.
+     *
+     * @param place where it stands, for errors
+     */
+    public FusedChain rounded(String place) {
+        Packing given = packing().orElseThrow();
+        boolean transposed = layer instanceof Convolution convolution && convolution.isTransposed();
+        ObserverFactory weight =
+                transposed ? given.transposed(given.engine()).weight() : given.weight();
+        IntegerWeight integers =
+                IntegerWeight.of(place + "." + WEIGHT, layer.value(WEIGHT), weight);
+        var rounding = new RoundedWeight(integers.parameters());
+        Module alias = layer.alias();
+        alias.parametrize(WEIGHT, rounding);
+        return new FusedChain(alias, adds, activation, given, rounding);
+    }
+
+    /** The same chain with its weight as it was. */
+    public FusedChain unrounded() {
+        if (rounding == null) {
+            return this;
+        }
+        Module alias = layer.alias();
+        alias.unparametrize(WEIGHT, rounding);
+        return new FusedChain(alias, adds, activation, packing, null);
+    }
+
+    /** How the weight's integers stand for numbers, where it is rounded to them. */
+    public Optional<QuantizationParameters> weightParameters() {
+        return Optional.ofNullable(rounding).map(RoundedWeight::parameters);
     }
 
     /** How the layer's weight is to become integers; empty if it stays in float. */
@@ -67,6 +110,13 @@ public final class FusedChain extends Module {
 
     /** What a file must say of it. */
     Map<String, String> attributes() {
+        if (packing != null) {
+            throw new EspalierException(
+                    "The graph is not converted yet: its "
+                            + typeName()
+                            + " still computes in floats; call GraphQuantization.convert, or lower"
+                            + " a reference graph, before it is saved.");
+        }
         return Map.of("adds", Boolean.toString(adds), "activation", activation.name());
     }
 
