@@ -8,7 +8,7 @@ final class Container extends Module {
     static Container of(Module module) {
         var container = new Container();
         container.adopt(module);
-        container.takeQconfig(module);
+        container.takeAttachments(module);
         return container;
     }
 

@@ -48,7 +48,7 @@ public final class GraphModule extends Module {
         modules.forEach((path, module) -> {
             if (path.isEmpty()) {
                 adopt(module);
-                takeQconfig(module);
+                takeAttachments(module);
             } else if (paths.contains(path) || isAbove(path, paths)) {
                 place(path, module);
             }

@@ -40,8 +40,6 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
     private Hooks inputHooks = new Hooks();
     private Hooks outputHooks = new Hooks();
     private boolean training = true;
-    private @Nullable Recipe recipe;
-    private boolean recipeSet;
 
     static {
         Libtorch.start();
@@ -371,31 +369,6 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
     /** Whether this module is in training mode, which it is when new. */
     public final boolean isTraining() {
         return training;
-    }
-
-    /**
-     * Says how this module and what is below it are to be quantized; {@code null} leaves them out.
-     */
-    public final void qconfig(@Nullable Recipe recipe) {
-        this.recipe = recipe;
-        this.recipeSet = true;
-    }
-
-    /** Takes over what {@link #qconfig(Recipe)} said on another very module, if it was called. */
-    public final void takeQconfig(Module other) {
-        if (other.recipeSet) {
-            qconfig(other.recipe);
-        }
-    }
-
-    /** Whether {@link #qconfig(Recipe)} was called on this very module. */
-    public final boolean hasQconfig() {
-        return recipeSet;
-    }
-
-    /** What {@link #qconfig(Recipe)} said on this very module. */
-    public final Optional<Recipe> qconfig() {
-        return Optional.ofNullable(recipe);
     }
 
     /** A clone whose containers are its own and still hold the original's tensors and children. */

@@ -21,7 +21,7 @@ import java.util.function.UnaryOperator;
  * passes through before {@code forward} sees it. {@link ModuleTree} adds the tree, {@link Module}
  * the running.
  */
-abstract sealed class ParameterHolder permits ModuleTree {
+abstract sealed class ParameterHolder extends AttachmentHolder permits ModuleTree {
     private SequencedMap<String, Tensor> parameters = new LinkedHashMap<>();
     private SequencedMap<String, Tensor> buffers = new LinkedHashMap<>();
     private Map<String, Parametrized> parametrized = new LinkedHashMap<>();

@@ -266,7 +266,7 @@ public final class SmoothQuant {
         shape[0] = inverse.numel();
         var pair = new Sequential(new ChannelScale(inverse.reshape(shape).clone()), layer.alias());
         pair.training(layer.isTraining());
-        pair.takeQconfig(layer);
+        pair.takeAttachments(layer);
         model.replace(path, pair);
     }
 }

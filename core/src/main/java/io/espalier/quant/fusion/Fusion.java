@@ -320,7 +320,7 @@ public final class Fusion {
         String name = WITH_RELU.get(layer.getClass());
         var fused = new FusedReLU(String.valueOf(name), folded, Fusion.<ReLU>alone(chain.relu()));
         fused.training(training);
-        fused.takeQconfig(layer);
+        fused.takeAttachments(layer);
         return fused;
     }
 
@@ -339,7 +339,7 @@ public final class Fusion {
                         Fusion.<BatchNorm>alone(norm),
                         relu == null ? null : Fusion.<ReLU>alone(relu));
         fused.training(layer.isTraining());
-        fused.takeQconfig(layer);
+        fused.takeAttachments(layer);
         return fused;
     }
 

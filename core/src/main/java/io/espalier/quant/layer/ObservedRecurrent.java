@@ -58,7 +58,7 @@ public final class ObservedRecurrent extends Module {
             }
         }
         training(network.isTraining());
-        takeQconfig(network);
+        takeAttachments(network);
     }
 
     private void roundInTraining(String path, Packing packing, String name) {

@@ -73,7 +73,7 @@ public final class QatLayer extends Module {
                             throw new EspalierException(
                                     "No quantization-aware training for a " + layer + ".");
                 };
-        made.takeQconfig(layer);
+        made.takeAttachments(layer);
         return made;
     }
 
@@ -100,7 +100,7 @@ public final class QatLayer extends Module {
             initialize(learnable);
         }
         training(layer.isTraining());
-        takeQconfig(layer);
+        takeAttachments(layer);
     }
 
     private void initialize(LearnableFakeQuantize learnable) {
