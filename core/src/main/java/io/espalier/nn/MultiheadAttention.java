@@ -40,35 +40,47 @@ public class MultiheadAttention extends Module {
      * @param batchFirst whether the tensors are [N, L, E] and not [L, N, E]
      * @param needWeights whether the weights are an output; without them it is faster
      * @param headSize the size of each head's query, key and value; 0 for E over the heads
+     * @param lookedInto whether tracing looks into it, so that a graph shows its linear maps,
+     *     products and softmax; else it is one step of a graph
      */
     public record Options(
-            double dropout, boolean bias, boolean batchFirst, boolean needWeights, long headSize) {
+            double dropout,
+            boolean bias,
+            boolean batchFirst,
+            boolean needWeights,
+            long headSize,
+            boolean lookedInto) {
         /** PyTorch's defaults: biases, the sequence first, the weights as second output. */
-        public static final Options DEFAULT = new Options(0, true, false, true, 0);
+        public static final Options DEFAULT = new Options(0, true, false, true, 0, false);
 
         /** The same with another share dropped. */
         public Options dropout(double value) {
-            return new Options(value, bias, batchFirst, needWeights, headSize);
+            return new Options(value, bias, batchFirst, needWeights, headSize, lookedInto);
         }
 
         /** The same with or without biases. */
         public Options bias(boolean value) {
-            return new Options(dropout, value, batchFirst, needWeights, headSize);
+            return new Options(dropout, value, batchFirst, needWeights, headSize, lookedInto);
         }
 
         /** The same for [N, L, E] or for [L, N, E]. */
         public Options batchFirst(boolean value) {
-            return new Options(dropout, bias, value, needWeights, headSize);
+            return new Options(dropout, bias, value, needWeights, headSize, lookedInto);
         }
 
         /** The same with or without the weights as second output. */
         public Options needWeights(boolean value) {
-            return new Options(dropout, bias, batchFirst, value, headSize);
+            return new Options(dropout, bias, batchFirst, value, headSize, lookedInto);
         }
 
         /** The same with heads of another size, which the heads left of a wider layer have. */
         public Options headSize(long value) {
-            return new Options(dropout, bias, batchFirst, needWeights, value);
+            return new Options(dropout, bias, batchFirst, needWeights, value, lookedInto);
+        }
+
+        /** The same, looked into by tracing or as one step. */
+        public Options lookedInto(boolean value) {
+            return new Options(dropout, bias, batchFirst, needWeights, headSize, value);
         }
     }
 
@@ -231,7 +243,7 @@ public class MultiheadAttention extends Module {
 
     @Override
     public boolean isAtomic() {
-        return computesAs(MultiheadAttention.class);
+        return !options.lookedInto && computesAs(MultiheadAttention.class);
     }
 
     @Override
