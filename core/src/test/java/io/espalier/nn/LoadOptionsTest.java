@@ -23,6 +23,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SequencedMap;
 
 class LoadOptionsTest {
@@ -34,6 +35,10 @@ class LoadOptionsTest {
 
     private Path file() {
         return folder.resolve("model.safetensors");
+    }
+
+    private static Tensor tensor(Map<String, Tensor> state, String name) {
+        return Objects.requireNonNull(state.get(name), name);
     }
 
     private static SequencedMap<String, Tensor> copies(Module model) {
@@ -56,8 +61,8 @@ class LoadOptionsTest {
         assertEquals(List.of("2.bias"), report.missing());
         assertEquals(List.of("head.weight"), report.unexpected());
         var after = model.stateDict();
-        assertTrue(Tensors.equal(before.get("2.bias"), after.get("2.bias")));
-        assertTrue(Tensors.equal(state.get("0.weight"), after.get("0.weight")));
+        assertTrue(Tensors.equal(tensor(before, "2.bias"), tensor(after, "2.bias")));
+        assertTrue(Tensors.equal(tensor(state, "0.weight"), tensor(after, "0.weight")));
     }
 
     @Test
@@ -85,7 +90,7 @@ class LoadOptionsTest {
                         .endsWith("; o -> o.prefix(\"module.\") takes it off the names."));
         assertEquals(
                 new LoadReport(List.of(), List.of()), model.load(file(), o -> o.prefix("module.")));
-        assertTrue(Tensors.equal(state.get("module.0.weight"), model.stateDict().get("0.weight")));
+        assertTrue(Tensors.equal(tensor(state, "module.0.weight"), tensor(model.stateDict(), "0.weight")));
         state.put("0.weight", Tensors.ones(4, 3));
         assertTrue(
                 messageOf(() -> model.loadStateDict(state, o -> o.prefix("module.")))
@@ -115,9 +120,9 @@ class LoadOptionsTest {
         model.stateDict()
                 .forEach((name, tensor) ->
                         assertTrue(
-                                Tensors.equal(state.get(name).to(Tensors.type(tensor)), tensor),
+                                Tensors.equal(tensor(state, name).to(Tensors.type(tensor)), tensor),
                                 name));
-        assertEquals(ScalarType.Float, Tensors.type(model.stateDict().get("0.weight")));
+        assertEquals(ScalarType.Float, Tensors.type(tensor(model.stateDict(), "0.weight")));
         state.put("1.num_batches_tracked", Tensors.zeros());
         assertTrue(
                 messageOf(() -> model.loadStateDict(state, o -> o.convertTypes(true)))
@@ -134,7 +139,7 @@ class LoadOptionsTest {
         var state = net().stateDict();
         state.remove("1.num_batches_tracked");
         model.loadStateDict(state);
-        assertEquals(1, model.stateDict().get("1.num_batches_tracked").item_long());
+        assertEquals(1, tensor(model.stateDict(), "1.num_batches_tracked").item_long());
         state.remove("1.running_var");
         assertTrue(
                 messageOf(() -> model.loadStateDict(state))

@@ -58,7 +58,7 @@ class BoundedLayersTest {
     private static List<String> observed(Module model) {
         var places = new TreeSet<String>();
         for (String name : model.stateDict().keySet()) {
-            String[] parts = name.split("\\.");
+            String[] parts = name.split("\\.", -1);
             if (parts[1].equals("activation_post_process")) {
                 places.add(parts[0]);
             }

@@ -250,7 +250,7 @@ class DamagedAttributesTest {
     @EnumSource(Engine.class)
     @DisplayName("word or number of a layer is refused, or computes, on every engine")
     void attributes(Engine engine) {
-        share = engine.ordinal();
+        share = List.of(Engine.values()).indexOf(engine);
         for (Case one : layers(engine.toString())) {
             changeWords(one);
         }
@@ -261,7 +261,7 @@ class DamagedAttributesTest {
     @EnumSource(Engine.class)
     @DisplayName("tensor of a layer is refused, or computes, on every engine")
     void tensors(Engine engine) {
-        share = engine.ordinal();
+        share = List.of(Engine.values()).indexOf(engine);
         for (Case one : layers(engine.toString())) {
             changeTensors(one);
         }
@@ -367,7 +367,7 @@ class DamagedAttributesTest {
                         Tensors.type(right) == ScalarType.Float
                                 ? ScalarType.Long
                                 : ScalarType.Float));
-        for (float value : new float[] {0, -1, 300, Float.NaN, Float.POSITIVE_INFINITY, 1e-45f}) {
+        for (float value : new float[] {0, -1, 300, Float.NaN, Float.POSITIVE_INFINITY, Float.MIN_VALUE}) {
             all.add(Tensors.zeros(shape).add(new Scalar(value)).to(Tensors.type(right)));
         }
         return all;

@@ -95,8 +95,10 @@ class EnginesAtOnceTest {
     static Stream<Arguments> pairs() {
         List<Engine> engines = List.of(Engine.values());
         return engines.stream()
-                .flatMap(one -> engines.stream().map(other -> Arguments.of(one, other)))
-                .filter(pair -> ((Engine) pair.get()[0]).compareTo((Engine) pair.get()[1]) < 0);
+                .flatMap(one ->
+                        engines.stream()
+                                .filter(other -> one.compareTo(other) < 0)
+                                .map(other -> Arguments.of(one, other)));
     }
 
     @ParameterizedTest(name = "{0} and {1}")

@@ -26,6 +26,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.SequencedMap;
 import java.util.TreeMap;
@@ -210,15 +211,16 @@ class StateFileTest {
         var state = state();
         StateFile.write(file(), state, Map.of());
         try (var open = StateFile.open(file())) {
+            Tensor weight = Objects.requireNonNull(state.get("0.weight"));
             Tensor row = Tensors.zeros(3, 4);
             open.copyTo("0.weight", row);
-            assertTrue(Tensors.equal(state.get("0.weight"), row));
+            assertTrue(Tensors.equal(weight, row));
             Tensor column = Tensors.zeros(4, 3).t();
             open.copyTo("0.weight", column);
-            assertTrue(Tensors.equal(state.get("0.weight"), column));
+            assertTrue(Tensors.equal(weight, column));
             Tensor wide = Tensors.zeros(ScalarType.Double, 3, 4);
             open.copyTo("0.weight", wide);
-            assertTrue(Tensors.equal(state.get("0.weight").to(ScalarType.Double), wide));
+            assertTrue(Tensors.equal(weight.to(ScalarType.Double), wide));
         }
     }
 

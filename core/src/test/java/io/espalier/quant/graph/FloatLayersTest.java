@@ -53,6 +53,7 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.stream.Stream;
 
 @DisplayName("A file of a quantized graph with layers that stay in float")
@@ -232,7 +233,7 @@ class FloatLayersTest {
     @DisplayName("makes no layer of settings that its constructor refuses")
     void damaged() {
         layers().forEach(arguments -> {
-            Module layer = (Module) arguments.get()[0];
+            Module layer = (Module) Objects.requireNonNull(arguments.get()[0]);
             FloatLayers.describe(layer)
                     .ifPresent(description -> {
                         Map<String, Tensor> tensors = new HashMap<>(layer.stateDict());

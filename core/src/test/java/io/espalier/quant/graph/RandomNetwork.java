@@ -82,7 +82,7 @@ final class RandomNetwork extends Module {
     }
 
     private BinaryOperator<Tensor> function(Random random, String name) {
-        switch (random.nextInt(8)) {
+        return switch (random.nextInt(8)) {
             case 0, 1, 2 -> {
                 Module layer = add(name, layer(random));
                 boolean normalizes = random.nextBoolean();
@@ -91,7 +91,7 @@ final class RandomNetwork extends Module {
                 boolean adds = random.nextBoolean();
                 boolean activates = random.nextBoolean();
                 UnaryOperator<Tensor> activation = one(ACTIVATIONS, random);
-                return (a, b) -> {
+                yield (a, b) -> {
                     Tensor y = layer.call(a);
                     y = norm == null ? y : norm.call(y);
                     y = adds ? Functional.add(y, b) : y;
@@ -100,24 +100,22 @@ final class RandomNetwork extends Module {
             }
             case 3 -> {
                 Module layer = add(name, layer(random));
-                return (a, b) -> Functional.add(layer.call(a), layer.call(b));
+                yield (a, b) -> Functional.add(layer.call(a), layer.call(b));
             }
             case 4 -> {
                 UnaryOperator<Tensor> activation = one(ACTIVATIONS, random);
-                return (a, b) -> activation.apply(a);
+                yield (a, b) -> activation.apply(a);
             }
             case 5 -> {
                 UnaryOperator<Tensor> move = one(MOVES, random);
-                return (a, b) -> move.apply(a);
+                yield (a, b) -> move.apply(a);
             }
             case 6 -> {
                 Conv2d joins = add(name, new Conv2d(2 * CHANNELS, CHANNELS, 1));
-                return (a, b) -> joins.call(Functional.cat(List.of(a, b), 1));
+                yield (a, b) -> joins.call(Functional.cat(List.of(a, b), 1));
             }
-            default -> {
-                return one(PAIRS, random);
-            }
-        }
+            default -> one(PAIRS, random);
+        };
     }
 
     private static Module layer(Random random) {
