@@ -23,8 +23,8 @@ class StandardStreamTest {
         var standardOut = new StandardStream(out);
         var standardErr = new StandardStream(err);
         CommandLine line = Espalier.commandLine();
-        line.setOut(new PrintWriter(standardOut.printer("UTF-8"), true));
-        line.setErr(new PrintWriter(standardErr.printer("UTF-8"), true));
+        line.setOut(new PrintWriter(standardOut.printer("UTF-8"), true, UTF_8));
+        line.setErr(new PrintWriter(standardErr.printer("UTF-8"), true, UTF_8));
         return Espalier.execute(line, standardOut, standardErr, "--version");
     }
 

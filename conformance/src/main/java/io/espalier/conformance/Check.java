@@ -40,7 +40,6 @@ final class Check {
         }
     }
 
-    /** Two texts of several lines; the first line that differs is shown. */
     /** What a model prints, where the case says what it should. */
     void printed(String name, Values expect, Module model) {
         expect.optionalText(name).ifPresent(text -> sameText(name, text, model.toString()));
@@ -56,6 +55,7 @@ final class Check {
                                 Models.withoutScales(model.toString())));
     }
 
+    /** Two texts of several lines; the first line that differs is shown. */
     private void sameText(String what, String expected, String came) {
         String[] wanted = expected.split("\n", -1);
         String[] got = came.split("\n", -1);
