@@ -44,6 +44,7 @@ class PublicNamesTest {
                     "Operator",
                     "PaddingMode",
                     "TensorDataset",
+                    "TensorType",
                     "Value");
 
     /** Rooms whose public types are all in a guide or an example. */

@@ -12,32 +12,32 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 abstract sealed class ElementFunctions extends ShapeFunctions permits ReductionFunctions {
     /** {@code a + b} by elements, with broadcasting. */
     public static Tensor add(Tensor a, Tensor b) {
-        return recorded(torch.add(a, b), "aten::add.Tensor", a, b);
+        return computed(() -> torch.add(a, b), "aten::add.Tensor", a, b);
     }
 
     /** {@code a + number}, by elements. */
     public static Tensor add(Tensor a, double number) {
-        return recorded(torch.add(a, new Scalar(number)), "aten::add.Scalar", a, number);
+        return computed(() -> torch.add(a, new Scalar(number)), "aten::add.Scalar", a, number);
     }
 
     /** The difference by elements, with broadcasting. */
     public static Tensor sub(Tensor a, Tensor b) {
-        return recorded(torch.sub(a, b), "aten::sub.Tensor", a, b);
+        return computed(() -> torch.sub(a, b), "aten::sub.Tensor", a, b);
     }
 
     /** {@code a · b} by elements, with broadcasting. */
     public static Tensor mul(Tensor a, Tensor b) {
-        return recorded(torch.mul(a, b), "aten::mul.Tensor", a, b);
+        return computed(() -> torch.mul(a, b), "aten::mul.Tensor", a, b);
     }
 
     /** {@code a · number}, by elements. */
     public static Tensor mul(Tensor a, double number) {
-        return recorded(torch.mul(a, new Scalar(number)), "aten::mul.Scalar", a, number);
+        return computed(() -> torch.mul(a, new Scalar(number)), "aten::mul.Scalar", a, number);
     }
 
     /** The quotient by elements, with broadcasting. */
     public static Tensor div(Tensor a, Tensor b) {
-        return recorded(torch.div(a, b), "aten::div.Tensor", a, b);
+        return computed(() -> torch.div(a, b), "aten::div.Tensor", a, b);
     }
 
     /** The values cut off at both ends. */
@@ -58,103 +58,103 @@ abstract sealed class ElementFunctions extends ShapeFunctions permits ReductionF
 
     /** {@code a − number}, by elements. */
     public static Tensor sub(Tensor a, double number) {
-        return recorded(torch.sub(a, new Scalar(number)), "aten::sub.Scalar", a, number);
+        return computed(() -> torch.sub(a, new Scalar(number)), "aten::sub.Scalar", a, number);
     }
 
     /** {@code a / number}, by elements. */
     public static Tensor div(Tensor a, double number) {
-        return recorded(torch.div(a, new Scalar(number)), "aten::div.Scalar", a, number);
+        return computed(() -> torch.div(a, new Scalar(number)), "aten::div.Scalar", a, number);
     }
 
     /** The power, by elements. */
     public static Tensor pow(Tensor x, double exponent) {
-        return recorded(torch.pow(x, new Scalar(exponent)), "aten::pow.Tensor_Scalar", x, exponent);
+        return computed(() -> torch.pow(x, new Scalar(exponent)), "aten::pow.Tensor_Scalar", x, exponent);
     }
 
     /** The power by elements, with broadcasting. */
     public static Tensor pow(Tensor x, Tensor exponents) {
-        return recorded(torch.pow(x, exponents), "aten::pow.Tensor_Tensor", x, exponents);
+        return computed(() -> torch.pow(x, exponents), "aten::pow.Tensor_Tensor", x, exponents);
     }
 
     /** −x. */
     public static Tensor neg(Tensor x) {
-        return recorded(torch.neg(x), "aten::neg", x);
+        return computed(() -> torch.neg(x), "aten::neg", x);
     }
 
     /** |x|. */
     public static Tensor abs(Tensor x) {
-        return recorded(torch.abs(x), "aten::abs", x);
+        return computed(() -> torch.abs(x), "aten::abs", x);
     }
 
     /** √x. */
     public static Tensor sqrt(Tensor x) {
-        return recorded(torch.sqrt(x), "aten::sqrt", x);
+        return computed(() -> torch.sqrt(x), "aten::sqrt", x);
     }
 
     /** 1 / √x. */
     public static Tensor rsqrt(Tensor x) {
-        return recorded(torch.rsqrt(x), "aten::rsqrt", x);
+        return computed(() -> torch.rsqrt(x), "aten::rsqrt", x);
     }
 
     /** 1 / x. */
     public static Tensor reciprocal(Tensor x) {
-        return recorded(torch.reciprocal(x), "aten::reciprocal", x);
+        return computed(() -> torch.reciprocal(x), "aten::reciprocal", x);
     }
 
     /** The exponential. */
     public static Tensor exp(Tensor x) {
-        return recorded(torch.exp(x), "aten::exp", x);
+        return computed(() -> torch.exp(x), "aten::exp", x);
     }
 
     /** The natural logarithm. */
     public static Tensor log(Tensor x) {
-        return recorded(torch.log(x), "aten::log", x);
+        return computed(() -> torch.log(x), "aten::log", x);
     }
 
     /** The sine of radians. */
     public static Tensor sin(Tensor x) {
-        return recorded(torch.sin(x), "aten::sin", x);
+        return computed(() -> torch.sin(x), "aten::sin", x);
     }
 
     /** The cosine of radians. */
     public static Tensor cos(Tensor x) {
-        return recorded(torch.cos(x), "aten::cos", x);
+        return computed(() -> torch.cos(x), "aten::cos", x);
     }
 
     /** The error function. */
     public static Tensor erf(Tensor x) {
-        return recorded(torch.erf(x), "aten::erf", x);
+        return computed(() -> torch.erf(x), "aten::erf", x);
     }
 
     /** The largest integers not above. */
     public static Tensor floor(Tensor x) {
-        return recorded(torch.floor(x), "aten::floor", x);
+        return computed(() -> torch.floor(x), "aten::floor", x);
     }
 
     /** The nearest integers, halves to the even one. */
     public static Tensor round(Tensor x) {
-        return recorded(torch.round(x), "aten::round", x);
+        return computed(() -> torch.round(x), "aten::round", x);
     }
 
     /** The larger of both by elements, with broadcasting. */
     public static Tensor maximum(Tensor a, Tensor b) {
-        return recorded(torch.maximum(a, b), "aten::maximum", a, b);
+        return computed(() -> torch.maximum(a, b), "aten::maximum", a, b);
     }
 
     /** The smaller of both by elements, with broadcasting. */
     public static Tensor minimum(Tensor a, Tensor b) {
-        return recorded(torch.minimum(a, b), "aten::minimum", a, b);
+        return computed(() -> torch.minimum(a, b), "aten::minimum", a, b);
     }
 
     /** {@code a} where the condition (booleans) holds, {@code b} elsewhere, with broadcasting. */
     public static Tensor where(Tensor condition, Tensor a, Tensor b) {
-        return recorded(torch.where(condition, a, b), "aten::where.self", condition, a, b);
+        return computed(() -> torch.where(condition, a, b), "aten::where.self", condition, a, b);
     }
 
     /** {@code number} where the mask (booleans) is true, x elsewhere. */
     public static Tensor maskedFill(Tensor x, Tensor mask, double number) {
-        return recorded(
-                torch.masked_fill(x, mask, new Scalar(number)),
+        return computed(
+                () -> torch.masked_fill(x, mask, new Scalar(number)),
                 "aten::masked_fill.Scalar",
                 x,
                 mask,
@@ -163,66 +163,66 @@ abstract sealed class ElementFunctions extends ShapeFunctions permits ReductionF
 
     /** The elements as numbers of another type. */
     public static Tensor cast(Tensor x, ScalarType type) {
-        return recorded(x.to(type), "aten::to.dtype", x, (long) type.intern().value);
+        return computed(() -> x.to(type), "aten::to.dtype", x, (long) type.intern().value);
     }
 
     /** Whether a is b, by elements with broadcasting. */
     public static Tensor eq(Tensor a, Tensor b) {
-        return recorded(torch.eq(a, b), "aten::eq.Tensor", a, b);
+        return computed(() -> torch.eq(a, b), "aten::eq.Tensor", a, b);
     }
 
     /** Whether a is the number, by elements. */
     public static Tensor eq(Tensor a, double number) {
-        return recorded(torch.eq(a, new Scalar(number)), "aten::eq.Scalar", a, number);
+        return computed(() -> torch.eq(a, new Scalar(number)), "aten::eq.Scalar", a, number);
     }
 
     /** Whether a is not b, by elements with broadcasting. */
     public static Tensor ne(Tensor a, Tensor b) {
-        return recorded(torch.ne(a, b), "aten::ne.Tensor", a, b);
+        return computed(() -> torch.ne(a, b), "aten::ne.Tensor", a, b);
     }
 
     /** Whether a is not the number, by elements. */
     public static Tensor ne(Tensor a, double number) {
-        return recorded(torch.ne(a, new Scalar(number)), "aten::ne.Scalar", a, number);
+        return computed(() -> torch.ne(a, new Scalar(number)), "aten::ne.Scalar", a, number);
     }
 
     /** Whether a is less than b, by elements with broadcasting. */
     public static Tensor lt(Tensor a, Tensor b) {
-        return recorded(torch.lt(a, b), "aten::lt.Tensor", a, b);
+        return computed(() -> torch.lt(a, b), "aten::lt.Tensor", a, b);
     }
 
     /** Whether a is less than the number, by elements. */
     public static Tensor lt(Tensor a, double number) {
-        return recorded(torch.lt(a, new Scalar(number)), "aten::lt.Scalar", a, number);
+        return computed(() -> torch.lt(a, new Scalar(number)), "aten::lt.Scalar", a, number);
     }
 
     /** Whether a is at most b, by elements with broadcasting. */
     public static Tensor le(Tensor a, Tensor b) {
-        return recorded(torch.le(a, b), "aten::le.Tensor", a, b);
+        return computed(() -> torch.le(a, b), "aten::le.Tensor", a, b);
     }
 
     /** Whether a is at most the number, by elements. */
     public static Tensor le(Tensor a, double number) {
-        return recorded(torch.le(a, new Scalar(number)), "aten::le.Scalar", a, number);
+        return computed(() -> torch.le(a, new Scalar(number)), "aten::le.Scalar", a, number);
     }
 
     /** Whether a is greater than b, by elements with broadcasting. */
     public static Tensor gt(Tensor a, Tensor b) {
-        return recorded(torch.gt(a, b), "aten::gt.Tensor", a, b);
+        return computed(() -> torch.gt(a, b), "aten::gt.Tensor", a, b);
     }
 
     /** Whether a is greater than the number, by elements. */
     public static Tensor gt(Tensor a, double number) {
-        return recorded(torch.gt(a, new Scalar(number)), "aten::gt.Scalar", a, number);
+        return computed(() -> torch.gt(a, new Scalar(number)), "aten::gt.Scalar", a, number);
     }
 
     /** Whether a is at least b, by elements with broadcasting. */
     public static Tensor ge(Tensor a, Tensor b) {
-        return recorded(torch.ge(a, b), "aten::ge.Tensor", a, b);
+        return computed(() -> torch.ge(a, b), "aten::ge.Tensor", a, b);
     }
 
     /** Whether a is at least the number, by elements. */
     public static Tensor ge(Tensor a, double number) {
-        return recorded(torch.ge(a, new Scalar(number)), "aten::ge.Scalar", a, number);
+        return computed(() -> torch.ge(a, new Scalar(number)), "aten::ge.Scalar", a, number);
     }
 }

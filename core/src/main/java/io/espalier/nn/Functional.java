@@ -21,7 +21,7 @@ public final class Functional extends LossFunctions {
 
     /** {@code x Wᵀ + b}: x [*, in], weight [out, in], bias [out] or {@code null}. */
     public static Tensor linear(Tensor x, Tensor weight, @Nullable Tensor bias) {
-        return recorded(torch.linear(x, weight, optional(bias)), "aten::linear", x, weight, bias);
+        return computed(() -> torch.linear(x, weight, optional(bias)), "aten::linear", x, weight, bias);
     }
 
     /** The rows of {@code weight} [count, size] at {@code indices} [*]: [*, size]. */
@@ -31,8 +31,8 @@ public final class Functional extends LossFunctions {
 
     /** The rows at {@code indices}, of which the one at {@code paddingIndex} gets no gradient. */
     public static Tensor embedding(Tensor indices, Tensor weight, long paddingIndex) {
-        return recorded(
-                torch.embedding(weight, indices, paddingIndex, false, false),
+        return computed(
+                () -> torch.embedding(weight, indices, paddingIndex, false, false),
                 "aten::embedding",
                 weight,
                 indices,
@@ -48,8 +48,8 @@ public final class Functional extends LossFunctions {
      */
     public static Tensor scaledDotProductAttention(
             Tensor query, Tensor key, Tensor value, @Nullable Tensor mask, double dropout) {
-        return recorded(
-                torch.scaled_dot_product_attention(
+        return computed(
+                () -> torch.scaled_dot_product_attention(
                         query,
                         key,
                         value,
@@ -81,8 +81,8 @@ public final class Functional extends LossFunctions {
             boolean training,
             double momentum,
             double eps) {
-        return recorded(
-                torch.batch_norm(
+        return computed(
+                () -> torch.batch_norm(
                         x,
                         optional(weight),
                         optional(bias),
@@ -110,8 +110,8 @@ public final class Functional extends LossFunctions {
      */
     public static Tensor layerNorm(
             Tensor x, long[] shape, @Nullable Tensor weight, @Nullable Tensor bias, double eps) {
-        return recorded(
-                torch.layer_norm(x, shape, optional(weight), optional(bias), eps, true),
+        return computed(
+                () -> torch.layer_norm(x, shape, optional(weight), optional(bias), eps, true),
                 "aten::layer_norm",
                 x,
                 shape,
@@ -127,8 +127,8 @@ public final class Functional extends LossFunctions {
      */
     public static Tensor groupNorm(
             Tensor x, long groups, @Nullable Tensor weight, @Nullable Tensor bias, double eps) {
-        return recorded(
-                torch.group_norm(x, groups, optional(weight), optional(bias), eps, true),
+        return computed(
+                () -> torch.group_norm(x, groups, optional(weight), optional(bias), eps, true),
                 "aten::group_norm",
                 x,
                 groups,
@@ -143,8 +143,8 @@ public final class Functional extends LossFunctions {
      * weight (or {@code null}).
      */
     public static Tensor rmsNorm(Tensor x, long[] shape, @Nullable Tensor weight, double eps) {
-        return recorded(
-                torch.rms_norm(x, shape, optional(weight), new DoubleOptional(eps)),
+        return computed(
+                () -> torch.rms_norm(x, shape, optional(weight), new DoubleOptional(eps)),
                 "aten::rms_norm",
                 x,
                 shape,
@@ -160,7 +160,7 @@ public final class Functional extends LossFunctions {
 
     /** max(x, 0). */
     public static Tensor relu(Tensor x) {
-        return recorded(torch.relu(x), "aten::relu", x);
+        return computed(() -> torch.relu(x), "aten::relu", x);
     }
 
     /** min(max(x, 0), 6). */
@@ -170,18 +170,18 @@ public final class Functional extends LossFunctions {
 
     /** x where it is positive, {@code slope · x} elsewhere. */
     public static Tensor leakyRelu(Tensor x, double slope) {
-        return recorded(torch.leaky_relu(x, new Scalar(slope)), "aten::leaky_relu", x, slope);
+        return computed(() -> torch.leaky_relu(x, new Scalar(slope)), "aten::leaky_relu", x, slope);
     }
 
     /** x where it is positive, {@code weight · x} elsewhere: x [N, C, …], weight [1] or [C]. */
     public static Tensor prelu(Tensor x, Tensor weight) {
-        return recorded(torch.prelu(x, weight), "aten::prelu", x, weight);
+        return computed(() -> torch.prelu(x, weight), "aten::prelu", x, weight);
     }
 
     /** x where it is positive, {@code alpha · (exp(x) − 1)} elsewhere. */
     public static Tensor elu(Tensor x, double alpha) {
-        return recorded(
-                torch.elu(x, new Scalar(alpha), new Scalar(1.0), new Scalar(1.0)),
+        return computed(
+                () -> torch.elu(x, new Scalar(alpha), new Scalar(1.0), new Scalar(1.0)),
                 "aten::elu",
                 x,
                 alpha);
@@ -189,43 +189,43 @@ public final class Functional extends LossFunctions {
 
     /** x · Φ(x), Φ being the normal distribution function. */
     public static Tensor gelu(Tensor x) {
-        return recorded(torch.gelu(x), "aten::gelu", x);
+        return computed(() -> torch.gelu(x), "aten::gelu", x);
     }
 
     /** {@link #gelu} approximated by tanh. */
     public static Tensor geluTanh(Tensor x) {
-        return recorded(torch.gelu(x, "tanh"), "aten::gelu", x, "tanh");
+        return computed(() -> torch.gelu(x, "tanh"), "aten::gelu", x, "tanh");
     }
 
     /** x · sigmoid(x). */
     public static Tensor silu(Tensor x) {
-        return recorded(torch.silu(x), "aten::silu", x);
+        return computed(() -> torch.silu(x), "aten::silu", x);
     }
 
     /** x · min(max(x + 3, 0), 6) / 6. */
     public static Tensor hardswish(Tensor x) {
-        return recorded(torch.hardswish(x), "aten::hardswish", x);
+        return computed(() -> torch.hardswish(x), "aten::hardswish", x);
     }
 
     /** min(max(x + 3, 0), 6) / 6. */
     public static Tensor hardsigmoid(Tensor x) {
-        return recorded(torch.hardsigmoid(x), "aten::hardsigmoid", x);
+        return computed(() -> torch.hardsigmoid(x), "aten::hardsigmoid", x);
     }
 
     /** 1 / (1 + exp(−x)). */
     public static Tensor sigmoid(Tensor x) {
-        return recorded(torch.sigmoid(x), "aten::sigmoid", x);
+        return computed(() -> torch.sigmoid(x), "aten::sigmoid", x);
     }
 
     /** The hyperbolic tangent. */
     public static Tensor tanh(Tensor x) {
-        return recorded(torch.tanh(x), "aten::tanh", x);
+        return computed(() -> torch.tanh(x), "aten::tanh", x);
     }
 
     /** log(1 + exp(βx)) / β, and x itself where βx is above the threshold. */
     public static Tensor softplus(Tensor x, double beta, double threshold) {
-        return recorded(
-                torch.softplus(x, new Scalar(beta), new Scalar(threshold)),
+        return computed(
+                () -> torch.softplus(x, new Scalar(beta), new Scalar(threshold)),
                 "aten::softplus",
                 x,
                 beta,
@@ -234,7 +234,7 @@ public final class Functional extends LossFunctions {
 
     /** x · tanh(log(1 + exp(x))). */
     public static Tensor mish(Tensor x) {
-        return recorded(torch.mish(x), "aten::mish", x);
+        return computed(() -> torch.mish(x), "aten::mish", x);
     }
 
     /** x cut off at both ends. */
@@ -250,27 +250,27 @@ public final class Functional extends LossFunctions {
 
     /** {@link #elu} with the constants that keep a network's activations normal. */
     public static Tensor selu(Tensor x) {
-        return recorded(torch.selu(x), "aten::selu", x);
+        return computed(() -> torch.selu(x), "aten::selu", x);
     }
 
     /** The logarithm of {@link #sigmoid}, computed without its rounding. */
     public static Tensor logSigmoid(Tensor x) {
-        return recorded(torch.log_sigmoid(x), "aten::log_sigmoid", x);
+        return computed(() -> torch.log_sigmoid(x), "aten::log_sigmoid", x);
     }
 
     /** The first half along a dimension times {@link #sigmoid} of the second. */
     public static Tensor glu(Tensor x, long dim) {
-        return recorded(torch.glu(x, dim), "aten::glu", x, dim);
+        return computed(() -> torch.glu(x, dim), "aten::glu", x, dim);
     }
 
     /** exp(x) over its sum along {@code dim}. */
     public static Tensor softmax(Tensor x, long dim) {
-        return recorded(torch.softmax(x, dim), "aten::softmax.int", x, dim);
+        return computed(() -> torch.softmax(x, dim), "aten::softmax.int", x, dim);
     }
 
     /** The logarithm of {@link #softmax}, computed without its rounding. */
     public static Tensor logSoftmax(Tensor x, long dim) {
-        return recorded(torch.log_softmax(x, dim), "aten::log_softmax.int", x, dim);
+        return computed(() -> torch.log_softmax(x, dim), "aten::log_softmax.int", x, dim);
     }
 
     /**

@@ -15,7 +15,7 @@ abstract sealed class LossFunctions extends SpatialFunctions permits Functional 
 
     /** The mean of the squared differences. */
     public static Tensor mseLoss(Tensor input, Tensor target) {
-        return torch.mse_loss(input, target);
+        return unrecorded(() -> torch.mse_loss(input, target), "mse_loss");
     }
 
     /**
@@ -31,18 +31,21 @@ abstract sealed class LossFunctions extends SpatialFunctions permits Functional 
      */
     public static Tensor crossEntropy(
             Tensor logits, Tensor target, @Nullable Tensor weight, double labelSmoothing) {
-        return torch.cross_entropy_loss(
-                logits, target, optional(weight), MEAN, IGNORED, labelSmoothing);
+        return unrecorded(
+                () ->
+                        torch.cross_entropy_loss(
+                                logits, target, optional(weight), MEAN, IGNORED, labelSmoothing),
+                "cross_entropy_loss");
     }
 
     /** The negative log likelihood of log probabilities [N, C, …] and classes [N, …]. */
     public static Tensor nllLoss(Tensor logProbabilities, Tensor target) {
-        return torch.nll_loss_nd(logProbabilities, target);
+        return unrecorded(() -> torch.nll_loss_nd(logProbabilities, target), "nll_loss_nd");
     }
 
     /** The mean of the absolute differences. */
     public static Tensor l1Loss(Tensor input, Tensor target) {
-        return torch.l1_loss(input, target);
+        return unrecorded(() -> torch.l1_loss(input, target), "l1_loss");
     }
 
     /**
@@ -50,17 +53,20 @@ abstract sealed class LossFunctions extends SpatialFunctions permits Functional 
      * elsewhere.
      */
     public static Tensor huberLoss(Tensor input, Tensor target, double delta) {
-        return torch.huber_loss(input, target, MEAN, delta);
+        return unrecorded(() -> torch.huber_loss(input, target, MEAN, delta), "huber_loss");
     }
 
     /** The binary cross entropy of probabilities and targets in 0…1, of the same shape. */
     public static Tensor binaryCrossEntropy(Tensor probabilities, Tensor target) {
-        return torch.binary_cross_entropy(probabilities, target);
+        return unrecorded(
+                () -> torch.binary_cross_entropy(probabilities, target), "binary_cross_entropy");
     }
 
     /** The binary cross entropy of logits and targets in 0…1, of the same shape. */
     public static Tensor binaryCrossEntropyWithLogits(Tensor logits, Tensor target) {
-        return torch.binary_cross_entropy_with_logits(logits, target);
+        return unrecorded(
+                () -> torch.binary_cross_entropy_with_logits(logits, target),
+                "binary_cross_entropy_with_logits");
     }
 
     /**
@@ -68,7 +74,10 @@ abstract sealed class LossFunctions extends SpatialFunctions permits Functional 
      * over N.
      */
     public static Tensor klDivergence(Tensor logProbabilities, Tensor target) {
-        return torch.kl_div(logProbabilities, target, SUM, false)
-                .div(new Scalar(logProbabilities.size(0)));
+        return unrecorded(
+                () ->
+                        torch.kl_div(logProbabilities, target, SUM, false)
+                                .div(new Scalar(logProbabilities.size(0))),
+                "kl_div");
     }
 }

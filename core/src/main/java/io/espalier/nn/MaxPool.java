@@ -117,8 +117,7 @@ public abstract non-sealed class MaxPool extends Pooling {
         }
         return Arrays.stream(dilation()).allMatch(gap -> gap == 1)
                 ? Functional.pad(x, sides, PaddingMode.REPLICATE)
-                : torch.pad(
-                        x, sides, "constant", new DoubleOptional(Double.NEGATIVE_INFINITY));
+                : torch.pad(x, sides, "constant", new DoubleOptional(Double.NEGATIVE_INFINITY));
     }
 
     @Override

@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.Libtorch;
+import io.espalier.tensor.TensorException;
 
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Tensor;
@@ -12,11 +13,31 @@ import java.lang.ref.Reference;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Supplier;
 
 /** How a catalogue of {@link Functional} tells what it computed, where somebody listens. */
 abstract sealed class RecordedFunctions permits ShapeFunctions {
     static {
         Libtorch.start();
+    }
+
+    /** Computes, and tells the recorder, where one is bound, which operator gave the result. */
+    static Tensor computed(
+            Supplier<Tensor> computation, String operator, @Nullable Object... arguments) {
+        return recorded(unrecorded(computation, operator), operator, arguments);
+    }
+
+    /**
+     * Computes.
+     *
+     * @throws io.espalier.tensor.EspalierException if a tensor was freed before
+     */
+    static Tensor unrecorded(Supplier<Tensor> computation, String operator) {
+        try {
+            return computation.get();
+        } catch (NullPointerException e) {
+            throw TensorException.ofFreed(operator, e);
+        }
     }
 
     /** Tells the recorder, where one is bound, which operator gave a result. */

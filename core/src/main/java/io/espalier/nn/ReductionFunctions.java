@@ -18,23 +18,23 @@ import java.util.List;
 abstract sealed class ReductionFunctions extends ElementFunctions permits SpatialFunctions {
     /** The matrix product of the last two dimensions. */
     public static Tensor matmul(Tensor a, Tensor b) {
-        return recorded(torch.matmul(a, b), "aten::matmul", a, b);
+        return computed(() -> torch.matmul(a, b), "aten::matmul", a, b);
     }
 
     /** The matrix products of batches: [N, n, m] and [N, m, p] to [N, n, p]. */
     public static Tensor bmm(Tensor a, Tensor b) {
-        return recorded(torch.bmm(a, b), "aten::bmm", a, b);
+        return computed(() -> torch.bmm(a, b), "aten::bmm", a, b);
     }
 
     /** The sum of all elements. */
     public static Tensor sum(Tensor x) {
-        return recorded(torch.sum(x), "aten::sum", x);
+        return computed(() -> torch.sum(x), "aten::sum", x);
     }
 
     /** The sum along dimensions, which have length 1 afterwards or, without keepDim, are gone. */
     public static Tensor sum(Tensor x, long[] dims, boolean keepDim) {
-        return recorded(
-                torch.sum(x, dims, keepDim, new ScalarTypeOptional()),
+        return computed(
+                () -> torch.sum(x, dims, keepDim, new ScalarTypeOptional()),
                 "aten::sum.dim_IntList",
                 x,
                 dims,
@@ -43,13 +43,13 @@ abstract sealed class ReductionFunctions extends ElementFunctions permits Spatia
 
     /** The mean of all elements. */
     public static Tensor mean(Tensor x) {
-        return recorded(torch.mean(x), "aten::mean", x);
+        return computed(() -> torch.mean(x), "aten::mean", x);
     }
 
     /** The mean along dimensions, which have length 1 afterwards or, without keepDim, are gone. */
     public static Tensor mean(Tensor x, long[] dims, boolean keepDim) {
-        return recorded(
-                torch.mean(x, dims, keepDim, new ScalarTypeOptional()),
+        return computed(
+                () -> torch.mean(x, dims, keepDim, new ScalarTypeOptional()),
                 "aten::mean.dim",
                 x,
                 dims,
@@ -63,8 +63,8 @@ abstract sealed class ReductionFunctions extends ElementFunctions permits Spatia
      *     from the mean, 1 for an estimate from a sample
      */
     public static Tensor var(Tensor x, long[] dims, double correction, boolean keepDim) {
-        return recorded(
-                torch.var(x, dims, new ScalarOptional(new Scalar(correction)), keepDim),
+        return computed(
+                () -> torch.var(x, dims, new ScalarOptional(new Scalar(correction)), keepDim),
                 "aten::var.correction",
                 x,
                 dims,
@@ -74,8 +74,8 @@ abstract sealed class ReductionFunctions extends ElementFunctions permits Spatia
 
     /** The square root of {@link #var}. */
     public static Tensor std(Tensor x, long[] dims, double correction, boolean keepDim) {
-        return recorded(
-                torch.std(x, dims, new ScalarOptional(new Scalar(correction)), keepDim),
+        return computed(
+                () -> torch.std(x, dims, new ScalarOptional(new Scalar(correction)), keepDim),
                 "aten::std.correction",
                 x,
                 dims,
@@ -85,9 +85,10 @@ abstract sealed class ReductionFunctions extends ElementFunctions permits Spatia
 
     /** The norm {@code (Σ |x|^order)^(1/order)} along dimensions. */
     public static Tensor norm(Tensor x, double order, long[] dims, boolean keepDim) {
-        return recorded(
-                torch.linalg_vector_norm(
-                        x, new Scalar(order), dims, keepDim, new ScalarTypeOptional()),
+        return computed(
+                () ->
+                        torch.linalg_vector_norm(
+                                x, new Scalar(order), dims, keepDim, new ScalarTypeOptional()),
                 "aten::linalg_vector_norm",
                 x,
                 order,
@@ -97,22 +98,23 @@ abstract sealed class ReductionFunctions extends ElementFunctions permits Spatia
 
     /** {@code log Σ exp(x)} along dimensions, computed without overflow. */
     public static Tensor logSumExp(Tensor x, long[] dims, boolean keepDim) {
-        return recorded(torch.logsumexp(x, dims, keepDim), "aten::logsumexp", x, dims, keepDim);
+        return computed(
+                () -> torch.logsumexp(x, dims, keepDim), "aten::logsumexp", x, dims, keepDim);
     }
 
     /** The sums of the elements up to each along a dimension. */
     public static Tensor cumsum(Tensor x, long dim) {
-        return recorded(torch.cumsum(x, dim), "aten::cumsum", x, dim);
+        return computed(() -> torch.cumsum(x, dim), "aten::cumsum", x, dim);
     }
 
     /** The largest element. */
     public static Tensor max(Tensor x) {
-        return recorded(torch.max(x), "aten::max", x);
+        return computed(() -> torch.max(x), "aten::max", x);
     }
 
     /** The smallest element. */
     public static Tensor min(Tensor x) {
-        return recorded(torch.min(x), "aten::min", x);
+        return computed(() -> torch.min(x), "aten::min", x);
     }
 
     /** The largest elements along a dimension, and where they stand. */
@@ -147,24 +149,32 @@ abstract sealed class ReductionFunctions extends ElementFunctions permits Spatia
 
     /** The largest elements along dimensions. */
     public static Tensor amax(Tensor x, long[] dims, boolean keepDim) {
-        return recorded(torch.amax(x, dims, keepDim), "aten::amax", x, dims, keepDim);
+        return computed(() -> torch.amax(x, dims, keepDim), "aten::amax", x, dims, keepDim);
     }
 
     /** The smallest elements along dimensions. */
     public static Tensor amin(Tensor x, long[] dims, boolean keepDim) {
-        return recorded(torch.amin(x, dims, keepDim), "aten::amin", x, dims, keepDim);
+        return computed(() -> torch.amin(x, dims, keepDim), "aten::amin", x, dims, keepDim);
     }
 
     /** Where the largest element stands along a dimension. */
     public static Tensor argmax(Tensor x, long dim, boolean keepDim) {
-        return recorded(
-                torch.argmax(x, new LongOptional(dim), keepDim), "aten::argmax", x, dim, keepDim);
+        return computed(
+                () -> torch.argmax(x, new LongOptional(dim), keepDim),
+                "aten::argmax",
+                x,
+                dim,
+                keepDim);
     }
 
     /** Where the smallest element stands along a dimension. */
     public static Tensor argmin(Tensor x, long dim, boolean keepDim) {
-        return recorded(
-                torch.argmin(x, new LongOptional(dim), keepDim), "aten::argmin", x, dim, keepDim);
+        return computed(
+                () -> torch.argmin(x, new LongOptional(dim), keepDim),
+                "aten::argmin",
+                x,
+                dim,
+                keepDim);
     }
 
     private static Ranked ranked(

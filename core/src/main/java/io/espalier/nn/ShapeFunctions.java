@@ -16,7 +16,7 @@ import java.util.List;
 abstract sealed class ShapeFunctions extends RecordedFunctions permits ElementFunctions {
     /** The same elements in another shape; one length may be −1, which the others determine. */
     public static Tensor reshape(Tensor x, long... shape) {
-        return recorded(torch.reshape(x, shape), "aten::reshape", x, shape);
+        return computed(() -> torch.reshape(x, shape), "aten::reshape", x, shape);
     }
 
     /**
@@ -24,8 +24,8 @@ abstract sealed class ShapeFunctions extends RecordedFunctions permits ElementFu
      * end.
      */
     public static Tensor flatten(Tensor x, long startDim, long endDim) {
-        return recorded(
-                torch.flatten(x, startDim, endDim),
+        return computed(
+                () -> torch.flatten(x, startDim, endDim),
                 "aten::flatten.using_ints",
                 x,
                 startDim,
@@ -34,27 +34,28 @@ abstract sealed class ShapeFunctions extends RecordedFunctions permits ElementFu
 
     /** Two dimensions swapped. */
     public static Tensor transpose(Tensor x, long dim0, long dim1) {
-        return recorded(torch.transpose(x, dim0, dim1), "aten::transpose.int", x, dim0, dim1);
+        return computed(() -> torch.transpose(x, dim0, dim1), "aten::transpose.int", x, dim0, dim1);
     }
 
     /** The dimensions in another order. */
     public static Tensor permute(Tensor x, long... dims) {
-        return recorded(torch.permute(x, dims), "aten::permute", x, dims);
+        return computed(() -> torch.permute(x, dims), "aten::permute", x, dims);
     }
 
     /** A dimension of length 1 put in. */
     public static Tensor unsqueeze(Tensor x, long dim) {
-        return recorded(torch.unsqueeze(x, dim), "aten::unsqueeze", x, dim);
+        return computed(() -> torch.unsqueeze(x, dim), "aten::unsqueeze", x, dim);
     }
 
     /** A dimension of length 1 taken out. */
     public static Tensor squeeze(Tensor x, long dim) {
-        return recorded(torch.squeeze(x, dim), "aten::squeeze.dim", x, dim);
+        return computed(() -> torch.squeeze(x, dim), "aten::squeeze.dim", x, dim);
     }
 
     /** The elements {@code start … start + length − 1} along a dimension. */
     public static Tensor narrow(Tensor x, long dim, long start, long length) {
-        return recorded(torch.narrow(x, dim, start, length), "aten::narrow", x, dim, start, length);
+        return computed(
+                () -> torch.narrow(x, dim, start, length), "aten::narrow", x, dim, start, length);
     }
 
     /**
@@ -101,7 +102,7 @@ abstract sealed class ShapeFunctions extends RecordedFunctions permits ElementFu
 
     /** One slice along a dimension, which is gone; a negative index counts from the end. */
     public static Tensor select(Tensor x, long dim, long index) {
-        return recorded(torch.select(x, dim, index), "aten::select.int", x, dim, index);
+        return computed(() -> torch.select(x, dim, index), "aten::select.int", x, dim, index);
     }
 
     /**
@@ -109,8 +110,8 @@ abstract sealed class ShapeFunctions extends RecordedFunctions permits ElementFu
      * negative ones count from the end, and an end beyond it is the end.
      */
     public static Tensor slice(Tensor x, long dim, long start, long end, long step) {
-        return recorded(
-                torch.slice(x, dim, new LongOptional(start), new LongOptional(end), step),
+        return computed(
+                () -> torch.slice(x, dim, new LongOptional(start), new LongOptional(end), step),
                 "aten::slice.Tensor",
                 x,
                 dim,
@@ -121,51 +122,52 @@ abstract sealed class ShapeFunctions extends RecordedFunctions permits ElementFu
 
     /** The slices at {@code indices} [n] (integers) along a dimension, which has length n then. */
     public static Tensor indexSelect(Tensor x, long dim, Tensor indices) {
-        return recorded(torch.index_select(x, dim, indices), "aten::index_select", x, dim, indices);
+        return computed(
+                () -> torch.index_select(x, dim, indices), "aten::index_select", x, dim, indices);
     }
 
     /** For each element of {@code indices} (64-bit) the element there along a dimension. */
     public static Tensor gather(Tensor x, long dim, Tensor indices) {
-        return recorded(torch.gather(x, dim, indices), "aten::gather", x, dim, indices);
+        return computed(() -> torch.gather(x, dim, indices), "aten::gather", x, dim, indices);
     }
 
     /** Dimensions of length 1 made longer without a copy; −1 leaves a length as it is. */
     public static Tensor expand(Tensor x, long... shape) {
-        return recorded(x.expand(shape), "aten::expand", x, shape);
+        return computed(() -> x.expand(shape), "aten::expand", x, shape);
     }
 
     /** The tensor repeated so many times along each dimension. */
     public static Tensor repeat(Tensor x, long... times) {
-        return recorded(x.repeat(times), "aten::repeat", x, times);
+        return computed(() -> x.repeat(times), "aten::repeat", x, times);
     }
 
     /** One dimension as several; one length may be −1, which the others determine. */
     public static Tensor unflatten(Tensor x, long dim, long... sizes) {
-        return recorded(torch.unflatten(x, dim, sizes), "aten::unflatten.int", x, dim, sizes);
+        return computed(() -> torch.unflatten(x, dim, sizes), "aten::unflatten.int", x, dim, sizes);
     }
 
     /** The elements in reverse order along dimensions. */
     public static Tensor flip(Tensor x, long... dims) {
-        return recorded(torch.flip(x, dims), "aten::flip", x, dims);
+        return computed(() -> torch.flip(x, dims), "aten::flip", x, dims);
     }
 
     /** The elements moved on along dimensions, those at the end to the start. */
     public static Tensor roll(Tensor x, long[] shifts, long[] dims) {
-        return recorded(torch.roll(x, shifts, dims), "aten::roll", x, shifts, dims);
+        return computed(() -> torch.roll(x, shifts, dims), "aten::roll", x, shifts, dims);
     }
 
     /** The elements in one piece of memory, in their order. */
     public static Tensor contiguous(Tensor x) {
-        return recorded(x.contiguous(), "aten::contiguous", x);
+        return computed(() -> x.contiguous(), "aten::contiguous", x);
     }
 
     /** The lower left of the last two dimensions up to a diagonal, zeros elsewhere. */
     public static Tensor tril(Tensor x, long diagonal) {
-        return recorded(torch.tril(x, diagonal), "aten::tril", x, diagonal);
+        return computed(() -> torch.tril(x, diagonal), "aten::tril", x, diagonal);
     }
 
     /** The upper right of the last two dimensions from a diagonal on, zeros elsewhere. */
     public static Tensor triu(Tensor x, long diagonal) {
-        return recorded(torch.triu(x, diagonal), "aten::triu", x, diagonal);
+        return computed(() -> torch.triu(x, diagonal), "aten::triu", x, diagonal);
     }
 }

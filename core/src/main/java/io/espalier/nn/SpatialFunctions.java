@@ -125,14 +125,14 @@ abstract sealed class SpatialFunctions extends ReductionFunctions permits LossFu
     /** Pads {@code x}: two numbers for each dimension, the last dimension first. */
     public static Tensor pad(Tensor x, long[] sides, PaddingMode mode) {
         String name = mode == PaddingMode.ZEROS ? "constant" : mode.toString();
-        return recorded(
-                torch.pad(x, sides, name, new DoubleOptional()), "aten::pad", x, sides, name);
+        return computed(
+                () -> torch.pad(x, sides, name, new DoubleOptional()), "aten::pad", x, sides, name);
     }
 
     /** Surrounds {@code x} by a number: two counts for each dimension, the last dimension first. */
     public static Tensor pad(Tensor x, long[] sides, double number) {
-        return recorded(
-                torch.pad(x, sides, "constant", new DoubleOptional(number)),
+        return computed(
+                () -> torch.pad(x, sides, "constant", new DoubleOptional(number)),
                 "aten::pad",
                 x,
                 sides,
@@ -148,8 +148,8 @@ abstract sealed class SpatialFunctions extends ReductionFunctions permits LossFu
             long[] padding,
             long[] dilation,
             boolean ceilMode) {
-        return recorded(
-                torch.max_pool2d(x, kernel, stride, padding, dilation, ceilMode),
+        return computed(
+                () -> torch.max_pool2d(x, kernel, stride, padding, dilation, ceilMode),
                 "aten::max_pool2d",
                 x,
                 kernel,
@@ -167,8 +167,8 @@ abstract sealed class SpatialFunctions extends ReductionFunctions permits LossFu
             long[] padding,
             long[] dilation,
             boolean ceilMode) {
-        return recorded(
-                torch.max_pool1d(x, kernel, stride, padding, dilation, ceilMode),
+        return computed(
+                () -> torch.max_pool1d(x, kernel, stride, padding, dilation, ceilMode),
                 "aten::max_pool1d",
                 x,
                 kernel,
@@ -186,8 +186,8 @@ abstract sealed class SpatialFunctions extends ReductionFunctions permits LossFu
             long[] padding,
             boolean ceilMode,
             boolean countIncludePad) {
-        return recorded(
-                torch.avg_pool1d(x, kernel, stride, padding, ceilMode, countIncludePad),
+        return computed(
+                () -> torch.avg_pool1d(x, kernel, stride, padding, ceilMode, countIncludePad),
                 "aten::avg_pool1d",
                 x,
                 kernel,
@@ -205,9 +205,16 @@ abstract sealed class SpatialFunctions extends ReductionFunctions permits LossFu
             long[] padding,
             boolean ceilMode,
             boolean countIncludePad) {
-        return recorded(
-                torch.avg_pool2d(
-                        x, kernel, stride, padding, ceilMode, countIncludePad, new LongOptional()),
+        return computed(
+                () ->
+                        torch.avg_pool2d(
+                                x,
+                                kernel,
+                                stride,
+                                padding,
+                                ceilMode,
+                                countIncludePad,
+                                new LongOptional()),
                 "aten::avg_pool2d",
                 x,
                 kernel,
@@ -219,8 +226,8 @@ abstract sealed class SpatialFunctions extends ReductionFunctions permits LossFu
 
     /** The mean of x [N, C, L] over as many windows as the output is to have elements. */
     public static Tensor adaptiveAvgPool1d(Tensor x, long outputSize) {
-        return recorded(
-                torch.adaptive_avg_pool1d(x, outputSize),
+        return computed(
+                () -> torch.adaptive_avg_pool1d(x, outputSize),
                 "aten::adaptive_avg_pool1d",
                 x,
                 new long[] {outputSize});
@@ -228,8 +235,8 @@ abstract sealed class SpatialFunctions extends ReductionFunctions permits LossFu
 
     /** The mean of x [N, C, H, W] over as many windows as the output is to have elements. */
     public static Tensor adaptiveAvgPool2d(Tensor x, long... outputSize) {
-        return recorded(
-                torch.adaptive_avg_pool2d(x, outputSize),
+        return computed(
+                () -> torch.adaptive_avg_pool2d(x, outputSize),
                 "aten::adaptive_avg_pool2d",
                 x,
                 outputSize);
@@ -243,7 +250,7 @@ abstract sealed class SpatialFunctions extends ReductionFunctions permits LossFu
 
     /** [N, C·f², H, W] to [N, C, H·f, W·f]. */
     public static Tensor pixelShuffle(Tensor x, long factor) {
-        return recorded(torch.pixel_shuffle(x, factor), "aten::pixel_shuffle", x, factor);
+        return computed(() -> torch.pixel_shuffle(x, factor), "aten::pixel_shuffle", x, factor);
     }
 
     /**

@@ -78,6 +78,16 @@ public class TensorException extends EspalierException {
         return new TensorException(operator + ": " + inPlainWords(firstLine(error)), false, error);
     }
 
+    /**
+     * The error of an operator that was given a tensor that is no more; another mistake stays
+     * itself. It does not know whose call failed; {@link #in} says it.
+     *
+     * @param operator its name
+     */
+    public static RuntimeException ofFreed(String operator, NullPointerException error) {
+        return lacksPlace(error) ? of(operator, error) : error;
+    }
+
     /** The error of whoever uses a tensor that is no more. */
     static TensorException freed() {
         return new TensorException(

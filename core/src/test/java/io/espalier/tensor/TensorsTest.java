@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import io.espalier.nn.Functional;
 import io.espalier.nn.Linear;
 import io.espalier.nn.ReLU;
 import io.espalier.prune.Prune;
@@ -62,7 +63,10 @@ class TensorsTest {
         assertEquals(sentence, messageOf(() -> Tensors.equal(kept, freed)));
         assertEquals(sentence, messageOf(() -> Tensors.keep(freed)));
         assertEquals(
-                "ReLU() on shape (freed): " + sentence, messageOf(() -> new ReLU().call(freed)));
+                "ReLU() on shape (freed): aten::relu: " + sentence,
+                messageOf(() -> new ReLU().call(freed)));
+        assertEquals("aten::matmul: " + sentence, messageOf(() -> Functional.matmul(kept, freed)));
+        assertEquals("mse_loss: " + sentence, messageOf(() -> Functional.mseLoss(freed, kept)));
         assertEquals(
                 "The loss mse of output and target [2, 2] and (freed): " + sentence,
                 messageOf(() -> Losses.mse().of(kept, freed)));
