@@ -28,9 +28,10 @@ public final class Equalization {
     private Equalization() {}
 
     /**
-     * Finds the chains of a model by running it on an example: {@code Equalization.chains(model,
-     * x).forEach(chain -> Equalization.apply(model, chain))}. A layer whose result is used at a
-     * second place ends a chain.
+     * Finds the chains of a model by tracing it and running it on an example: {@code
+     * Equalization.chains(model, x).forEach(chain -> Equalization.apply(model, chain))}. Between
+     * two layers there may be ReLU, pooling, means and changes of shape, as layers or in the
+     * model's own code. A layer whose result is used at a second place ends a chain.
      *
      * @param model a model whose batch normalizations are folded; it is left as it is
      * @param example what the model is called with, so many tensors as it takes
