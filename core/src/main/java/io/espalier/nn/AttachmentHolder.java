@@ -29,11 +29,11 @@ abstract sealed class AttachmentHolder permits ParameterHolder {
     }
 
     /**
-     * Notes something of a kind on this very module, in place of what was noted of that kind before.
-     * Copies and aliases keep it.
+     * Notes something of a kind on this very module, in place of what was noted of that kind
+     * before. Copies and aliases keep it.
      *
-     * @param attachment what is noted; {@code null} for that there is none, where a module above has
-     *     one that whoever made the kind lets apply to all below
+     * @param attachment what is noted; {@code null} for that there is none, where a module above
+     *     has one that whoever made the kind lets apply to all below
      */
     public final <A extends Attachment> void attach(Class<A> kind, @Nullable A attachment) {
         var all = new HashMap<>(attachments);

@@ -4,10 +4,10 @@ import io.espalier.nn.Module;
 
 import org.bytedeco.pytorch.Tensor;
 
-import java.util.ArrayList;
-import java.util.Collections;
 import java.util.IdentityHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 
 /**
  * A parameter to prune.
@@ -18,19 +18,26 @@ import java.util.List;
 public record Target(Module module, String name) {
     /**
      * What is worth pruning in a model: its floating-point parameters of 2 or more dimensions,
-     * which leaves out biases and normalization. One that stands at two places is listed once.
+     * which leaves out biases and normalization. A layer that stands at two places is listed once;
+     * a weight that two modules hold is left out, since a mask would stand at one of them only.
      */
     public static List<Target> weights(Module model) {
-        List<Target> targets = new ArrayList<>();
-        var seen = Collections.newSetFromMap(new IdentityHashMap<Tensor, Boolean>());
+        var holders = new IdentityHashMap<Tensor, Set<Module>>();
+        for (Module module : model.namedModules().values()) {
+            for (Tensor stored : module.ownParameters().values()) {
+                holders.computeIfAbsent(stored, tensor -> new LinkedHashSet<>()).add(module);
+            }
+        }
+        Set<Target> targets = new LinkedHashSet<>();
         for (Module module : model.namedModules().values()) {
             for (String name : Site.names(module)) {
                 Tensor stored = module.parameter(module.storedName(name));
-                if (stored.dim() >= 2 && stored.is_floating_point() && seen.add(stored)) {
+                boolean alone = holders.getOrDefault(stored, Set.of()).size() == 1;
+                if (stored.dim() >= 2 && stored.is_floating_point() && alone) {
                     targets.add(new Target(module, name));
                 }
             }
         }
-        return targets;
+        return List.copyOf(targets);
     }
 }

@@ -36,7 +36,9 @@ class AttentionTracingTest {
 
     @ParameterizedTest(name = "weights as output: {0}")
     @ValueSource(booleans = {true, false})
-    @DisplayName("that is looked into shows its linear maps, products and softmax, and computes the same")
+    @DisplayName(
+            "that is looked into shows its linear maps, products and softmax, and computes the"
+                + " same")
     void lookedInto(boolean needWeights) {
         MultiheadAttention layer = attention(needWeights, true);
         Tensor x = Tensors.randn(3, 5, 8);

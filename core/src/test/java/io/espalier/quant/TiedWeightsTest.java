@@ -13,11 +13,14 @@ import io.espalier.nn.Embedding;
 import io.espalier.nn.Functional;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
+import io.espalier.nn.Sequential;
 import io.espalier.prune.Prune;
+import io.espalier.prune.Target;
 import io.espalier.tensor.Engine;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
@@ -178,7 +181,7 @@ class TiedWeightsTest {
     void folded() {
         Tensor x = Tensors.randn(5, 6);
         Normalized model = new Normalized();
-        model.call(Tensors.randn(20, 6).mul(new org.bytedeco.pytorch.Scalar(3.0)));
+        model.call(Tensors.randn(20, 6).mul(new Scalar(3.0)));
         model.eval();
         Tensor expected = model.call(x).detach();
         GraphModule graph = Quantization.quantize(model, x, List.of(x));
@@ -194,13 +197,7 @@ class TiedWeightsTest {
         Tensor x = Tensors.randn(5, 8);
         Autoencoder model = inference(new Autoencoder(false));
         Prune.l1Unstructured(model.encoder, "weight", 0.5);
-        assertEquals(
-                16,
-                model.encoder
-                        .value("weight")
-                        .eq(new org.bytedeco.pytorch.Scalar(0L))
-                        .sum()
-                        .item_long());
+        assertEquals(16, model.encoder.value("weight").eq(new Scalar(0L)).sum().item_long());
         Tensor expected = model.call(x).detach();
         Path file = directory.resolve("pruned.safetensors");
         model.save(file);
@@ -229,6 +226,15 @@ class TiedWeightsTest {
         assertSame(loaded.first.parameter("weight"), loaded.second.parameter("weight"));
         Tensor x = Tensors.randn(3, 6);
         assertTrue(Tensors.equal(model.call(x), loaded.call(x)));
+    }
+
+    @Test
+    @DisplayName("that two layers hold is no target of pruning a whole model")
+    void notPruned() {
+        assertEquals(List.of(), Target.weights(new Twins()));
+        var layer = new Linear(3, 3);
+        assertEquals(
+                List.of(new Target(layer, "weight")), Target.weights(new Sequential(layer, layer)));
     }
 
     @ParameterizedTest

@@ -35,7 +35,7 @@ class QuantizedTensorsTest {
     @ValueSource(booleans = {true, false})
     @DisplayName(
             "Joining quantized tensors of any scales and zero points loses a step of the coarser"
-                + " range at most")
+                    + " range at most")
     void differentScales(boolean unsigned) {
         var random = new Random(7);
         ScalarType type = unsigned ? ScalarType.QUInt8 : ScalarType.QInt8;
