@@ -185,7 +185,7 @@ public final class GraphModule extends Module {
     private Program program() {
         Program ready = program;
         if (ready == null) {
-            ready = new Program(graph);
+            ready = new Program(graph, owners);
             program = ready;
         }
         return ready;

@@ -17,12 +17,16 @@ import java.util.Objects;
  * needs after it, so that their memory is free for the next. It holds no module and no tensor.
  */
 final class Program {
+    /** Bound during a call that may compute in the memory of its second input. */
+    static final ScopedValue<Boolean> OVERWRITES = ScopedValue.newInstance();
+
     private final List<Step> steps = new ArrayList<>();
     private final int inputs;
     private final int slots;
     private final List<Integer> outputs;
     private final Signature signature;
     private final boolean needsSizes;
+    private final boolean reusesMemory;
 
     /**
      * One node.
@@ -31,6 +35,7 @@ final class Program {
      * @param operands the slots of its inputs
      * @param results the slots of what it computes
      * @param finished the slots that are not needed afterwards
+     * @param overwrites whether it may compute in the memory of its second input
      */
     @SuppressWarnings("ArrayRecordComponent") // never leaves the program
     private record Step(
@@ -38,9 +43,15 @@ final class Program {
             LibtorchBinding.@Nullable Kernel kernel,
             int[] operands,
             int[] results,
-            int[] finished) {}
+            int[] finished,
+            boolean overwrites) {}
 
-    Program(Graph graph) {
+    /**
+     * Makes it ready.
+     *
+     * @param owners what the nodes call; they are asked about memory only
+     */
+    Program(Graph graph, List<@Nullable Module> owners) {
         Map<Value, Integer> numbers = new HashMap<>();
         graph.inputs().forEach(input -> numbers.put(input, numbers.size()));
         this.inputs = numbers.size();
@@ -52,6 +63,8 @@ final class Program {
         this.signature = graph.signature();
         this.needsSizes = signature.isNeeded(graph.nodes());
         List<List<Integer>> finished = finished(graph, numbers);
+        List<Boolean> overwrites = MemoryReuse.overwrites(graph, owners);
+        this.reusesMemory = overwrites.contains(true);
         for (int i = 0; i < graph.nodes().size(); i++) {
             Node node = graph.nodes().get(i);
             steps.add(
@@ -62,7 +75,8 @@ final class Program {
                                     : null,
                             slots(node.inputs(), numbers),
                             slots(node.results(), numbers),
-                            finished.get(i).stream().mapToInt(Integer::intValue).toArray()));
+                            finished.get(i).stream().mapToInt(Integer::intValue).toArray(),
+                            overwrites.get(i)));
         }
     }
 
@@ -93,27 +107,41 @@ final class Program {
 
     List<Tensor> run(List<Tensor> given, List<@Nullable Module> owners) {
         Map<String, Long> free = needsSizes ? signature.sizes(given) : Map.of();
+        boolean overwrites = reusesMemory && owners.stream().noneMatch(Program::isWatched);
         try (RunScope scope = RunScope.open()) {
             var values = new Values(slots, scope);
             for (int i = 0; i < inputs; i++) {
                 values.lend(i, given.get(i));
             }
             for (int i = 0; i < steps.size(); i++) {
-                compute(steps.get(i), owners.get(i), values, free);
+                compute(steps.get(i), owners.get(i), values, free, overwrites);
                 values.free(steps.get(i).finished());
             }
             return outputs.stream().map(values::handOver).toList();
         }
     }
 
+    /** A hook may keep what it sees. */
+    private static boolean isWatched(@Nullable Module owner) {
+        return owner != null && owner.current().isHooked();
+    }
+
     private static void compute(
-            Step step, @Nullable Module owner, Values values, Map<String, Long> free) {
+            Step step,
+            @Nullable Module owner,
+            Values values,
+            Map<String, Long> free,
+            boolean overwrites) {
         switch (step.node()) {
             case Node.ModuleCall call -> {
                 Module module = Objects.requireNonNull(owner).current();
                 if (module.isAtomic() && !module.isHooked()) {
                     Tensor[] operands = values.of(step.operands());
-                    List<Tensor> results = module.callAll(List.of(operands));
+                    List<Tensor> results =
+                            step.overwrites() && overwrites && values.owns(step.operands()[1])
+                                    ? ScopedValue.where(OVERWRITES, true)
+                                            .call(() -> module.callAll(List.of(operands)))
+                                    : module.callAll(List.of(operands));
                     requireCount("'" + call.path() + "'", results, step);
                     values.own(step.results(), results, operands);
                 } else {

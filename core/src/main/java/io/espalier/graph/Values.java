@@ -38,6 +38,11 @@ final class Values {
         return tensors;
     }
 
+    /** Whether a slot's handle is nobody else's. */
+    boolean owns(int slot) {
+        return own[slot];
+    }
+
     /** Puts in a tensor whose handle somebody else has too. */
     void lend(int slot, Tensor tensor) {
         handles[slot] = tensor;

@@ -101,7 +101,6 @@ final class Lowering {
         }
         List<Value> outputs = graph.outputs().stream().map(this::inFloats).toList();
         Graph lowered = graph.with(nodes, outputs).withoutUnused(this::mayGo);
-        MemoryReuse.apply(lowered, modules);
         return new GraphModule(lowered, modules);
     }
 

@@ -5,6 +5,7 @@ import static io.espalier.quant.layer.IntegerParts.ADDED_ZERO_POINT;
 import static io.espalier.quant.layer.IntegerParts.BIAS;
 import static io.espalier.quant.layer.IntegerParts.WEIGHT;
 
+import io.espalier.graph.MemoryUse;
 import io.espalier.nn.IntegerWeighted;
 import io.espalier.nn.Module;
 import io.espalier.tensor.BoundOperator;
@@ -35,7 +36,6 @@ public abstract class IntegerLayer extends QuantizedLayer implements IntegerWeig
     private final ChainActivation activation;
     private final boolean givesFloats;
     private final int channelAxis;
-    private boolean inPlace;
     private volatile @Nullable Kernels kernels;
 
     /**
@@ -53,7 +53,6 @@ public abstract class IntegerLayer extends QuantizedLayer implements IntegerWeig
         super(parts.output() == null ? new Range(1, 0) : parts.output(), parts.input());
         activation = parts.activation();
         givesFloats = parts.output() == null;
-        inPlace = parts.inPlace();
         channelAxis = parts.integers().parameters().channelAxis();
         parts.addTo(this);
     }
@@ -130,11 +129,6 @@ public abstract class IntegerLayer extends QuantizedLayer implements IntegerWeig
     /** Refuses an input that does not fit. */
     abstract void requireFits(Tensor x);
 
-    /** Lets the result take the second input's memory: nobody else needs that any more. */
-    public final void inPlace() {
-        inPlace = true;
-    }
-
     @Override
     public final Map<String, Tensor> floatWeights() {
         return Map.of(WEIGHT, integerWeight().floats());
@@ -147,6 +141,11 @@ public abstract class IntegerLayer extends QuantizedLayer implements IntegerWeig
     /** Whether it adds a second input. */
     public final boolean adds() {
         return hasBuffer(ADDED_SCALE);
+    }
+
+    @Override
+    public final boolean accumulates() {
+        return adds();
     }
 
     @Override
@@ -179,7 +178,7 @@ public abstract class IntegerLayer extends QuantizedLayer implements IntegerWeig
     private Tensor accumulator(Tensor other) {
         Tensor arranged = arranged(other);
         boolean copied = !arranged.is_alias_of(other);
-        return copied || inPlace ? arranged : arranged.clone();
+        return copied || MemoryUse.mayOverwrite() ? arranged : arranged.clone();
     }
 
     /** Kernels give an empty batch other dimensions. */
@@ -268,7 +267,6 @@ public abstract class IntegerLayer extends QuantizedLayer implements IntegerWeig
         attributes.put("activation", activation.name());
         attributes.put("channel_axis", Integer.toString(channelAxis));
         attributes.put("gives_floats", Boolean.toString(givesFloats));
-        attributes.put("in_place", Boolean.toString(inPlace));
         return attributes;
     }
 

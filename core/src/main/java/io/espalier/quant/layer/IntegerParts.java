@@ -19,7 +19,6 @@ import java.util.Map;
  * @param input how the integers that come in stand for numbers
  * @param added the same of the second input
  * @param output the same of the result; null for floats
- * @param inPlace whether the result takes the second input's memory
  */
 record IntegerParts(
         IntegerWeight integers,
@@ -27,8 +26,7 @@ record IntegerParts(
         ChainActivation activation,
         Range input,
         @Nullable Range added,
-        @Nullable Range output,
-        boolean inPlace) {
+        @Nullable Range output) {
     /** The buffers that hold them in a layer, and in its file. */
     static final String WEIGHT = "weight";
 
@@ -58,8 +56,7 @@ record IntegerParts(
                 tensors.containsKey(ADDED_SCALE)
                         ? Range.read(tensors, ADDED_SCALE, ADDED_ZERO_POINT)
                         : null,
-                floats ? null : output,
-                Attributes.flag(attributes, "in_place"));
+                floats ? null : output);
     }
 
     /**

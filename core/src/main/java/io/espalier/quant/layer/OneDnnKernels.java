@@ -87,7 +87,7 @@ final class OneDnnKernels implements IntegerKernels {
                         place + ".weight",
                         layer.value("weight"),
                         new Packing(packing.weight(), Engine.ONEDNN));
-        var parts = new IntegerParts(weight, bias, chain.activation(), input, added, output, false);
+        var parts = new IntegerParts(weight, bias, chain.activation(), input, added, output);
         return layer instanceof Convolution convolution
                 ? IntegerConvolution.of(convolution, parts)
                 : new IntegerLinear(parts);

@@ -29,6 +29,12 @@ public final class Quantize extends QuantizedLayer {
         return Map.of();
     }
 
+    /** Integers are handed on as they are. */
+    @Override
+    public boolean givesNewMemory() {
+        return false;
+    }
+
     @Override
     protected String extraRepr() {
         return "scale="

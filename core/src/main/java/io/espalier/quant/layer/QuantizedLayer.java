@@ -1,5 +1,6 @@
 package io.espalier.quant.layer;
 
+import io.espalier.graph.MemoryUse;
 import io.espalier.nn.Module;
 import io.espalier.quant.observer.MinMaxObserver;
 import io.espalier.quant.observer.Observer;
@@ -22,7 +23,7 @@ import java.util.Map;
  * quantizes it with the range it observed at its input, where it has one ({@code input_scale},
  * {@code input_zero_point}).
  */
-public abstract class QuantizedLayer extends Module implements SavedForm {
+public abstract class QuantizedLayer extends Module implements SavedForm, MemoryUse {
     private static final String SCALE = "scale";
     private static final String ZERO_POINT = "zero_point";
     private static final String INPUT_SCALE = "input_scale";
@@ -230,6 +231,11 @@ public abstract class QuantizedLayer extends Module implements SavedForm {
 
     @Override
     public boolean isAtomic() {
+        return true;
+    }
+
+    @Override
+    public boolean givesNewMemory() {
         return true;
     }
 }
