@@ -85,7 +85,8 @@ public final class GraphQuantization {
         if (found.isEmpty()) {
             throw new EspalierException(
                     "Nothing to quantize: no layer with a weight in the graph has a qconfig; call"
-                            + " model.qconfig(QConfig.forBackend(\"x86\")) first.");
+                            + " model.qconfig(QConfig.forBackend(\"x86\")) first."
+                            + Subclasses.leftAlone(traced));
         }
         return found;
     }
