@@ -170,6 +170,10 @@ public final class GraphModule extends Module {
 
     @Override
     protected List<Tensor> forwardAll(List<Tensor> inputs) {
+        return run(inputs, null);
+    }
+
+    List<Tensor> run(List<Tensor> inputs, Program.@Nullable Watcher watcher) {
         if (inputs.size() != graph.inputs().size()) {
             throw new EspalierException(
                     "The graph takes "
@@ -178,7 +182,7 @@ public final class GraphModule extends Module {
                             + inputs.size()
                             + " tensors.");
         }
-        return program().run(inputs, owners);
+        return program().run(inputs, owners, watcher);
     }
 
     /** The program made ready, which is done when it is first run. */

@@ -105,7 +105,12 @@ final class Program {
         return finished;
     }
 
-    List<Tensor> run(List<Tensor> given, List<@Nullable Module> owners) {
+    /** Sees each step when it is done. */
+    interface Watcher {
+        void step(Node node, List<Tensor> operands, List<Tensor> results);
+    }
+
+    List<Tensor> run(List<Tensor> given, List<@Nullable Module> owners, @Nullable Watcher watcher) {
         Map<String, Long> free = needsSizes ? signature.sizes(given) : Map.of();
         boolean overwrites = reusesMemory && owners.stream().noneMatch(Program::isWatched);
         try (RunScope scope = RunScope.open()) {
@@ -114,8 +119,15 @@ final class Program {
                 values.lend(i, given.get(i));
             }
             for (int i = 0; i < steps.size(); i++) {
-                compute(steps.get(i), owners.get(i), values, free, overwrites);
-                values.free(steps.get(i).finished());
+                Step step = steps.get(i);
+                compute(step, owners.get(i), values, free, overwrites);
+                if (watcher != null) {
+                    watcher.step(
+                            step.node,
+                            List.of(values.of(step.operands)),
+                            List.of(values.of(step.results)));
+                }
+                values.free(step.finished());
             }
             return outputs.stream().map(values::handOver).toList();
         }

@@ -87,6 +87,38 @@ public record Signature(SequencedMap<Value, TensorType> types, boolean strict) {
         return sizes;
     }
 
+    /** The names of the free dimensions. */
+    List<String> freeNames() {
+        return types.values().stream()
+                .flatMap(type -> type.shape().stream())
+                .filter(Size.Free.class::isInstance)
+                .map(size -> ((Size.Free) size).name())
+                .distinct()
+                .toList();
+    }
+
+    void requireKnown() {
+        if (types.isEmpty()) {
+            throw new EspalierException(
+                    "Nothing is known of the graph's inputs; give an example of them.");
+        }
+    }
+
+    /** Inputs of zeros. */
+    List<Tensor> zeros(Map<String, Long> free) {
+        return types.values().stream()
+                .map(type ->
+                        Tensors.zeros(
+                                type.type(),
+                                type.shape().stream()
+                                        .mapToLong(size ->
+                                                size.resolve(
+                                                        name -> free.getOrDefault(name, 1L),
+                                                        dim -> 1L))
+                                        .toArray()))
+                .toList();
+    }
+
     /** Whether a run needs {@link #sizes}. */
     boolean isNeeded(List<Node> nodes) {
         return strict

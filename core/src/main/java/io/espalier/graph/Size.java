@@ -73,6 +73,14 @@ public sealed interface Size {
         }
     }
 
+    /** It follows from the sizes of the inputs in no simple way. */
+    record Unknown() implements Size {
+        @Override
+        public String toString() {
+            return "?";
+        }
+    }
+
     private static String factor(Size size) {
         return size instanceof Plus || size instanceof Over ? "(" + size + ")" : size.toString();
     }
@@ -90,6 +98,8 @@ public sealed interface Size {
             case OfOperand(int dim) -> operand.applyAsLong(dim);
             case Plus(Size size, long number) -> size.resolve(free, operand) + number;
             case Times(Size a, Size b) -> a.resolve(free, operand) * b.resolve(free, operand);
+            case Unknown unknown ->
+                    throw new EspalierException("A size that is not known can't be computed.");
             case Over(Size size, long number) -> Math.floorDiv(size.resolve(free, operand), number);
         };
     }

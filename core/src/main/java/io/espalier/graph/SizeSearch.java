@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.ToLongFunction;
 
 /**
  * Finds how the numbers in a program depend on the sizes of its inputs, from runs of one model with
@@ -138,6 +139,38 @@ final class SizeSearch {
         return size.resolve(name -> run.free.getOrDefault(name, 0L), dim -> operand[dim]);
     }
 
+    /**
+     * A call with zeros.
+     *
+     * @param types what was seen of each value
+     * @param free the sizes of the free dimensions
+     */
+    record Sample(Map<Value, TensorType> types, Map<String, Long> free) {}
+
+    /** How lengths, one of each sample, depend on the free dimensions. */
+    static Size ofFree(List<Long> lengths, List<Sample> samples) {
+        long first = lengths.getFirst();
+        if (lengths.stream().distinct().count() == 1) {
+            return new Size.Fixed(first);
+        }
+        Map<String, Long> free = samples.getFirst().free;
+        List<Size> atoms = free.keySet().stream().map(name -> (Size) new Size.Free(name)).toList();
+        for (Size candidate : candidates(atoms, first, atom -> value(atom, free), true)) {
+            boolean fits = true;
+            for (int i = 0; i < lengths.size(); i++) {
+                fits &= value(candidate, samples.get(i).free) == lengths.get(i);
+            }
+            if (fits) {
+                return candidate;
+            }
+        }
+        return new Size.Unknown();
+    }
+
+    private static long value(Size size, Map<String, Long> free) {
+        return size.resolve(name -> free.getOrDefault(name, 0L), dim -> 0);
+    }
+
     /** Simple ones first. */
     private Set<Size> candidates(OperatorCall call, long number, int place) {
         Run first = runs.getFirst();
@@ -150,18 +183,37 @@ final class SizeSearch {
             atoms.add(new Size.OfOperand(dim));
         }
         first.free.keySet().forEach(name -> atoms.add(new Size.Free(name)));
+        return candidates(atoms, number, size -> resolve(size, call, first), false);
+    }
+
+    private static Set<Size> candidates(
+            List<Size> atoms, long number, ToLongFunction<Size> value, boolean strided) {
         Set<Size> candidates = new LinkedHashSet<>(atoms);
         for (Size atom : atoms) {
-            addScaled(candidates, atom, number, resolve(atom, call, first));
+            addScaled(candidates, atom, number, value.applyAsLong(atom));
+            if (strided) {
+                addStrided(candidates, atom, number, value.applyAsLong(atom));
+            }
         }
         for (Size a : atoms) {
             for (Size b : atoms) {
                 var product = new Size.Times(a, b);
                 candidates.add(product);
-                addScaled(candidates, product, number, resolve(product, call, first));
+                addScaled(candidates, product, number, value.applyAsLong(product));
             }
         }
         return candidates;
+    }
+
+    /** What is left behind windows with a stride: {@code (length + a) / stride}, rounded down. */
+    private static void addStrided(Set<Size> candidates, Size size, long number, long now) {
+        for (long stride = 2; stride <= 64; stride *= 2) {
+            for (long over = 0; over < stride; over++) {
+                long shift = number * stride + over - now;
+                candidates.add(
+                        new Size.Over(shift == 0 ? size : new Size.Plus(size, shift), stride));
+            }
+        }
     }
 
     private static void addScaled(Set<Size> candidates, Size size, long number, long now) {

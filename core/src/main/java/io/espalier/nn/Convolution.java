@@ -235,6 +235,13 @@ public abstract non-sealed class Convolution extends ConvolutionSettings {
     }
 
     @Override
+    public long multiplications(List<long[]> inputs, List<long[]> outputs) {
+        return multiplications(
+                parameter(storedName("weight")),
+                isTransposed() ? inputs.getFirst() : outputs.getFirst());
+    }
+
+    @Override
     public boolean isAtomic() {
         return computesAs(
                 Conv1d.class,

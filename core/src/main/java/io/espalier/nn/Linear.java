@@ -5,6 +5,7 @@ import io.espalier.tensor.EspalierException;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
+import java.util.List;
 import java.util.function.UnaryOperator;
 
 /** {@code y = x Wᵀ + b}: [*, in] to [*, out]. */
@@ -121,6 +122,11 @@ public class Linear extends Module {
     /** The options it was made with, for a layer like it. */
     public Options options() {
         return new Options(hasParameter("bias"));
+    }
+
+    @Override
+    public long multiplications(List<long[]> inputs, List<long[]> outputs) {
+        return multiplications(parameter(storedName("weight")), outputs.getFirst());
     }
 
     @Override

@@ -122,6 +122,25 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
     }
 
     /**
+     * The multiplications of a call, each with an addition; those by elements count for nothing. A
+     * module that computes by calling others has none of its own.
+     *
+     * @param inputs the shapes of what it is called with
+     * @param outputs the shapes of what it gives
+     */
+    public long multiplications(List<long[]> inputs, List<long[]> outputs) {
+        return 0;
+    }
+
+    /** Those of a layer whose weight's elements all take part in each position of a tensor. */
+    protected static long multiplications(Tensor weight, long[] positions) {
+        long all = Arrays.stream(positions).reduce(1, (a, b) -> a * b);
+        return weight.dim() == 0 || weight.size(0) == 0
+                ? 0
+                : all * (weight.numel() / weight.size(0));
+    }
+
+    /**
      * Whether a call does nothing but call other modules and compute its outputs, or hand on its
      * inputs, so that nothing is lost where a graph holds what it called instead of it.
      */

@@ -242,6 +242,16 @@ public class MultiheadAttention extends Module {
     }
 
     @Override
+    public long multiplications(List<long[]> inputs, List<long[]> outputs) {
+        long[] query = inputs.getFirst();
+        long[] key = inputs.size() > 1 ? inputs.get(1) : query;
+        int length = query.length == 3 && options.batchFirst ? 1 : 0;
+        long positions = Arrays.stream(query).reduce(1, (a, b) -> a * b);
+        long keys = Arrays.stream(key).reduce(1, (a, b) -> a * b);
+        return (2 * positions + 2 * keys) * size + 2 * positions * key[length];
+    }
+
+    @Override
     public boolean isAtomic() {
         return !options.lookedInto && computesAs(MultiheadAttention.class);
     }

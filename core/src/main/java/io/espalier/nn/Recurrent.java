@@ -209,6 +209,20 @@ public abstract class Recurrent extends Module {
     abstract List<Tensor> run(Tensor x, List<Tensor> state, TensorVector weights, Options options);
 
     @Override
+    public long multiplications(List<long[]> inputs, List<long[]> outputs) {
+        long[] x = inputs.getFirst();
+        long positions = 1;
+        for (int dim = 0; dim < x.length - 1; dim++) {
+            positions *= x[dim];
+        }
+        long weights = 0;
+        for (String name : names) {
+            weights += name.startsWith("weight") ? parameter(storedName(name)).numel() : 0;
+        }
+        return positions * weights;
+    }
+
+    @Override
     public boolean isAtomic() {
         return computesAs(LSTM.class, GRU.class);
     }

@@ -83,4 +83,9 @@ final class DynamicLinear extends DynamicLayer {
                 + dtype()
                 + (isFloat16() ? "" : ", qscheme=" + weightScheme());
     }
+
+    @Override
+    public long multiplications(List<long[]> inputs, List<long[]> outputs) {
+        return multiplications(buffer("weight"), outputs.getFirst());
+    }
 }

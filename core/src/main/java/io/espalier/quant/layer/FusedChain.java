@@ -141,6 +141,11 @@ public final class FusedChain extends Module {
     }
 
     @Override
+    public long multiplications(List<long[]> inputs, List<long[]> outputs) {
+        return layer.multiplications(inputs, outputs);
+    }
+
+    @Override
     public boolean isAtomic() {
         return layer.isAtomic();
     }

@@ -139,4 +139,9 @@ final class IntegerConvolution extends IntegerLayer {
         }
         return text.toString();
     }
+
+    @Override
+    public long multiplications(List<long[]> inputs, List<long[]> outputs) {
+        return multiplications(buffer("weight"), outputs.getFirst());
+    }
 }

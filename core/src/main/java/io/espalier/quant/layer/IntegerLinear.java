@@ -71,4 +71,9 @@ final class IntegerLinear extends IntegerLayer {
                 + outputRange()
                 + (bias() == null ? ", bias=False" : "");
     }
+
+    @Override
+    public long multiplications(List<long[]> inputs, List<long[]> outputs) {
+        return multiplications(buffer("weight"), outputs.getFirst());
+    }
 }

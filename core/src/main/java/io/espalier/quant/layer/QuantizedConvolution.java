@@ -11,6 +11,7 @@ import io.espalier.tensor.PackedObject;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -179,5 +180,11 @@ final class QuantizedConvolution extends PackedLayer {
             text.append(", bias=False");
         }
         return text.toString();
+    }
+
+    @Override
+    public long multiplications(List<long[]> inputs, List<long[]> outputs) {
+        return multiplications(
+                buffer("weight"), geometry.transposed() ? inputs.getFirst() : outputs.getFirst());
     }
 }

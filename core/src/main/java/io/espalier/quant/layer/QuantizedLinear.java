@@ -11,6 +11,7 @@ import io.espalier.tensor.Tensors;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
+import java.util.List;
 import java.util.Map;
 
 /** {@code y = x Wᵀ + b} in 8-bit integers, then a ReLU where it was fused: [*, in] to [*, out]. */
@@ -88,5 +89,10 @@ final class QuantizedLinear extends PackedLayer {
     @Override
     protected String extraRepr() {
         return Printed.features(buffer("weight")) + ", " + ranges() + ", qscheme=" + weightScheme();
+    }
+
+    @Override
+    public long multiplications(List<long[]> inputs, List<long[]> outputs) {
+        return multiplications(buffer("weight"), outputs.getFirst());
     }
 }
