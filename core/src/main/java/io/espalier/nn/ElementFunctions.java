@@ -68,7 +68,8 @@ abstract sealed class ElementFunctions extends ShapeFunctions permits ReductionF
 
     /** The power, by elements. */
     public static Tensor pow(Tensor x, double exponent) {
-        return computed(() -> torch.pow(x, new Scalar(exponent)), "aten::pow.Tensor_Scalar", x, exponent);
+        return computed(
+                () -> torch.pow(x, new Scalar(exponent)), "aten::pow.Tensor_Scalar", x, exponent);
     }
 
     /** The power by elements, with broadcasting. */

@@ -21,7 +21,8 @@ public final class Functional extends LossFunctions {
 
     /** {@code x Wᵀ + b}: x [*, in], weight [out, in], bias [out] or {@code null}. */
     public static Tensor linear(Tensor x, Tensor weight, @Nullable Tensor bias) {
-        return computed(() -> torch.linear(x, weight, optional(bias)), "aten::linear", x, weight, bias);
+        return computed(
+                () -> torch.linear(x, weight, optional(bias)), "aten::linear", x, weight, bias);
     }
 
     /** The rows of {@code weight} [count, size] at {@code indices} [*]: [*, size]. */
@@ -49,15 +50,16 @@ public final class Functional extends LossFunctions {
     public static Tensor scaledDotProductAttention(
             Tensor query, Tensor key, Tensor value, @Nullable Tensor mask, double dropout) {
         return computed(
-                () -> torch.scaled_dot_product_attention(
-                        query,
-                        key,
-                        value,
-                        optional(mask),
-                        dropout,
-                        false,
-                        new DoubleOptional(),
-                        false),
+                () ->
+                        torch.scaled_dot_product_attention(
+                                query,
+                                key,
+                                value,
+                                optional(mask),
+                                dropout,
+                                false,
+                                new DoubleOptional(),
+                                false),
                 "aten::scaled_dot_product_attention",
                 query,
                 key,
@@ -82,16 +84,17 @@ public final class Functional extends LossFunctions {
             double momentum,
             double eps) {
         return computed(
-                () -> torch.batch_norm(
-                        x,
-                        optional(weight),
-                        optional(bias),
-                        optional(runningMean),
-                        optional(runningVar),
-                        training,
-                        momentum,
-                        eps,
-                        true),
+                () ->
+                        torch.batch_norm(
+                                x,
+                                optional(weight),
+                                optional(bias),
+                                optional(runningMean),
+                                optional(runningVar),
+                                training,
+                                momentum,
+                                eps,
+                                true),
                 "aten::batch_norm",
                 x,
                 weight,

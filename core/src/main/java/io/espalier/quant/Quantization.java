@@ -62,9 +62,9 @@ public final class Quantization {
     }
 
     /**
-     * Finds all chains that {@link #fuseModules} can fuse, by tracing the model and running it on an
-     * example, and fuses them. A layer whose result is used at a second place stays as it is: the
-     * model's graph says so, also where that makes no difference on the example. For code that
+     * Finds all chains that {@link #fuseModules} can fuse, by tracing the model and running it on
+     * an example, and fuses them. A layer whose result is used at a second place stays as it is:
+     * the model's graph says so, also where that makes no difference on the example. For code that
      * can't be traced a call with the chains joined does, which must give the very same numbers.
      *
      * @param example what the model is called with, so many tensors as it takes

@@ -38,7 +38,7 @@ class AttentionTracingTest {
     @ValueSource(booleans = {true, false})
     @DisplayName(
             "that is looked into shows its linear maps, products and softmax, and computes the"
-                + " same")
+                    + " same")
     void lookedInto(boolean needWeights) {
         MultiheadAttention layer = attention(needWeights, true);
         Tensor x = Tensors.randn(3, 5, 8);

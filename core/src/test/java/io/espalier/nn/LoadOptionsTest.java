@@ -90,7 +90,9 @@ class LoadOptionsTest {
                         .endsWith("; o -> o.prefix(\"module.\") takes it off the names."));
         assertEquals(
                 new LoadReport(List.of(), List.of()), model.load(file(), o -> o.prefix("module.")));
-        assertTrue(Tensors.equal(tensor(state, "module.0.weight"), tensor(model.stateDict(), "0.weight")));
+        assertTrue(
+                Tensors.equal(
+                        tensor(state, "module.0.weight"), tensor(model.stateDict(), "0.weight")));
         state.put("0.weight", Tensors.ones(4, 3));
         assertTrue(
                 messageOf(() -> model.loadStateDict(state, o -> o.prefix("module.")))

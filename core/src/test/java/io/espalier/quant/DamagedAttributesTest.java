@@ -367,7 +367,8 @@ class DamagedAttributesTest {
                         Tensors.type(right) == ScalarType.Float
                                 ? ScalarType.Long
                                 : ScalarType.Float));
-        for (float value : new float[] {0, -1, 300, Float.NaN, Float.POSITIVE_INFINITY, Float.MIN_VALUE}) {
+        for (float value :
+                new float[] {0, -1, 300, Float.NaN, Float.POSITIVE_INFINITY, Float.MIN_VALUE}) {
             all.add(Tensors.zeros(shape).add(new Scalar(value)).to(Tensors.type(right)));
         }
         return all;

@@ -86,7 +86,13 @@ class UnevenPaddingTest {
         assertTrue(error(expected, loaded.call(x)) < 0.05);
         assertEquals(model.toString(), loaded.toString());
         Sequential other = network();
-        other.replace("1", new Conv2d(2, 4, 3, o -> o.padding(/* before= */ AFTER, /* after= */ BEFORE).stride(2)));
+        other.replace(
+                "1",
+                new Conv2d(
+                        2,
+                        4,
+                        3,
+                        o -> o.padding(/* before= */ AFTER, /* after= */ BEFORE).stride(2)));
         String message = messageOf(() -> Quantization.load(other, file));
         assertTrue(message.contains("'1'"), message);
     }
