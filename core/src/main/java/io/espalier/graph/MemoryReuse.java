@@ -42,8 +42,9 @@ final class MemoryReuse {
         var reuse = new MemoryReuse(graph, owners);
         List<Boolean> answers = new ArrayList<>();
         for (Node node : graph.nodes()) {
+            MemoryUse use = reuse.use(node);
             answers.add(
-                    reuse.use(node) instanceof MemoryUse use
+                    use != null
                             && use.accumulates()
                             && node.inputs().size() > 1
                             && reuse.isFreeAfter(node.inputs().get(1), node));
