@@ -65,7 +65,10 @@ class QuantizedFileErrorsTest extends WrongUse {
         model = plain;
         model.qconfig(QConfig.forBackend("x86"));
         GraphModule prepared = GraphQuantization.prepare(GraphModule.trace(model, x));
-        refuses(() -> Quantization.save(prepared, file), "no quantized layer", "convert it first");
+        refuses(
+                () -> Quantization.save(prepared, file),
+                "not converted yet",
+                "call GraphQuantization.convert");
     }
 
     @Test
