@@ -40,7 +40,7 @@ import java.util.Map;
             "Example: espalier demo --quick --out digits"
         })
 final class DemoCommand implements Runnable {
-    @Option(names = "--quick", description = "About two minutes on two cores, instead of six.")
+    @Option(names = "--quick", description = "One to two minutes on two cores, instead of several.")
     boolean quick;
 
     @Option(

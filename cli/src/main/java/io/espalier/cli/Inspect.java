@@ -1,7 +1,5 @@
 package io.espalier.cli;
 
-import io.espalier.graph.Graph;
-import io.espalier.quant.graph.GraphFile;
 import io.espalier.state.SafeTensors;
 import io.espalier.state.SavedModel;
 import io.espalier.state.StoredTensor;
@@ -20,19 +18,19 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
-import java.util.stream.Stream;
 
 /** Prints what a saved model consists of. */
 @Command(
         name = "inspect",
         description =
-                "Shows what a saved model is made of: its layers, the program of a saved graph, and"
-                        + " each tensor's type, shape, bytes and sparsity.",
+                "Shows what a saved model is made of: its layers, the program of a saved graph with"
+                        + " what each step costs, and each tensor's type, shape, bytes and"
+                        + " sparsity.",
         footer = {
             "",
             "A pruned parameter (NAME_orig with NAME_mask) is one line; its zeros are what the mask"
                     + " leaves out, and its bytes are both.",
+            "MACs are multiplications with an addition, for one input.",
             "Example: espalier inspect model.safetensors"
         })
 final class Inspect implements Runnable {
@@ -63,15 +61,13 @@ final class Inspect implements Runnable {
         }
     }
 
-    /** What a saved graph computes. */
-    private static Optional<String> program(SavedModel model) {
-        return GraphFile.program(model.file(), model.metadata()).map(Graph::toString);
-    }
-
     private static void print(SavedModel model, PrintWriter out) {
-        Stream.of(model.tree(), program(model))
-                .flatMap(Optional::stream)
-                .forEach(text -> out.println(Printable.lines(text.strip()) + "\n"));
+        model.tree().ifPresent(tree -> out.println(Printable.lines(tree) + "\n"));
+        SavedProgram.of(model)
+                .ifPresent(program -> {
+                    program.lines().forEach(line -> out.println(Printable.line(line)));
+                    out.println();
+                });
         var table = new Table(4, "tensor", "kind", "type", "shape", "elements", "bytes", "zeros");
         for (StoredTensor tensor : model.tensors()) {
             table.row(
@@ -133,7 +129,7 @@ final class Inspect implements Runnable {
         }
         description.put("bytes_by_kind", bytes);
         model.tree().ifPresent(tree -> description.put("tree", tree));
-        program(model).ifPresent(program -> description.put("program", program));
+        SavedProgram.of(model).ifPresent(program -> description.put("program", program.describe()));
         description.put("tensors", model.tensors().stream().map(Inspect::describe).toList());
         return description;
     }

@@ -23,12 +23,12 @@ public record Settings(
         int roundedEpochs,
         int roundedTraining,
         int timings) {
-    /** About two minutes on two cores. */
+    /** One to two minutes on two cores. */
     public static Settings quick(long seed) {
         return new Settings(seed, 2, 3, 20_000, 0.90, 1_000, 1, 60_000, 50);
     }
 
-    /** About six minutes, and a better network. */
+    /** Several minutes, and a better network. */
     public static Settings full(long seed) {
         return new Settings(seed, 6, 5, 60_000, 0.95, 2_000, 2, 60_000, 200);
     }
