@@ -1,8 +1,11 @@
 package io.espalier.graph;
 
+import io.espalier.tensor.Internal;
+
 import org.jspecify.annotations.Nullable;
 
 /** One argument of a {@link GraphOperator}, in the order of libtorch's schema. */
+@Internal
 public sealed interface Argument {
     /**
      * A tensor.

@@ -1,5 +1,7 @@
 package io.espalier.graph;
 
+import io.espalier.tensor.Internal;
+
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
@@ -8,6 +10,7 @@ import java.util.List;
 import java.util.Objects;
 
 /** What the value of an operator's attribute may be. */
+@Internal
 public enum AttributeType {
     /** A {@code Long}, or a {@link Size} that depends on those of the graph's inputs. */
     LONG,

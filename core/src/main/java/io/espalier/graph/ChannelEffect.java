@@ -1,9 +1,12 @@
 package io.espalier.graph;
 
+import io.espalier.tensor.Internal;
+
 /**
  * What an operator does to the channels of its operands, by which it is known whether a channel can
  * be taken out before it.
  */
+@Internal
 public enum ChannelEffect {
     /** Each element of the result comes from the elements at its place, with broadcasting. */
     ELEMENTWISE,

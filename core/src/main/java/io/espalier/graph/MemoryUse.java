@@ -1,6 +1,9 @@
 package io.espalier.graph;
 
+import io.espalier.tensor.Internal;
+
 /** What a module says of the memory of its inputs and results, so that a graph can use it again. */
+@Internal
 public interface MemoryUse {
     /** Whether its results never share the memory of its inputs, nor that of its own tensors. */
     boolean givesNewMemory();

@@ -1,9 +1,12 @@
 package io.espalier.graph;
 
+import io.espalier.tensor.Internal;
+
 import java.util.HashSet;
 import java.util.Set;
 
 /** Gives values names that are unique in their graph. */
+@Internal
 public final class Names {
     private final Set<String> taken = new HashSet<>();
 

@@ -2,6 +2,7 @@ package io.espalier.graph;
 
 import io.espalier.graph.FreeDimensions.Place;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Internal;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -21,6 +22,7 @@ import java.util.SequencedMap;
  *     free; empty if nothing is known
  * @param strict whether the program is right for sizes that are not free only as they are here
  */
+@Internal
 public record Signature(SequencedMap<Value, TensorType> types, boolean strict) {
     /** Nothing is known. */
     public static final Signature UNKNOWN = new Signature(new LinkedHashMap<>(), false);

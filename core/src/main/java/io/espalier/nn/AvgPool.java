@@ -1,5 +1,6 @@
 package io.espalier.nn;
 
+import io.espalier.tensor.Internal;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -10,6 +11,7 @@ import java.util.List;
 import java.util.function.UnaryOperator;
 
 /** What the mean poolings of one and two dimensions share. */
+@Internal
 public abstract non-sealed class AvgPool extends Pooling {
     private final Options options;
 

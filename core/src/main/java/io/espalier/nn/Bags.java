@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Internal;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Scalar;
@@ -19,6 +20,7 @@ import java.util.List;
  * @param offsets where each bag begins, Long [N]
  * @param weights what each vector counts, [M], or {@code null}
  */
+@Internal
 public record Bags(Tensor indices, Tensor offsets, @Nullable Tensor weights) {
     /**
      * Reads a layer's inputs.

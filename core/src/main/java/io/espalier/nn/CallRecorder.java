@@ -1,5 +1,7 @@
 package io.espalier.nn;
 
+import io.espalier.tensor.Internal;
+
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
@@ -10,6 +12,7 @@ import java.util.function.Supplier;
  * Sees every call of a module and of a {@link Functional} while it is bound, which is how a model
  * is traced. Elsewhere nothing is bound, and calls go their plain way.
  */
+@Internal
 public interface CallRecorder {
     /** The recorder of the running thread. */
     ScopedValue<CallRecorder> CURRENT = ScopedValue.newInstance();

@@ -1,12 +1,14 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Internal;
 
 import org.bytedeco.pytorch.Tensor;
 
 import java.util.Arrays;
 
 /** What layers with a weight can take, whether they compute in floats or in integers. */
+@Internal
 public final class Inputs {
     private Inputs() {}
 

@@ -1,5 +1,7 @@
 package io.espalier.nn;
 
+import io.espalier.tensor.Internal;
+
 import org.bytedeco.pytorch.Tensor;
 
 import java.util.List;
@@ -9,6 +11,7 @@ import java.util.List;
  *
  * @param name the parameter's public name, such as {@code "weight"}
  */
+@Internal
 public record Mask(String name) implements Parametrization {
     private static final String ORIGINAL = "_orig";
     private static final String MASK = "_mask";

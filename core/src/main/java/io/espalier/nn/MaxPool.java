@@ -1,5 +1,6 @@
 package io.espalier.nn;
 
+import io.espalier.tensor.Internal;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.DoubleOptional;
@@ -12,6 +13,7 @@ import java.util.List;
 import java.util.function.UnaryOperator;
 
 /** What the maximum poolings of one and two dimensions share. */
+@Internal
 public abstract non-sealed class MaxPool extends Pooling {
     private final Options options;
 

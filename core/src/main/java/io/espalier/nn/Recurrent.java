@@ -2,6 +2,7 @@ package io.espalier.nn;
 
 import io.espalier.nn.RecurrentShape.Kind;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Internal;
 
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
@@ -17,6 +18,7 @@ import java.util.function.UnaryOperator;
  * {@code weight_ih_l0}, {@code weight_hh_l0}, {@code bias_ih_l0}, {@code bias_hh_l0} and so on by
  * PyTorch's names.
  */
+@Internal
 public abstract class Recurrent extends Module {
     private RecurrentShape shape;
     private final List<String> names;

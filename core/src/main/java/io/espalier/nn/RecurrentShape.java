@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Internal;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -23,6 +24,7 @@ import java.util.stream.IntStream;
  * @param hiddenSize the size of the state
  * @param options layers, directions and the rest
  */
+@Internal
 public record RecurrentShape(
         Kind kind, long inputSize, long hiddenSize, Recurrent.Options options) {
     /** The networks that there are. */

@@ -1,5 +1,7 @@
 package io.espalier.nn;
 
+import io.espalier.tensor.Internal;
+
 import java.math.BigDecimal;
 import java.util.Arrays;
 import java.util.List;
@@ -7,6 +9,7 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /** Values as Python prints them: what a layer's {@code extraRepr} is made of. */
+@Internal
 public final class Repr {
     private Repr() {}
 

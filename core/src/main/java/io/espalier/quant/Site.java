@@ -9,6 +9,7 @@ import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverFactory;
 import io.espalier.quant.qat.Rounding;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Internal;
 
 import org.jspecify.annotations.Nullable;
 
@@ -24,6 +25,7 @@ import java.util.function.BiPredicate;
  * @param module the module
  * @param qconfig the configuration that holds for it, its own or inherited
  */
+@Internal
 public record Site(String path, Module module, QConfig qconfig) {
     /**
      * The sites of a float model that is to be prepared, in the order of its modules.

@@ -1,6 +1,7 @@
 package io.espalier.state;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Internal;
 
 import java.io.IOException;
 import java.nio.channels.ClosedByInterruptException;
@@ -15,6 +16,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.UUID;
 
 /** Replaces a file in one step, on disk before it is seen. */
+@Internal
 public final class AtomicFile {
     private AtomicFile() {}
 

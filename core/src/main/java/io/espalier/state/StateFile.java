@@ -3,6 +3,7 @@ package io.espalier.state;
 import io.espalier.state.SafeTensors.Entry;
 import io.espalier.state.SafeTensors.Header;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Internal;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -26,6 +27,7 @@ import java.util.zip.CRC32C;
  * straight into their place. Files that {@link #write} wrote carry checksums, which are compared
  * when they are read.
  */
+@Internal
 public final class StateFile implements TensorSource, AutoCloseable {
     static final int LENGTH_BYTES = 8;
 

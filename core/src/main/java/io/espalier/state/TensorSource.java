@@ -1,5 +1,6 @@
 package io.espalier.state;
 
+import io.espalier.tensor.Internal;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -15,6 +16,7 @@ import java.util.SequencedMap;
  * Tensors by name whose types and shapes are known before their data are read: a state in memory,
  * or in a file.
  */
+@Internal
 public interface TensorSource {
     /**
      * What is known of a tensor before it is read.

@@ -9,6 +9,7 @@ import java.util.List;
  * An operator of libtorch with its constant arguments made ready. Boxing lists of numbers takes
  * longer than a small kernel; here it is done once. Any number of threads may call it.
  */
+@Internal
 public final class BoundOperator {
     /** The stack of a thread's calls, which is empty between them. */
     private static final ThreadLocal<IValueVector> STACK =

@@ -14,6 +14,7 @@ import java.util.Optional;
  * for 512 pages of 4 KB, which for tens of megabytes costs more than what is written. On systems
  * other than Linux, and where the kernel has no such pages, nothing happens.
  */
+@Internal
 public final class LargePages {
     private static final long PAGE = 2L << 20;
 

@@ -16,6 +16,7 @@ import java.util.function.LongSupplier;
  * have; when they add up and the collector has not been there meanwhile, it is asked to come. What
  * somebody still holds is never touched.
  */
+@Internal
 public final class Leftovers {
     /** Half a gigabyte takes longer to compute than a collection of a small heap. */
     private static final long BUDGET = 1L << 29;

@@ -27,6 +27,7 @@ import java.util.Set;
  * {@code double[]} and {@code List} for lists; {@code null} where the schema says optional.
  * Trailing arguments that have a default may be left out.
  */
+@Internal
 public final class Operator {
     /** Stands for a tensor that each call of a {@link BoundOperator} hands in. */
     public static final Object TENSOR = new Object();

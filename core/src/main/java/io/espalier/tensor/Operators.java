@@ -9,6 +9,7 @@ import java.util.concurrent.ConcurrentHashMap;
  * libtorch's operators by name, for those that its binding has no method for: {@code
  * quantized::linear}, {@code aten::quantized_lstm}.
  */
+@Internal
 public final class Operators {
     private static final ConcurrentHashMap<String, Operator> FOUND = new ConcurrentHashMap<>();
 

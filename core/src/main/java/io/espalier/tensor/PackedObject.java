@@ -6,6 +6,7 @@ import org.bytedeco.pytorch.IValue;
  * An object of one of libtorch's own classes, such as weights packed for an engine. It is opaque
  * and never changes; {@link Operator}s make it and take it. The collector frees it.
  */
+@Internal
 public final class PackedObject {
     private final IValue value;
     private final String type;

@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.stream.IntStream;
 
 /** Splits a loop over a tensor's elements among as many threads as one operation may use. */
+@Internal
 public final class Parallel {
     private Parallel() {}
 

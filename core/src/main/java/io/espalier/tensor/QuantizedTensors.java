@@ -13,6 +13,7 @@ import java.util.function.UnaryOperator;
  * What libtorch's own methods do wrongly with its quantized tensors, which carry a scale and a zero
  * point.
  */
+@Internal
 public final class QuantizedTensors {
     static {
         Libtorch.start();

@@ -7,6 +7,7 @@ import java.util.regex.Pattern;
  * An error that libtorch reported; the message is its first line, without the native frames that
  * follow it.
  */
+@Internal
 public class TensorException extends EspalierException {
     private static final long serialVersionUID = 1L;
 

@@ -5,7 +5,10 @@
  * <p>Works on float models and knows nothing of integers. {@code Fusion} is its entry; which chains
  * there are to fuse, {@code ChainFinder} finds.
  */
+@Internal
 @NullMarked
 package io.espalier.quant.fusion;
+
+import io.espalier.tensor.Internal;
 
 import org.jspecify.annotations.NullMarked;

@@ -9,7 +9,10 @@
  * files and makes them of a file again. {@code LayerKind} says which form a layer has in each step;
  * {@code LayerKinds} is the catalogue.
  */
+@Internal
 @NullMarked
 package io.espalier.quant.layer;
+
+import io.espalier.tensor.Internal;
 
 import org.jspecify.annotations.NullMarked;

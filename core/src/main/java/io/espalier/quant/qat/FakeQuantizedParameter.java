@@ -2,6 +2,7 @@ package io.espalier.quant.qat;
 
 import io.espalier.nn.Module;
 import io.espalier.nn.Parametrization;
+import io.espalier.tensor.Internal;
 
 import org.bytedeco.pytorch.Tensor;
 
@@ -12,6 +13,7 @@ import org.bytedeco.pytorch.Tensor;
  *
  * @param name the parameter's public name, such as {@code "weight"}
  */
+@Internal
 public record FakeQuantizedParameter(String name) implements Parametrization {
     /** That of a layer's weight. */
     public static final FakeQuantizedParameter WEIGHT = new FakeQuantizedParameter("weight");

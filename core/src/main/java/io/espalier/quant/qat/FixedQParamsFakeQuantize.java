@@ -5,11 +5,13 @@ import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverFactory;
 import io.espalier.quant.observer.QuantizationParameters;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Internal;
 
 /**
  * Fake quantization with a scale and a zero point known beforehand, as for a sigmoid's output,
  * which always lies in 0…1: PyTorch's {@code FixedQParamsFakeQuantize}.
  */
+@Internal
 public class FixedQParamsFakeQuantize extends FakeQuantize {
     /** Fake quantization with the observer's fixed parameters. */
     public FixedQParamsFakeQuantize(FixedQParamsObserver observer) {

@@ -10,6 +10,7 @@ import io.espalier.quant.fusion.FusedReLU;
 import io.espalier.quant.fusion.TrainedTogether;
 import io.espalier.quant.observer.Observer;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Internal;
 
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
@@ -33,6 +34,7 @@ import java.util.List;
  * al., <a href="https://arxiv.org/abs/1712.05877">Quantization and Training of Neural Networks</a>,
  * 2018.
  */
+@Internal
 public final class QatLayer extends Module {
     private static final String NORM = "bn";
     private static final FakeQuantizedParameter ROUNDED = FakeQuantizedParameter.WEIGHT;

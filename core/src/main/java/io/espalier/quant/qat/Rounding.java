@@ -2,10 +2,12 @@ package io.espalier.quant.qat;
 
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Internal;
 
 import java.util.List;
 
 /** A fake quantization of either kind, with its two switches. */
+@Internal
 public interface Rounding {
     /** Lets values be rounded, or pass unchanged. */
     void enableFakeQuant(boolean enabled);
