@@ -66,8 +66,7 @@ public record GraphCost(List<Row> rows) {
     }
 
     /**
-     * The cost of a call with one sample, other free dimensions as they were when it was traced or
-     * as small as the graph takes them.
+     * The cost of a call with one sample, other free dimensions as they were when it was traced.
      *
      * @throws io.espalier.tensor.EspalierException if nothing is known of the graph's inputs
      */

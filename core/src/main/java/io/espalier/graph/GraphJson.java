@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.SequencedMap;
+import java.util.TreeMap;
 
 /**
  * A {@link Graph} as text: one object a node, which names a module, an operator or a tensor of the
@@ -37,6 +38,7 @@ final class GraphJson {
             List<Step> nodes,
             List<@Nullable String> outputs,
             @Nullable List<@Nullable Input> types,
+            @Nullable Map<String, @Nullable Long> example,
             @Nullable Boolean strict) {}
 
     /** The type of an input; lengths are numbers or names. */
@@ -60,6 +62,9 @@ final class GraphJson {
                         graph.nodes().stream().map(GraphJson::step).toList(),
                         names(graph.outputs()),
                         types(graph.signature()),
+                        graph.signature().example().isEmpty()
+                                ? null
+                                : new TreeMap<>(graph.signature().example()),
                         graph.signature().strict()));
     }
 
@@ -162,7 +167,12 @@ final class GraphJson {
                 types.put(inputs.get(i), new TensorType(ScalarType.valueOf(input.type()), shape));
             }
         }
-        return new Signature(types, Boolean.TRUE.equals(document.strict()));
+        Map<String, Long> example = new LinkedHashMap<>();
+        if (document.example() != null) {
+            document.example()
+                    .forEach((name, size) -> example.put(name, Objects.requireNonNull(size)));
+        }
+        return new Signature(types, example, Boolean.TRUE.equals(document.strict()));
     }
 
     private static List<Value> values(@Nullable List<? extends @Nullable String> names) {

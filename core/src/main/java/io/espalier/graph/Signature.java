@@ -20,16 +20,22 @@ import java.util.SequencedMap;
  *
  * @param types of its inputs, in their order: those of the example, with names where a dimension is
  *     free; empty if nothing is known
+ * @param example the sizes of the free dimensions there
  * @param strict whether the program is right for sizes that are not free only as they are here
  */
 @Internal
-public record Signature(SequencedMap<Value, TensorType> types, boolean strict) {
-    /** Nothing is known. */
-    public static final Signature UNKNOWN = new Signature(new LinkedHashMap<>(), false);
+public record Signature(
+        SequencedMap<Value, TensorType> types, Map<String, Long> example, boolean strict) {
+    /** What is made of zeros to look at shapes is no larger than this: a file may ask for more. */
+    private static final long MOST_ELEMENTS = 1L << 28;
 
-    /** Copies the map. */
+    /** Nothing is known. */
+    public static final Signature UNKNOWN = new Signature(new LinkedHashMap<>(), Map.of(), false);
+
+    /** Copies the maps. */
     public Signature {
         types = Collections.unmodifiableSequencedMap(new LinkedHashMap<>(types));
+        example = Collections.unmodifiableMap(new LinkedHashMap<>(example));
     }
 
     /** The signature of a call with these tensors, some dimensions of which are free. */
@@ -49,7 +55,12 @@ public record Signature(SequencedMap<Value, TensorType> types, boolean strict) {
                             .forEach(place -> shape.set(place.dim(), new Size.Free(name))));
             types.put(inputs.get(i), new TensorType(plain.type(), shape));
         }
-        return new Signature(types, strict);
+        Map<String, Long> sizes = new LinkedHashMap<>();
+        free.forEach((name, places) ->
+                sizes.put(
+                        name,
+                        example.get(places.getFirst().input()).size(places.getFirst().dim())));
+        return new Signature(types, sizes, strict);
     }
 
     /**
@@ -108,17 +119,23 @@ public record Signature(SequencedMap<Value, TensorType> types, boolean strict) {
 
     /** Inputs of zeros. */
     List<Tensor> zeros(Map<String, Long> free) {
-        return types.values().stream()
-                .map(type ->
-                        Tensors.zeros(
-                                type.type(),
-                                type.shape().stream()
-                                        .mapToLong(size ->
-                                                size.resolve(
-                                                        name -> free.getOrDefault(name, 1L),
-                                                        dim -> 1L))
-                                        .toArray()))
-                .toList();
+        return types.values().stream().map(type -> zeros(type, free)).toList();
+    }
+
+    private static Tensor zeros(TensorType type, Map<String, Long> free) {
+        long[] shape =
+                type.shape().stream()
+                        .mapToLong(size ->
+                                size.resolve(name -> free.getOrDefault(name, 1L), dim -> 1L))
+                        .toArray();
+        double elements = Arrays.stream(shape).mapToDouble(size -> size).reduce(1, (a, b) -> a * b);
+        if (elements > MOST_ELEMENTS || Arrays.stream(shape).anyMatch(size -> size < 0)) {
+            throw new EspalierException(
+                    "A graph's input of shape "
+                            + Arrays.toString(shape)
+                            + " is too large to be tried with zeros; give an example.");
+        }
+        return Tensors.zeros(type.type(), shape);
     }
 
     /** Whether a run needs {@link #sizes}. */

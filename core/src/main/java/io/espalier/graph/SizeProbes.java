@@ -70,12 +70,12 @@ final class SizeProbes {
 
     /**
      * Sizes to try in the place of one: a far one, since behind strides near ones may make no
-     * difference, and a near one.
+     * difference, a near one, and one that has little in common with either.
      */
     static List<Long> instead(long size) {
         return size >= 16 && size % 2 == 0
-                ? List.of(size / 2, 2 * size, size - 1)
-                : List.of(2 * size + (size == 1 ? 1 : 0), size + 1);
+                ? List.of(size / 2, 2 * size, size - 1, size / 2 + 3)
+                : List.of(2 * size + (size == 1 ? 1 : 0), size + 1, 3 * size + 2);
     }
 
     /** The example with other sizes, made of its own elements. */

@@ -139,39 +139,6 @@ final class SizeSearch {
         return size.resolve(name -> run.free.getOrDefault(name, 0L), dim -> operand[dim]);
     }
 
-    /**
-     * A call with zeros.
-     *
-     * @param types what was seen of each value
-     * @param free the sizes of the free dimensions
-     */
-    record Sample(Map<Value, TensorType> types, Map<String, Long> free) {}
-
-    /** How lengths, one of each sample, depend on the free dimensions. */
-    static Size ofFree(List<Long> lengths, List<Sample> samples) {
-        long first = lengths.getFirst();
-        if (lengths.stream().distinct().count() == 1) {
-            return new Size.Fixed(first);
-        }
-        Map<String, Long> free = samples.getFirst().free;
-        List<Size> atoms = free.keySet().stream().map(name -> (Size) new Size.Free(name)).toList();
-        for (Size candidate : candidates(atoms, first, atom -> value(atom, free), true)) {
-            boolean fits = true;
-            for (int i = 0; i < lengths.size(); i++) {
-                fits &= value(candidate, samples.get(i).free) == lengths.get(i);
-            }
-            if (fits) {
-                return candidate;
-            }
-        }
-        return new Size.Unknown();
-    }
-
-    private static long value(Size size, Map<String, Long> free) {
-        return size.resolve(name -> free.getOrDefault(name, 0L), dim -> 0);
-    }
-
-    /** Simple ones first. */
     private Set<Size> candidates(OperatorCall call, long number, int place) {
         Run first = runs.getFirst();
         int rank = first.shapes.getOrDefault(call.inputs().getFirst(), new long[0]).length;
@@ -186,7 +153,8 @@ final class SizeSearch {
         return candidates(atoms, number, size -> resolve(size, call, first), false);
     }
 
-    private static Set<Size> candidates(
+    /** Expressions that give a number, simple ones first. */
+    static Set<Size> candidates(
             List<Size> atoms, long number, ToLongFunction<Size> value, boolean strided) {
         Set<Size> candidates = new LinkedHashSet<>(atoms);
         for (Size atom : atoms) {
@@ -207,7 +175,7 @@ final class SizeSearch {
 
     /** What is left behind windows with a stride: {@code (length + a) / stride}, rounded down. */
     private static void addStrided(Set<Size> candidates, Size size, long number, long now) {
-        for (long stride = 2; stride <= 64; stride *= 2) {
+        for (long stride = 2; stride <= 64; stride++) {
             for (long over = 0; over < stride; over++) {
                 long shift = number * stride + over - now;
                 candidates.add(

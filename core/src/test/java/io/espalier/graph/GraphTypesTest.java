@@ -19,6 +19,7 @@ import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 
 import java.util.List;
+import java.util.Random;
 
 @DisplayName("The types beside a graph")
 class GraphTypesTest {
@@ -69,5 +70,73 @@ class GraphTypesTest {
         assertEquals("Float[2, 72]", types.of(new Value("flatten")).toString());
         assertEquals("Float[batch, 72]", GraphTypes.of(traced).of(new Value("flatten")).toString());
         assertTrue(messageOf(() -> types.of(new Value("z"))).contains("no value 'z'"));
+    }
+
+    @Test
+    @DisplayName("say of rows of windows what they give for any size, or that they don't know")
+    void windows() {
+        var random = new Random(7);
+        int known = 0;
+        for (int round = 0; round < 40; round++) {
+            var model = new Sequential(rowOfWindows(random));
+            model.eval();
+            int side = 16 + random.nextInt(9);
+            GraphModule traced =
+                    GraphModule.trace(
+                            model,
+                            List.of(Tensors.randn(1, 2, side, 24)),
+                            FreeDimensions.of("batch", "", "h", ""));
+            GraphTypes general = GraphTypes.of(traced);
+            for (long h : new long[] {17, 22, 31, 47, 90}) {
+                GraphTypes seen = GraphTypes.of(traced, Tensors.zeros(3, 2, h, 24));
+                for (Value value : general.types().keySet()) {
+                    Size length = general.of(value).shape().get(2);
+                    if (!(length instanceof Size.Unknown)) {
+                        known++;
+                        assertEquals(
+                                seen.of(value).shape().get(2),
+                                new Size.Fixed(length.resolve(name -> h, dim -> 0)),
+                                () -> value + " of " + model + " for " + h);
+                    }
+                }
+            }
+        }
+        assertTrue(known > 400, known + " lengths known");
+    }
+
+    private static Module[] rowOfWindows(Random random) {
+        var row = new Module[1 + random.nextInt(2)];
+        for (int i = 0; i < row.length; i++) {
+            int kernel = 1 + random.nextInt(4);
+            int stride = 1 + random.nextInt(3);
+            row[i] =
+                    random.nextInt(4) == 0
+                            ? new MaxPool2d(2)
+                            : new Conv2d(2, 2, kernel, o -> o.stride(stride).padding(1));
+        }
+        return row;
+    }
+
+    @Test
+    @DisplayName("cost what a call like the example does, but of one sample")
+    void costAsTraced() {
+        var model = new Sequential(new Conv2d(3, 8, 3, o -> o.stride(2)));
+        model.eval();
+        GraphModule traced =
+                GraphModule.trace(
+                        model,
+                        List.of(Tensors.randn(2, 3, 16, 20)),
+                        FreeDimensions.of("batch", "", "height", "width"));
+
+        assertEquals("[Float[batch, 8, (height - 1) / 2, (width - 1) / 2]]", type(traced));
+        GraphModule read =
+                new GraphModule(Graph.fromJson(traced.graph().toJson()), traced.modules());
+        assertEquals(7 * 9 * 8 * 27, GraphCost.of(traced).macs());
+        assertEquals(7 * 9 * 8 * 27, GraphCost.of(read).macs());
+    }
+
+    private static String type(GraphModule traced) {
+        GraphTypes types = GraphTypes.of(traced);
+        return traced.graph().outputs().stream().map(types::of).toList().toString();
     }
 }
