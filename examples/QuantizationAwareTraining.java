@@ -12,6 +12,7 @@ import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.quant.QConfig;
 import io.espalier.quant.Quantization;
+import io.espalier.quant.qat.QatPhases;
 import io.espalier.tensor.Libtorch;
 import io.espalier.train.Evaluator;
 import io.espalier.train.Losses;
@@ -65,8 +66,8 @@ void main() {
             .train(trainSet, 2);
 
     // The last epoch: statistics and ranges stay, the weights settle.
-    Quantization.freezeBatchNorm(model);
-    Quantization.enableObservers(model, false);
+    QatPhases.freezeBatchNorm(model, true);
+    QatPhases.enableObservers(model, false);
     Trainer.of(model, Losses.crossEntropy(), Optimizers.sgd(model.parameters(), 0.005))
             .train(trainSet, 1);
 

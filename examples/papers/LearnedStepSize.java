@@ -33,6 +33,7 @@ import io.espalier.quant.observer.Qscheme;
 import io.espalier.quant.observer.QuantizedType;
 import io.espalier.quant.qat.FakeQuantize;
 import io.espalier.quant.qat.LearnableFakeQuantize;
+import io.espalier.quant.qat.QatPhases;
 import io.espalier.tensor.Libtorch;
 import io.espalier.train.Evaluator;
 import io.espalier.train.LearningRate;
@@ -110,7 +111,7 @@ static Sequential learned(Sequential model, int bits, Dataset digits) {
                     LearnableFakeQuantize.with(weights(MseObserver.with(), bits))));
     Quantization.prepareQat(copy);
     train(copy, digits, 3, 5e-3);
-    Quantization.freezeBatchNorm(copy);
+    QatPhases.freezeBatchNorm(copy, true);
     train(copy, digits, 2, 1e-3);
     return Quantization.converted(copy);
 }

@@ -1,6 +1,5 @@
 package io.espalier.conformance;
 
-import io.espalier.quant.Quantization;
 import io.espalier.quant.observer.QuantizationParameters;
 import io.espalier.quant.observer.QuantizedType;
 
@@ -21,8 +20,8 @@ final class QuantizeGroup implements Group {
         QuantizedType dtype = Observing.dtype(reference.params());
         QuantizationParameters parameters =
                 Observing.parameters(reference, dtype, dtype.min(), dtype.max());
-        Tensor integers = Quantization.quantize(reference.inputs().tensor("x"), parameters);
-        Tensor back = Quantization.dequantize(integers, parameters);
+        Tensor integers = parameters.quantize(reference.inputs().tensor("x"));
+        Tensor back = parameters.dequantize(integers);
 
         check.equal("int_repr", reference.expect().tensor("int_repr"), integers);
         check.close(

@@ -3,10 +3,6 @@ package io.espalier.quant;
 import io.espalier.graph.GraphModule;
 import io.espalier.nn.Module;
 import io.espalier.quant.fusion.Fusion;
-import io.espalier.quant.layer.Integers;
-import io.espalier.quant.observer.QuantizationParameters;
-import io.espalier.quant.qat.QatLayer;
-import io.espalier.quant.qat.Rounding;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;
@@ -114,42 +110,6 @@ public final class Quantization {
      */
     public static void prepareQat(Module model, Tensor... example) {
         EntryObservers.prepare(model, List.of(example), QatPreparation::prepare);
-    }
-
-    /**
-     * Stops, in a model prepared by {@link #prepareQat}, the statistics of batch normalizations
-     * where they are, also in training: usual for the last epochs. As PyTorch's {@code
-     * freeze_bn_stats}.
-     *
-     * @throws EspalierException if the model has no fake quantization
-     */
-    public static void freezeBatchNorm(Module model) {
-        QatLayer.in(model).forEach(layer -> layer.freezeStatistics(true));
-    }
-
-    /** Undoes {@link #freezeBatchNorm}. */
-    public static void unfreezeBatchNorm(Module model) {
-        QatLayer.in(model).forEach(layer -> layer.freezeStatistics(false));
-    }
-
-    /**
-     * Lets the ranges of all fake quantizations follow the data, or stay: usual for the last
-     * epochs.
-     *
-     * @throws EspalierException if the model has no fake quantization
-     */
-    public static void enableObservers(Module model, boolean enabled) {
-        Rounding.in(model).forEach(fake -> fake.enableObserver(enabled));
-    }
-
-    /**
-     * Lets all fake quantizations round, or pass values unchanged: training usually begins with
-     * unchanged values.
-     *
-     * @throws EspalierException if the model has no fake quantization
-     */
-    public static void enableFakeQuantization(Module model, boolean enabled) {
-        Rounding.in(model).forEach(fake -> fake.enableFakeQuant(enabled));
     }
 
     /**
@@ -306,26 +266,5 @@ public final class Quantization {
         M copy = model.copy();
         QuantizedFile.load(copy, file);
         return copy;
-    }
-
-    /**
-     * Quantizes to plain integers: {@code clamp(round(x / scale) + zeroPoint)}.
-     *
-     * @param x float, of any shape
-     * @return a tensor of the same shape of unsigned or signed 8-bit or 32-bit integers, as the
-     *     parameters' dtype says
-     * @throws EspalierException if the channels don't fit, or the dtype has no integers
-     */
-    public static Tensor quantize(Tensor x, QuantizationParameters parameters) {
-        return Integers.quantize(x, parameters).int_repr();
-    }
-
-    /**
-     * The floats that plain integers stand for: {@code (q − zeroPoint) · scale}.
-     *
-     * @throws EspalierException if the channels don't fit
-     */
-    public static Tensor dequantize(Tensor integers, QuantizationParameters parameters) {
-        return Integers.wrap(integers, parameters).dequantize();
     }
 }

@@ -27,11 +27,11 @@ class PlainIntegersTest {
     void plainIntegers() {
         Tensor x = Tensors.of(-1f, -0.05f, 0f, 0.24f, 9f);
         var parameters = QuantizationParameters.perTensor(0.1f, 10, QuantizedType.QUINT8, 0, 255);
-        Tensor integers = Quantization.quantize(x, parameters);
+        Tensor integers = parameters.quantize(x);
         assertArrayEquals(new long[] {0, 10, 10, 12, 100}, Tensors.longs(integers));
         assertArrayEquals(
                 new float[] {-1f, 0f, 0f, 0.2f, 9f},
-                Tensors.floats(Quantization.dequantize(integers, parameters)),
+                Tensors.floats(parameters.dequantize(integers)),
                 1e-6f);
         var perChannel =
                 new QuantizationParameters(
@@ -43,7 +43,7 @@ class PlainIntegersTest {
                         -128,
                         127);
         assertTrue(
-                messageOf(() -> Quantization.quantize(x, perChannel))
+                messageOf(() -> perChannel.quantize(x))
                         .contains("that dimension must have 2 elements"));
     }
 
@@ -64,8 +64,8 @@ class PlainIntegersTest {
                             127);
 
             assertArrayEquals(
-                    Tensors.longs(Quantization.quantize(x, parameters)),
-                    Tensors.longs(Quantization.quantize(channelsLast, parameters)));
+                    Tensors.longs(parameters.quantize(x)),
+                    Tensors.longs(parameters.quantize(channelsLast)));
         }
     }
 
@@ -74,11 +74,11 @@ class PlainIntegersTest {
     void fourBits() {
         Tensor x = Tensors.of(-3f, -1f, 0f, 0.5f, 0.75f, 99f);
         var parameters = QuantizationParameters.perTensor(0.5f, 2, QuantizedType.QUINT4X2, 0, 15);
-        Tensor integers = Quantization.quantize(x, parameters);
+        Tensor integers = parameters.quantize(x);
         assertArrayEquals(new long[] {0, 0, 2, 3, 4, 15}, Tensors.longs(integers));
         assertArrayEquals(
                 new float[] {-1, -1, 0, 0.5f, 1, 6.5f},
-                Tensors.floats(Quantization.dequantize(integers, parameters)));
+                Tensors.floats(parameters.dequantize(integers)));
     }
 
     @ParameterizedTest

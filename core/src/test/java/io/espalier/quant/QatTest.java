@@ -19,6 +19,7 @@ import io.espalier.nn.Linear;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
 import io.espalier.quant.observer.Observer;
+import io.espalier.quant.qat.QatPhases;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 
@@ -80,7 +81,7 @@ class QatTest {
         Tensor probe = Tensors.randn(5, 1, 6, 6);
         twin.call(probe); // the observer at the entry stands after the first call
         model.call(probe);
-        Quantization.enableFakeQuantization(twin, false);
+        QatPhases.enableFakeQuantization(twin, false);
 
         Libtorch.seed(3);
         train(model, 5, 0.05);
@@ -158,8 +159,7 @@ class QatTest {
                                 "The qconfig of '0' has a HistogramObserver for its activation"));
         model.eval();
         assertTrue(messageOf(() -> Quantization.prepareQat(model)).contains("call train() first"));
-        assertTrue(
-                messageOf(() -> Quantization.enableObservers(model, false)).contains("prepareQat"));
+        assertTrue(messageOf(() -> QatPhases.enableObservers(model, false)).contains("prepareQat"));
         assertEquals(before, model.toString());
     }
 

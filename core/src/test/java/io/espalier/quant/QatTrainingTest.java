@@ -21,6 +21,7 @@ import io.espalier.quant.observer.Qscheme;
 import io.espalier.quant.observer.QuantizedType;
 import io.espalier.quant.qat.FakeQuantize;
 import io.espalier.quant.qat.LearnableFakeQuantize;
+import io.espalier.quant.qat.QatPhases;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 
@@ -102,14 +103,14 @@ class QatTrainingTest {
     void freezes() {
         Sequential model = prepared(QConfig.qatForBackend("x86"));
         train(model, 2, 0.01);
-        Quantization.freezeBatchNorm(model);
+        QatPhases.freezeBatchNorm(model, true);
         float[] before = Tensors.floats(model.module("0.bn").buffer("running_mean"));
 
         model.train();
         train(model, 2, 0.01);
         assertArrayEquals(before, Tensors.floats(model.module("0.bn").buffer("running_mean")));
 
-        Quantization.unfreezeBatchNorm(model);
+        QatPhases.freezeBatchNorm(model, false);
         train(model, 2, 0.01);
         assertFalse(
                 java.util.Arrays.equals(

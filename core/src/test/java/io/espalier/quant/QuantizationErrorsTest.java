@@ -14,6 +14,7 @@ import io.espalier.quant.observer.ObserverFactory;
 import io.espalier.quant.observer.PerChannelMinMaxObserver;
 import io.espalier.quant.observer.Qscheme;
 import io.espalier.quant.observer.QuantizedType;
+import io.espalier.quant.qat.QatPhases;
 import io.espalier.tensor.Engine;
 import io.espalier.tensor.Tensors;
 import io.espalier.train.Losses;
@@ -240,7 +241,7 @@ class QuantizationErrorsTest extends WrongUse {
     @Test
     @DisplayName("says that a model is fused, or quantized by its graph, before it is prepared")
     void prepared() {
-        refuses(() -> Quantization.freezeBatchNorm(model), "no fake quantization", "prepareQat");
+        refuses(() -> QatPhases.freezeBatchNorm(model, true), "no fake quantization", "prepareQat");
         model.qconfig(QConfig.forBackend("x86"));
         Quantization.prepare(model);
         refuses(() -> Quantization.fuseModules(model, List.of("0", "1")), "fuse first");

@@ -18,6 +18,7 @@ import io.espalier.nn.EmbeddingBag.Mode;
 import io.espalier.nn.Module;
 import io.espalier.nn.Sequential;
 import io.espalier.quant.layer.QuantizedTable;
+import io.espalier.quant.qat.QatPhases;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 import io.espalier.train.Optimizers;
@@ -69,7 +70,7 @@ class TableTrainingTest {
             float first = loss(model, x, target);
             step(model, x, target);
             assertTrue(loss(model, x, target) < 0.9 * first);
-            Quantization.enableObservers(model, false);
+            QatPhases.enableObservers(model, false);
             Tensor simulated = model.get(0).value("weight").detach().clone();
             assertTrue(simulated.sub(before).abs().max().item_float() > 0.01);
             Tensor pruned = kept.eq(new Scalar(0));

@@ -4,6 +4,7 @@ import io.espalier.nn.Module;
 import io.espalier.nn.Recurrent;
 import io.espalier.nn.RecurrentShape;
 import io.espalier.nn.RecurrentShape.Kind;
+import io.espalier.quant.observer.Integers;
 import io.espalier.tensor.Operators;
 import io.espalier.tensor.PackedObject;
 import io.espalier.tensor.Tensors;

@@ -1,5 +1,6 @@
 package io.espalier.quant.layer;
 
+import io.espalier.quant.observer.Integers;
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverFactory;
 import io.espalier.quant.observer.QuantizationParameters;

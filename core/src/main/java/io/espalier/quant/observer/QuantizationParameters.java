@@ -134,6 +134,27 @@ public record QuantizationParameters(
                         x, scales[0], zeroPoints[0], quantMin, quantMax);
     }
 
+    /**
+     * Plain integers: {@code clamp(round(x / scale) + zeroPoint)}.
+     *
+     * @param x float, of any shape
+     * @return a tensor of the same shape of unsigned or signed 8-bit or 32-bit integers, as the
+     *     dtype says
+     * @throws EspalierException if the channels don't fit, or the dtype has no integers
+     */
+    public Tensor quantize(Tensor x) {
+        return Integers.quantize(x, this).int_repr();
+    }
+
+    /**
+     * The floats that plain integers stand for: {@code (q − zeroPoint) · scale}.
+     *
+     * @throws EspalierException if the channels don't fit
+     */
+    public Tensor dequantize(Tensor integers) {
+        return Integers.wrap(integers, this).dequantize();
+    }
+
     /** The scales as a float tensor [channels] or [1]. */
     public Tensor scaleTensor() {
         return Tensors.of(scales);

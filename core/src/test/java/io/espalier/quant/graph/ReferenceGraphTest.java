@@ -147,10 +147,7 @@ class ReferenceGraphTest {
         QuantizationParameters ranges = chain.weightParameters().orElseThrow();
         Tensor weight = chain.layer().value("weight");
         assertEquals(4, ranges.scales().length);
-        assertTrue(
-                Tensors.equal(
-                        weight,
-                        Quantization.dequantize(Quantization.quantize(weight, ranges), ranges)));
+        assertTrue(Tensors.equal(weight, ranges.dequantize(ranges.quantize(weight))));
     }
 
     @Test

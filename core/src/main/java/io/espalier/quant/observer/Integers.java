@@ -1,8 +1,7 @@
-package io.espalier.quant.layer;
+package io.espalier.quant.observer;
 
-import io.espalier.quant.observer.QuantizationParameters;
-import io.espalier.quant.observer.QuantizedType;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Internal;
 import io.espalier.tensor.Operators;
 import io.espalier.tensor.Tensors;
 
@@ -11,11 +10,12 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /** Between floats, plain integers, and libtorch's quantized tensors, which carry their scale. */
+@Internal
 public final class Integers {
     private Integers() {}
 
     /** The type that libtorch computes with; 4-bit integers take a byte each there. */
-    static ScalarType type(QuantizedType dtype) {
+    public static ScalarType type(QuantizedType dtype) {
         return switch (dtype) {
             case QUINT8, QUINT4X2 -> ScalarType.QUInt8;
             case QINT8 -> ScalarType.QInt8;
@@ -52,7 +52,7 @@ public final class Integers {
     }
 
     /** The values that integers of the parameters' own range can stand for, next to {@code x}'s. */
-    static Tensor inRange(Tensor x, QuantizationParameters parameters) {
+    public static Tensor inRange(Tensor x, QuantizationParameters parameters) {
         boolean narrow =
                 parameters.dtype() == QuantizedType.QUINT4X2
                         || parameters.quantMin() > parameters.dtype().min()
