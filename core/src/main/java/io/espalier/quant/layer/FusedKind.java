@@ -4,15 +4,13 @@ import io.espalier.nn.Module;
 import io.espalier.quant.fusion.FusedReLU;
 import io.espalier.quant.fusion.TrainedTogether;
 import io.espalier.quant.observer.Observer;
-import io.espalier.quant.observer.ObserverFactory;
 import io.espalier.quant.qat.QatLayer;
 import io.espalier.tensor.EspalierException;
 
 import java.util.List;
-import java.util.Optional;
 
 /** Layers that fusing made of several, and what these become in training. */
-enum FusedKind implements LayerKind {
+enum FusedKind implements WeightInIntegers {
     /** A layer and its ReLU. */
     WITH_RELU(FusedReLU.class) {
         @Override
@@ -66,26 +64,6 @@ enum FusedKind implements LayerKind {
     @Override
     public Class<?> type() {
         return type;
-    }
-
-    @Override
-    public boolean isQuantized() {
-        return true;
-    }
-
-    @Override
-    public boolean hasWeight() {
-        return true;
-    }
-
-    @Override
-    public boolean quantizesInput() {
-        return true;
-    }
-
-    @Override
-    public Optional<ObserverFactory> observer(ObserverFactory activation, boolean training) {
-        return Optional.of(activation);
     }
 
     @Override

@@ -4,39 +4,17 @@ import io.espalier.nn.GRU;
 import io.espalier.nn.LSTM;
 import io.espalier.nn.Module;
 import io.espalier.nn.Recurrent;
-import io.espalier.quant.observer.ObserverFactory;
 
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 
 /**
  * Recurrent networks, which stand as {@link ObservedRecurrent} while they are observed, and round
  * their weights there in training.
  */
-record RecurrentKind(Class<? extends Module> type) implements LayerKind {
+record RecurrentKind(Class<? extends Module> type) implements WeightInIntegers {
     static final List<LayerKind> ALL =
             List.of(new RecurrentKind(LSTM.class), new RecurrentKind(GRU.class), new Observed());
-
-    @Override
-    public boolean isQuantized() {
-        return true;
-    }
-
-    @Override
-    public boolean hasWeight() {
-        return true;
-    }
-
-    @Override
-    public boolean quantizesInput() {
-        return true;
-    }
-
-    @Override
-    public Optional<ObserverFactory> observer(ObserverFactory activation, boolean training) {
-        return Optional.of(activation);
-    }
 
     @Override
     public Module observed(PlacedLayer place) {

@@ -11,7 +11,6 @@ import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.NonDynamicallyQuantizableLinear;
 import io.espalier.quant.observer.Observer;
-import io.espalier.quant.observer.ObserverFactory;
 import io.espalier.quant.qat.QatLayer;
 
 import java.util.List;
@@ -28,7 +27,7 @@ import java.util.Optional;
  */
 record WeightedKind(
         Class<? extends Module> type, boolean plain, boolean hasDynamicForm, boolean isDynamic)
-        implements LayerKind {
+        implements WeightInIntegers {
     static final List<LayerKind> ALL =
             List.of(
                     new WeightedKind(Linear.class, true, true, true),
@@ -45,28 +44,8 @@ record WeightedKind(
     }
 
     @Override
-    public boolean isQuantized() {
-        return true;
-    }
-
-    @Override
-    public boolean hasWeight() {
-        return true;
-    }
-
-    @Override
     public boolean isLinearMap() {
         return true;
-    }
-
-    @Override
-    public boolean quantizesInput() {
-        return true;
-    }
-
-    @Override
-    public Optional<ObserverFactory> observer(ObserverFactory activation, boolean training) {
-        return Optional.of(activation);
     }
 
     @Override
