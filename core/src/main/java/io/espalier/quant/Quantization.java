@@ -256,7 +256,7 @@ public final class Quantization {
      * Reads a converted model.
      *
      * @param model the float architecture, neither fused nor prepared; it is left as it is
-     * @return a converted copy of {@code model} with the file's weights
+     * @return a converted copy of {@code model} with the file's weights, in inference mode
      * @throws EspalierException if the file can't be read, was written by {@link Module#save} or
      *     another version, or does not fit the model
      */
@@ -265,6 +265,7 @@ public final class Quantization {
         Preparation.requireFloat(model);
         M copy = model.copy();
         QuantizedFile.load(copy, file);
+        copy.eval();
         return copy;
     }
 }

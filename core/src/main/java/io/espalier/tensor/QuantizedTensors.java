@@ -32,7 +32,9 @@ public final class QuantizedTensors {
      * @param tensors floats, or quantized tensors of one type
      */
     public static Tensor cat(List<Tensor> tensors, long dim) {
-        return differInScale(tensors) ? inOneRange(tensors, dim) : torch.cat(vector(tensors), dim);
+        return differInScale("aten::cat", tensors)
+                ? inOneRange(tensors, dim)
+                : torch.cat(vector(tensors), dim);
     }
 
     /**
@@ -41,7 +43,7 @@ public final class QuantizedTensors {
      * @param dim where the new dimension is to be; negative ones count from the end
      */
     public static Tensor stack(List<Tensor> tensors, long dim) {
-        return differInScale(tensors)
+        return differInScale("aten::stack", tensors)
                 ? inOneRange(tensors.stream().map(tensor -> tensor.unsqueeze(dim)).toList(), dim)
                 : torch.stack(vector(tensors), dim);
     }
@@ -68,10 +70,12 @@ public final class QuantizedTensors {
         return new TensorVector(tensors.toArray(Tensor[]::new));
     }
 
-    private static boolean differInScale(List<Tensor> tensors) {
-        return !tensors.isEmpty()
-                && tensors.stream().allMatch(Tensor::is_quantized)
-                && !shareScale(tensors);
+    private static boolean differInScale(String operator, List<Tensor> tensors) {
+        long quantized = tensors.stream().filter(Tensor::is_quantized).count();
+        if (quantized > 0 && quantized < tensors.size()) {
+            throw TensorException.mixed(operator);
+        }
+        return quantized > 0 && !shareScale(tensors);
     }
 
     private static boolean shareScale(List<Tensor> tensors) {

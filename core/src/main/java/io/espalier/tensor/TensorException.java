@@ -30,6 +30,9 @@ public class TensorException extends EspalierException {
                     + " themselves where they must, or name the module around it when converting:"
                     + " Quantization.convert(model, Set.of(path)).";
 
+    private static final String MIXED_WORDS =
+            "no kernel takes quantized tensors and floats together; " + ADVICE;
+
     private static final Pattern OWN_CHECK = Pattern.compile("^(.*?) *INTERNAL ASSERT FAILED.*");
 
     private static final Pattern FREED =
@@ -89,6 +92,11 @@ public class TensorException extends EspalierException {
         return lacksPlace(error) ? of(operator, error) : error;
     }
 
+    /** The error of an operator that was given quantized tensors and floats. */
+    static TensorException mixed(String operator) {
+        return of(operator, new RuntimeException(MIXED_WORDS));
+    }
+
     /** The error of whoever uses a tensor that is no more. */
     static TensorException freed() {
         return new TensorException(
@@ -113,7 +121,7 @@ public class TensorException extends EspalierException {
             return "libtorch refused it, because this does not hold: " + check.group(1);
         }
         if (MIXED.matcher(line).find()) {
-            return "no kernel takes quantized tensors and floats together; " + ADVICE;
+            return MIXED_WORDS;
         }
         Matcher matcher = NO_KERNEL.matcher(line);
         if (!matcher.find()) {

@@ -130,6 +130,29 @@ class FloatsBetweenIntegersTest {
     }
 
     @Test
+    @DisplayName("is said of tensors that are joined, integers to floats")
+    void joined() {
+        Module model = prepared(new Joining(), "x86");
+        Quantization.convert(model);
+
+        String message = messageOf(() -> model.call(x));
+        assertTrue(
+                message.startsWith(
+                        "Joining() on shape [5, 16, 8]: aten::cat: no kernel takes quantized"
+                                + " tensors and floats together; put a DeQuantStub"),
+                message);
+    }
+
+    private static final class Joining extends Module {
+        private final Linear fc = add("fc", new Linear(8, 8));
+
+        @Override
+        protected Tensor forward(Tensor x) {
+            return Functional.cat(List.of(fc.call(x), x), 1);
+        }
+    }
+
+    @Test
     @DisplayName("is named as the model's forward where a graph ends in it")
     void returned() {
         var model = new Gate();

@@ -10,7 +10,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.nn.BatchNorm2d;
+import io.espalier.nn.Flatten;
 import io.espalier.nn.Linear;
+import io.espalier.nn.Module;
 import io.espalier.nn.Sequential;
 import io.espalier.state.SafeTensors;
 import io.espalier.tensor.Libtorch;
@@ -58,6 +61,24 @@ class QuantizedFileTest {
         assertTrue(Tensors.equal(model.call(x), back.call(x)));
         assertEquals(model.toString(), back.toString());
         assertTrue(Files.size(file) < 0.45 * Files.size(plain), "header and all");
+    }
+
+    @Test
+    @DisplayName("A loaded model is in inference mode, whatever the float architecture's")
+    void inferenceMode() {
+        var model = new Sequential(new BatchNorm2d(3), new Flatten(), new Linear(12, 2));
+        model.call(Tensors.randn(8, 3, 2, 2));
+        Module fresh = new Sequential(new BatchNorm2d(3), new Flatten(), new Linear(12, 2));
+        model.eval();
+        Quantization.quantizeDynamic(model);
+        Path file = directory.resolve("dynamic.safetensors");
+        Quantization.save(model, file);
+
+        Module back = Quantization.load(fresh, file);
+
+        Tensor x = Tensors.randn(4, 3, 2, 2);
+        assertTrue(Tensors.equal(model.call(x), back.call(x)));
+        assertTrue(fresh.isTraining());
     }
 
     @Test
