@@ -9,8 +9,10 @@ import org.jspecify.annotations.Nullable;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.Set;
 
@@ -28,8 +30,8 @@ public final class GraphModule extends Module {
     /**
      * A module of a graph and of what it calls.
      *
-     * @param modules by dotted path, outer ones first: all that the graph calls or takes tensors
-     *     from, others are left out; the empty path gives its tensors to the new module itself
+     * @param modules by dotted path: all that the graph calls or takes tensors from, others are
+     *     left out; the empty path gives its tensors to the new module itself
      * @throws EspalierException if a path is missing
      */
     public GraphModule(Graph graph, Map<String, Module> modules) {
@@ -45,20 +47,36 @@ public final class GraphModule extends Module {
                                 + ".");
             }
         }
-        modules.forEach((path, module) -> {
+        Set<String> placed = new LinkedHashSet<>();
+        modules.keySet().forEach(path -> placed.addAll(outerFirst(path, modules.keySet())));
+        for (String path : placed) {
+            Module module = Objects.requireNonNull(modules.get(path));
             if (path.isEmpty()) {
                 adopt(module);
                 takeAttachments(module);
             } else if (paths.contains(path) || isAbove(path, paths)) {
-                place(path, module);
+                // What another graph module holds below a place comes by its own path.
+                place(path, module instanceof Container ? Container.of(module) : module);
             }
-        });
+        }
         List<@Nullable Module> called = new ArrayList<>();
         for (Node node : graph.nodes()) {
             called.add(node.modulePath().map(this::module).orElse(null));
         }
         this.owners = called;
         training(false);
+    }
+
+    /** A path after those of the modules around it, in whatever order they are used. */
+    private static List<String> outerFirst(String path, Set<String> known) {
+        List<String> all = new ArrayList<>();
+        for (int dot = path.indexOf('.'); dot >= 0; dot = path.indexOf('.', dot + 1)) {
+            if (known.contains(path.substring(0, dot))) {
+                all.add(path.substring(0, dot));
+            }
+        }
+        all.add(path);
+        return all;
     }
 
     private static boolean isAbove(String path, Set<String> paths) {

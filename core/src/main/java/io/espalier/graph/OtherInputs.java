@@ -1,5 +1,6 @@
 package io.espalier.graph;
 
+import io.espalier.tensor.Internal;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Scalar;
@@ -12,7 +13,8 @@ import java.util.List;
 import java.util.stream.LongStream;
 
 /** Inputs like an example, by which it is seen whether a model goes the same way with them. */
-final class OtherInputs {
+@Internal
+public final class OtherInputs {
     /** Beyond sign and order, so that numbers leave the range that the example's have. */
     private static final double FACTOR = -1.3;
 
@@ -22,7 +24,7 @@ final class OtherInputs {
      * The same shapes with other numbers: floats in reverse order, negated and larger; integers
      * mirrored within their range, so that indices stay indices. Infinities stay where they are.
      */
-    static List<Tensor> otherValues(List<Tensor> example) {
+    public static List<Tensor> otherValues(List<Tensor> example) {
         return example.stream().map(OtherInputs::otherValues).toList();
     }
 

@@ -1,5 +1,7 @@
 package io.espalier.quant.fusion;
 
+import io.espalier.graph.OtherInputs;
+import io.espalier.nn.BatchNorm;
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
 import io.espalier.train.EvalMode;
@@ -12,26 +14,42 @@ import org.jspecify.annotations.Nullable;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 
 /**
  * Finds the chains of a model that can be fused, by running it on an example. That a result within
- * a chain goes to no other place is answered by the model's graph where it can be traced. Then the
- * model is called once more with its chains joined, and must give the very same numbers; that
- * answers it for a model, or a module in it, that can't be traced.
+ * a chain goes to no other place is answered by the model's graph where it can be traced; where it
+ * can't, calls with other numbers must show the same chains. Then the model is called again with
+ * its chains joined, and must give the very same numbers; that answers it for a model, or a module
+ * in it, that can't be traced.
  */
 final class ChainFinder {
     private final Module model;
-    private final List<Tensor> example;
-    private final CallTrace trace;
     private final Optional<Dataflow> flow;
+    private final List<Seen> calls = new ArrayList<>();
+
+    /** A call of the model. */
+    private record Seen(List<Tensor> inputs, CallTrace trace) {}
 
     private ChainFinder(Module model, List<Tensor> example) {
         this.model = model;
-        this.example = example;
-        this.trace = new CallTrace(model, example);
+        this.calls.add(new Seen(example, new CallTrace(model, example)));
         this.flow = Dataflow.of(model, example);
+        if (flow.isEmpty()) {
+            List<Tensor> other = OtherInputs.otherValues(example);
+            addCall(other);
+            addCall(OtherInputs.otherValues(other));
+        }
+    }
+
+    private void addCall(List<Tensor> inputs) {
+        try {
+            calls.add(new Seen(inputs, new CallTrace(model, inputs)));
+        } catch (RuntimeException e) { // whatever a model's own code throws on numbers it can't use
+            return;
+        }
     }
 
     static List<List<String>> find(Module model, List<Tensor> example) {
@@ -52,7 +70,7 @@ final class ChainFinder {
         Set<String> taken = new HashSet<>();
         for (String path : model.namedModules().keySet()) {
             Module module = model.module(path);
-            if (!trace.knows(module) || taken.contains(path)) {
+            if (!trace().knows(module) || taken.contains(path)) {
                 continue;
             }
             List<String> chain = longest(module);
@@ -69,10 +87,12 @@ final class ChainFinder {
         List<String> best = List.of();
         List<String> chain = new ArrayList<>();
         for (@Nullable Module module = first; module != null; module = follower(module)) {
-            if (!trace.isCalledOnce(module)) {
+            Module called = module;
+            if (!calls.stream().allMatch(call -> call.trace.isCalledOnce(called))
+                    || (module instanceof BatchNorm && isReadElsewhere(chain))) {
                 break;
             }
-            chain.add(trace.path(module));
+            chain.add(trace().path(module));
             if (chain.size() > 1 && Fusion.fits(model, chain)) {
                 best = List.copyOf(chain);
             }
@@ -83,10 +103,23 @@ final class ChainFinder {
         return best;
     }
 
-    /** The module that is handed what a module gave, if nothing else uses that. */
+    private CallTrace trace() {
+        return calls.getFirst().trace;
+    }
+
+    /** Whether folding a normalization into a layer would change what other code reads of it. */
+    private boolean isReadElsewhere(List<String> chain) {
+        return !chain.isEmpty()
+                && flow.filter(all -> all.readsTensorsOf(chain.getFirst())).isPresent();
+    }
+
+    /** The module that is handed what a module gave, in each call, if nothing else uses that. */
     private @Nullable Module follower(Module module) {
-        boolean oneWay = flow.isEmpty() || flow.get().mayFlowOneWay(trace.path(module));
-        return oneWay ? trace.follower(module) : null;
+        boolean oneWay = flow.isEmpty() || flow.get().mayFlowOneWay(trace().path(module));
+        Module next = oneWay ? trace().follower(module) : null;
+        return calls.stream().allMatch(call -> Objects.equals(call.trace.follower(module), next))
+                ? next
+                : null;
     }
 
     /** The longest beginning of a chain that can be fused and keeps the output; perhaps empty. */
@@ -106,7 +139,9 @@ final class ChainFinder {
             for (List<String> chain : chains) {
                 joined.add(new JoinedChain(chain.stream().map(model::module).toList()));
             }
-            return SameNumbers.in(trace.outputs(), model.callAll(example));
+            return calls.stream()
+                    .allMatch(call ->
+                            SameNumbers.in(call.trace.outputs(), model.callAll(call.inputs)));
         } catch (EspalierException refusedByTheModel) {
             return false;
         } finally {

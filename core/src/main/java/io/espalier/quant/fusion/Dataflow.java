@@ -61,6 +61,12 @@ public final class Dataflow {
         return all.isEmpty() || (all.size() == 1 && flowsOneWay(all.getFirst()));
     }
 
+    /** Whether the model's code uses a tensor of a layer beside the layer itself. */
+    boolean readsTensorsOf(String path) {
+        return graph.nodes().stream()
+                .anyMatch(node -> node instanceof Node.StateRead read && read.owner().equals(path));
+    }
+
     /**
      * Who reads a result.
      *

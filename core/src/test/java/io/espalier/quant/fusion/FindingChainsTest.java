@@ -149,4 +149,53 @@ class FindingChainsTest {
                 List.of(List.of("conv", "norm")),
                 Quantization.fuse(model, Tensors.randn(4, 3, 12, 12)));
     }
+
+    private static final class ReadElsewhere extends Module {
+        final Conv2d conv = add("conv", new Conv2d(2, 2, 1));
+        final BatchNorm2d norm = add("norm", new BatchNorm2d(2));
+        final Conv2d plain = add("plain", new Conv2d(2, 2, 1));
+        final ReLU relu = add("relu", new ReLU());
+
+        @Override
+        protected Tensor forward(Tensor x) {
+            Tensor y = relu.call(plain.call(norm.call(conv.call(x))));
+            Tensor weights = Functional.mul(conv.weight(), plain.weight());
+            return Functional.mul(y, Functional.mean(weights, new long[] {0}, false));
+        }
+    }
+
+    @Test
+    @DisplayName("folds nothing into a weight that is used elsewhere too")
+    void weightReadElsewhere() {
+        ReadElsewhere model = trained(new ReadElsewhere(), Tensors.randn(4, 2, 1, 1));
+        Tensor x = Tensors.randn(4, 2, 1, 1);
+        Tensor before = model.call(x);
+
+        assertEquals(List.of(List.of("plain", "relu")), Quantization.fuse(model, x));
+
+        assertTrue(Tensors.equal(before, model.call(x)));
+    }
+
+    private static final class Branching extends Module {
+        final Linear fc = add("fc", new Linear(2, 2));
+        final ReLU relu = add("relu", new ReLU());
+        final Linear sure = add("sure", new Linear(2, 2));
+        final ReLU after = add("after", new ReLU());
+
+        @Override
+        protected Tensor forward(Tensor x) {
+            Tensor y = after.call(sure.call(x));
+            return x.sum().item_float() > 0 ? relu.call(fc.call(y)) : fc.call(y);
+        }
+    }
+
+    @Test
+    @DisplayName("sees where a model goes another way with other numbers")
+    void branching() {
+        var model = new Branching();
+        model.eval();
+
+        assertEquals(
+                List.of(List.of("sure", "after")), Quantization.fuse(model, Tensors.ones(1, 2)));
+    }
 }

@@ -10,6 +10,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.graph.GraphModule;
+import io.espalier.nn.Functional;
+import io.espalier.nn.Linear;
+import io.espalier.nn.Module;
+import io.espalier.nn.MultiheadAttention;
 import io.espalier.nn.Sequential;
 import io.espalier.quant.QConfig;
 import io.espalier.quant.Quantization;
@@ -95,5 +99,56 @@ class SharedGraphTest {
         }
 
         assertTrue(failures.isEmpty(), failures.toString());
+    }
+
+    /** Tensors of its own beside a layer, used before or after it. */
+    private static final class Scaled extends Module {
+        private final Linear fc = add("fc", new Linear(8, 8));
+        private final boolean first;
+
+        Scaled(boolean first) {
+            this.first = first;
+            addParameter("scale", Tensors.randn(8));
+        }
+
+        @Override
+        protected Tensor forward(Tensor x) {
+            return first
+                    ? fc.call(Functional.mul(x, value("scale")))
+                    : Functional.mul(fc.call(x), value("scale"));
+        }
+    }
+
+    /** Attention whose steps are seen, as a part of a model. */
+    private static final class Attending extends Module {
+        private final MultiheadAttention attention =
+                add("attention", new MultiheadAttention(8, 2, o -> o.lookedInto(true)));
+
+        @Override
+        protected Tensor forward(Tensor x) {
+            return attention.callAll(List.of(x, x, x)).getFirst();
+        }
+    }
+
+    @Test
+    @DisplayName("may have parts with tensors of their own beside layers, at any depth")
+    void ownTensorsBesideLayers(@TempDir Path folder) {
+        Tensor x = Tensors.randn(6, 3, 8);
+        for (Module part :
+                List.of(new Scaled(true), new Scaled(false), new Attending(), new Scaled(true))) {
+            var model = new Sequential(new Linear(8, 8), new Sequential(part));
+            model.eval();
+            Tensor expected = model.call(x);
+
+            GraphModule quantized = Quantization.quantize(model, x, List.of(x));
+            Path file = folder.resolve("nested.safetensors");
+            Quantization.save(quantized, file);
+
+            Tensor given = quantized.call(x);
+            double off = given.sub(expected).abs().max().item_double();
+            assertTrue(off < 0.05 * expected.abs().max().item_double(), off + " of " + part);
+            assertTrue(Tensors.equal(given, Quantization.loadGraph(file).call(x)));
+            assertTrue(Tensors.equal(given, quantized.<GraphModule>copy().call(x)));
+        }
     }
 }
