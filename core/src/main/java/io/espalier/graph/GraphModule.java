@@ -92,6 +92,15 @@ public final class GraphModule extends Module {
             parent = child == null ? parent.add(name, new Container()) : child;
             from = dot + 1;
         }
+        if (!(parent instanceof Container) && !equals(parent)) {
+            throw new EspalierException(
+                    "The graph calls '"
+                            + path.substring(0, from - 1)
+                            + "' as a whole, since what its code does can't be part of a graph, and"
+                            + " its '"
+                            + path.substring(from)
+                            + "' by itself; put what both use beside them, not into one.");
+        }
         parent.add(path.substring(from), module);
     }
 

@@ -4,6 +4,7 @@ import io.espalier.nn.Module;
 import io.espalier.quant.layer.HalfPrecision;
 import io.espalier.quant.layer.LayerKinds;
 import io.espalier.quant.layer.SavedForm;
+import io.espalier.quant.observer.Observer;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -26,11 +27,7 @@ final class Conversion {
         List<Site> sites = Site.of(model);
         requireUnconverted(model, sites);
         if (sites.stream().noneMatch(site -> site.qconfig().isFloat16() || site.isObserved())) {
-            throw new EspalierException(
-                    model.getClass().getSimpleName()
-                            + " is not prepared, so no range is known; call"
-                            + " Quantization.prepare(model) and run calibration data through it"
-                            + " before convert.");
+            throw unprepared(model);
         }
         sites.forEach(site -> site.qconfig().engine().required());
         var replacements = new Replacements();
@@ -48,6 +45,19 @@ final class Conversion {
         replacements.apply(model);
         finish(model);
         FloatInside.mark(model, inFloat);
+    }
+
+    private static EspalierException unprepared(Module model) {
+        String name = model.getClass().getSimpleName();
+        return new EspalierException(
+                model.namedModules().values().stream().anyMatch(Observer.class::isInstance)
+                        ? name
+                                + " was prepared, but no layer that has an observer has a qconfig"
+                                + " for 8 bit now; give it the qconfig that it was prepared with."
+                        : name
+                                + " is not prepared, so no range is known; call"
+                                + " Quantization.prepare(model) and run calibration data through it"
+                                + " before convert.");
     }
 
     /**

@@ -217,4 +217,23 @@ class GraphModuleTest {
                 messageOf(() -> traced.call(Tensors.randn(2, 4), Tensors.randn(2, 4)))
                         .contains("[x]; it was called with 2 tensors"));
     }
+
+    @Test
+    @DisplayName("says so where a module is called as a whole and a part of it by itself")
+    void wholeAndPart() {
+        var whole = new Doubled();
+        Module model =
+                new Module() {
+                    private final Module doubled = add("doubled", whole);
+
+                    @Override
+                    protected Tensor forward(Tensor x) {
+                        return Functional.add(doubled.call(x), whole.linear.call(x));
+                    }
+                };
+
+        String message = messageOf(() -> traced(model, Tensors.randn(2, 4)));
+        assertTrue(message.startsWith("The graph calls 'doubled' as a whole"), message);
+        assertTrue(message.contains("its 'linear' by itself"), message);
+    }
 }

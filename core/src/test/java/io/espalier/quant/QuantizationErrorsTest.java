@@ -1,5 +1,6 @@
 package io.espalier.quant;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.data.Dataset;
@@ -48,6 +49,42 @@ class QuantizationErrorsTest extends WrongUse {
         refuses(() -> Quantization.prepare(model), "prepared already", "'0'");
         refuses(() -> Quantization.fuse(model, x), "prepared already", "'0'");
         refuses(() -> Quantization.quantizeDynamic(model), "prepared already", "'0'");
+    }
+
+    @Test
+    @DisplayName("says that a prepared model has another configuration than it was prepared with")
+    void otherConfiguration() {
+        model.qconfig(QConfig.forBackend("x86"));
+        Quantization.prepare(model);
+        model.call(x);
+        for (QConfig other : new QConfig[] {null, QConfig.float16()}) {
+            model.qconfig(other);
+            refuses(() -> Quantization.convert(model), "was prepared, but", "qconfig that it was");
+        }
+    }
+
+    @Test
+    @DisplayName("names the weight whose rows are too long for sums of 32 bits")
+    void longRows() {
+        Tensor wide = Tensors.ones(2, 100_000);
+        for (QConfig qconfig : List.of(QConfig.forBackend("x86"), QConfig.forBackend("qnnpack"))) {
+            var ones = new Sequential(Linear.of(Tensors.ones(3, 100_000), null));
+            ones.eval();
+            ones.qconfig(qconfig);
+            Quantization.prepare(ones);
+            ones.call(wide);
+            refuses(() -> Quantization.convert(ones), "'0.weight'", "100000", "qconfig(null)");
+        }
+        var ones = new Sequential(Linear.of(Tensors.ones(3, 100_000), null));
+        ones.eval();
+        refuses(() -> Quantization.quantizeDynamic(ones), "'0.weight'", "100000");
+        refuses(() -> Quantization.quantize(ones, wide, List.of(wide)), "'0.weight'", "100000");
+        assertEquals(100_000, ones.call(wide).max().item_double());
+
+        var usual = new Sequential(new Linear(100_000, 3));
+        usual.eval();
+        Quantization.quantizeDynamic(usual);
+        assertEquals(2, usual.call(wide).size(0));
     }
 
     @Test

@@ -116,13 +116,20 @@ public final class GraphPasses {
 
     private static void requireAny(GraphModule small, Set<String> configured, GraphModule traced) {
         if (small.modules().values().stream().noneMatch(IntegerWeighted.class::isInstance)) {
+            boolean hooked = configured.stream().anyMatch(path -> traced.module(path).hasHooks());
             throw new EspalierException(
                     "Nothing to quantize: no layer of the graph that has a qconfig has an int8"
-                            + " kernel; it has "
+                            + " kernel"
+                            + (hooked ? " and no hook, which sees floats" : "")
+                            + "; it has "
                             + configured.stream()
-                                    .map(path -> "'" + path + "', a " + traced.module(path))
+                                    .map(path -> described(path, traced.module(path)))
                                     .collect(Collectors.joining(", "))
                             + ".");
         }
+    }
+
+    private static String described(String path, Module layer) {
+        return "'" + path + "', a " + layer + (layer.hasHooks() ? " with a hook" : "");
     }
 }

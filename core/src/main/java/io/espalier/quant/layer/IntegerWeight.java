@@ -29,6 +29,12 @@ record IntegerWeight(Tensor integers, QuantizationParameters parameters) {
     private static final String SCALE = "_scale";
     private static final String ZERO_POINT = "_zero_point";
 
+    /** How far an 8-bit integer of the input is from its zero point, at most. */
+    private static final long LARGEST_INPUT = 255;
+
+    /** So many products of 8-bit integers add up to less than 2³¹, whatever they are. */
+    private static final long ALWAYS_FITS = Integer.MAX_VALUE / (LARGEST_INPUT * 128);
+
     /**
      * Observes and quantizes a float weight for an engine.
      *
@@ -37,7 +43,28 @@ record IntegerWeight(Tensor integers, QuantizationParameters parameters) {
     static IntegerWeight of(String place, Tensor weight, Packing packing) {
         IntegerWeight made = of(place, weight, packing.weight());
         made.requireRunsOn(place, packing.engine());
+        made.requireSumsFit(place);
         return made;
+    }
+
+    /** Refuses a weight with a row so long that a sum of products may leave 32 bits. */
+    private void requireSumsFit(String place) {
+        long length = integers.numel() / Math.max(1, integers.size(0));
+        if (length <= ALWAYS_FITS) {
+            return;
+        }
+        long largest =
+                integers.reshape(-1, length).to(ScalarType.Int).abs().sum(1).max().item_long();
+        if (largest * LARGEST_INPUT > Integer.MAX_VALUE) {
+            throw new EspalierException(
+                    "'"
+                            + place
+                            + "' has rows of "
+                            + length
+                            + " entries, whose products with the input's 8-bit integers may add up"
+                            + " to more than the 32 bits of the int8 kernels hold; leave the layer"
+                            + " in float: qconfig(null).");
+        }
     }
 
     /**

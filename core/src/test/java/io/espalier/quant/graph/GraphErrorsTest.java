@@ -11,6 +11,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.graph.GraphModule;
 import io.espalier.nn.Conv2d;
+import io.espalier.nn.Linear;
 import io.espalier.nn.PaddingMode;
 import io.espalier.nn.Sequential;
 import io.espalier.quant.GraphQuantization;
@@ -107,5 +108,18 @@ class GraphErrorsTest {
 
         assertTrue(message.startsWith("Nothing to quantize"), message);
         assertTrue(message.contains("'0', a Conv2d(3, 4, kernel_size=(3, 3)"), message);
+    }
+
+    @Test
+    @DisplayName("says that nothing is quantized because of hooks")
+    void hooked() {
+        var model = new Sequential(new Linear(4, 4));
+        model.eval();
+        model.get(0).onOutput((module, tensors) -> tensors);
+        Tensor x = Tensors.randn(2, 4);
+
+        String message = messageOf(() -> Quantization.quantize(model, x, List.of(x)));
+        assertTrue(message.contains("no hook, which sees floats"), message);
+        assertTrue(message.contains("with a hook"), message);
     }
 }
