@@ -47,8 +47,8 @@ public final class Equalization {
      *
      * @param model a model in inference mode, its batch normalizations folded
      * @param chain the paths of Linear layers and convolutions, fused with their ReLU or not, each
-     *     fed by the one before through nothing but ReLU, pooling and flattening of one pixel
-     *     Pruned layers keep their masks
+     *     fed by the one before through nothing but ReLU, pooling and flattening of one pixel, and
+     *     the only one that uses it: what {@link #chains} finds. Pruned layers keep their masks.
      * @throws EspalierException if a path is no such layer, a layer stands at several places, the
      *     channels of two layers don't fit, or the model is prepared already
      */
