@@ -140,7 +140,21 @@ public non-sealed class EmbeddingBag extends VectorTable {
     }
 
     @Override
+    final Class<? extends Module> layerOfSeveral() {
+        return EmbeddingBag.class;
+    }
+
+    @Override
+    protected Tensor forward(Tensor input) {
+        return only(reduced(List.of(input)));
+    }
+
+    @Override
     protected List<Tensor> forwardAll(List<Tensor> inputs) {
+        return reduced(inputs);
+    }
+
+    private List<Tensor> reduced(List<Tensor> inputs) {
         Bags bags = Bags.of(this, options, inputs);
         Tensor weights = bags.weights();
         T_TensorTensorTensorTensor_T result =

@@ -96,16 +96,28 @@ public abstract class InstanceNorm extends Module {
         return computesAs(InstanceNorm1d.class, InstanceNorm2d.class, InstanceNorm3d.class);
     }
 
+    /** As PyTorch, also of one example without a batch. */
     @Override
     protected Tensor forward(Tensor x) {
-        if (x.dim() != dimensions() || x.size(1) != features) {
+        long channels = x.dim() - dimensions() + 1;
+        if (channels < 0 || channels > 1 || x.size(channels) != features) {
             throw wrongInput(
-                    x, dimensions() + " dimensions and " + features + " channels are needed.");
+                    x,
+                    dimensions()
+                            + " dimensions (or one less, without a batch) and "
+                            + features
+                            + " channels are needed.");
         }
-        if (x.numel() == x.size(0) * features) {
+        long values = 1;
+        for (long dim = channels + 1; dim < x.dim(); dim++) {
+            values *= x.size(dim);
+        }
+        if (values == 1) {
             throw wrongInput(x, "more than one value for each channel of an example is needed.");
         }
-        return Functional.groupNorm(x, features, weight(), bias(), options.eps);
+        Tensor batch = channels == 1 ? x : Functional.unsqueeze(x, 0);
+        Tensor normal = Functional.groupNorm(batch, features, weight(), bias(), options.eps);
+        return channels == 1 ? normal : Functional.squeeze(normal, 0);
     }
 
     @Override

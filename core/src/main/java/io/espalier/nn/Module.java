@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
 
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
@@ -46,17 +47,23 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
 
     /** Runs the module on one tensor and returns its (first) output. */
     public final Tensor call(Tensor input) {
-        return callAll(List.of(input)).getFirst();
+        return callAll(Collections.singletonList(input)).getFirst();
     }
 
     /** Runs the module on several tensors and returns its first output. */
     public final Tensor call(Tensor... inputs) {
-        return callAll(List.of(inputs)).getFirst();
+        return callAll(Arrays.asList(inputs)).getFirst();
     }
 
     /** Runs the module on several tensors and returns all its outputs. */
     public final List<Tensor> callAll(List<Tensor> inputs) {
         Module target = current();
+        for (@Nullable Tensor input : inputs) {
+            if (input == null) {
+                throw new EspalierException(
+                        typeName() + " was called with null; it takes tensors.");
+            }
+        }
         return CallRecorder.CURRENT.isBound()
                 ? CallRecorder.CURRENT.get().module(target, inputs, () -> target.run(inputs))
                 : target.run(inputs);
@@ -65,12 +72,52 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
     private List<Tensor> run(List<Tensor> inputs) {
         try {
             List<Tensor> outputs =
-                    outputHooks.apply(this, forwardAll(inputHooks.apply(this, inputs)));
+                    outputHooks.apply(this, computed(inputHooks.apply(this, inputs)));
             Leftovers.add(outputs);
             return outputs;
         } catch (RuntimeException e) {
             throw TensorException.lacksPlace(e) ? TensorException.in(describeCall(inputs), e) : e;
         }
+    }
+
+    private List<Tensor> computed(List<Tensor> inputs) {
+        Class<? extends Module> layer = layerOfSeveral();
+        if (layer == null || !Overrides.forwardAlone(getClass(), layer)) {
+            return forwardAll(inputs);
+        }
+        if (inputs.size() != 1) {
+            throw new EspalierException(
+                    typeName()
+                            + " overrides forward, which takes 1 tensor; it was called with "
+                            + inputs.size()
+                            + ". Override forwardAll(List) instead.");
+        }
+        return List.of(forward(inputs.getFirst()));
+    }
+
+    /**
+     * The layer that this is one of, or of a subclass of, if the layer says in {@link #forwardAll}
+     * what it computes; a subclass may still override {@link #forward}.
+     */
+    @Nullable Class<? extends Module> layerOfSeveral() {
+        return null;
+    }
+
+    /**
+     * The only result of a layer that may have several.
+     *
+     * @throws EspalierException if there are others
+     */
+    final Tensor only(List<Tensor> results) {
+        if (results.size() != 1) {
+            throw new EspalierException(
+                    typeName()
+                            + " gives "
+                            + results.size()
+                            + " tensors; a subclass overrides forwardAll(List), not"
+                            + " forward(Tensor).");
+        }
+        return results.getFirst();
     }
 
     /**

@@ -257,7 +257,21 @@ public class MultiheadAttention extends Module {
     }
 
     @Override
+    final Class<? extends Module> layerOfSeveral() {
+        return MultiheadAttention.class;
+    }
+
+    @Override
+    protected Tensor forward(Tensor input) {
+        return only(attended(List.of(input)));
+    }
+
+    @Override
     protected List<Tensor> forwardAll(List<Tensor> inputs) {
+        return attended(inputs);
+    }
+
+    private List<Tensor> attended(List<Tensor> inputs) {
         int count = inputs.size();
         if (count != 1 && (count < 3 || count > 5)) {
             throw new EspalierException(

@@ -229,6 +229,16 @@ public abstract class Recurrent extends Module {
         return computesAs(LSTM.class, GRU.class);
     }
 
+    @Override
+    final Class<? extends Module> layerOfSeveral() {
+        return Recurrent.class;
+    }
+
+    @Override
+    protected Tensor forward(Tensor input) {
+        return only(overSequence(List.of(input)));
+    }
+
     /**
      * Runs over a sequence.
      *
@@ -239,6 +249,10 @@ public abstract class Recurrent extends Module {
      */
     @Override
     protected List<Tensor> forwardAll(List<Tensor> inputs) {
+        return overSequence(inputs);
+    }
+
+    private List<Tensor> overSequence(List<Tensor> inputs) {
         return shape.run(
                 this,
                 inputs,

@@ -65,7 +65,21 @@ public class Sequential extends Module {
     }
 
     @Override
+    final Class<? extends Module> layerOfSeveral() {
+        return Sequential.class;
+    }
+
+    @Override
+    protected Tensor forward(Tensor input) {
+        return only(inTurn(List.of(input)));
+    }
+
+    @Override
     protected List<Tensor> forwardAll(List<Tensor> inputs) {
+        return inTurn(inputs);
+    }
+
+    private List<Tensor> inTurn(List<Tensor> inputs) {
         List<Tensor> seen = inputs;
         for (Module module : namedChildren().values()) {
             seen = module.callAll(seen);

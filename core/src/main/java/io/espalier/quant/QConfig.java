@@ -73,7 +73,7 @@ public record QConfig(ObserverFactory activation, ObserverFactory weight, Engine
      * @throws EspalierException if there is no such backend
      */
     public static QConfig forBackend(String backend) {
-        if (backend.equals("float16")) {
+        if ("float16".equals(backend)) {
             return float16();
         }
         Engine engine = engine(backend);

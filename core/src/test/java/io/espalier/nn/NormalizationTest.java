@@ -174,11 +174,18 @@ class NormalizationTest {
                         + " track_running_stats=False)",
                 new InstanceNorm2d(4).toString());
         assertTrue(
-                messageOf(() -> new InstanceNorm3d(4).call(x)).contains("5 dimensions and 4"),
+                messageOf(() -> new InstanceNorm3d(4).call(x))
+                        .contains("5 dimensions (or one less"),
                 "names what is needed");
         assertTrue(
                 messageOf(() -> layer.call(Tensors.ones(2, 4, 1))).contains("more than one value"),
                 "has no variance");
+        assertTrue(
+                Tensors.equal(
+                        layer.call(x).narrow(0, 1, 1).squeeze(0),
+                        layer.call(x.narrow(0, 1, 1).squeeze(0))),
+                "one example without a batch");
+        assertArrayEquals(new long[] {0, 4, 5}, Tensors.shape(layer.call(Tensors.ones(0, 4, 5))));
     }
 
     @Test

@@ -1,5 +1,7 @@
 package io.espalier.quant;
 
+import static io.espalier.Errors.messageOf;
+
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -14,6 +16,7 @@ import io.espalier.nn.GELU;
 import io.espalier.nn.GroupNorm;
 import io.espalier.nn.Hardsigmoid;
 import io.espalier.nn.Hardswish;
+import io.espalier.nn.InstanceNorm1d;
 import io.espalier.nn.InstanceNorm2d;
 import io.espalier.nn.LayerNorm;
 import io.espalier.nn.LeakyReLU;
@@ -101,6 +104,20 @@ class QuantizedOperationTest {
         Sequential back = Quantization.load(original, file);
         assertTrue(Tensors.equal(y, back.call(x)));
         assertTrue(Tensors.equal(y, model.<Sequential>copy().call(x)));
+    }
+
+    @Test
+    @DisplayName("An instance normalization in integers refuses one example without a batch")
+    void instanceWithoutBatch() {
+        var model = new Sequential(new Linear(4, 4), new InstanceNorm1d(3));
+        model.eval();
+        model.qconfig(QConfig.forBackend("x86"));
+        Quantization.prepare(model);
+        model.call(Tensors.randn(2, 3, 4));
+        Quantization.convert(model);
+
+        String message = messageOf(() -> model.call(Tensors.randn(3, 4)));
+        assertTrue(message.contains("needs 3 dimensions, with a batch"), message);
     }
 
     @Test

@@ -26,7 +26,8 @@ final class Neighbours {
             String parent = parent(before);
             if (!parent.equals(parent(after))
                     || !((parent.isEmpty() ? model : model.module(parent))
-                            instanceof Sequential row)) {
+                            instanceof Sequential row)
+                    || !row.isPure()) {
                 continue;
             }
             List<String> names = List.copyOf(row.namedChildren().keySet());

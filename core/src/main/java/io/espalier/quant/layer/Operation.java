@@ -12,6 +12,7 @@ import java.util.function.Function;
  * @param name what it prints as
  * @param printed what is printed between the parentheses
  * @param channels how many its input must have; below 2 the kernel takes any number
+ * @param rank how many dimensions its input must have; 0 if the kernel takes any number
  * @param kernel makes it of a layer's range and tensors; it must hold none of these itself, so that
  *     copies are right
  * @param completed called once with the new layer, which has the float layer's tensors
@@ -20,21 +21,26 @@ record Operation(
         String name,
         String printed,
         long channels,
+        int rank,
         Function<QuantizedOperation, BoundOperator> kernel,
         Consumer<QuantizedOperation> completed) {
     static Operation of(String name, Function<QuantizedOperation, BoundOperator> kernel) {
-        return new Operation(name, "", 0, kernel, layer -> {});
+        return new Operation(name, "", 0, 0, kernel, layer -> {});
     }
 
     Operation printing(String text) {
-        return new Operation(name, text, channels, kernel, completed);
+        return new Operation(name, text, channels, rank, kernel, completed);
     }
 
     Operation channels(long count) {
-        return new Operation(name, printed, count, kernel, completed);
+        return new Operation(name, printed, count, rank, kernel, completed);
+    }
+
+    Operation rank(int dimensions) {
+        return new Operation(name, printed, channels, dimensions, kernel, completed);
     }
 
     Operation completedBy(Consumer<QuantizedOperation> step) {
-        return new Operation(name, printed, channels, kernel, step);
+        return new Operation(name, printed, channels, rank, kernel, step);
     }
 }

@@ -76,9 +76,9 @@ record OperationKind<M extends Module>(
                     observed(PReLU.class, OperationKind::prelu),
                     observed(LayerNorm.class, OperationKind::layerNorm),
                     observed(GroupNorm.class, OperationKind::groupNorm),
-                    observed(InstanceNorm1d.class, layer -> instanceNorm(layer, "1d")),
-                    observed(InstanceNorm2d.class, layer -> instanceNorm(layer, "2d")),
-                    observed(InstanceNorm3d.class, layer -> instanceNorm(layer, "3d")),
+                    observed(InstanceNorm1d.class, layer -> instanceNorm(layer, 1)),
+                    observed(InstanceNorm2d.class, layer -> instanceNorm(layer, 2)),
+                    observed(InstanceNorm3d.class, layer -> instanceNorm(layer, 3)),
                     observed(BatchNorm2d.class, layer -> batchNorm(layer, "2d")),
                     observed(BatchNorm3d.class, layer -> batchNorm(layer, "3d")),
                     new OperationKind<>(
@@ -209,11 +209,11 @@ record OperationKind<M extends Module>(
                 .channels(layer.numChannels());
     }
 
-    private static Operation instanceNorm(InstanceNorm layer, String rank) {
+    private static Operation instanceNorm(InstanceNorm layer, int extents) {
         double eps = layer.eps();
         String affine = Repr.of(layer.options().affine());
         return Operation.of(
-                        "QuantizedInstanceNorm" + rank,
+                        "QuantizedInstanceNorm" + extents + "d",
                         self ->
                                 self.bind(
                                         "quantized::instance_norm",
@@ -229,7 +229,8 @@ record OperationKind<M extends Module>(
                                 + ", bias="
                                 + affine
                                 + ", track_running_stats=False")
-                .channels(layer.numFeatures());
+                .channels(layer.numFeatures())
+                .rank(extents + 2);
     }
 
     /** Prints as PyTorch's, which keeps nothing of the float layer's options but eps. */

@@ -62,6 +62,10 @@ public final class QuantizedOperation extends QuantizedLayer {
 
     @Override
     protected Tensor forward(Tensor x) {
+        if (operation.rank() > 0 && x.dim() != operation.rank()) {
+            throw wrongInput(
+                    x, "the int8 kernel needs " + operation.rank() + " dimensions, with a batch.");
+        }
         long channels = operation.channels();
         if (channels > 1 && (x.dim() < 2 || x.size(1) != channels)) {
             throw wrongInput(x, "the input must have " + channels + " channels.");
