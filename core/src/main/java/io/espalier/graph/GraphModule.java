@@ -47,6 +47,7 @@ public final class GraphModule extends Module {
                                 + ".");
             }
         }
+        Set<String> called = called(graph);
         Set<String> placed = new LinkedHashSet<>();
         modules.keySet().forEach(path -> placed.addAll(outerFirst(path, modules.keySet())));
         for (String path : placed) {
@@ -56,14 +57,13 @@ public final class GraphModule extends Module {
                 takeAttachments(module);
             } else if (paths.contains(path) || isAbove(path, paths)) {
                 // What another graph module holds below a place comes by its own path.
-                place(path, module instanceof Container ? Container.of(module) : module);
+                place(path, module instanceof Container ? Container.of(module) : module, called);
             }
         }
-        List<@Nullable Module> called = new ArrayList<>();
+        this.owners = new ArrayList<>();
         for (Node node : graph.nodes()) {
-            called.add(node.modulePath().map(this::module).orElse(null));
+            owners.add(node.modulePath().map(this::module).orElse(null));
         }
-        this.owners = called;
         training(false);
     }
 
@@ -83,7 +83,7 @@ public final class GraphModule extends Module {
         return paths.stream().anyMatch(used -> used.startsWith(path + "."));
     }
 
-    private void place(String path, Module module) {
+    private void place(String path, Module module, Set<String> called) {
         Module parent = this;
         int from = 0;
         for (int dot = path.indexOf('.'); dot >= 0; dot = path.indexOf('.', from)) {
@@ -92,7 +92,7 @@ public final class GraphModule extends Module {
             parent = child == null ? parent.add(name, new Container()) : child;
             from = dot + 1;
         }
-        if (!(parent instanceof Container) && !equals(parent)) {
+        if (from > 0 && called.contains(path.substring(0, from - 1))) {
             throw new EspalierException(
                     "The graph calls '"
                             + path.substring(0, from - 1)
@@ -152,12 +152,7 @@ public final class GraphModule extends Module {
 
     /** A graph over aliases of the modules it calls; of the others it needs only the tensors. */
     static GraphModule of(Graph graph, Module model, Map<String, Tensor> constants) {
-        Set<String> called = new HashSet<>();
-        for (Node node : graph.nodes()) {
-            if (node instanceof Node.ModuleCall call) {
-                called.add(call.path());
-            }
-        }
+        Set<String> called = called(graph);
         SequencedMap<String, Module> modules = new LinkedHashMap<>();
         model.namedModules()
                 .forEach((path, module) ->
@@ -170,6 +165,16 @@ public final class GraphModule extends Module {
         constants.forEach((name, tensor) -> itself.addBuffer(name, new Tensor(tensor)));
         modules.put("", itself);
         return new GraphModule(graph, modules);
+    }
+
+    private static Set<String> called(Graph graph) {
+        Set<String> called = new HashSet<>();
+        for (Node node : graph.nodes()) {
+            if (node instanceof Node.ModuleCall call) {
+                called.add(call.path());
+            }
+        }
+        return called;
     }
 
     /**

@@ -18,6 +18,9 @@ public final class OtherInputs {
     /** Beyond sign and order, so that numbers leave the range that the example's have. */
     private static final double FACTOR = -1.3;
 
+    /** For code that goes another way with large numbers. */
+    private static final double LARGE = 1e3;
+
     private OtherInputs() {}
 
     /**
@@ -26,6 +29,23 @@ public final class OtherInputs {
      */
     public static List<Tensor> otherValues(List<Tensor> example) {
         return example.stream().map(OtherInputs::otherValues).toList();
+    }
+
+    /**
+     * Several inputs of the same shapes: those of {@link #otherValues}, and large ones of either
+     * sign.
+     */
+    public static List<List<Tensor>> several(List<Tensor> example) {
+        return List.of(otherValues(example), scaled(example, -LARGE), scaled(example, LARGE));
+    }
+
+    private static List<Tensor> scaled(List<Tensor> example, double factor) {
+        return example.stream()
+                .map(x ->
+                        x.defined() && !x.is_quantized() && x.is_floating_point()
+                                ? torch.where(x.isfinite(), x.mul(new Scalar(factor)), x)
+                                : x)
+                .toList();
     }
 
     private static Tensor otherValues(Tensor x) {

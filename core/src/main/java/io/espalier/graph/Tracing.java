@@ -127,6 +127,11 @@ final class Tracing {
         if (expected == null || !isLike(first, other, false)) {
             return Optional.empty();
         }
+        for (List<Tensor> more : OtherInputs.several(example)) {
+            if (!isLike(first, more, true) && results(followed, more) != null) {
+                return Optional.empty();
+            }
+        }
         List<Traced> runs = List.of(first, traced(other));
         return general(runs, free)
                 .filter(graph -> !SizeSensitivity.of(graph))
@@ -222,32 +227,35 @@ final class Tracing {
     private boolean isLike(Traced first, List<Tensor> other, boolean exact) {
         try {
             return GraphComparison.difference(first.graph, traced(other).graph, exact).isEmpty();
-        } catch (EspalierException e) { // it can be followed on one input and not on the other
+        } catch (RuntimeException e) { // it can be followed on one input and not on the other
             return false;
         }
     }
 
     private void requireSameWithOtherValues(Traced first) {
-        List<Tensor> other = OtherInputs.otherValues(example);
-        List<Tensor> expected = results(followed, other);
+        requireSame(first, example, "when it is called again");
+        for (List<Tensor> other : OtherInputs.several(example)) {
+            requireSame(first, other, "with other numbers in its input");
+        }
+    }
+
+    private void requireSame(Traced first, List<Tensor> inputs, String when) {
+        List<Tensor> expected = results(followed, inputs);
         if (expected == null) {
             return; // the model takes no such input
         }
         Graph second;
         try {
-            second = traced(other).graph;
+            second = traced(inputs).graph;
         } catch (EspalierException e) {
-            throw refused("with other numbers in its input it can't be followed", e);
+            throw refused(when + " it can't be followed", e);
         }
         GraphComparison.difference(first.graph, second, true)
                 .ifPresent(difference -> {
-                    throw refused("with other numbers in its input " + difference, null);
+                    throw refused(when + " " + difference, null);
                 });
-        if (!agrees(module(first, first.graph, Map.of(), false), other, expected)) {
-            throw refused(
-                    "with other numbers in its input its graph gives another result than it does"
-                            + " itself",
-                    null);
+        if (!agrees(module(first, first.graph, Map.of(), false), inputs, expected)) {
+            throw refused(when + " its graph gives another result than it does itself", null);
         }
     }
 

@@ -38,9 +38,7 @@ final class ChainFinder {
         this.calls.add(new Seen(example, new CallTrace(model, example)));
         this.flow = Dataflow.of(model, example);
         if (flow.isEmpty()) {
-            List<Tensor> other = OtherInputs.otherValues(example);
-            addCall(other);
-            addCall(OtherInputs.otherValues(other));
+            OtherInputs.several(example).forEach(this::addCall);
         }
     }
 
