@@ -30,6 +30,8 @@ final class Observation {
     private final ReferenceQueue<Tensor> gone = new ReferenceQueue<>();
     private final ThreadLocal<Map<Module, Boolean>> passing =
             ThreadLocal.withInitial(WeakHashMap::new);
+    private final ThreadLocal<Map<Module, Observer>> unsettled =
+            ThreadLocal.withInitial(WeakHashMap::new);
 
     /** A tensor object, equal to itself and to no other, that is not kept from being collected. */
     private static final class Observed extends WeakReference<Tensor> {
@@ -79,21 +81,49 @@ final class Observation {
         };
     }
 
-    /** Shows a layer's input to an observer of its own if no other saw it. */
-    ObservingHook input(ObserverFactory factory) {
+    /** Lets an observer of its own see a layer's input if no other saw it. */
+    void observeInput(Module layer, ObserverFactory factory) {
+        layer.onInput(input(factory));
+        layer.onOutput(settling());
+    }
+
+    /** Makes the observer where a layer has none; a call that fails must not leave it there. */
+    private ObservingHook input(ObserverFactory factory) {
         return (module, tensors) -> {
+            unsettled.get().remove(module);
             Tensor first = tensors.getFirst();
             if (isObserved(first)) {
                 return tensors;
             }
-            return withFirst(inputObserver(module, factory).call(first), tensors);
+            Module known = module.namedChildren().get(Observer.INPUT);
+            if (known != null) {
+                return withFirst(known.call(first), tensors);
+            }
+            Observer made = factory.make();
+            Tensor seen = made.call(first);
+            unsettled.get().put(module, made);
+            return withFirst(seen, tensors);
         };
     }
 
-    private static Module inputObserver(Module module, ObserverFactory factory) {
+    /** Gives a layer that computed the observer that was made for the call's input. */
+    private ObservingHook settling() {
+        return (module, tensors) -> {
+            Observer made = unsettled.get().remove(module);
+            if (made != null) {
+                settle(module, made);
+            }
+            return tensors;
+        };
+    }
+
+    private static void settle(Module module, Observer made) {
         synchronized (module) {
-            Module known = module.namedChildren().get(Observer.INPUT);
-            return known == null ? module.add(Observer.INPUT, factory.make()) : known;
+            if (module.namedChildren().get(Observer.INPUT) instanceof Observer other) {
+                other.merge(made); // another thread was here first
+            } else {
+                module.add(Observer.INPUT, made);
+            }
         }
     }
 

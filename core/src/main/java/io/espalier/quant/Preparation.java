@@ -125,7 +125,7 @@ final class Preparation {
             steps.add(() -> {
                 model.replace(site.path(), Replacements.inPlaceOf(module, observed));
                 observed.onOutputFirst(observation.alreadyObserved());
-                observed.onInput(observation.input(site.inputFactory()));
+                observation.observeInput(observed, site.inputFactory());
             });
             return;
         }
@@ -138,7 +138,7 @@ final class Preparation {
                 module.onOutputFirst(observation.alreadyObserved());
             }
             if (site.kind().quantizesInput()) {
-                module.onInput(observation.input(site.inputFactory()));
+                observation.observeInput(module, site.inputFactory());
             }
         });
     }
