@@ -140,11 +140,6 @@ public non-sealed class EmbeddingBag extends VectorTable {
     }
 
     @Override
-    final Class<? extends Module> layerOfSeveral() {
-        return EmbeddingBag.class;
-    }
-
-    @Override
     protected Tensor forward(Tensor input) {
         return only(reduced(List.of(input)));
     }

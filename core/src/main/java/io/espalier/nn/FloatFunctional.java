@@ -114,11 +114,6 @@ public class FloatFunctional extends Module {
     }
 
     @Override
-    final Class<? extends Module> layerOfSeveral() {
-        return FloatFunctional.class;
-    }
-
-    @Override
     protected List<Tensor> forwardAll(List<Tensor> inputs) {
         throw new EspalierException(
                 typeName() + " has no forward; call add, mul, cat or another of its operations.");

@@ -52,7 +52,7 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
 
     /** Runs the module on several tensors and returns its first output. */
     public final Tensor call(Tensor... inputs) {
-        return callAll(Arrays.asList(inputs)).getFirst();
+        return callAll(Collections.unmodifiableList(Arrays.asList(inputs.clone()))).getFirst();
     }
 
     /** Runs the module on several tensors and returns all its outputs. */
@@ -81,8 +81,7 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
     }
 
     private List<Tensor> computed(List<Tensor> inputs) {
-        Class<? extends Module> layer = layerOfSeveral();
-        if (layer == null || !Overrides.forwardAlone(getClass(), layer)) {
+        if (!Overrides.forwardAlone(getClass())) {
             return forwardAll(inputs);
         }
         if (inputs.size() != 1) {
@@ -93,14 +92,6 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
                             + ". Override forwardAll(List) instead.");
         }
         return List.of(forward(inputs.getFirst()));
-    }
-
-    /**
-     * The layer that this is one of, or of a subclass of, if the layer says in {@link #forwardAll}
-     * what it computes; a subclass may still override {@link #forward}.
-     */
-    @Nullable Class<? extends Module> layerOfSeveral() {
-        return null;
     }
 
     /**
@@ -121,7 +112,8 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
     }
 
     /**
-     * What the module computes from one input.
+     * What the module computes from one input. Where a class overrides it further down than {@link
+     * #forwardAll}, it is all that the module computes.
      *
      * @throws EspalierException if the module computes nothing from a single tensor
      */
@@ -132,7 +124,10 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
                         + "forwardAll(List) for several inputs or outputs.");
     }
 
-    /** What the module computes, for modules with several inputs or outputs. */
+    /**
+     * What the module computes, for modules with several inputs or outputs. A class that overrides
+     * it calls {@link #forward} itself where that counts too.
+     */
     protected List<Tensor> forwardAll(List<Tensor> inputs) {
         if (inputs.size() != 1) {
             throw new EspalierException(

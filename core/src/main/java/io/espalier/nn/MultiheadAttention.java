@@ -257,11 +257,6 @@ public class MultiheadAttention extends Module {
     }
 
     @Override
-    final Class<? extends Module> layerOfSeveral() {
-        return MultiheadAttention.class;
-    }
-
-    @Override
     protected Tensor forward(Tensor input) {
         return only(attended(List.of(input)));
     }

@@ -15,19 +15,25 @@ final class Overrides {
     /** What a subclass may say otherwise and still be the layer. */
     private static final Set<String> PRINTING = Set.of("typeName", "extraRepr");
 
-    private static final ClassValue<Map<Class<?>, Boolean>> KNOWN = answers();
-    private static final ClassValue<Map<Class<?>, Boolean>> FORWARD = answers();
+    private static final ClassValue<Map<Class<?>, Boolean>> KNOWN =
+            new ClassValue<>() {
+                @Override
+                protected Map<Class<?>, Boolean> computeValue(Class<?> type) {
+                    return new ConcurrentHashMap<>();
+                }
+            };
+
+    private static final ClassValue<Boolean> FORWARD_ALONE =
+            new ClassValue<>() {
+                @Override
+                protected Boolean computeValue(Class<?> type) {
+                    Class<?> all = declaring(type, "forwardAll", List.class);
+                    Class<?> one = declaring(type, "forward", Tensor.class);
+                    return all != Module.class && all != one && all.isAssignableFrom(one);
+                }
+            };
 
     private Overrides() {}
-
-    private static ClassValue<Map<Class<?>, Boolean>> answers() {
-        return new ClassValue<>() {
-            @Override
-            protected Map<Class<?>, Boolean> computeValue(Class<?> type) {
-                return new ConcurrentHashMap<>();
-            }
-        };
-    }
 
     /** Whether a class is a layer's, or a subclass that overrides nothing but its printing. */
     static boolean computesAs(Class<?> type, Class<?> layer) {
@@ -35,29 +41,21 @@ final class Overrides {
                 .computeIfAbsent(layer, of -> of.isAssignableFrom(type) && !changes(type, of));
     }
 
-    /** Whether a subclass of a layer overrides {@code forward}, and leaves {@code forwardAll}. */
-    static boolean forwardAlone(Class<?> type, Class<?> layer) {
-        return type != layer
-                && FORWARD.get(type).computeIfAbsent(layer, of -> ownForward(type, of));
+    /**
+     * Whether a class overrides {@code forward}, and one above it, which knows nothing of that,
+     * {@code forwardAll}.
+     */
+    static boolean forwardAlone(Class<?> type) {
+        return FORWARD_ALONE.get(type);
     }
 
-    private static boolean ownForward(Class<?> type, Class<?> layer) {
-        boolean forward = false;
-        for (Class<?> below = type; below != layer; below = below.getSuperclass()) {
-            if (declares(below, "forwardAll", List.class)) {
-                return false;
-            }
-            forward |= declares(below, "forward", Tensor.class);
+    /** The class that a class has a method from. */
+    private static Class<?> declaring(Class<?> type, String name, Class<?> parameter) {
+        try {
+            return type.getDeclaredMethod(name, parameter).getDeclaringClass();
+        } catch (NoSuchMethodException e) {
+            return declaring(type.getSuperclass(), name, parameter);
         }
-        return forward;
-    }
-
-    private static boolean declares(Class<?> type, String name, Class<?> parameter) {
-        return Arrays.stream(type.getDeclaredMethods())
-                .anyMatch(method ->
-                        method.getName().equals(name)
-                                && Arrays.equals(
-                                        method.getParameterTypes(), new Class<?>[] {parameter}));
     }
 
     private static boolean changes(Class<?> type, Class<?> layer) {

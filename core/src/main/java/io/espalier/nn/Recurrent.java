@@ -230,11 +230,6 @@ public abstract class Recurrent extends Module {
     }
 
     @Override
-    final Class<? extends Module> layerOfSeveral() {
-        return Recurrent.class;
-    }
-
-    @Override
     protected Tensor forward(Tensor input) {
         return only(overSequence(List.of(input)));
     }

@@ -65,11 +65,6 @@ public class Sequential extends Module {
     }
 
     @Override
-    final Class<? extends Module> layerOfSeveral() {
-        return Sequential.class;
-    }
-
-    @Override
     protected Tensor forward(Tensor input) {
         return only(inTurn(List.of(input)));
     }

@@ -94,6 +94,24 @@ class SubclassTest {
         };
     }
 
+    private static Module gained() {
+        return new LSTM(6, 6) {
+            @Override
+            protected Tensor forward(Tensor x) {
+                return times(forwardAll(List.of(x)).getFirst());
+            }
+        };
+    }
+
+    private static Module twice() {
+        return new Sequential(new Linear(6, 6), new ReLU()) {
+            @Override
+            protected Tensor forward(Tensor x) {
+                return super.forward(super.forward(x));
+            }
+        };
+    }
+
     private static Module anonymousTable() {
         return new Embedding(5, 6) {
             @Override
@@ -131,6 +149,8 @@ class SubclassTest {
                                         of("Linear", between(Gained::new), x),
                                         of("Conv2d", SubclassTest::convolutions, image),
                                         of("LSTM", between(Zoneout::new), x),
+                                        of("LSTM's forward", between(SubclassTest::gained), x),
+                                        of("Sequential", between(SubclassTest::twice), x),
                                         of("GRU", between(SubclassTest::anonymousGru), x),
                                         of("Embedding", () -> table(anonymousTable()), words),
                                         of("EmbeddingBag", () -> table(anonymousBags()), words),
