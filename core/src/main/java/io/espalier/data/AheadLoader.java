@@ -13,6 +13,9 @@ import java.util.concurrent.BlockingQueue;
 final class AheadLoader implements BatchSource {
     private static final Cleaner CLEANER = Cleaner.create();
 
+    /** More batches at once would only fill the memory. */
+    private static final int MOST_AHEAD = 1024;
+
     private final BlockingQueue<Loaded> queue;
     private final Cleaner.Cleanable stop;
 
@@ -23,7 +26,7 @@ final class AheadLoader implements BatchSource {
     }
 
     AheadLoader(BatchSource source, int first, int end, int capacity) {
-        queue = new ArrayBlockingQueue<>(capacity);
+        queue = new ArrayBlockingQueue<>(Math.min(capacity, MOST_AHEAD));
         var worker = new Worker(source, first, end, queue);
         Thread thread = Thread.ofPlatform().daemon().name("espalier-loader").start(worker);
         // A loop left early, without closing, stops the thread too: it does not refer to us.
@@ -57,6 +60,7 @@ final class AheadLoader implements BatchSource {
         private final BatchSource source;
         private final int first;
         private final int end;
+
         private final BlockingQueue<Loaded> queue;
         private volatile boolean stopped;
 

@@ -93,7 +93,7 @@ public final class Mnist implements Dataset {
 
     @Override
     public Batch batch(int[] indices) {
-        Tensor rows = Rows.of(indices);
+        Tensor rows = Rows.of(size(), indices);
         Tensor input = pixels.index_select(0, rows).to(ScalarType.Float).mul_(new Scalar(scale));
         if (shift != 0) {
             input.add_(new Scalar(shift));

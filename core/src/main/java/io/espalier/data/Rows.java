@@ -1,5 +1,6 @@
 package io.espalier.data;
 
+import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -10,7 +11,26 @@ import java.util.Arrays;
 final class Rows {
     private Rows() {}
 
-    static Tensor of(int... indices) {
+    static void requireIn(int size, int... indices) {
+        for (int index : indices) {
+            if (index < 0 || index >= size) {
+                throw new EspalierException(
+                        "No example "
+                                + index
+                                + " in a dataset of "
+                                + size
+                                + "; numbers go from 0.");
+            }
+        }
+    }
+
+    /**
+     * The numbers as a tensor.
+     *
+     * @throws EspalierException if there is no such example
+     */
+    static Tensor of(int size, int... indices) {
+        requireIn(size, indices);
         return Tensors.of(Arrays.stream(indices).asLongStream().toArray(), indices.length);
     }
 }

@@ -1,7 +1,5 @@
 package io.espalier.data;
 
-import io.espalier.tensor.EspalierException;
-
 import java.util.Arrays;
 
 /** Some of the examples of another dataset. */
@@ -15,16 +13,7 @@ final class Subset implements Dataset {
     }
 
     static Subset of(Dataset whole, int... indices) {
-        for (int index : indices) {
-            if (index < 0 || index >= whole.size()) {
-                throw new EspalierException(
-                        "No example "
-                                + index
-                                + " in a dataset of "
-                                + whole.size()
-                                + "; numbers go from 0.");
-            }
-        }
+        Rows.requireIn(whole.size(), indices);
         return new Subset(whole, indices);
     }
 

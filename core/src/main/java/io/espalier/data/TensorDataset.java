@@ -42,7 +42,7 @@ public final class TensorDataset implements Dataset {
 
     @Override
     public Batch batch(int[] indices) {
-        Tensor rows = Rows.of(indices);
+        Tensor rows = Rows.of(size(), indices);
         return new Batch(inputs.index_select(0, rows), targets.index_select(0, rows));
     }
 }

@@ -17,6 +17,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 
 /**
  * A {@link Graph} as text: one object a node, which names a module, an operator or a tensor of the
@@ -138,6 +139,9 @@ final class GraphJson {
                                 + VERSION
                                 + " and those before it.");
             }
+            if (document.outputs().isEmpty()) {
+                throw new EspalierException("A graph is described that returns nothing.");
+            }
             List<Value> inputs = values(document.inputs());
             return new Graph(
                     inputs,
@@ -185,6 +189,10 @@ final class GraphJson {
 
     private static Node node(Step step) {
         List<Value> results = values(new ArrayList<>(step.results()));
+        if (Stream.of(step.module(), step.operator(), step.owner()).filter(Objects::nonNull).count()
+                > 1) {
+            throw new EspalierException("A graph has a node of two kinds: " + results + ".");
+        }
         if (step.module() != null) {
             return new ModuleCall(step.module(), values(step.operands()), results);
         }

@@ -62,12 +62,16 @@ final class Extents {
     /**
      * The value itself.
      *
-     * @throws EspalierException if it is below {@code least}
+     * @throws EspalierException if it is below {@code least}, or so large that sizes computed with
+     *     it overflow
      */
     static long requireAtLeast(String what, long value, long least) {
         if (value < least) {
             throw new EspalierException(
                     what + " must be at least " + least + "; asked for " + value + ".");
+        }
+        if (value > Integer.MAX_VALUE) {
+            throw new EspalierException(what + " must be below 2^31; asked for " + value + ".");
         }
         return value;
     }

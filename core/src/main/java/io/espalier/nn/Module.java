@@ -91,7 +91,14 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
                             + inputs.size()
                             + ". Override forwardAll(List) instead.");
         }
-        return List.of(forward(inputs.getFirst()));
+        return result(forward(inputs.getFirst()));
+    }
+
+    private List<Tensor> result(@Nullable Tensor output) {
+        if (output == null) {
+            throw new EspalierException(typeName() + " gave null; forward returns a tensor.");
+        }
+        return List.of(output);
     }
 
     /**
@@ -133,7 +140,7 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
             throw new EspalierException(
                     typeName() + " takes 1 tensor; it was called with " + inputs.size() + ".");
         }
-        return List.of(forward(inputs.getFirst()));
+        return result(forward(inputs.getFirst()));
     }
 
     /**

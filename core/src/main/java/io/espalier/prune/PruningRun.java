@@ -57,6 +57,7 @@ final class PruningRun {
             earlier.ifPresent(this::goOn);
             if (earlier.isEmpty()) {
                 before = evaluate();
+                requireMeasurable(before);
                 save();
             }
             End end = lastEnd().orElseGet(this::runRounds);
@@ -150,6 +151,14 @@ final class PruningRun {
                             100 * tuned.sparsity()));
         }
         return outcome.completed() && !pruner.mustStop();
+    }
+
+    private void requireMeasurable(double metric) {
+        if (Double.isNaN(metric) && Double.isFinite(wanted.budget) && wanted.evaluator != null) {
+            throw new EspalierException(
+                    "The metric is NaN before anything is pruned, so no round can be held against"
+                            + " it; look at the evaluator and its data.");
+        }
     }
 
     private double evaluate() {

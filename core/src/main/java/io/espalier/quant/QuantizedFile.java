@@ -1,5 +1,7 @@
 package io.espalier.quant;
 
+import com.fasterxml.jackson.annotation.Nulls;
+
 import io.espalier.graph.GraphModule;
 import io.espalier.nn.Module;
 import io.espalier.quant.graph.GraphFile;
@@ -7,6 +9,8 @@ import io.espalier.quant.layer.SavedLayers;
 import io.espalier.state.SafeTensors;
 import io.espalier.state.StateFile;
 import io.espalier.tensor.EspalierException;
+
+import org.jspecify.annotations.Nullable;
 
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.type.TypeReference;
@@ -29,7 +33,10 @@ final class QuantizedFile {
     private static final String IN_FLOAT = "espalier.quantized.in_float";
     private static final String CURRENT = "1";
     private static final List<String> FLOAT_TYPES = List.of("Identity", "FusedReLU", "FusedChain");
-    private static final JsonMapper JSON = new JsonMapper();
+    private static final JsonMapper JSON =
+            JsonMapper.builder()
+                    .changeDefaultNullHandling(all -> all.withContentNulls(Nulls.FAIL))
+                    .build();
 
     private QuantizedFile() {}
 
@@ -131,11 +138,16 @@ final class QuantizedFile {
     }
 
     private static <T> T parse(Path file, String json, TypeReference<T> type) {
+        @Nullable T parsed;
         try {
-            return JSON.readValue(json, type);
+            parsed = JSON.readValue(json, type);
         } catch (JacksonException e) {
             throw new EspalierException(
                     file + " describes its quantized layers in a form that can't be read.", e);
         }
+        if (parsed == null) {
+            throw new EspalierException(file + " does not describe its quantized layers.");
+        }
+        return parsed;
     }
 }

@@ -45,12 +45,23 @@ public final class AtomicFile {
                 writer.write(channel);
                 channel.force(true);
             }
+            keepPermissions(target, temporary);
             Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
             forceDirectory(target);
         } catch (IOException e) {
             throw new EspalierException("Can't write " + file + ": " + reason(e) + ".", e);
         } finally {
             deleteQuietly(temporary);
+        }
+    }
+
+    /** Whoever may read a file may read what takes its place, and nobody else. */
+    private static void keepPermissions(Path target, Path temporary) throws IOException {
+        boolean known =
+                Files.exists(target)
+                        && Files.getFileStore(target).supportsFileAttributeView("posix");
+        if (known) {
+            Files.setPosixFilePermissions(temporary, Files.getPosixFilePermissions(target));
         }
     }
 

@@ -3,6 +3,8 @@ package io.espalier.state;
 import io.espalier.state.SafeTensors.Entry;
 import io.espalier.tensor.EspalierException;
 
+import org.jspecify.annotations.Nullable;
+
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.type.TypeReference;
 import tools.jackson.databind.json.JsonMapper;
@@ -64,11 +66,14 @@ final class Checksums {
         if (json == null) {
             return new Checksums(Map.of());
         }
-        Map<String, String> sums;
+        @Nullable Map<String, String> sums;
         try {
             sums = JSON.readValue(json, new TypeReference<>() {});
         } catch (JacksonException e) {
             throw new EspalierException("its checksums can't be read", e);
+        }
+        if (sums == null) {
+            throw new EspalierException("its checksums can't be read");
         }
         if (!hex(header(entries, metadata)).equals(sums.get(HEADER))) {
             throw new EspalierException("its header is not the one that was saved");

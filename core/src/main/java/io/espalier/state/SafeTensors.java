@@ -19,6 +19,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.function.Consumer;
+import java.util.zip.CRC32C;
 
 /**
  * Reads and writes safetensors files: eight bytes for the header's length, a JSON header, and the
@@ -28,8 +29,8 @@ import java.util.function.Consumer;
  * href="https://huggingface.co/docs/safetensors">the format's description</a>.
  */
 public final class SafeTensors {
-    /** One buffer of a write; a byte buffer can't hold more than 2 GiB. */
-    private static final long CHUNK = 1L << 30;
+    /** How much is copied before it is written. */
+    private static final int PART = 1 << 20;
 
     private SafeTensors() {}
 
@@ -93,7 +94,19 @@ public final class SafeTensors {
      * @throws EspalierException if a tensor's type can't be stored or the file can't be written
      */
     public static void write(Path file, Map<String, Tensor> tensors, Map<String, String> metadata) {
-        write(file, tensors, metadata, content -> AtomicFile.write(file, content));
+        write(
+                file,
+                tensors,
+                metadata,
+                content -> AtomicFile.write(file, content),
+                (name, sum) -> {});
+    }
+
+    /** Is told the CRC-32C of each tensor's data as they were written. */
+    @FunctionalInterface
+    interface Written {
+        /** Refuses by throwing, and the file is as it was. */
+        void sum(String name, long sum);
     }
 
     /** Hands the content of a file to what writes it. */
@@ -101,7 +114,8 @@ public final class SafeTensors {
             Path file,
             Map<String, Tensor> tensors,
             Map<String, String> metadata,
-            Consumer<AtomicFile.Writer> writer) {
+            Consumer<AtomicFile.Writer> writer,
+            Written written) {
         List<Map.Entry<String, Tensor>> inFile = alignedOrder(tensors);
         byte[] header = SafeTensorsHeader.render(describe(tensors), metadata);
         if (header.length > SafeTensorsHeader.MAX_BYTES) {
@@ -123,7 +137,7 @@ public final class SafeTensors {
             writeFully(channel, length);
             writeFully(channel, ByteBuffer.wrap(header));
             for (Map.Entry<String, Tensor> entry : inFile) {
-                writeData(channel, entry.getValue());
+                written.sum(entry.getKey(), writeData(channel, entry.getValue()));
             }
         });
     }
@@ -144,7 +158,10 @@ public final class SafeTensors {
     static SequencedMap<String, Entry> describe(Map<String, Tensor> tensors) {
         List<Map.Entry<String, Tensor>> inFile = alignedOrder(tensors);
         SequencedMap<String, Entry> entries = new LinkedHashMap<>();
-        tensors.forEach((name, tensor) -> entries.put(name, new Entry("", List.of(), 0, 0)));
+        tensors.forEach((name, tensor) -> {
+            SafeTensorsHeader.requireName(name);
+            entries.put(name, new Entry("", List.of(), 0, 0));
+        });
         long at = 0;
         for (Map.Entry<String, Tensor> entry : inFile) {
             Tensor tensor = entry.getValue();
@@ -163,6 +180,7 @@ public final class SafeTensors {
     }
 
     private static SafeTensorsType type(String name, Tensor tensor) {
+        Tensors.requirePlain(name, tensor);
         try {
             return SafeTensorsType.of(Tensors.type(tensor));
         } catch (EspalierException e) {
@@ -170,14 +188,21 @@ public final class SafeTensors {
         }
     }
 
-    private static void writeData(FileChannel channel, Tensor tensor) throws IOException {
+    /** Copies a part before it is summed up and written: another thread may change the tensor. */
+    private static long writeData(FileChannel channel, Tensor tensor) throws IOException {
+        var sum = new CRC32C();
+        ByteBuffer part = ByteBuffer.allocateDirect(PART);
         try (var scope = new PointerScope()) {
             MemorySegment data = Tensors.segment(tensor.detach().contiguous());
-            for (long at = 0; at < data.byteSize(); at += CHUNK) {
-                long bytes = Math.min(CHUNK, data.byteSize() - at);
-                writeFully(channel, data.asSlice(at, bytes).asByteBuffer());
+            for (long at = 0; at < data.byteSize(); at += PART) {
+                int bytes = (int) Math.min(PART, data.byteSize() - at);
+                part.clear().limit(bytes);
+                MemorySegment.ofBuffer(part).copyFrom(data.asSlice(at, bytes));
+                sum.update(part.duplicate());
+                writeFully(channel, part);
             }
         }
+        return sum.getValue();
     }
 
     private static void writeFully(FileChannel channel, ByteBuffer buffer) throws IOException {

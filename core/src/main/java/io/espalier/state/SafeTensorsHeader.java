@@ -15,6 +15,7 @@ import tools.jackson.core.StreamReadFeature;
 import tools.jackson.core.json.JsonFactory;
 
 import java.io.ByteArrayOutputStream;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
@@ -169,7 +170,12 @@ final class SafeTensorsHeader {
 
     private static long byteCount(SafeTensorsType type, List<Long> shape, String what) {
         try {
-            return shape.stream().reduce((long) type.bytes(), Math::multiplyExact);
+            // The strides of an empty tensor are those of one with 1 in the place of 0.
+            long bytes =
+                    shape.stream()
+                            .filter(size -> size > 0)
+                            .reduce((long) type.bytes(), Math::multiplyExact);
+            return shape.contains(0L) ? 0 : bytes;
         } catch (ArithmeticException e) {
             throw new EspalierException(
                     what + " has the shape " + shape + ", which is larger than any memory", e);
@@ -208,6 +214,23 @@ final class SafeTensorsHeader {
     private static String printable(String text) {
         String line = SafeTensors.printable(text);
         return line.length() <= 80 ? line : line.substring(0, 80) + "…";
+    }
+
+    /**
+     * Refuses a name that could not be read again.
+     *
+     * @throws EspalierException if it is the metadata's, or no Unicode text
+     */
+    static void requireName(String name) {
+        if (name.equals(METADATA) || !StandardCharsets.UTF_8.newEncoder().canEncode(name)) {
+            throw new EspalierException(
+                    "No tensor of a file can be called '"
+                            + SafeTensors.printable(name)
+                            + "'; "
+                            + (name.equals(METADATA)
+                                    ? "that name is the file's own."
+                                    : "that is no text."));
+        }
     }
 
     /** The header's bytes, filled up with spaces so that the data begin at a multiple of 8. */

@@ -31,7 +31,8 @@ public record SavedModel(
     /**
      * Reads a safetensors file. The tensors' bytes are only counted through, a window at a time.
      *
-     * @throws EspalierException if the file can't be read or is no valid safetensors file
+     * @throws EspalierException if the file can't be read, is no valid safetensors file, or its
+     *     data are not those that were saved
      */
     public static SavedModel read(Path file) {
         return read(file, () -> {});
@@ -44,7 +45,7 @@ public record SavedModel(
      * @throws EspalierException if the file can't be read or is no valid safetensors file
      */
     public static SavedModel read(Path file, Runnable afterTensor) {
-        SafeTensors.Header header = SafeTensors.header(file);
+        SafeTensors.Header header = verified(file);
         var kinds = new TensorKinds(header);
         try (FileChannel channel = FileChannel.open(file)) {
             var zeros = new ZeroCount(channel);
@@ -58,6 +59,15 @@ public record SavedModel(
             return new SavedModel(file, channel.size(), header.metadata(), tensors);
         } catch (IOException e) {
             throw new EspalierException(file + " can't be read: " + e.getMessage() + ".", e);
+        }
+    }
+
+    private static SafeTensors.Header verified(Path file) {
+        try (var open = StateFile.open(file)) {
+            if (open.hasChecksums()) {
+                open.verify(open.header().entries().keySet());
+            }
+            return open.header();
         }
     }
 

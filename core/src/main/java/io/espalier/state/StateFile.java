@@ -286,7 +286,21 @@ public final class StateFile implements TensorSource, AutoCloseable {
                 sums.put(name, Checksums.of(Tensors.segment(tensor.detach().contiguous())));
             }
         });
-        SafeTensors.write(file, tensors, Checksums.addTo(metadata, entries, sums));
+        SafeTensors.write(
+                file,
+                tensors,
+                Checksums.addTo(metadata, entries, sums),
+                content -> AtomicFile.write(file, content),
+                (name, sum) -> {
+                    if (sum != sums.getOrDefault(name, -1L)) {
+                        throw new EspalierException(
+                                "'"
+                                        + name
+                                        + "' was changed by another thread while it was saved; "
+                                        + file
+                                        + " is as it was. Save between two steps, or a copy.");
+                    }
+                });
     }
 
     @Override

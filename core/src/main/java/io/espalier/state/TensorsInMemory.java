@@ -1,6 +1,7 @@
 package io.espalier.state;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
 
@@ -18,7 +19,10 @@ record TensorsInMemory(Map<String, Tensor> tensors) implements TensorSource {
     @Override
     public SequencedMap<String, Kind> kinds() {
         SequencedMap<String, Kind> kinds = new LinkedHashMap<>();
-        tensors.forEach((name, tensor) -> kinds.put(name, Kind.of(tensor)));
+        tensors.forEach((name, tensor) -> {
+            Tensors.requirePlain(name, tensor);
+            kinds.put(name, Kind.of(tensor));
+        });
         return kinds;
     }
 

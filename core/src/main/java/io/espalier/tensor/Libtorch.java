@@ -12,6 +12,9 @@ public final class Libtorch {
         openblas.blas_set_num_threads(1);
     }
 
+    /** Far more than there are cores; for absurd numbers libgomp ends the process. */
+    private static final int MOST_THREADS = 1024;
+
     private Libtorch() {}
 
     /** Loads the native libraries; later calls do nothing. */
@@ -25,12 +28,12 @@ public final class Libtorch {
     /**
      * Sets the number of threads that one operation may use.
      *
-     * @throws EspalierException if {@code count} is not positive
+     * @throws EspalierException if {@code count} is not in 1…1024
      */
     public static void threads(int count) {
-        if (count < 1) {
+        if (count < 1 || count > MOST_THREADS) {
             throw new EspalierException(
-                    "The number of threads must be at least 1; asked for " + count + ".");
+                    "The number of threads is 1 to " + MOST_THREADS + "; asked for " + count + ".");
         }
         torch.set_num_threads(count);
     }

@@ -14,6 +14,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 
 /** Making tensors, and reading what is in them. */
 public final class Tensors {
@@ -38,34 +39,45 @@ public final class Tensors {
         return made;
     }
 
+    /** What libtorch makes, if there is such a shape, and memory for it. */
+    private static Tensor made(long[] shape, Supplier<Tensor> maker) {
+        try {
+            return maker.get();
+        } catch (RuntimeException e) {
+            throw TensorException.in("Can't make a tensor of shape " + Arrays.toString(shape), e);
+        }
+    }
+
     /** A tensor of the given shape, each element drawn from the standard normal distribution. */
     public static Tensor randn(long... shape) {
-        return torch.randn(shape);
+        return made(shape, () -> torch.randn(shape));
     }
 
     /** A tensor of the given shape, each element drawn uniformly from [0, 1). */
     public static Tensor rand(long... shape) {
-        return torch.rand(shape);
+        return made(shape, () -> torch.rand(shape));
     }
 
     /** A float tensor of zeros. */
     public static Tensor zeros(long... shape) {
-        return torch.zeros(shape);
+        return made(shape, () -> torch.zeros(shape));
     }
 
     /** A float tensor of ones. */
     public static Tensor ones(long... shape) {
-        return torch.ones(shape);
+        return made(shape, () -> torch.ones(shape));
     }
 
     /** A tensor of zeros of the given type. */
     public static Tensor zeros(ScalarType type, long... shape) {
-        return torch.zeros(shape, new TensorOptions(type));
+        return made(shape, () -> torch.zeros(shape, new TensorOptions(type)));
     }
 
     /** A tensor of the given type whose elements are whatever the memory held. */
     public static Tensor empty(ScalarType type, long... shape) {
-        return torch.empty(shape, new TensorOptions(type), new MemoryFormatOptional());
+        return made(
+                shape,
+                () -> torch.empty(shape, new TensorOptions(type), new MemoryFormatOptional()));
     }
 
     /** A one-dimensional float tensor with a copy of the values. */
@@ -124,6 +136,31 @@ public final class Tensors {
             throw TensorException.freed();
         }
         return tensor;
+    }
+
+    /**
+     * Refuses a tensor whose elements do not lie one by one in this machine's memory.
+     *
+     * @param name what it is called in the error
+     * @throws EspalierException if it is sparse, undefined, freed, or on another device
+     */
+    public static void requirePlain(String name, Tensor tensor) {
+        boolean plain =
+                requireLive(tensor).defined()
+                        && tensor.layout().intern() == torch.Layout.Strided
+                        && tensor.device().is_cpu();
+        if (!plain) {
+            throw new EspalierException(
+                    "'"
+                            + name
+                            + "' is "
+                            + (!tensor.defined()
+                                    ? "undefined"
+                                    : tensor.device().is_cpu()
+                                            ? "a sparse tensor"
+                                            : "on another device")
+                            + "; needed is a dense tensor in main memory (to_dense(), cpu()).");
+        }
     }
 
     /** The tensor's shape, outermost dimension first. */

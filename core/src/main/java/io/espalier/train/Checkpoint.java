@@ -8,6 +8,7 @@ import io.espalier.tensor.Tensors;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.jspecify.annotations.Nullable;
 
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.json.JsonMapper;
@@ -15,8 +16,10 @@ import tools.jackson.databind.json.JsonMapper;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.zip.CRC32C;
 
@@ -63,6 +66,23 @@ record Checkpoint(
             double[] learningRates,
             long checksum) {
         static final int VERSION = 1;
+
+        /** Refuses what a damaged file may say. */
+        Description {
+            Objects.requireNonNull(progress);
+            Objects.requireNonNull(order);
+            boolean rates =
+                    learningRates.length == kind.groups().size()
+                            && Arrays.stream(learningRates)
+                                    .allMatch(rate -> rate >= 0 && Double.isFinite(rate));
+            if (!rates) {
+                throw new EspalierException(
+                        "No learning rates of "
+                                + kind.groups().size()
+                                + " groups: "
+                                + Arrays.toString(learningRates));
+            }
+        }
     }
 
     /** Replaces the file in one step: at every moment there is the old or the new one. */
@@ -114,13 +134,17 @@ record Checkpoint(
     }
 
     private static Description parse(Path file, String json) {
-        Description description;
+        @Nullable Description description;
         try {
             description = JSON.readValue(json, Description.class);
         } catch (JacksonException e) {
             throw new EspalierException(
                     file + " is damaged: its description can't be read; use an older checkpoint.",
                     e);
+        }
+        if (description == null) {
+            throw new EspalierException(
+                    file + " is damaged: it has no description; use an older checkpoint.");
         }
         if (description.version() != Description.VERSION) {
             throw new EspalierException(

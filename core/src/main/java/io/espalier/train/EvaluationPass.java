@@ -28,6 +28,9 @@ record EvaluationPass(DataLoader loader, List<Metric> metrics) {
 
     /** Evaluates the model, which has been trained for this many steps. */
     Scores run(Module model, long step) {
+        if (loader.batches() == 0) {
+            throw new EspalierException("Nothing to evaluate on: the dataset gives no batch.");
+        }
         List<Metric.Measurement> measurements = metrics.stream().map(Metric::start).toList();
         try (var mode = new EvalMode(model);
                 var noGrad = new NoGradGuard();

@@ -14,6 +14,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /**
  * What an optimizer must be to take up another's state, which goes by the parameters' order.
@@ -22,6 +23,11 @@ import java.util.Map;
  * @param groups its parameters, group by group
  */
 record OptimizerKind(String type, List<List<Slot>> groups) {
+    OptimizerKind {
+        Objects.requireNonNull(type);
+        groups = groups.stream().map(List::copyOf).toList();
+    }
+
     /**
      * One parameter.
      *

@@ -1,7 +1,6 @@
 package io.espalier.train;
 
 import io.espalier.tensor.EspalierException;
-import io.espalier.tensor.TensorException;
 
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Pointer;
@@ -38,7 +37,10 @@ final class OptimizerState {
             archive.load_from(new BytePointer(state), state.length);
             optimizer.load(archive);
         } catch (RuntimeException e) {
-            throw TensorException.in("Restoring the optimizer", e);
+            throw new EspalierException(
+                    "The optimizer's state is damaged or of another libtorch; use an older"
+                            + " checkpoint.",
+                    e);
         }
     }
 

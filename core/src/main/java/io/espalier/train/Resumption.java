@@ -32,9 +32,15 @@ final class Resumption {
         try (var scope = new PointerScope()) {
             Checkpoint checkpoint = Checkpoint.read(file);
             check(checkpoint);
-            loadModel(checkpoint);
             Checkpoint.Description description = checkpoint.description();
-            OptimizerState.load(trainer.optimizer, checkpoint.optimizer());
+            byte[] before = OptimizerState.save(trainer.optimizer);
+            try {
+                OptimizerState.load(trainer.optimizer, checkpoint.optimizer());
+                loadModel(checkpoint);
+            } catch (RuntimeException e) {
+                OptimizerState.load(trainer.optimizer, before);
+                throw e;
+            }
             LearningRates.set(trainer.optimizer, description.learningRates());
             RandomState.set(checkpoint.generator());
             best.take(checkpoint.best());

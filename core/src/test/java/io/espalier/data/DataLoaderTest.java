@@ -297,4 +297,20 @@ class DataLoaderTest {
                                         Sample.labelled(Tensors.ones(3), 0))));
         assertTrue(message.startsWith("Making a batch of 2 inputs: "), message);
     }
+
+    @Test
+    @DisplayName("Examples that are not there are refused, and no more is made ahead than can be")
+    void outOfRange() {
+        Dataset three = Dataset.of(Tensors.randn(3, 2), Tensors.randn(3, 1));
+        for (int wrong : new int[] {-1, 3}) {
+            assertEquals(
+                    "No example " + wrong + " in a dataset of 3; numbers go from 0.",
+                    messageOf(() -> three.batch(new int[] {wrong})));
+        }
+        int seen = 0;
+        for (Batch batch : new DataLoader(three, 1).ahead(Integer.MAX_VALUE)) {
+            seen += (int) batch.input().size(0);
+        }
+        assertEquals(3, seen);
+    }
 }

@@ -5,6 +5,7 @@ import static io.espalier.TensorAssertions.assertClose;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
@@ -329,5 +330,19 @@ class ConvolutionTest {
         assertEquals(
                 new Conv2d(2, 3, 3, o -> o.padding(1)).toString(),
                 new Conv2d(2, 3, 3, o -> o.padding(new long[] {1}, new long[] {1})).toString());
+    }
+
+    @Test
+    @DisplayName("Numbers with which sizes overflow are refused")
+    void absurdNumbers() {
+        assertEquals(
+                "dilation must be below 2^31; asked for 9223372036854775807.",
+                messageOf(() -> new Conv2d(1, 1, 2, o -> o.dilation(Long.MAX_VALUE))));
+        assertTrue(
+                messageOf(() -> new Linear(1L << 40, 1L << 40))
+                        .contains("in_features must be below 2^31"));
+        assertTrue(
+                messageOf(() -> Tensors.randn(2, -1))
+                        .startsWith("Can't make a tensor of shape [2, -1]: "));
     }
 }

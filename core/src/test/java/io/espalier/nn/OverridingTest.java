@@ -203,4 +203,18 @@ class OverridingTest {
         assertEquals(message, messageOf(() -> fc.call((Tensor) null)));
         assertEquals(message, messageOf(() -> fc.call(Tensors.ones(3), null)));
     }
+
+    @Test
+    @DisplayName("may give null, which is refused")
+    @SuppressWarnings("NullAway") // what users do
+    void givesNothing() {
+        Module silent =
+                new Module() {
+                    @Override
+                    protected Tensor forward(Tensor x) {
+                        return null;
+                    }
+                };
+        assertTrue(messageOf(() -> silent.call(Tensors.ones(1))).contains("gave null"));
+    }
 }

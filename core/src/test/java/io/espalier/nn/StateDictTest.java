@@ -168,4 +168,21 @@ class StateDictTest {
         Tensor x = Tensors.randn(1, 2);
         assertTrue(Tensors.equal(pruned.call(x), plain.call(x)));
     }
+
+    @Test
+    @DisplayName("sparse tensors and those of other devices are refused before anything is changed")
+    void notPlain() {
+        var model = new Sequential(new Linear(2, 2), new Linear(2, 2));
+        Tensor before = model.call(Tensors.ones(1, 2)).detach().clone();
+        var state = new LinkedHashMap<String, Tensor>();
+        model.stateDict().forEach((name, t) -> state.put(name, Tensors.ones(Tensors.shape(t))));
+        state.put("1.weight", Tensors.ones(2, 2).to_sparse());
+
+        assertEquals(
+                "'1.weight' is a sparse tensor; needed is a dense tensor in main memory"
+                        + " (to_dense(), cpu()).",
+                messageOf(() -> model.loadStateDict(state)));
+
+        assertTrue(Tensors.equal(before, model.call(Tensors.ones(1, 2))));
+    }
 }

@@ -9,7 +9,9 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.data.Dataset;
+import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
+import io.espalier.nn.Sequential;
 import io.espalier.prune.DynamicPruningTest.Two;
 import io.espalier.prune.PruningResult.End;
 import io.espalier.prune.PruningResult.Round;
@@ -379,5 +381,19 @@ class IterativePrunerTest {
                                         .run(checkpoints))
                         .contains("wieght"));
         assertFalse(Files.exists(checkpoints.resolve("best.safetensors")));
+    }
+
+    @Test
+    @DisplayName("A budget needs a metric that is a number")
+    void noMetric() {
+        var model = new Sequential(new Linear(4, 8));
+        String message =
+                messageOf(() ->
+                        IterativePruner.of(model)
+                                .schedule(Schedule.linear(0, 0.9, 3))
+                                .keepWithin(0.01, measured -> Double.NaN)
+                                .fineTune(tuned -> {})
+                                .run(checkpoints.resolve("nan")));
+        assertTrue(message.contains("is NaN before anything is pruned"), message);
     }
 }

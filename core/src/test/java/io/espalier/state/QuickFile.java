@@ -30,6 +30,7 @@ public final class QuickFile {
                     } catch (IOException e) {
                         throw new UncheckedIOException(e);
                     }
-                });
+                },
+                (name, sum) -> {});
     }
 }

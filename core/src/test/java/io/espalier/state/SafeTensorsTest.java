@@ -5,6 +5,7 @@ import static io.espalier.TensorAssertions.assertSameTensors;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.tensor.EspalierException;
@@ -253,5 +254,24 @@ class SafeTensorsTest {
             }
         }
         assertTrue(refused > 500, refused + " were refused");
+    }
+
+    @Test
+    @DisplayName("what could not be read again is not written")
+    void unreadable() {
+        for (String name : List.of("__metadata__", "a\ud800b")) {
+            String message =
+                    messageOf(() ->
+                            SafeTensors.write(file(), Map.of(name, Tensors.ones(2)), Map.of()));
+            assertTrue(message.startsWith("No tensor of a file can be called '"), message);
+        }
+        assertTrue(
+                messageOf(() -> SafeTensors.write(file(), Map.of("x", sparse()), Map.of()))
+                        .startsWith("'x' is a sparse tensor"));
+        assertFalse(Files.exists(file()));
+    }
+
+    private static Tensor sparse() {
+        return Tensors.ones(2, 2).to_sparse();
     }
 }

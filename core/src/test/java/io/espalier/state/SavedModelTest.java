@@ -1,5 +1,7 @@
 package io.espalier.state;
 
+import static io.espalier.Errors.messageOf;
+
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -18,6 +20,8 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -134,5 +138,18 @@ class SavedModelTest {
                     String.valueOf(error.getMessage())
                             .startsWith("Can't read " + place + ": it is a "));
         }
+    }
+
+    @Test
+    @DisplayName("is refused where its data are not those that were saved")
+    void damaged(@TempDir Path other) throws IOException {
+        Path file = other.resolve("damaged.safetensors");
+        StateFile.write(file, Map.of("w", Tensors.ones(100)), Map.of());
+        byte[] bytes = Files.readAllBytes(file);
+        bytes[bytes.length - 30] ^= 1;
+        Files.write(file, bytes);
+
+        String message = messageOf(() -> SavedModel.read(file));
+        assertTrue(message.contains("is damaged: the data of 'w'"), message);
     }
 }

@@ -11,6 +11,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.DisplayName;
@@ -30,6 +31,7 @@ import java.util.Objects;
 import java.util.Random;
 import java.util.SequencedMap;
 import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 class StateFileTest {
     @TempDir Path folder;
@@ -245,5 +247,45 @@ class StateFileTest {
                 assertEquals(1, String.valueOf(e.getMessage()).lines().count());
             }
         }
+    }
+
+    @Test
+    @DisplayName("a tensor that another thread changes meanwhile is not saved torn")
+    void changedMeanwhile() throws Exception {
+        Path file = folder.resolve("model.safetensors");
+        Tensor x = Tensors.zeros(1 << 20);
+        var stop = new AtomicBoolean();
+        Thread changing =
+                Thread.ofPlatform()
+                        .start(() -> {
+                            while (!stop.get()) {
+                                x.add_(new Scalar(1));
+                            }
+                        });
+        int saved = 0;
+        int refused = 0;
+        try {
+            for (int i = 0; i < 20; i++) {
+                try {
+                    StateFile.write(file, Map.of("x", x), Map.of());
+                    saved++;
+                } catch (EspalierException e) {
+                    assertTrue(
+                            String.valueOf(e.getMessage()).contains("changed by another thread"));
+                    refused++;
+                }
+                if (Files.exists(file)) {
+                    SafeTensors.read(file);
+                }
+            }
+        } finally {
+            stop.set(true);
+            changing.join();
+        }
+        assertEquals(20, saved + refused);
+        StateFile.write(file, Map.of("x", x), Map.of());
+        assertTrue(
+                Tensors.equal(
+                        x, Objects.requireNonNull(SafeTensors.read(file).tensors().get("x"))));
     }
 }

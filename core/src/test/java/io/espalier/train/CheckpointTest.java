@@ -11,6 +11,7 @@ import io.espalier.data.Dataset;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.state.SafeTensors;
+import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 
@@ -25,7 +26,12 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
+
 import java.io.IOException;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -319,5 +325,81 @@ class CheckpointTest {
                                 .train(SmallNet.examples(16), 1)));
         assertSame(before, net.stateDict());
         assertFalse(Files.exists(nowhere));
+    }
+
+    @Test
+    @DisplayName("whatever is null or missing in its description, it is named and nothing changes")
+    void descriptions() {
+        Dataset data = SmallNet.examples(50);
+        SmallNet net = SmallNet.masked();
+        trainer(net, Kind.SGD).checkpointEvery(4, file()).train(data, 1);
+        SafeTensors.Contents good = SafeTensors.read(file());
+        Map<String, String> metadata = new LinkedHashMap<>(good.metadata());
+        var json = new JsonMapper();
+        JsonNode whole = json.readTree(metadata.get("espalier.checkpoint"));
+        List<String> places = new ArrayList<>(List.of(""));
+        places(whole, "", places);
+        assertTrue(places.size() > 15);
+        Map<String, Tensor> before = copyOf(net);
+        int refused = 0;
+        for (String place : places) {
+            for (boolean removed : new boolean[] {false, true}) {
+                JsonNode damaged = whole.deepCopy();
+                String parent = place.substring(0, Math.max(0, place.lastIndexOf('/')));
+                if (!place.isEmpty() && damaged.at(parent) instanceof ObjectNode object) {
+                    String name = place.substring(place.lastIndexOf('/') + 1);
+                    if (removed) {
+                        object.remove(name);
+                    } else {
+                        object.putNull(name);
+                    }
+                }
+                metadata.put("espalier.checkpoint", place.isEmpty() ? "null" : damaged.toString());
+                SafeTensors.write(file(), good.tensors(), metadata);
+                try {
+                    trainer(net, Kind.SGD).resume(file()).train(data, 1);
+                } catch (EspalierException e) {
+                    refused++;
+                }
+                assertSame(before, net.stateDict());
+            }
+        }
+        assertTrue(refused > 20, refused + " refused");
+    }
+
+    private static void places(JsonNode node, String path, List<String> places) {
+        if (node instanceof ObjectNode object) {
+            object.propertyNames()
+                    .forEach(name -> {
+                        places.add(path + "/" + name);
+                        places(object.get(name), path + "/" + name, places);
+                    });
+        }
+    }
+
+    @Test
+    @DisplayName("an optimizer's state that can't be read changes nothing, whatever its checksum")
+    void unreadableOptimizer() {
+        Dataset data = SmallNet.examples(50);
+        SmallNet net = SmallNet.masked();
+        trainer(net, Kind.SGD).checkpointEvery(4, file()).train(data, 1);
+        SafeTensors.Contents good = SafeTensors.read(file());
+        Map<String, Tensor> tensors = new LinkedHashMap<>(good.tensors());
+        Tensor archive = Objects.requireNonNull(tensors.get("optimizer"));
+        Tensor half = archive.narrow(0, 0, archive.numel() / 2).clone();
+        tensors.put("optimizer", half);
+        Map<String, String> metadata = new LinkedHashMap<>(good.metadata());
+        String json = Objects.requireNonNull(metadata.get("espalier.checkpoint"));
+        long sum = Checkpoint.checksum(Tensors.segment(half).toArray(ValueLayout.JAVA_BYTE));
+        metadata.put(
+                "espalier.checkpoint", json.replaceAll("\"checksum\":\\d+", "\"checksum\":" + sum));
+        SafeTensors.write(file(), tensors, metadata);
+        SmallNet other = SmallNet.masked();
+        Map<String, Tensor> before = copyOf(other);
+
+        String message = messageOf(() -> trainer(other, Kind.SGD).resume(file()).train(data, 1));
+
+        assertTrue(message.startsWith("The optimizer's state is damaged"), message);
+        assertSame(before, other.stateDict());
     }
 }

@@ -1,5 +1,7 @@
 package io.espalier.quant.graph;
 
+import com.fasterxml.jackson.annotation.Nulls;
+
 import io.espalier.graph.Graph;
 import io.espalier.graph.GraphModule;
 import io.espalier.graph.Node;
@@ -12,6 +14,7 @@ import io.espalier.tensor.EspalierException;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
 
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.type.TypeReference;
@@ -20,6 +23,7 @@ import tools.jackson.databind.json.JsonMapper;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.TreeMap;
@@ -29,7 +33,10 @@ public final class GraphFile {
     private static final String GRAPH = "espalier.graph";
     private static final String FLOATS = "espalier.graph.float";
     private static final String LAYER = ".layer";
-    private static final JsonMapper JSON = new JsonMapper();
+    private static final JsonMapper JSON =
+            JsonMapper.builder()
+                    .changeDefaultNullHandling(all -> all.withContentNulls(Nulls.FAIL))
+                    .build();
 
     private final Path file;
     private final Map<String, Tensor> tensors;
@@ -109,9 +116,16 @@ public final class GraphFile {
             for (String path : graph.modulePaths()) {
                 modules.put(path, reader.module(path));
             }
-            var loaded = new GraphModule(graph, modules);
-            loaded.loadStateDict(contents.tensors());
-            return loaded;
+            return filled(file, new GraphModule(graph, modules), contents.tensors());
+        }
+    }
+
+    private static GraphModule filled(Path file, GraphModule graph, Map<String, Tensor> tensors) {
+        try {
+            graph.loadStateDict(tensors);
+            return graph;
+        } catch (EspalierException e) {
+            throw new EspalierException(file + ": " + e.getMessage(), e);
         }
     }
 
@@ -143,10 +157,10 @@ public final class GraphFile {
     private static Map<String, Map<String, String>> floats(
             Path file, Map<String, String> metadata) {
         try {
-            return JSON.readValue(
-                    metadata.getOrDefault(FLOATS, "{}"),
-                    new TypeReference<Map<String, Map<String, String>>>() {});
-        } catch (JacksonException e) {
+            @Nullable Map<String, Map<String, String>> floats =
+                    JSON.readValue(metadata.getOrDefault(FLOATS, "{}"), new TypeReference<>() {});
+            return Objects.requireNonNull(floats);
+        } catch (JacksonException | NullPointerException e) {
             throw new EspalierException(
                     file + " describes its float layers in a form that can't be read.", e);
         }
