@@ -7,6 +7,7 @@ import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
@@ -97,6 +98,9 @@ final class StateDict {
                 .forEach((name, buffer) -> {
                     String key = ModuleTree.join(path, name);
                     Kind kind = state.get(key);
+                    if (kind != null && isMask(module, name)) {
+                        steps.addFirst(() -> requireMask(key));
+                    }
                     if (kind != null
                             && module.isResizable(name)
                             && kind.type() == Tensors.type(buffer)) {
@@ -123,6 +127,25 @@ final class StateDict {
                 && state.containsKey(ModuleTree.join(path, mask.bufferName()));
     }
 
+    private static boolean isMask(Module module, String buffer) {
+        return module.parametrizedNames().stream()
+                .anyMatch(name -> new Mask(name).bufferName().equals(buffer));
+    }
+
+    /** A mask that holds anything else would scale what it keeps. */
+    private void requireMask(String key) {
+        try (var scope = new PointerScope()) {
+            Tensor mask = source.tensor(inSource(key));
+            if (!mask.eq(new Scalar(0)).logical_or(mask.eq(new Scalar(1))).all().item_bool()) {
+                throw new EspalierException(
+                        "The mask '"
+                                + key
+                                + "' holds something else than 0 and 1, which is no mask; the model"
+                                + " is left as it was.");
+            }
+        }
+    }
+
     private void planMask(String path, Module module, Mask mask, Tensor parameter) {
         planCopy(ModuleTree.join(path, mask.storedName()), parameter);
         String key = ModuleTree.join(path, mask.bufferName());
@@ -133,6 +156,7 @@ final class StateDict {
             misfit.add(key + " is " + kind + " for a parameter of " + wanted);
             return;
         }
+        steps.addFirst(() -> requireMask(key));
         steps.add(() -> {
             if (module.hasBuffer(mask.bufferName())) {
                 return; // the module stands at two places of the model

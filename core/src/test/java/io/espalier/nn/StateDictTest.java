@@ -6,6 +6,7 @@ import static io.espalier.TensorAssertions.assertSameTensors;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.prune.Prune;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -184,5 +185,25 @@ class StateDictTest {
                 messageOf(() -> model.loadStateDict(state)));
 
         assertTrue(Tensors.equal(before, model.call(Tensors.ones(1, 2))));
+    }
+
+    @Test
+    @DisplayName(
+            "a mask of other numbers than 0 and 1 is refused, for a pruned model and a plain one")
+    void wrongMask() {
+        for (float wrong : new float[] {2, Float.NaN, -1}) {
+            var pruned = new Sequential(new Linear(2, 2));
+            Prune.l1Unstructured(pruned.get(0), "weight", 0.5);
+            var state = new LinkedHashMap<>(pruned.stateDict());
+            state.put("0.weight_mask", Tensors.of(new float[] {1, 0, wrong, 1}, 2, 2));
+            for (Sequential model : List.of(pruned, new Sequential(new Linear(2, 2)))) {
+                Tensor before = model.call(Tensors.ones(1, 2)).detach().clone();
+
+                String message = messageOf(() -> model.loadStateDict(state));
+
+                assertTrue(message.startsWith("The mask '0.weight_mask' holds"), message);
+                assertTrue(Tensors.equal(before, model.call(Tensors.ones(1, 2))));
+            }
+        }
     }
 }
