@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -62,11 +63,19 @@ class LauncherTest {
     }
 
     private Launch launch(String... arguments) throws IOException, InterruptedException {
+        return launchIn(null, arguments);
+    }
+
+    private Launch launchIn(@Nullable String locale, String... arguments)
+            throws IOException, InterruptedException {
         List<String> command =
                 new ArrayList<>(List.of("bash", clone.resolve("espalier").toString()));
         command.addAll(List.of(arguments));
         var process = new ProcessBuilder(command).directory(folder.toFile());
         process.environment().remove("HOME");
+        if (locale != null) {
+            process.environment().put("LC_ALL", locale);
+        }
         process.environment().put("JAVA_HOME", jdk.toString());
         process.environment().compute("PATH", (name, path) -> folder.resolve("bin") + ":" + path);
         Process started = process.redirectErrorStream(true).start();
@@ -89,6 +98,18 @@ class LauncherTest {
         assertTrue(first.out().endsWith("java io.espalier.cli.Espalier --help\n"), first.out());
         assertEquals(new Launch(0, "java io.espalier.cli.Espalier --help\n"), second);
         assertEquals(1, builds());
+    }
+
+    @Test
+    @DisplayName("lets Java read names that are not ASCII in a locale that is, and keeps others")
+    void locale() throws Exception {
+        program("jdk/bin/java", "echo \"in $LC_ALL\"");
+
+        launch("--help");
+
+        assertEquals("in C.UTF-8\n", launchIn("C", "--help").out());
+        assertEquals("in C.UTF-8\n", launchIn("POSIX", "--help").out());
+        assertTrue(launchIn("zh_CN.GBK", "--help").out().contains("in zh_CN.GBK\n"));
     }
 
     @Test

@@ -21,7 +21,7 @@ import java.util.function.UnaryOperator;
  * <p>Inputs: indices [N, L], each row a bag; or indices [M] and offsets [N], where each bag begins.
  * After them, for sums, weights of the indices' shape. Output: [N, size]; an empty bag gives zeros.
  */
-public non-sealed class EmbeddingBag extends VectorTable {
+public non-sealed class EmbeddingBag extends VectorTable implements AllAtOnce {
     private final Options options;
 
     /** What a bag's vectors become. */

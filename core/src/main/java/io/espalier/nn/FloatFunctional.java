@@ -15,7 +15,7 @@ import java.util.List;
  * and {@link #mulScalar}, whose range follows from their input's. Each place in a model needs its
  * own. As PyTorch's {@code FloatFunctional}.
  */
-public class FloatFunctional extends Module {
+public class FloatFunctional extends Module implements AllAtOnce {
     private final Module postProcess = add("activation_post_process", new Identity());
 
     /** What a call computes; a quantized variant computes the same on quantized tensors. */

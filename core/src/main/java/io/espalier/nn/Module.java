@@ -119,8 +119,8 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
     }
 
     /**
-     * What the module computes from one input. Where a class overrides it further down than {@link
-     * #forwardAll}, it is all that the module computes.
+     * What the module computes from one input. In a subclass of a layer that has a {@link
+     * #forwardAll} of its own, such as {@link Sequential}, it comes in the place of that.
      *
      * @throws EspalierException if the module computes nothing from a single tensor
      */

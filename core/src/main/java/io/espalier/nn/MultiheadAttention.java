@@ -25,7 +25,7 @@ import java.util.stream.LongStream;
  * <p>Source: Vaswani et al., <a href="https://arxiv.org/abs/1706.03762">Attention Is All You
  * Need</a>, 2017.
  */
-public class MultiheadAttention extends Module {
+public class MultiheadAttention extends Module implements AllAtOnce {
     private long size;
     private long heads;
     private final long headSize;

@@ -29,7 +29,9 @@ final class Overrides {
                 protected Boolean computeValue(Class<?> type) {
                     Class<?> all = declaring(type, "forwardAll", List.class);
                     Class<?> one = declaring(type, "forward", Tensor.class);
-                    return all != Module.class && all != one && all.isAssignableFrom(one);
+                    return Arrays.asList(all.getInterfaces()).contains(AllAtOnce.class)
+                            && all != one
+                            && all.isAssignableFrom(one);
                 }
             };
 
@@ -42,8 +44,8 @@ final class Overrides {
     }
 
     /**
-     * Whether a class overrides {@code forward}, and one above it, which knows nothing of that,
-     * {@code forwardAll}.
+     * Whether a class overrides {@code forward} below one of {@link AllAtOnce}, and not {@code
+     * forwardAll}.
      */
     static boolean forwardAlone(Class<?> type) {
         return FORWARD_ALONE.get(type);

@@ -19,7 +19,7 @@ import java.util.function.UnaryOperator;
  * PyTorch's names.
  */
 @Internal
-public abstract class Recurrent extends Module {
+public abstract class Recurrent extends Module implements AllAtOnce {
     private RecurrentShape shape;
     private final List<String> names;
 

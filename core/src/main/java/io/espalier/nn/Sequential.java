@@ -11,7 +11,7 @@ import java.util.SequencedMap;
  * Modules one after another: each gets what the one before gave. Its children are called "0", "1",
  * and so on, or as they are named.
  */
-public class Sequential extends Module {
+public class Sequential extends Module implements AllAtOnce {
     /** The modules in their order, named "0", "1", and so on. */
     public Sequential(Module... modules) {
         for (Module module : modules) {

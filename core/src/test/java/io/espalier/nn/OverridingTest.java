@@ -123,14 +123,15 @@ class OverridingTest {
         assertTrue(Tensors.equal(Functional.neg(x), own.call(x)));
     }
 
-    private static class Pair extends Module {
+    /** A user's own way of calling forward. */
+    private static class Tripled extends Module {
         @Override
         protected List<Tensor> forwardAll(List<Tensor> inputs) {
-            return List.of(inputs.getFirst(), inputs.getFirst());
+            return inputs.stream().map(x -> Functional.mul(forward(x), 3)).toList();
         }
     }
 
-    private static final class Single extends Pair {
+    private static final class NegatedTripled extends Tripled {
         @Override
         protected Tensor forward(Tensor x) {
             return Functional.neg(x);
@@ -165,9 +166,10 @@ class OverridingTest {
     void ownModules() {
         Tensor x = Tensors.of(1, 2);
 
-        assertTrue(Tensors.equal(Tensors.of(-1, -2), new Single().call(x)));
-        assertEquals(1, new Single().callAll(List.of(x)).size());
-        assertEquals(2, new Pair().callAll(List.of(x)).size());
+        List<Tensor> tripled = new NegatedTripled().callAll(List.of(x, x));
+        assertEquals(2, tripled.size());
+        assertTrue(Tensors.equal(Tensors.of(-3, -6), tripled.getLast()));
+        assertTrue(Tensors.equal(Tensors.of(-3, -6), new NegatedTripled().call(x)));
         assertTrue(Tensors.equal(Tensors.of(2, 4), new Doubling().call(x)));
         List<Tensor> results = new Both(new ReLU()).callAll(List.of(x, x));
         assertEquals(2, results.size());
@@ -188,6 +190,7 @@ class OverridingTest {
                     && !type.getModifiers().contains(JavaModifier.FINAL)
                     && type.tryGetMethod("forwardAll", List.class).isPresent()) {
                 assertTrue(type.tryGetMethod("forward", Tensor.class).isPresent(), type.getName());
+                assertTrue(type.isAssignableTo(AllAtOnce.class), type.getName());
                 layers++;
             }
         }
