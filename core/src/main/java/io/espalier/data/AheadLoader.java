@@ -60,7 +60,6 @@ final class AheadLoader implements BatchSource {
         private final BatchSource source;
         private final int first;
         private final int end;
-
         private final BlockingQueue<Loaded> queue;
         private volatile boolean stopped;
 

@@ -27,7 +27,7 @@ public final class OtherInputs {
      * The same shapes with other numbers: floats in reverse order, negated and larger; integers
      * mirrored within their range, so that indices stay indices. Infinities stay where they are.
      */
-    public static List<Tensor> otherValues(List<Tensor> example) {
+    static List<Tensor> otherValues(List<Tensor> example) {
         return example.stream().map(OtherInputs::otherValues).toList();
     }
 
