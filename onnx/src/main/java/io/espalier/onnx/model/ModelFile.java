@@ -1,0 +1,160 @@
+package io.espalier.onnx.model;
+
+import com.google.protobuf.CodedInputStream;
+import com.google.protobuf.CodedOutputStream;
+import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.protobuf.UnsafeByteOperations;
+
+import io.espalier.onnx.proto.ModelProto;
+import io.espalier.onnx.proto.TensorProto;
+import io.espalier.state.AtomicFile;
+import io.espalier.tensor.EspalierException;
+
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.channels.Channels;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** An ONNX model's file, and the one beside it for weights that are too many. */
+final class ModelFile {
+    /** What a message may hold: its format counts bytes in 31 bits. */
+    private static final long MESSAGE_LIMIT = Integer.MAX_VALUE;
+
+    /** Weights that leave enough room for the rest of a message. */
+    private static final long WEIGHTS_WITHIN = MESSAGE_LIMIT - (256L << 20);
+
+    /** Smaller constants stay in the model's own file: they are read before anything runs. */
+    private static final long EXTERNAL_FROM = 1024;
+
+    /** Where tensors begin in a file of weights, as the standard advises for mapping. */
+    private static final long ALIGNMENT = 4096;
+
+    private ModelFile() {}
+
+    static OnnxModel read(Path file) {
+        try {
+            if (!Files.isRegularFile(file)) {
+                throw new EspalierException(
+                        "Can't read %s: %s."
+                                .formatted(
+                                        file,
+                                        Files.exists(file)
+                                                ? "it is not a file"
+                                                : "no such file or folder"));
+            }
+            if (Files.size(file) > MESSAGE_LIMIT) {
+                throw new EspalierException(
+                        "%s has %d MB; an ONNX model's own file has at most 2,147 MB, its weights lie beside it."
+                                .formatted(file, Files.size(file) / 1_000_000));
+            }
+            return OnnxModel.of(parse(ExternalData.mapFile(file)), ExternalData.beside(file));
+        } catch (InvalidProtocolBufferException e) {
+            throw new EspalierException(
+                    file + " is no ONNX model, or it is damaged: " + e.getMessage(), e);
+        } catch (EspalierException e) {
+            throw String.valueOf(e.getMessage()).contains(file.toString())
+                    ? e
+                    : new EspalierException("Can't load " + file + ": " + e.getMessage(), e);
+        } catch (IOException e) {
+            throw new EspalierException(
+                    "Can't read " + file + ": " + AtomicFile.reason(e) + ".", e);
+        }
+    }
+
+    /** The message in mapped memory, whose tensors stay there. */
+    private static ModelProto parse(MemorySegment bytes) throws IOException {
+        CodedInputStream input =
+                UnsafeByteOperations.unsafeWrap(bytes.asByteBuffer()).newCodedInput();
+        input.enableAliasing(true);
+        ModelProto proto = ModelProto.parseFrom(input);
+        if (!proto.hasGraph()) {
+            throw new InvalidProtocolBufferException("it has no graph.");
+        }
+        return proto;
+    }
+
+    static void write(OnnxModel model, Path file) {
+        boolean external = model.isExternal() || model.constantBytes() > WEIGHTS_WITHIN;
+        if (!external) {
+            write(model, file, (name, constant) -> constant.toProto(name));
+            return;
+        }
+        Path data = file.resolveSibling(file.getFileName() + ".data");
+        var layout = new WeightsLayout(data.getFileName().toString());
+        AtomicFile.write(
+                data,
+                channel -> {
+                    for (ConstantTensor constant : model.graph().constants().values()) {
+                        if (layout.isApart(constant)) {
+                            layout.write(constant, channel);
+                        }
+                    }
+                });
+        layout.rewind();
+        write(model, file, layout::describe);
+    }
+
+    private static void write(OnnxModel model, Path file, OnnxGraph.ConstantWriter writer) {
+        ModelProto proto = model.rest().toBuilder().setGraph(model.graph().toProto(writer)).build();
+        AtomicFile.write(
+                file,
+                channel -> {
+                    CodedOutputStream out =
+                            CodedOutputStream.newInstance(
+                                    Channels.newOutputStream(channel), 1 << 16);
+                    proto.writeTo(out);
+                    out.flush();
+                });
+    }
+
+    /** Where each tensor lies in a file of weights: the same walk twice, to write and to tell. */
+    private static final class WeightsLayout {
+        private final String location;
+        private long at;
+
+        private WeightsLayout(String location) {
+            this.location = location;
+        }
+
+        private boolean isApart(ConstantTensor constant) {
+            return constant.type() != ElementType.STRING && constant.byteSize() >= EXTERNAL_FROM;
+        }
+
+        private void rewind() {
+            at = 0;
+        }
+
+        private long place(ConstantTensor constant) {
+            long place = Math.ceilDiv(at, ALIGNMENT) * ALIGNMENT;
+            at = place + constant.byteSize();
+            return place;
+        }
+
+        private void write(ConstantTensor constant, FileChannel channel) throws IOException {
+            channel.position(place(constant));
+            MemorySegment bytes = constant.bytes();
+            for (long from = 0; from < bytes.byteSize(); from += MESSAGE_LIMIT) {
+                long length = Math.min(MESSAGE_LIMIT, bytes.byteSize() - from);
+                var chunk = bytes.asSlice(from, length).asByteBuffer();
+                while (chunk.hasRemaining()) {
+                    channel.write(chunk);
+                }
+            }
+        }
+
+        private TensorProto describe(String name, ConstantTensor constant) {
+            if (!isApart(constant)) {
+                return constant.toProto(name);
+            }
+            long place = place(constant);
+            return constant.header(name)
+                    .setDataLocation(TensorProto.DataLocation.EXTERNAL)
+                    .addExternalData(ExternalData.entry("location", location))
+                    .addExternalData(ExternalData.entry("offset", place))
+                    .addExternalData(ExternalData.entry("length", constant.byteSize()))
+                    .build();
+        }
+    }
+}

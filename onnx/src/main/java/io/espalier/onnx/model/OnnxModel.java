@@ -1,0 +1,159 @@
+package io.espalier.onnx.model;
+
+import io.espalier.onnx.proto.ModelProto;
+import io.espalier.onnx.proto.OperatorSetIdProto;
+import io.espalier.onnx.proto.StringStringEntryProto;
+import io.espalier.tensor.EspalierException;
+
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.function.Consumer;
+
+/**
+ * A model of an ONNX file: its graph, the versions of the operators that it calls, and what the
+ * file says besides, all of which comes back when it is saved.
+ *
+ * <p>Weights stay in the file, mapped, until they are read: a model of several gigabytes loads at
+ * once. Opsets 7 to 23 and IR versions 3 to 11 are read.
+ */
+public final class OnnxModel {
+    private static final long OLDEST_IR = 3;
+    private static final long IR_WITH_DEFAULTS = 4;
+
+    private final ModelProto rest;
+    private final OnnxGraph graph;
+    private final boolean external;
+
+    private OnnxModel(ModelProto rest, OnnxGraph graph, boolean external) {
+        this.rest = rest;
+        this.graph = graph;
+        this.external = external;
+    }
+
+    /**
+     * Reads a file.
+     *
+     * @throws EspalierException if it can't be read, is no ONNX model, or is damaged
+     */
+    public static OnnxModel load(Path file) {
+        return ModelFile.read(file);
+    }
+
+    /** The model of a message whose larger tensors may lie in other files. */
+    static OnnxModel of(ModelProto proto, ExternalData data) {
+        if (proto.getIrVersion() < OLDEST_IR) {
+            throw new EspalierException(
+                    "It has IR version %d; versions from %d on are read."
+                            .formatted(proto.getIrVersion(), OLDEST_IR));
+        }
+        boolean external = ExternalData.isUsed(proto.getGraph());
+        var graph = new OnnxGraph(proto.getGraph(), data, proto.getIrVersion() >= IR_WITH_DEFAULTS);
+        return new OnnxModel(proto.toBuilder().clearGraph().build(), graph, external);
+    }
+
+    /** The model of a message that holds all of it. */
+    public static OnnxModel of(ModelProto proto) {
+        return of(proto, ExternalData.NONE);
+    }
+
+    /**
+     * Writes the model beside its place and moves it there, whole or not at all. Where it came with
+     * its weights in another file, or has more than one file can hold, they are written to {@code
+     * FILE.data}.
+     *
+     * @throws EspalierException if it can't be written; the file that was there is as it was
+     */
+    public void save(Path file) {
+        ModelFile.write(this, file);
+    }
+
+    /** Its graph; passes rewrite it in place. */
+    public OnnxGraph graph() {
+        return graph;
+    }
+
+    /**
+     * A model whose graph is rewritten by itself; constants are shared, since they never change.
+     */
+    public OnnxModel copy() {
+        return new OnnxModel(rest, graph.copy(), external);
+    }
+
+    /** The model that a pass makes of a copy of this one's graph. */
+    public OnnxModel rewritten(Consumer<OnnxGraph> pass) {
+        OnnxModel copy = copy();
+        pass.accept(copy.graph);
+        return copy;
+    }
+
+    /** The version of the standard's operators that it calls. */
+    public long opset() {
+        return opsets().getOrDefault("", 1L);
+    }
+
+    /** The version of each domain's operators; the standard's domain is empty. */
+    public Map<String, Long> opsets() {
+        var versions = new LinkedHashMap<String, Long>();
+        for (OperatorSetIdProto id : rest.getOpsetImportList()) {
+            versions.put(id.getDomain().equals("ai.onnx") ? "" : id.getDomain(), id.getVersion());
+        }
+        return versions;
+    }
+
+    /** The same model that may also call operators of this domain and version. */
+    public OnnxModel withOpset(String domain, long version) {
+        var ids = rest.toBuilder().clearOpsetImport();
+        boolean found = false;
+        for (OperatorSetIdProto id : rest.getOpsetImportList()) {
+            String known = id.getDomain().equals("ai.onnx") ? "" : id.getDomain();
+            found |= known.equals(domain);
+            ids.addOpsetImport(
+                    known.equals(domain) ? id.toBuilder().setVersion(version).build() : id);
+        }
+        if (!found) {
+            ids.addOpsetImport(
+                    OperatorSetIdProto.newBuilder().setDomain(domain).setVersion(version));
+        }
+        return new OnnxModel(ids.build(), graph.copy(), external);
+    }
+
+    /** The version of the file's format. */
+    public long irVersion() {
+        return rest.getIrVersion();
+    }
+
+    /** What the file says about itself, by key. */
+    public Map<String, String> metadata() {
+        var metadata = new LinkedHashMap<String, String>();
+        for (StringStringEntryProto entry : rest.getMetadataPropsList()) {
+            metadata.put(entry.getKey(), entry.getValue());
+        }
+        return metadata;
+    }
+
+    /** The program that made it, and that program's version; empty if the file doesn't say. */
+    public String producer() {
+        return (rest.getProducerName() + " " + rest.getProducerVersion()).strip();
+    }
+
+    /** Whether functions of its own stand beside the graph. */
+    public boolean hasFunctions() {
+        return rest.getFunctionsCount() > 0;
+    }
+
+    /** Bytes of all constants of its graph. */
+    public long constantBytes() {
+        return graph.constants().values().stream().mapToLong(ConstantTensor::byteSize).sum();
+    }
+
+    /** All that stands beside the graph. */
+    ModelProto rest() {
+        return rest;
+    }
+
+    /** Whether its weights came in files beside its own. */
+    boolean isExternal() {
+        return external;
+    }
+}
