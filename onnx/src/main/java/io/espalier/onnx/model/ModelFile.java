@@ -23,7 +23,7 @@ final class ModelFile {
     private static final long MESSAGE_LIMIT = Integer.MAX_VALUE;
 
     /** Weights that leave enough room for the rest of a message. */
-    private static final long WEIGHTS_WITHIN = MESSAGE_LIMIT - (256L << 20);
+    static final long WEIGHTS_WITHIN = MESSAGE_LIMIT - (256L << 20);
 
     /** Smaller constants stay in the model's own file: they are read before anything runs. */
     private static final long EXTERNAL_FROM = 1024;
@@ -76,7 +76,7 @@ final class ModelFile {
     }
 
     static void write(OnnxModel model, Path file) {
-        boolean external = model.isExternal() || model.constantBytes() > WEIGHTS_WITHIN;
+        boolean external = model.isExternal() || !model.fitsOneMessage();
         if (!external) {
             write(model, file, (name, constant) -> constant.toProto(name));
             return;
@@ -96,8 +96,12 @@ final class ModelFile {
         write(model, file, layout::describe);
     }
 
+    static ModelProto message(OnnxModel model, OnnxGraph.ConstantWriter writer) {
+        return model.rest().toBuilder().setGraph(model.graph().toProto(writer)).build();
+    }
+
     private static void write(OnnxModel model, Path file, OnnxGraph.ConstantWriter writer) {
-        ModelProto proto = model.rest().toBuilder().setGraph(model.graph().toProto(writer)).build();
+        ModelProto proto = message(model, writer);
         AtomicFile.write(
                 file,
                 channel -> {

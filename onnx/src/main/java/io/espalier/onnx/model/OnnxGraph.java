@@ -59,7 +59,7 @@ public final class OnnxGraph {
                         .clearValueInfo()
                         .build();
         inputs = List.copyOf(proto.getInputList());
-        outputs = List.copyOf(proto.getOutputList());
+        outputs = new ArrayList<>(proto.getOutputList());
         inputs.forEach(input -> inputNames.add(input.getName()));
         outputs.forEach(output -> outputNames.add(output.getName()));
         proto.getValueInfoList().forEach(info -> valueInfo.put(info.getName(), info));
@@ -80,7 +80,7 @@ public final class OnnxGraph {
         inputsOverride = other.inputsOverride;
         rest = other.rest;
         inputs = other.inputs;
-        outputs = other.outputs;
+        outputs = new ArrayList<>(other.outputs);
         inputNames.addAll(other.inputNames);
         outputNames.addAll(other.outputNames);
         constants.putAll(other.constants);
@@ -106,7 +106,18 @@ public final class OnnxGraph {
 
     /** What it gives, in order. */
     public List<ValueInfoProto> outputs() {
-        return outputs;
+        return Collections.unmodifiableList(outputs);
+    }
+
+    /** Lets the graph give one more of its values. */
+    public void addOutput(String value) {
+        if (!has(value)) {
+            throw new EspalierException("The graph has no value '" + value + "' to give.");
+        }
+        if (outputNames.add(value)) {
+            ValueInfoProto known = valueInfo.get(value);
+            outputs.add(known == null ? ValueInfoProto.newBuilder().setName(value).build() : known);
+        }
     }
 
     /** The nodes, each after those whose results it reads. */

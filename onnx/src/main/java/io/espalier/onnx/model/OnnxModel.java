@@ -68,6 +68,25 @@ public final class OnnxModel {
         ModelFile.write(this, file);
     }
 
+    /**
+     * All of it as one message.
+     *
+     * @throws EspalierException if its constants are more than a message holds
+     */
+    public ModelProto toProto() {
+        if (!fitsOneMessage()) {
+            throw new EspalierException(
+                    "Constants of %d MB don't fit one message; save the model to a file."
+                            .formatted(constantBytes() / 1_000_000));
+        }
+        return ModelFile.message(this, (name, constant) -> constant.toProto(name));
+    }
+
+    /** Whether its constants fit one message, which holds less than two gigabytes. */
+    public boolean fitsOneMessage() {
+        return constantBytes() <= ModelFile.WEIGHTS_WITHIN;
+    }
+
     /** Its graph; passes rewrite it in place. */
     public OnnxGraph graph() {
         return graph;

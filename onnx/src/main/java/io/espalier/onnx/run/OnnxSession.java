@@ -1,0 +1,196 @@
+package io.espalier.onnx.run;
+
+import ai.onnxruntime.OnnxTensor;
+import ai.onnxruntime.OnnxValue;
+import ai.onnxruntime.OrtEnvironment;
+import ai.onnxruntime.OrtException;
+import ai.onnxruntime.OrtLoggingLevel;
+import ai.onnxruntime.OrtSession;
+import ai.onnxruntime.OrtSession.SessionOptions;
+import ai.onnxruntime.OrtSession.SessionOptions.OptLevel;
+
+import com.google.protobuf.CodedOutputStream;
+
+import io.espalier.onnx.model.OnnxGraph;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.proto.ModelProto;
+import io.espalier.state.AtomicFile;
+import io.espalier.tensor.EspalierException;
+
+import org.bytedeco.pytorch.Tensor;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.UnaryOperator;
+
+/**
+ * A model as ONNX Runtime runs it on this machine's processor: what a written file will do where it
+ * is deployed.
+ *
+ * <p>Safe to run from several threads. Inputs are read where they lie, results are tensors of the
+ * caller's {@code PointerScope}.
+ */
+public final class OnnxSession implements AutoCloseable {
+    private final OrtEnvironment environment = OrtEnvironment.getEnvironment();
+    private final OrtSession session;
+    private final Set<String> results;
+
+    private OnnxSession(OrtSession session, Set<String> results) {
+        this.session = session;
+        this.results = results;
+    }
+
+    /** Opens a model with as many threads as there are cores. */
+    public static OnnxSession open(OnnxModel model) {
+        return open(model, settings -> settings);
+    }
+
+    /**
+     * Opens a model.
+     *
+     * @throws EspalierException if ONNX Runtime refuses it; the message has its reason
+     */
+    public static OnnxSession open(OnnxModel model, UnaryOperator<SessionSettings> how) {
+        SessionSettings settings = how.apply(SessionSettings.DEFAULT);
+        OnnxModel tapped = settings.taps().isEmpty() ? model : tapped(model, settings.taps());
+        var results = new LinkedHashSet<String>();
+        tapped.graph().outputs().forEach(output -> results.add(output.getName()));
+        try (var options = new SessionOptions()) {
+            options.setIntraOpNumThreads(settings.threads());
+            options.setOptimizationLevel(settings.optimized() ? OptLevel.ALL_OPT : OptLevel.NO_OPT);
+            options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL);
+            return new OnnxSession(create(tapped, options), results);
+        } catch (OrtException e) {
+            throw refused("ONNX Runtime refuses the model: ", e);
+        }
+    }
+
+    private static OnnxModel tapped(OnnxModel model, Set<String> taps) {
+        return model.rewritten(graph -> taps.forEach(value -> tap(graph, value)));
+    }
+
+    private static void tap(OnnxGraph graph, String value) {
+        if (graph.producer(value) == null) {
+            throw new EspalierException(
+                    "No node makes the value '"
+                            + value
+                            + "'; only what a node makes can be tapped.");
+        }
+        graph.addOutput(value);
+    }
+
+    private static OrtSession create(OnnxModel model, SessionOptions options) throws OrtException {
+        if (!model.fitsOneMessage()) {
+            return createFromFile(model, options);
+        }
+        try (var arena = Arena.ofConfined()) {
+            ModelProto proto = model.toProto();
+            ByteBuffer bytes = arena.allocate(proto.getSerializedSize()).asByteBuffer();
+            CodedOutputStream out = CodedOutputStream.newInstance(bytes);
+            proto.writeTo(out);
+            out.flush();
+            return OrtEnvironment.getEnvironment().createSession(bytes.rewind(), options);
+        } catch (IOException e) {
+            throw new EspalierException("Can't encode the model: " + e.getMessage(), e);
+        }
+    }
+
+    /**
+     * A model too large for one message goes by files, which the runtime has read when it is made.
+     */
+    private static OrtSession createFromFile(OnnxModel model, SessionOptions options)
+            throws OrtException {
+        try {
+            Path folder = Files.createTempDirectory("espalier-model");
+            Path file = folder.resolve("model.onnx");
+            try {
+                model.save(file);
+                return OrtEnvironment.getEnvironment().createSession(file.toString(), options);
+            } finally {
+                Files.deleteIfExists(file);
+                Files.deleteIfExists(folder.resolve("model.onnx.data"));
+                Files.delete(folder);
+            }
+        } catch (IOException e) {
+            throw new EspalierException(
+                    "Can't write the model for ONNX Runtime: " + AtomicFile.reason(e) + ".", e);
+        }
+    }
+
+    /**
+     * The results for these inputs, by name, taps last.
+     *
+     * @throws EspalierException if an input is missing, unknown, or not of the model's type or
+     *     shape
+     */
+    public Map<String, Tensor> run(Map<String, Tensor> inputs) {
+        var values = new LinkedHashMap<String, OnnxTensor>();
+        var lent = new ArrayList<Tensor>();
+        try {
+            requireNames(inputs);
+            for (Map.Entry<String, Tensor> input : inputs.entrySet()) {
+                Tensor plain = input.getValue().contiguous();
+                lent.add(plain);
+                values.put(input.getKey(), RuntimeTensors.lend(environment, plain));
+            }
+            try (OrtSession.Result result = session.run(values, results)) {
+                var tensors = new LinkedHashMap<String, Tensor>();
+                for (Map.Entry<String, OnnxValue> value : result) {
+                    tensors.put(
+                            value.getKey(), RuntimeTensors.copy(value.getKey(), value.getValue()));
+                }
+                return tensors;
+            }
+        } catch (OrtException e) {
+            throw refused("ONNX Runtime can't run the model: ", e);
+        } finally {
+            values.values().forEach(OnnxTensor::close);
+            lent.forEach(Tensor::close);
+        }
+    }
+
+    /** Runs without looking at the results, for measuring. */
+    void runOnly(Map<String, OnnxTensor> inputs) throws OrtException {
+        session.run(inputs, results).close();
+    }
+
+    private void requireNames(Map<String, Tensor> inputs) {
+        Set<String> wanted = session.getInputNames();
+        if (!inputs.keySet().equals(wanted)) {
+            throw new EspalierException(
+                    "The model wants the inputs "
+                            + wanted
+                            + "; given were "
+                            + inputs.keySet()
+                            + ".");
+        }
+    }
+
+    static EspalierException refused(String what, OrtException e) {
+        String reason = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
+        return new EspalierException(what + reason, e);
+    }
+
+    /** The names of what it is given. */
+    public List<String> inputs() {
+        return List.copyOf(session.getInputNames());
+    }
+
+    @Override
+    public void close() {
+        try {
+            session.close();
+        } catch (OrtException e) {
+            throw refused("ONNX Runtime can't close the model: ", e);
+        }
+    }
+}

@@ -1,0 +1,69 @@
+package io.espalier.onnx.run;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.espalier.onnx.RealModels;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+
+@DisplayName("ONNX Runtime")
+class OnnxSessionTest {
+    @TempDir Path folder;
+
+    @Test
+    @DisplayName("runs a model from a file, and the same results come with taps on values inside")
+    void runsWithTaps() {
+        OnnxModel model = OnnxModel.load(RealModels.ocr(folder));
+        String inside = model.graph().nodes().get(5).output();
+        try (var scope = new PointerScope();
+                var plain = OnnxSession.open(model);
+                var tapped = OnnxSession.open(model, s -> s.threads(1).tapping(List.of(inside)))) {
+            Map<String, Tensor> inputs = Map.of("x", Tensors.randn(2, 3, 48, 64));
+
+            Map<String, Tensor> expected = plain.run(inputs);
+            Map<String, Tensor> results = tapped.run(inputs);
+
+            String output = model.graph().outputs().getFirst().getName();
+            assertEquals(List.of(output, inside), List.copyOf(results.keySet()));
+            assertArrayEquals(
+                    Tensors.floats(List.copyOf(expected.values()).getFirst()),
+                    Tensors.floats(List.copyOf(results.values()).getFirst()),
+                    1e-5f);
+        }
+    }
+
+    @Test
+    @DisplayName("names inputs that are missing or of the wrong shape in one sentence")
+    void wrongInputs() {
+        OnnxModel model = OnnxModel.load(RealModels.ocr(folder));
+        try (var scope = new PointerScope();
+                var session = OnnxSession.open(model)) {
+            var name =
+                    assertThrows(
+                            EspalierException.class,
+                            () -> session.run(Map.of("y", Tensors.randn(1, 3, 48, 64))));
+            var shape =
+                    assertThrows(
+                            EspalierException.class,
+                            () -> session.run(Map.of("x", Tensors.randn(1, 5))));
+
+            assertEquals("The model wants the inputs [x]; given were [y].", name.getMessage());
+            assertEquals(1, String.valueOf(shape.getMessage()).lines().count());
+            assertTrue(String.valueOf(shape.getMessage()).contains("x"), shape.getMessage());
+        }
+    }
+}
