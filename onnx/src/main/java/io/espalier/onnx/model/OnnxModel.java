@@ -1,11 +1,15 @@
 package io.espalier.onnx.model;
 
+import io.espalier.onnx.proto.GraphProto;
 import io.espalier.onnx.proto.ModelProto;
 import io.espalier.onnx.proto.OperatorSetIdProto;
 import io.espalier.onnx.proto.StringStringEntryProto;
+import io.espalier.onnx.proto.TypeProto;
+import io.espalier.onnx.proto.ValueInfoProto;
 import io.espalier.tensor.EspalierException;
 
 import java.nio.file.Path;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.Consumer;
@@ -104,6 +108,34 @@ public final class OnnxModel {
         OnnxModel copy = copy();
         pass.accept(copy.graph);
         return copy;
+    }
+
+    /**
+     * A model of some nodes alone, calling operators of the same versions.
+     *
+     * @param constants what the nodes read that is the same in each run
+     * @param inputs what they read otherwise, with its type
+     * @param outputs which of their results it gives
+     */
+    public OnnxModel fragment(
+            Collection<OnnxNode> nodes,
+            Map<String, ConstantTensor> constants,
+            Map<String, ElementType> inputs,
+            Collection<String> outputs) {
+        var graph = GraphProto.newBuilder().setName("fragment");
+        inputs.forEach((name, type) ->
+                graph.addInput(
+                        ValueInfoProto.newBuilder()
+                                .setName(name)
+                                .setType(
+                                        TypeProto.newBuilder()
+                                                .setTensorType(
+                                                        TypeProto.Tensor.newBuilder()
+                                                                .setElemType(type.code())))));
+        constants.forEach((name, constant) -> graph.addInitializer(constant.toProto(name)));
+        nodes.forEach(node -> graph.addNode(node.toProto()));
+        outputs.forEach(name -> graph.addOutput(ValueInfoProto.newBuilder().setName(name)));
+        return of(rest.toBuilder().clearTrainingInfo().setGraph(graph).build());
     }
 
     /** The version of the standard's operators that it calls. */

@@ -6,7 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.onnx.RealModels;
+import io.espalier.onnx.model.ConstantTensor;
+import io.espalier.onnx.model.ElementType;
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.model.OnnxNode;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
@@ -43,6 +46,27 @@ class OnnxSessionTest {
                     Tensors.floats(List.copyOf(expected.values()).getFirst()),
                     Tensors.floats(List.copyOf(results.values()).getFirst()),
                     1e-5f);
+        }
+    }
+
+    @Test
+    @DisplayName("runs some nodes of a model by themselves")
+    void runsFragments() {
+        OnnxModel model = OnnxModel.load(RealModels.ocr(folder));
+        var relu = OnnxNode.of("Relu", List.of("a"), "b");
+        var sum = OnnxNode.of("Add", List.of("b", "c"), "d");
+        OnnxModel fragment =
+                model.fragment(
+                        List.of(sum, relu),
+                        Map.of("c", ConstantTensor.scalar(2)),
+                        Map.of("a", ElementType.FLOAT),
+                        List.of("d"));
+        try (var scope = new PointerScope();
+                var session = OnnxSession.open(fragment)) {
+            Map<String, Tensor> results = session.run(Map.of("a", Tensors.of(-1, 3)));
+
+            assertArrayEquals(
+                    new float[] {2, 5}, Tensors.floats(List.copyOf(results.values()).getFirst()));
         }
     }
 
