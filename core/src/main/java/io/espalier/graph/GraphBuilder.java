@@ -12,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
+import java.util.function.BiConsumer;
 
 /**
  * Makes a graph step by step:
@@ -29,7 +30,13 @@ public final class GraphBuilder {
     private final List<Value> inputs = new ArrayList<>();
     private final List<Node> nodes = new ArrayList<>();
     private final SequencedMap<String, Module> modules = new LinkedHashMap<>();
-    private final Container itself = new Container();
+    private final SequencedMap<Value, TensorType> types = new LinkedHashMap<>();
+    private final SequencedMap<String, Container> places = new LinkedHashMap<>();
+
+    /** A builder of an empty graph. */
+    public GraphBuilder() {
+        places.put("", new Container());
+    }
 
     /** One more input; its name gets a number if it is taken. */
     public Value input(String name) {
@@ -38,12 +45,30 @@ public final class GraphBuilder {
         return value;
     }
 
+    /**
+     * One more input of a known type, in which a length that may differ from call to call is a
+     * {@link Size.Free}. Expressions of such lengths may stand in attributes.
+     */
+    public Value input(String name, TensorType type) {
+        Value value = input(name);
+        types.put(value, type);
+        return value;
+    }
+
     /** What a module gives first, at a path; a path that was used before is the same module's. */
     public Value call(String path, Module module, Value... operands) {
-        Value result = names.fresh(path);
+        return callAll(path, module, 1, operands).getFirst();
+    }
+
+    /** All that a module gives, which are so many. */
+    public List<Value> callAll(String path, Module module, int results, Value... operands) {
+        List<Value> values = new ArrayList<>();
+        for (int i = 0; i < results; i++) {
+            values.add(names.fresh(path));
+        }
         modules.put(path, module);
-        nodes.add(new ModuleCall(path, List.of(operands), result));
-        return result;
+        nodes.add(new ModuleCall(path, List.of(operands), values));
+        return values;
     }
 
     /** What an operator gives that needs no attributes. */
@@ -75,27 +100,47 @@ public final class GraphBuilder {
         return values;
     }
 
-    /** A tensor that the graph holds: a buffer of the module, copied and saved with it. */
+    /**
+     * A tensor that the graph holds: a buffer of the module, copied and saved with it.
+     *
+     * @param name with dots before it for a place within the module
+     */
     public Value constant(String name, Tensor tensor) {
-        Value value = names.fresh(name);
-        itself.addBuffer(value.name(), tensor);
-        nodes.add(new StateRead("", value.name(), value));
-        return value;
+        return hold(name, (place, own) -> place.addBuffer(own, tensor));
     }
 
-    /** A trainable tensor that the graph holds. */
+    /**
+     * A trainable tensor that the graph holds.
+     *
+     * @param name with dots before it for a place within the module
+     */
     public Value parameter(String name, Tensor tensor) {
+        return hold(name, (place, own) -> place.addParameter(own, tensor));
+    }
+
+    private Value hold(String name, BiConsumer<Container, String> how) {
+        int dot = name.lastIndexOf('.');
+        String owner = name.substring(0, Math.max(0, dot));
         Value value = names.fresh(name);
-        itself.addParameter(value.name(), tensor);
-        nodes.add(new StateRead("", value.name(), value));
+        String own = dot < 0 ? value.name() : name.substring(dot + 1);
+        how.accept(places.computeIfAbsent(owner, path -> new Container()), own);
+        nodes.add(new StateRead(owner, own, value));
         return value;
     }
 
-    /** The module of all this. */
+    /**
+     * The module of all this.
+     *
+     * @throws io.espalier.tensor.EspalierException if a module is called at a place within another
+     *     that is called, or a name stands for two
+     */
     public GraphModule returning(Value... outputs) {
-        SequencedMap<String, Module> all = new LinkedHashMap<>();
-        all.put("", itself);
+        SequencedMap<String, Module> all = new LinkedHashMap<>(places);
         all.putAll(modules);
-        return new GraphModule(new Graph(inputs, nodes, List.of(outputs)), all);
+        Signature signature =
+                types.size() == inputs.size()
+                        ? new Signature(types, Map.of(), false)
+                        : Signature.UNKNOWN;
+        return new GraphModule(new Graph(inputs, nodes, List.of(outputs), signature), all);
     }
 }

@@ -1,9 +1,11 @@
 package io.espalier.graph;
 
+import static io.espalier.graph.AttributeType.BOOLEAN;
 import static io.espalier.graph.AttributeType.DOUBLE;
 import static io.espalier.graph.AttributeType.DTYPE;
 import static io.espalier.graph.AttributeType.LONG;
 import static io.espalier.graph.AttributeType.LONGS;
+import static io.espalier.graph.AttributeType.TEXT;
 import static io.espalier.graph.ChannelEffect.MIXES;
 import static io.espalier.graph.ChannelEffect.MOVES;
 import static io.espalier.graph.ChannelEffect.NORMALIZES;
@@ -73,6 +75,8 @@ public enum GraphOperator {
     MATMUL(aten("matmul").does(MIXES).takes(operand("a"), operand("b"))),
     /** The matrix products of a batch. */
     BMM(aten("bmm").does(MIXES).takes(operand("a"), operand("b"))),
+    /** Products summed over the indices that an equation leaves out of its result. */
+    EINSUM(aten("einsum").does(MIXES).takes(required(TEXT, "equation"), list("tensors"))),
     /** {@code softmax(Q Kᵀ / √d + mask) V}. */
     SCALED_DOT_PRODUCT_ATTENTION(
             aten("scaled_dot_product_attention")
@@ -113,6 +117,13 @@ public enum GraphOperator {
     SUB_SCALAR(withNumber("sub.Scalar")),
     /** Each element by a number. */
     DIV_SCALAR(withNumber("div.Scalar")),
+    /** The quotient by elements, rounded as said: {@code trunc} or {@code floor}. */
+    DIV_ROUNDED(
+            aten("div.Tensor_mode").takes(operand("a"), operand("b"), left(TEXT, "rounding_mode"))),
+    /** What is left of a division, with the divisor's sign. */
+    REMAINDER(binary("remainder.Tensor")),
+    /** What is left of a division, with the dividend's sign. */
+    FMOD(binary("fmod.Tensor")),
     /** Powers by elements. */
     POW(binary("pow.Tensor_Tensor")),
     /** Each element to a power. */
@@ -139,10 +150,32 @@ public enum GraphOperator {
     SIN(aten("sin").takes(X)),
     /** The cosine. */
     COS(aten("cos").takes(X)),
+    /** The tangent. */
+    TAN(aten("tan").takes(X)),
+    /** The angle of a sine. */
+    ASIN(aten("asin").takes(X)),
+    /** The angle of a cosine. */
+    ACOS(aten("acos").takes(X)),
+    /** The angle of a tangent. */
+    ATAN(aten("atan").takes(X)),
+    /** The hyperbolic sine. */
+    SINH(aten("sinh").takes(X)),
+    /** The hyperbolic cosine. */
+    COSH(aten("cosh").takes(X)),
+    /** Where the hyperbolic sine is x. */
+    ASINH(aten("asinh").takes(X)),
+    /** Where the hyperbolic cosine is x. */
+    ACOSH(aten("acosh").takes(X)),
+    /** Where the hyperbolic tangent is x. */
+    ATANH(aten("atanh").takes(X)),
     /** The error function. */
     ERF(aten("erf").takes(X)),
     /** The largest integer that is not above x. */
     FLOOR(aten("floor").takes(X)),
+    /** The smallest integer that is not below x. */
+    CEIL(aten("ceil").takes(X)),
+    /** −1, 0 or 1. */
+    SIGN(aten("sign").takes(X)),
     /** The nearest integer; halves to the even one. */
     ROUND(aten("round").takes(X)),
     /** The elements as numbers of another type. */
@@ -175,6 +208,18 @@ public enum GraphOperator {
     GE(binary("ge.Tensor")),
     /** Whether an element is at least a number. */
     GE_SCALAR(withNumber("ge.Scalar")),
+    /** Whether an element is not a number. */
+    ISNAN(aten("isnan").takes(X)),
+    /** Whether an element is infinite. */
+    ISINF(aten("isinf").takes(X)),
+    /** Whether an element is zero. */
+    LOGICAL_NOT(aten("logical_not").takes(X)),
+    /** Whether both elements differ from zero. */
+    LOGICAL_AND(binary("logical_and")),
+    /** Whether one of two elements differs from zero. */
+    LOGICAL_OR(binary("logical_or")),
+    /** Whether just one of two elements differs from zero. */
+    LOGICAL_XOR(binary("logical_xor")),
     /** The values cut off at both ends. */
     CLAMP(aten("clamp").takes(X, left(DOUBLE, "min"), left(DOUBLE, "max"))),
     /** max(x, 0). */
@@ -187,6 +232,10 @@ public enum GraphOperator {
     PRELU(aten("prelu").takes(X, WEIGHT)),
     /** x, or {@code alpha · (exp(x) − 1)} where it is negative. */
     ELU(aten("elu").takes(X, number("alpha", 1))),
+    /** x, or {@code alpha · (exp(x / alpha) − 1)} where it is negative. */
+    CELU(aten("celu").takes(X, number("alpha", 1))),
+    /** x where it is above a number, else another number. */
+    THRESHOLD(aten("threshold").takes(X, required(DOUBLE, "threshold"), required(DOUBLE, "value"))),
     /** x · Φ(x). */
     GELU(aten("gelu").takes(X, text("approximate", "none"))),
     /** x · sigmoid(x). */
@@ -278,10 +327,14 @@ public enum GraphOperator {
     MAX_POOL1D(maxPool(1)),
     /** The maximum under a window. */
     MAX_POOL2D(maxPool(2)),
+    /** The maximum under a window. */
+    MAX_POOL3D(maxPool(3)),
     /** The mean under a window. */
     AVG_POOL1D(averagePool(1)),
     /** The mean under a window. */
     AVG_POOL2D(averagePool(2)),
+    /** The mean under a window. */
+    AVG_POOL3D(averagePool(3)),
     /** The mean over as many windows as the output is to have elements. */
     ADAPTIVE_AVG_POOL1D(
             aten("adaptive_avg_pool1d").does(WITHIN).takes(X, required(LONGS, "output_size"))),
@@ -292,12 +345,26 @@ public enum GraphOperator {
     UPSAMPLE_NEAREST1D(nearest(1)),
     /** Larger or smaller by the nearest element. */
     UPSAMPLE_NEAREST2D(nearest(2)),
+    /** Larger or smaller by the nearest element. */
+    UPSAMPLE_NEAREST3D(nearest(3)),
     /** Larger or smaller along lines. */
     UPSAMPLE_LINEAR1D(interpolation("linear1d")),
     /** Larger or smaller along lines in both directions. */
     UPSAMPLE_BILINEAR2D(interpolation("bilinear2d")),
+    /** Larger or smaller along lines in all three directions. */
+    UPSAMPLE_TRILINEAR3D(interpolation("trilinear3d")),
     /** Larger or smaller along cubic curves. */
     UPSAMPLE_BICUBIC2D(interpolation("bicubic2d")),
+    /** The values at points of a grid, whose coordinates are in −1…1. */
+    GRID_SAMPLER(
+            aten("grid_sampler")
+                    .does(WITHIN)
+                    .takes(
+                            X,
+                            operand("grid"),
+                            required(LONG, "interpolation_mode"),
+                            required(LONG, "padding_mode"),
+                            required(BOOLEAN, "align_corners"))),
     /** With values put around. */
     PAD(
             aten("pad")
@@ -316,6 +383,11 @@ public enum GraphOperator {
     SUM(reduction("sum.dim_IntList")),
     /** The sum of all elements. */
     SUM_ALL(aten("sum").does(REDUCES).takes(X)),
+    /** The product along a dimension. */
+    PROD(
+            aten("prod.dim_int")
+                    .does(REDUCES)
+                    .takes(X, required(LONG, "dim"), flag("keepdim", false))),
     /** The largest along dimensions. */
     AMAX(reduction("amax")),
     /** The smallest along dimensions. */
@@ -415,12 +487,47 @@ public enum GraphOperator {
                     .takes(X, required(LONG, "dim"), operand("index"))),
     /** The elements at indices along a dimension. */
     GATHER(aten("gather").does(MOVES).choosing().takes(X, required(LONG, "dim"), operand("index"))),
+    /** With other elements at indices along a dimension. */
+    SCATTER(
+            aten("scatter.src")
+                    .does(MOVES)
+                    .takes(X, required(LONG, "dim"), operand("index"), operand("src"))),
+    /** With other elements joined to those at indices along a dimension. */
+    SCATTER_REDUCE(
+            aten("scatter_reduce.two")
+                    .does(MOVES)
+                    .takes(
+                            X,
+                            required(LONG, "dim"),
+                            operand("index"),
+                            operand("src"),
+                            required(TEXT, "reduce"),
+                            flag("include_self", true))),
+    /** The indices of the elements that differ from zero, one row for each. */
+    NONZERO(aten("nonzero").does(MIXES).takes(X)),
+    /** The lengths of the dimensions. */
+    SHAPE(aten("_shape_as_tensor").does(MIXES).takes(X)),
+    /** The same elements in a shape that is computed. */
+    RESHAPE_TO(aten("_reshape_from_tensor").does(MOVES).choosing().takes(X, operand("shape"))),
+    /** One number everywhere. */
+    FULL(
+            aten("full")
+                    .takes(
+                            required(LONGS, "size"),
+                            required(DOUBLE, "fill_value"),
+                            left(DTYPE, "dtype"))),
+    /** The integers from a first one to the one before an end. */
+    ARANGE(
+            aten("arange.start_step")
+                    .takes(required(LONG, "start"), required(LONG, "end"), integer("step", 1))),
     /** The lower left, zeros elsewhere. */
     TRIL(aten("tril").takes(X, integer("diagonal", 0))),
     /** The upper right, zeros elsewhere. */
     TRIU(aten("triu").takes(X, integer("diagonal", 0))),
     /** Channels as finer pixels. */
     PIXEL_SHUFFLE(move("pixel_shuffle", required(LONG, "upscale_factor"))),
+    /** Finer pixels as channels. */
+    PIXEL_UNSHUFFLE(move("pixel_unshuffle", required(LONG, "downscale_factor"))),
     /** Tensors one after another along a dimension. */
     CAT(aten("cat").does(MOVES).takes(list("tensors"), integer("dim", 0))),
     /** Tensors side by side along a dimension of their own. */
@@ -503,7 +610,7 @@ public enum GraphOperator {
 
     /** Whether its operands are a list of any length. */
     public boolean takesList() {
-        return operands().getFirst().arity() == Arity.LIST;
+        return operands().stream().anyMatch(operand -> operand.arity() == Arity.LIST);
     }
 
     /** How many results it has; empty where that differs from call to call. */

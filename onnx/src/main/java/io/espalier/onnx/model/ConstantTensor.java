@@ -5,10 +5,15 @@ import com.google.protobuf.UnsafeByteOperations;
 
 import io.espalier.onnx.proto.TensorProto;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -105,6 +110,37 @@ public final class ConstantTensor {
     /** A float without dimensions. */
     public static ConstantTensor scalar(float value) {
         return floats(List.of(), value);
+    }
+
+    /**
+     * A tensor of the elements that libtorch's has now.
+     *
+     * @throws EspalierException if ONNX has no such elements
+     */
+    public static ConstantTensor of(Tensor tensor) {
+        ElementType type = ElementType.of(Tensors.type(tensor));
+        List<Long> shape = Arrays.stream(Tensors.shape(tensor)).boxed().toList();
+        var bytes = MemorySegment.ofArray(new byte[Math.toIntExact(tensor.nbytes())]);
+        if (bytes.byteSize() > 0) {
+            try (var scope = new PointerScope()) {
+                bytes.copyFrom(Tensors.segment(tensor.contiguous()));
+            }
+        }
+        return of(type, shape, bytes);
+    }
+
+    /**
+     * A new tensor of libtorch's with these elements.
+     *
+     * @throws EspalierException if libtorch has no such elements
+     */
+    public Tensor toTensor() {
+        long[] extents = shape().stream().mapToLong(Long::longValue).toArray();
+        Tensor tensor = Tensors.empty(type.libtorch(), extents);
+        if (elements > 0) {
+            Tensors.segment(tensor).copyFrom(bytes);
+        }
+        return tensor;
     }
 
     /** The bytes that a message's tensor has to have. */

@@ -2,6 +2,8 @@ package io.espalier.onnx.model;
 
 import io.espalier.tensor.EspalierException;
 
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
 /** What a tensor's elements are, by the numbers of the standard's {@code TensorProto.DataType}. */
 public enum ElementType {
     FLOAT(1, 32),
@@ -75,5 +77,53 @@ public enum ElementType {
     /** Whether this is a real number of 16 bits or more, which a model computes with. */
     public boolean isFloating() {
         return this == FLOAT || this == DOUBLE || this == FLOAT16 || this == BFLOAT16;
+    }
+
+    /**
+     * The type of libtorch's tensors with these elements.
+     *
+     * @throws EspalierException if libtorch has none
+     */
+    public ScalarType libtorch() {
+        return switch (this) {
+            case FLOAT -> ScalarType.Float;
+            case DOUBLE -> ScalarType.Double;
+            case FLOAT16 -> ScalarType.Half;
+            case BFLOAT16 -> ScalarType.BFloat16;
+            case INT64 -> ScalarType.Long;
+            case INT32 -> ScalarType.Int;
+            case INT16 -> ScalarType.Short;
+            case INT8 -> ScalarType.Char;
+            case UINT8 -> ScalarType.Byte;
+            case UINT16 -> ScalarType.UInt16;
+            case UINT32 -> ScalarType.UInt32;
+            case UINT64 -> ScalarType.UInt64;
+            case BOOL -> ScalarType.Bool;
+            default -> throw new EspalierException("libtorch has no tensors of type " + this + ".");
+        };
+    }
+
+    /**
+     * The type of the elements of libtorch's tensors of this type.
+     *
+     * @throws EspalierException if ONNX has none
+     */
+    public static ElementType of(ScalarType type) {
+        return switch (type.intern()) {
+            case Float -> FLOAT;
+            case Double -> DOUBLE;
+            case Half -> FLOAT16;
+            case BFloat16 -> BFLOAT16;
+            case Long -> INT64;
+            case Int -> INT32;
+            case Short -> INT16;
+            case Char -> INT8;
+            case Byte -> UINT8;
+            case UInt16 -> UINT16;
+            case UInt32 -> UINT32;
+            case UInt64 -> UINT64;
+            case Bool -> BOOL;
+            default -> throw new EspalierException("ONNX has no elements of type " + type + ".");
+        };
     }
 }
