@@ -1,6 +1,7 @@
 package io.espalier.data;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.TensorException;
 
 import org.bytedeco.pytorch.Tensor;
@@ -17,13 +18,19 @@ import java.util.List;
  * @param target what it should answer, [N, …]; class numbers are 64-bit integers [N]
  */
 public record Batch(Tensor input, Tensor target) {
+    /** Refuses nulls. */
+    public Batch {
+        Needed.of(input, "the input of a batch");
+        Needed.of(target, "the target of a batch");
+    }
+
     /**
      * Stacks examples of one shape along a new first dimension.
      *
      * @throws EspalierException if there are none, or their shapes or types differ
      */
     public static Batch of(List<Sample> examples) {
-        if (examples.isEmpty()) {
+        if (Needed.all(examples, "the examples of a batch").isEmpty()) {
             throw new EspalierException("A batch needs at least one example.");
         }
         return new Batch(

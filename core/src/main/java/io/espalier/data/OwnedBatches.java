@@ -1,5 +1,6 @@
 package io.espalier.data;
 
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.TensorException;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -19,7 +20,7 @@ final class OwnedBatches {
         return number -> {
             try (var scope = new PointerScope();
                     var noGrad = new NoGradGuard()) {
-                Batch batch = source.batch(number);
+                Batch batch = Needed.given(source.batch(number), "a batch of the dataset");
                 return new Batch(own(batch.input()), own(batch.target()));
             } catch (RuntimeException e) {
                 throw TensorException.in("Loading batch " + number, e);

@@ -1,5 +1,6 @@
 package io.espalier.data;
 
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -11,6 +12,12 @@ import org.bytedeco.pytorch.Tensor;
  * @param target what it should answer, without a batch dimension
  */
 public record Sample(Tensor input, Tensor target) {
+    /** Refuses nulls. */
+    public Sample {
+        Needed.of(input, "the input of an example");
+        Needed.of(target, "the target of an example");
+    }
+
     /** An example of a class: the target is a 64-bit integer without dimensions. */
     public static Sample labelled(Tensor input, long label) {
         return new Sample(input, Tensors.of(new long[] {label}));

@@ -1,6 +1,7 @@
 package io.espalier.graph;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -39,7 +40,7 @@ public final class FreeDimensions {
      * @throws EspalierException if a name is not letters, digits and underscores
      */
     public FreeDimensions and(String... next) {
-        for (String name : next) {
+        for (String name : Needed.all(next, "the names of dimensions")) {
             if (!name.isEmpty()) {
                 new Size.Free(name);
             }

@@ -4,8 +4,10 @@ import io.espalier.graph.Node.ModuleCall;
 import io.espalier.graph.Node.OperatorCall;
 import io.espalier.graph.Node.StateRead;
 import io.espalier.nn.Module;
+import io.espalier.tensor.Needed;
 
 import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -51,7 +53,7 @@ public final class GraphBuilder {
      */
     public Value input(String name, TensorType type) {
         Value value = input(name);
-        types.put(value, type);
+        types.put(value, Needed.of(type, "the type of '" + name + "'"));
         return value;
     }
 
@@ -66,8 +68,8 @@ public final class GraphBuilder {
         for (int i = 0; i < results; i++) {
             values.add(names.fresh(path));
         }
-        modules.put(path, module);
-        nodes.add(new ModuleCall(path, List.of(operands), values));
+        modules.put(path, Needed.of(module, "the module at '" + path + "'"));
+        nodes.add(new ModuleCall(path, Needed.all(operands, "the operands"), values));
         return values;
     }
 
@@ -78,7 +80,12 @@ public final class GraphBuilder {
 
     /** The first of what an operator gives. */
     public Value apply(GraphOperator operator, Map<String, ?> attributes, Value... operands) {
-        return applyAll(operator, operator.results().orElse(1), attributes, operands).getFirst();
+        return applyAll(
+                        operator,
+                        Needed.of(operator, "the operator").results().orElse(1),
+                        attributes,
+                        operands)
+                .getFirst();
     }
 
     /**
@@ -92,11 +99,14 @@ public final class GraphBuilder {
             GraphOperator operator, int results, Map<String, ?> attributes, Value... operands) {
         List<Value> values = new ArrayList<>();
         for (int i = 0; i < results; i++) {
-            values.add(names.fresh(operator.toString()));
+            values.add(names.fresh(Needed.of(operator, "the operator").toString()));
         }
         nodes.add(
                 new OperatorCall(
-                        operator, List.of(operands), new LinkedHashMap<>(attributes), values));
+                        operator,
+                        new ArrayList<@Nullable Value>(Needed.all(operands, "the operands")),
+                        new LinkedHashMap<>(Needed.of(attributes, "the attributes")),
+                        values));
         return values;
     }
 
@@ -119,7 +129,7 @@ public final class GraphBuilder {
     }
 
     private Value hold(String name, BiConsumer<Container, String> how) {
-        int dot = name.lastIndexOf('.');
+        int dot = Needed.of(name, "a name").lastIndexOf('.');
         String owner = name.substring(0, Math.max(0, dot));
         Value value = names.fresh(name);
         String own = dot < 0 ? value.name() : name.substring(dot + 1);
@@ -141,6 +151,7 @@ public final class GraphBuilder {
                 types.size() == inputs.size()
                         ? new Signature(types, Map.of(), false)
                         : Signature.UNKNOWN;
-        return new GraphModule(new Graph(inputs, nodes, List.of(outputs), signature), all);
+        return new GraphModule(
+                new Graph(inputs, nodes, Needed.all(outputs, "the outputs"), signature), all);
     }
 }

@@ -3,6 +3,7 @@ package io.espalier.graph;
 import io.espalier.nn.CallRecorder;
 import io.espalier.nn.IntegerWeighted;
 import io.espalier.nn.Module;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -45,6 +46,7 @@ public record GraphCost(List<Row> rows) {
 
     /** The cost of a call with this example, which is run once. */
     public static GraphCost of(GraphModule module, Tensor... example) {
+        Needed.of(module, "the graph module");
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
             List<Row> rows = new ArrayList<>();
@@ -53,7 +55,7 @@ public record GraphCost(List<Row> rows) {
             ScopedValue.where(CallRecorder.CURRENT, inside)
                     .call(() ->
                             module.run(
-                                    List.of(example),
+                                    Needed.all(example, "the example"),
                                     (node, operands, results) -> {
                                         long nested = inside.take();
                                         rows.add(

@@ -2,6 +2,7 @@ package io.espalier.graph;
 
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
@@ -23,6 +24,8 @@ import java.util.Set;
  * <p>Unlike a module of code, which may do anything, it can be read and rewritten as a whole.
  */
 public final class GraphModule extends Module {
+    private static final String EXAMPLE = "the example";
+
     private final Graph graph;
     private volatile @Nullable Program program;
     private final List<@Nullable Module> owners;
@@ -35,7 +38,8 @@ public final class GraphModule extends Module {
      * @throws EspalierException if a path is missing
      */
     public GraphModule(Graph graph, Map<String, Module> modules) {
-        this.graph = graph;
+        this.graph = Needed.of(graph, "the graph");
+        Needed.of(modules, "the modules of the graph");
         Set<String> paths = graph.modulePaths();
         for (String path : paths) {
             if (!modules.containsKey(path)) {
@@ -127,7 +131,7 @@ public final class GraphModule extends Module {
      */
     public static GraphModule trace(Module model, Tensor... example) {
         requireInference(model);
-        return new Tracing(model, List.of(example)).trace();
+        return new Tracing(model, Needed.all(example, EXAMPLE)).trace();
     }
 
     /**
@@ -140,11 +144,12 @@ public final class GraphModule extends Module {
      */
     public static GraphModule trace(Module model, List<Tensor> example, FreeDimensions free) {
         requireInference(model);
-        return new Tracing(model, example).trace(free);
+        return new Tracing(model, Needed.all(example, EXAMPLE))
+                .trace(Needed.of(free, "the free dimensions"));
     }
 
     private static void requireInference(Module model) {
-        if (model.isTraining()) {
+        if (Needed.of(model, "the model to trace").isTraining()) {
             throw new EspalierException(
                     "Tracing needs a model in inference mode; call eval() first.");
         }

@@ -1,6 +1,7 @@
 package io.espalier.graph;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -29,15 +30,17 @@ public record GraphTypes(SequencedMap<Value, TensorType> types) {
 
     /** The types in one call. */
     public static GraphTypes of(GraphModule module, Tensor... example) {
+        Needed.of(module, "the graph module");
+        List<Tensor> values = Needed.all(example, "the example");
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
             SequencedMap<Value, TensorType> types = new LinkedHashMap<>();
             List<Value> inputs = module.graph().inputs();
-            for (int i = 0; i < Math.min(inputs.size(), example.length); i++) {
-                types.put(inputs.get(i), TensorType.of(example[i]));
+            for (int i = 0; i < Math.min(inputs.size(), values.size()); i++) {
+                types.put(inputs.get(i), TensorType.of(values.get(i)));
             }
             module.run(
-                    List.of(example),
+                    values,
                     (node, operands, results) -> {
                         for (int i = 0; i < results.size(); i++) {
                             types.put(node.results().get(i), TensorType.of(results.get(i)));
@@ -55,12 +58,12 @@ public record GraphTypes(SequencedMap<Value, TensorType> types) {
      *     the sizes tried
      */
     public static GraphTypes of(GraphModule module) {
-        return new GraphTypes(SymbolicShapes.of(module));
+        return new GraphTypes(SymbolicShapes.of(Needed.of(module, "the graph module")));
     }
 
     /** What comes of zeros of the example's sizes, or of the smallest that the graph runs on. */
     static <T> T withZeros(GraphModule module, Function<List<Tensor>, T> run) {
-        Signature signature = module.graph().signature();
+        Signature signature = Needed.of(module, "the graph module").graph().signature();
         signature.requireKnown();
         Map<String, Long> free = new LinkedHashMap<>(signature.example());
         if (!free.keySet().containsAll(signature.freeNames())) {

@@ -1,6 +1,7 @@
 package io.espalier.graph;
 
 import io.espalier.tensor.Internal;
+import io.espalier.tensor.Needed;
 
 import java.util.HashSet;
 import java.util.Set;
@@ -21,7 +22,7 @@ public final class Names {
 
     /** A new value: {@code wanted}, with a number if that is taken; dots become underscores. */
     public Value fresh(String wanted) {
-        String base = wanted.replace('.', '_');
+        String base = Needed.of(wanted, "a name in the graph").replace('.', '_');
         String name = base;
         for (int i = 1; !taken.add(name); i++) {
             name = base + "_" + i;

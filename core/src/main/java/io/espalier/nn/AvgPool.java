@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.Internal;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -63,7 +64,7 @@ public abstract non-sealed class AvgPool extends Pooling {
     }
 
     AvgPool(int rank, long[] kernel, UnaryOperator<Options> with) {
-        this(rank, kernel, with.apply(Options.DEFAULT));
+        this(rank, kernel, Needed.from(with, Options.DEFAULT, "the options"));
     }
 
     private AvgPool(int rank, long[] kernel, Options options) {

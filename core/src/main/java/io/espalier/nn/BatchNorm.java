@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Scalar;
@@ -58,7 +59,7 @@ public abstract class BatchNorm extends Module {
     }
 
     BatchNorm(long features, UnaryOperator<Options> with) {
-        this(features, with.apply(Options.DEFAULT));
+        this(features, Needed.from(with, Options.DEFAULT, "the options"));
         if (options.affine) {
             addParameter("weight", Tensors.ones(features));
             addParameter("bias", Tensors.zeros(features));
@@ -77,7 +78,9 @@ public abstract class BatchNorm extends Module {
             UnaryOperator<Options> with) {
         this(
                 channels(weight, bias, mean, var),
-                with.apply(Options.DEFAULT).affine(weight != null).trackRunningStats(mean != null));
+                Needed.from(with, Options.DEFAULT, "the options")
+                        .affine(weight != null)
+                        .trackRunningStats(mean != null));
         Given.add(this, "weight", weight, features);
         Given.add(this, "bias", bias, features);
         if (mean != null && var != null) {

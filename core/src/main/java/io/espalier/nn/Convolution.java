@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -128,7 +129,7 @@ public abstract non-sealed class Convolution extends ConvolutionSettings {
             long out,
             long[] kernel,
             UnaryOperator<Options> with) {
-        Options options = with.apply(Options.DEFAULT);
+        Options options = Needed.from(with, Options.DEFAULT, "the options");
         super(rank, transposed, in, out, kernel, options);
         long[] shape = new long[2 + rank];
         shape[0] = transposed ? in : out;
@@ -148,8 +149,8 @@ public abstract non-sealed class Convolution extends ConvolutionSettings {
             Tensor weight,
             @Nullable Tensor bias,
             UnaryOperator<Options> with) {
+        Options options = Needed.from(with, Options.DEFAULT, "the options").bias(bias != null);
         Given.requireDimensions("A convolution", weight, rank + 2);
-        Options options = with.apply(Options.DEFAULT).bias(bias != null);
         long[] shape = Tensors.shape(weight);
         long across = shape[1] * Extents.requireAtLeast("groups", options.groups(), 1);
         long in = transposed ? shape[0] : across;

@@ -1,5 +1,6 @@
 package io.espalier.nn;
 
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.QuantizedTensors;
 
 import org.bytedeco.pytorch.Scalar;
@@ -42,14 +43,15 @@ abstract sealed class ElementFunctions extends ShapeFunctions permits ReductionF
 
     /** The values cut off at both ends. */
     public static Tensor clamp(Tensor x, double min, double max) {
-        return recorded(
-                QuantizedTensors.bounded(
-                        x,
-                        y ->
-                                torch.clamp(
-                                        y,
-                                        new ScalarOptional(new Scalar(min)),
-                                        new ScalarOptional(new Scalar(max)))),
+        return computed(
+                () ->
+                        QuantizedTensors.bounded(
+                                x,
+                                y ->
+                                        torch.clamp(
+                                                y,
+                                                new ScalarOptional(new Scalar(min)),
+                                                new ScalarOptional(new Scalar(max)))),
                 "aten::clamp",
                 x,
                 min,
@@ -164,7 +166,8 @@ abstract sealed class ElementFunctions extends ShapeFunctions permits ReductionF
 
     /** The elements as numbers of another type. */
     public static Tensor cast(Tensor x, ScalarType type) {
-        return computed(() -> x.to(type), "aten::to.dtype", x, (long) type.intern().value);
+        long number = Needed.of(type, "the type").intern().value;
+        return computed(() -> x.to(type), "aten::to.dtype", x, number);
     }
 
     /** Whether a is b, by elements with broadcasting. */

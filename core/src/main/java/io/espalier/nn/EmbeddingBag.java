@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.T_TensorTensorTensorTensor_T;
@@ -89,7 +90,7 @@ public non-sealed class EmbeddingBag extends VectorTable implements AllAtOnce {
      * @throws EspalierException if a size is below 1 or there is no such padding index
      */
     public EmbeddingBag(long count, long size, UnaryOperator<Options> with) {
-        this(count, size, inTable(count, with.apply(Options.DEFAULT)));
+        this(count, size, inTable(count, Needed.from(with, Options.DEFAULT, "the options")));
     }
 
     private EmbeddingBag(long count, long size, Options options) {
@@ -109,7 +110,7 @@ public non-sealed class EmbeddingBag extends VectorTable implements AllAtOnce {
      *     index
      */
     public static EmbeddingBag of(Tensor weight, UnaryOperator<Options> with) {
-        return new EmbeddingBag(weight, with.apply(Options.DEFAULT));
+        return new EmbeddingBag(weight, Needed.from(with, Options.DEFAULT, "the options"));
     }
 
     /**

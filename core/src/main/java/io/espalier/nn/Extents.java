@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import java.util.Arrays;
 import java.util.List;
@@ -14,7 +15,7 @@ final class Extents {
 
     /** A list of the numbers as they were given. */
     static List<Long> of(long... values) {
-        return Arrays.stream(values).boxed().toList();
+        return Arrays.stream(Needed.of(values, "the sizes along the dimensions")).boxed().toList();
     }
 
     static long[] array(List<Long> values) {

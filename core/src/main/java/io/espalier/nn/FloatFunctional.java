@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.TensorException;
 
 import org.bytedeco.pytorch.Tensor;
@@ -64,7 +65,7 @@ public class FloatFunctional extends Module implements AllAtOnce {
 
     /** The tensors one after another along a dimension. */
     public final Tensor cat(List<Tensor> tensors, long dim) {
-        return run(new Operation.Cat(List.copyOf(tensors), dim));
+        return run(new Operation.Cat(List.copyOf(Needed.all(tensors, "the tensors to join")), dim));
     }
 
     /** {@code max(a + b, 0)}. */

@@ -168,7 +168,7 @@ public final class Functional extends LossFunctions {
 
     /** min(max(x, 0), 6). */
     public static Tensor relu6(Tensor x) {
-        return recorded(QuantizedTensors.bounded(x, torch::relu6), "aten::relu6", x);
+        return computed(() -> QuantizedTensors.bounded(x, torch::relu6), "aten::relu6", x);
     }
 
     /** x where it is positive, {@code slope · x} elsewhere. */
@@ -242,9 +242,10 @@ public final class Functional extends LossFunctions {
 
     /** x cut off at both ends. */
     public static Tensor hardtanh(Tensor x, double min, double max) {
-        return recorded(
-                QuantizedTensors.bounded(
-                        x, y -> torch.hardtanh(y, new Scalar(min), new Scalar(max))),
+        return computed(
+                () ->
+                        QuantizedTensors.bounded(
+                                x, y -> torch.hardtanh(y, new Scalar(min), new Scalar(max))),
                 "aten::hardtanh",
                 x,
                 min,
@@ -281,6 +282,7 @@ public final class Functional extends LossFunctions {
      * otherwise.
      */
     public static Tensor dropout(Tensor x, double p, boolean training) {
-        return training ? torch.dropout(x, p, true) : x;
+        return unrecorded(
+                () -> training ? torch.dropout(x, p, true) : x, "dropout", x, p, training);
     }
 }

@@ -26,19 +26,20 @@ final class Given {
     /**
      * The tensor itself.
      *
-     * @throws EspalierException if it has another shape
+     * @throws EspalierException if it is null or has another shape
      */
-    static Tensor checked(String layer, String name, Tensor tensor, long... shape) {
-        if (!Arrays.equals(Tensors.shape(tensor), shape)) {
+    static Tensor checked(String layer, String name, @Nullable Tensor tensor, long... shape) {
+        if (tensor == null || !Arrays.equals(Tensors.shape(tensor), shape)) {
             throw new EspalierException(
                     layer
                             + " takes a tensor '"
                             + name
                             + "' of shape "
                             + Arrays.toString(shape)
-                            + "; it was given one of "
-                            + Arrays.toString(Tensors.shape(tensor))
-                            + ".");
+                            + "; it was given "
+                            + (tensor == null
+                                    ? "null."
+                                    : "one of " + Arrays.toString(Tensors.shape(tensor)) + "."));
         }
         return tensor;
     }
@@ -46,17 +47,35 @@ final class Given {
     /**
      * Refuses a weight of other dimensions, or without elements.
      *
-     * @throws EspalierException if it has them
+     * @throws EspalierException if it has them, or is null
      */
-    static void requireDimensions(String layer, Tensor weight, int dimensions) {
-        if (weight.dim() != dimensions || weight.numel() == 0) {
+    static void requireDimensions(String layer, @Nullable Tensor weight, int dimensions) {
+        if (weight == null
+                || Tensors.requireLive(weight).dim() != dimensions
+                || weight.numel() == 0) {
             throw new EspalierException(
                     layer
                             + " takes a weight of "
                             + dimensions
-                            + " dimensions, none of them empty; it was given one of shape "
-                            + Arrays.toString(Tensors.shape(weight))
-                            + ".");
+                            + " dimensions, none of them empty; it was given "
+                            + (weight == null
+                                    ? "null."
+                                    : "one of shape "
+                                            + Arrays.toString(Tensors.shape(weight))
+                                            + "."));
         }
+    }
+
+    /**
+     * The number of elements.
+     *
+     * @throws EspalierException if the tensor is null
+     */
+    static long count(String layer, String name, @Nullable Tensor tensor) {
+        if (tensor == null) {
+            throw new EspalierException(
+                    layer + " takes a tensor '" + name + "'; it was given null.");
+        }
+        return Tensors.requireLive(tensor).numel();
     }
 }

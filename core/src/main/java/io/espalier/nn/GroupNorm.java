@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -51,7 +52,7 @@ public class GroupNorm extends Module {
      * @throws EspalierException if a number is out of range or the groups don't divide the channels
      */
     public GroupNorm(long groups, long channels, UnaryOperator<Options> with) {
-        this(groups, channels, with.apply(Options.DEFAULT));
+        this(groups, channels, Needed.from(with, Options.DEFAULT, "the options"));
         if (options.affine) {
             addParameter("weight", Tensors.ones(channels));
             addParameter("bias", Tensors.zeros(channels));
@@ -81,9 +82,13 @@ public class GroupNorm extends Module {
      */
     public static GroupNorm of(
             long groups, Tensor weight, Tensor bias, UnaryOperator<Options> with) {
-        var layer = new GroupNorm(groups, weight.numel(), with.apply(Options.DEFAULT).affine(true));
-        Given.add(layer, "weight", weight, layer.channels);
-        Given.add(layer, "bias", bias, layer.channels);
+        var layer =
+                new GroupNorm(
+                        groups,
+                        Given.count("GroupNorm", "weight", weight),
+                        Needed.from(with, Options.DEFAULT, "the options").affine(true));
+        layer.addParameter("weight", Given.checked("GroupNorm", "weight", weight, layer.channels));
+        layer.addParameter("bias", Given.checked("GroupNorm", "bias", bias, layer.channels));
         return layer;
     }
 

@@ -1,5 +1,7 @@
 package io.espalier.nn;
 
+import io.espalier.tensor.Needed;
+
 import org.bytedeco.pytorch.Tensor;
 
 import java.util.List;
@@ -21,17 +23,21 @@ final class Hooks {
     List<Tensor> apply(Module module, List<Tensor> tensors) {
         List<Tensor> seen = tensors;
         for (Attached hook : all) {
-            seen = hook.running.apply(module, seen);
+            seen = Needed.all(hook.running.apply(module, seen), "the tensors that a hook gives");
         }
         return seen;
     }
 
     void add(Hook hook) {
-        all.add(new Attached(hook, hook));
+        all.add(attached(hook));
     }
 
     void addFirst(Hook hook) {
-        all.addFirst(new Attached(hook, hook));
+        all.addFirst(attached(hook));
+    }
+
+    private static Attached attached(Hook hook) {
+        return new Attached(Needed.of(hook, "a hook"), hook);
     }
 
     void addAll(Hooks other) {

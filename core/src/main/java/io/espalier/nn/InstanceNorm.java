@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -42,7 +43,7 @@ public abstract class InstanceNorm extends Module {
 
     InstanceNorm(long features, UnaryOperator<Options> with) {
         this.features = Extents.requireAtLeast("num_features", features, 1);
-        this.options = with.apply(Options.DEFAULT);
+        this.options = Needed.from(with, Options.DEFAULT, "the options");
         BatchNorm.requireEps(options.eps);
         if (options.affine) {
             addParameter("weight", Tensors.ones(features));

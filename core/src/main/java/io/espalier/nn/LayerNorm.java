@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -63,7 +64,7 @@ public class LayerNorm extends Module {
      * @throws EspalierException if the shape is empty or a number is out of range
      */
     public LayerNorm(long[] shape, UnaryOperator<Options> with) {
-        this(shape, with.apply(Options.DEFAULT));
+        this(shape, Needed.from(with, Options.DEFAULT, "the options"));
         if (options.elementwiseAffine) {
             addParameter("weight", Tensors.ones(shape));
             if (options.bias) {
@@ -73,7 +74,7 @@ public class LayerNorm extends Module {
     }
 
     private LayerNorm(long[] shape, Options options) {
-        this.shape = shape.clone();
+        this.shape = Needed.of(shape, "the shape to normalize").clone();
         this.options = options;
         if (shape.length == 0) {
             throw new EspalierException(
@@ -92,7 +93,10 @@ public class LayerNorm extends Module {
      * @throws EspalierException if the bias has another shape
      */
     public static LayerNorm of(Tensor weight, @Nullable Tensor bias, UnaryOperator<Options> with) {
-        Options options = with.apply(Options.DEFAULT).elementwiseAffine(true).bias(bias != null);
+        Options options =
+                Needed.from(with, Options.DEFAULT, "the options")
+                        .elementwiseAffine(true)
+                        .bias(bias != null);
         var layer = new LayerNorm(Tensors.shape(weight), options);
         Given.add(layer, "weight", weight, layer.shape);
         Given.add(layer, "bias", bias, layer.shape);

@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
@@ -44,7 +45,7 @@ public class Linear extends Module {
         this.in = Extents.requireAtLeast("in_features", in, 1);
         this.out = Extents.requireAtLeast("out_features", out, 1);
         addParameter("weight", Init.kaimingUniform(in, out, in));
-        if (with.apply(Options.DEFAULT).bias()) {
+        if (Needed.from(with, Options.DEFAULT, "the options").bias()) {
             addParameter("bias", Init.bias(in, out));
         }
     }

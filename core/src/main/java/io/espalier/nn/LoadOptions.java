@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 /**
  * How a state may differ from the model that it is loaded into.
@@ -28,7 +29,7 @@ public record LoadOptions(boolean strict, String prefix, boolean convertTypes) {
      * @throws EspalierException if it is empty
      */
     public LoadOptions prefix(String value) {
-        if (value.isEmpty()) {
+        if (Needed.of(value, "the prefix").isEmpty()) {
             throw new EspalierException("A prefix must have a character; leave it out instead.");
         }
         return new LoadOptions(strict, value, convertTypes);

@@ -15,7 +15,7 @@ abstract sealed class LossFunctions extends SpatialFunctions permits Functional 
 
     /** The mean of the squared differences. */
     public static Tensor mseLoss(Tensor input, Tensor target) {
-        return unrecorded(() -> torch.mse_loss(input, target), "mse_loss");
+        return unrecorded(() -> torch.mse_loss(input, target), "mse_loss", input, target);
     }
 
     /**
@@ -35,17 +35,24 @@ abstract sealed class LossFunctions extends SpatialFunctions permits Functional 
                 () ->
                         torch.cross_entropy_loss(
                                 logits, target, optional(weight), MEAN, IGNORED, labelSmoothing),
-                "cross_entropy_loss");
+                "cross_entropy_loss",
+                logits,
+                target,
+                weight);
     }
 
     /** The negative log likelihood of log probabilities [N, C, …] and classes [N, …]. */
     public static Tensor nllLoss(Tensor logProbabilities, Tensor target) {
-        return unrecorded(() -> torch.nll_loss_nd(logProbabilities, target), "nll_loss_nd");
+        return unrecorded(
+                () -> torch.nll_loss_nd(logProbabilities, target),
+                "nll_loss_nd",
+                logProbabilities,
+                target);
     }
 
     /** The mean of the absolute differences. */
     public static Tensor l1Loss(Tensor input, Tensor target) {
-        return unrecorded(() -> torch.l1_loss(input, target), "l1_loss");
+        return unrecorded(() -> torch.l1_loss(input, target), "l1_loss", input, target);
     }
 
     /**
@@ -53,20 +60,26 @@ abstract sealed class LossFunctions extends SpatialFunctions permits Functional 
      * elsewhere.
      */
     public static Tensor huberLoss(Tensor input, Tensor target, double delta) {
-        return unrecorded(() -> torch.huber_loss(input, target, MEAN, delta), "huber_loss");
+        return unrecorded(
+                () -> torch.huber_loss(input, target, MEAN, delta), "huber_loss", input, target);
     }
 
     /** The binary cross entropy of probabilities and targets in 0…1, of the same shape. */
     public static Tensor binaryCrossEntropy(Tensor probabilities, Tensor target) {
         return unrecorded(
-                () -> torch.binary_cross_entropy(probabilities, target), "binary_cross_entropy");
+                () -> torch.binary_cross_entropy(probabilities, target),
+                "binary_cross_entropy",
+                probabilities,
+                target);
     }
 
     /** The binary cross entropy of logits and targets in 0…1, of the same shape. */
     public static Tensor binaryCrossEntropyWithLogits(Tensor logits, Tensor target) {
         return unrecorded(
                 () -> torch.binary_cross_entropy_with_logits(logits, target),
-                "binary_cross_entropy_with_logits");
+                "binary_cross_entropy_with_logits",
+                logits,
+                target);
     }
 
     /**
@@ -78,6 +91,8 @@ abstract sealed class LossFunctions extends SpatialFunctions permits Functional 
                 () ->
                         torch.kl_div(logProbabilities, target, SUM, false)
                                 .div(new Scalar(logProbabilities.size(0))),
-                "kl_div");
+                "kl_div",
+                logProbabilities,
+                target);
     }
 }

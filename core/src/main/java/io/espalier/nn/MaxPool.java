@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.Internal;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.DoubleOptional;
@@ -64,7 +65,7 @@ public abstract non-sealed class MaxPool extends Pooling {
     }
 
     MaxPool(int rank, long[] kernel, UnaryOperator<Options> with) {
-        this(rank, kernel, with.apply(Options.DEFAULT));
+        this(rank, kernel, Needed.from(with, Options.DEFAULT, "the options"));
     }
 
     private MaxPool(int rank, long[] kernel, Options options) {

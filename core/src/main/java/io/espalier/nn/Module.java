@@ -5,6 +5,7 @@ import io.espalier.state.TensorSource;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Leftovers;
 import io.espalier.tensor.Libtorch;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.TensorException;
 import io.espalier.tensor.Tensors;
 
@@ -52,21 +53,33 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
 
     /** Runs the module on several tensors and returns its first output. */
     public final Tensor call(Tensor... inputs) {
-        return callAll(Collections.unmodifiableList(Arrays.asList(inputs.clone()))).getFirst();
+        return callAll(
+                        Collections.unmodifiableList(
+                                Arrays.asList(Needed.of(inputs, "the inputs").clone())))
+                .getFirst();
     }
 
     /** Runs the module on several tensors and returns all its outputs. */
     public final List<Tensor> callAll(List<Tensor> inputs) {
         Module target = current();
-        for (@Nullable Tensor input : inputs) {
-            if (input == null) {
-                throw new EspalierException(
-                        typeName() + " was called with null; it takes tensors.");
-            }
+        if (holdsNull(inputs)) {
+            throw new EspalierException(typeName() + " was called with null; it takes tensors.");
         }
         return CallRecorder.CURRENT.isBound()
                 ? CallRecorder.CURRENT.get().module(target, inputs, () -> target.run(inputs))
                 : target.run(inputs);
+    }
+
+    private static boolean holdsNull(@Nullable List<Tensor> tensors) {
+        if (tensors == null) {
+            return true;
+        }
+        for (@Nullable Tensor tensor : tensors) {
+            if (tensor == null) {
+                return true;
+            }
+        }
+        return false;
     }
 
     private List<Tensor> run(List<Tensor> inputs) {
@@ -82,7 +95,12 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
 
     private List<Tensor> computed(List<Tensor> inputs) {
         if (!Overrides.forwardAlone(getClass())) {
-            return forwardAll(inputs);
+            List<Tensor> results = forwardAll(inputs);
+            if (holdsNull(results)) {
+                throw new EspalierException(
+                        typeName() + " gave null; forwardAll returns a list of tensors.");
+            }
+            return results;
         }
         if (inputs.size() != 1) {
             throw new EspalierException(
@@ -328,7 +346,10 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
     public final LoadReport loadStateDict(
             Map<String, Tensor> state, UnaryOperator<LoadOptions> with) {
         return StateDict.load(
-                this, TensorSource.of(state), with.apply(LoadOptions.DEFAULT), "The state");
+                this,
+                TensorSource.of(state),
+                Needed.from(with, LoadOptions.DEFAULT, "the options"),
+                "The state");
     }
 
     /**
@@ -361,8 +382,9 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
      *     options do not allow; the model is as it was
      */
     public final LoadReport load(Path file, UnaryOperator<LoadOptions> with) {
+        LoadOptions options = Needed.from(with, LoadOptions.DEFAULT, "the options");
         try (var open = StateFile.open(file)) {
-            return load(open, with.apply(LoadOptions.DEFAULT), "The state in " + file);
+            return load(open, options, "The state in " + file);
         }
     }
 
@@ -373,7 +395,8 @@ public abstract non-sealed class Module extends ModuleTree implements Cloneable 
      * @throws EspalierException if it differs in what the options do not allow
      */
     public final LoadReport load(TensorSource state, LoadOptions options, String what) {
-        return StateDict.load(this, state, options, what);
+        return StateDict.load(
+                this, Needed.of(state, "the state"), Needed.of(options, "the options"), what);
     }
 
     /**

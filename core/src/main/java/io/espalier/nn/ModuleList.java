@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import java.util.ArrayList;
 import java.util.Collections;
@@ -18,12 +19,12 @@ public class ModuleList<M extends Module> extends Module implements Iterable<M> 
     @SafeVarargs
     @SuppressWarnings("varargs") // the array is only read
     public ModuleList(M... modules) {
-        this(List.of(modules));
+        this(Needed.all(modules, "the modules"));
     }
 
     /** The modules in their order. */
     public ModuleList(Iterable<? extends M> modules) {
-        modules.forEach(this::append);
+        Needed.of(modules, "the modules").forEach(this::append);
     }
 
     /** Adds a module at the end and returns this. */

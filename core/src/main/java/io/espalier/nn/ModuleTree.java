@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -31,6 +32,9 @@ abstract sealed class ModuleTree extends ParameterHolder permits Module {
      */
     public final <M extends Module> M add(String name, M child) {
         requireFree(name);
+        if (child == null) {
+            throw Needed.absent("the child '" + name + "' of " + typeName());
+        }
         if (((ModuleTree) child).contains(this)) {
             throw new EspalierException(
                     "'" + name + "' can't be a child of a module that it contains.");
@@ -61,7 +65,7 @@ abstract sealed class ModuleTree extends ParameterHolder permits Module {
      */
     public final Module module(String path) {
         ModuleTree module = this;
-        if (!path.isEmpty()) {
+        if (!Needed.of(path, "the path of a module").isEmpty()) {
             for (String name : path.split("\\.", -1)) {
                 Module child = module.children.get(name);
                 if (child == null) {
@@ -85,7 +89,8 @@ abstract sealed class ModuleTree extends ParameterHolder permits Module {
      *     replacement contains what it replaces
      */
     public final void replace(String path, Module replacement) {
-        if (path.isEmpty()) {
+        Needed.of(replacement, "what comes in the place of '" + path + "'");
+        if (Needed.of(path, "the path of a module").isEmpty()) {
             throw new EspalierException(
                     "A model can't replace itself; use the new module in its place.");
         }
@@ -201,14 +206,15 @@ abstract sealed class ModuleTree extends ParameterHolder permits Module {
     public final <M extends Module> M withTensors(Map<String, Tensor> tensors) {
         var given = new IdentityHashMap<Tensor, Tensor>();
         SequencedMap<String, Tensor> own = namedTensors();
-        tensors.forEach((name, tensor) -> {
-            Tensor old = own.get(name);
-            if (old == null) {
-                throw missing("parameter or buffer", name, own.keySet());
-            }
-            Given.checked(typeName(), name, tensor, Tensors.shape(old));
-            given.put(old, Tensors.keep(tensor.set_requires_grad(old.requires_grad())));
-        });
+        Needed.of(tensors, "the tensors")
+                .forEach((name, tensor) -> {
+                    Tensor old = own.get(name);
+                    if (old == null) {
+                        throw missing("parameter or buffer", name, own.keySet());
+                    }
+                    Given.checked(typeName(), name, tensor, Tensors.shape(old));
+                    given.put(old, Tensors.keep(tensor.set_requires_grad(old.requires_grad())));
+                });
         return (M)
                 over(tensor -> {
                     Tensor replacement = given.get(tensor);

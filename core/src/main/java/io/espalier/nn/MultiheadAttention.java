@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -97,7 +98,7 @@ public class MultiheadAttention extends Module implements AllAtOnce {
      * @throws EspalierException if a number is out of range or the heads don't divide the size
      */
     public MultiheadAttention(long size, long heads, UnaryOperator<Options> with) {
-        this(size, heads, with.apply(Options.DEFAULT), null);
+        this(size, heads, Needed.from(with, Options.DEFAULT, "the options"), null);
     }
 
     private MultiheadAttention(
@@ -162,9 +163,14 @@ public class MultiheadAttention extends Module implements AllAtOnce {
                             + ".");
         }
         var projection = new NonDynamicallyQuantizableLinear(outWeight, outBias);
-        Options options = with.apply(Options.DEFAULT).bias(inBias != null).headSize(width / heads);
+        Options options =
+                Needed.from(with, Options.DEFAULT, "the options")
+                        .bias(inBias != null)
+                        .headSize(width / heads);
         var layer = new MultiheadAttention(outWeight.size(0), heads, options, projection);
-        Given.add(layer, "in_proj_weight", inWeight, 3 * width, layer.size);
+        layer.addParameter(
+                "in_proj_weight",
+                Given.checked(layer.typeName(), "in_proj_weight", inWeight, 3 * width, layer.size));
         Given.add(layer, "in_proj_bias", inBias, 3 * width);
         layer.add("out_proj", projection);
         return layer;

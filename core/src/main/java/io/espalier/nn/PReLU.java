@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Scalar;
@@ -53,6 +54,7 @@ public class PReLU extends Module {
      * @throws EspalierException if an index is out of range or there twice
      */
     public PReLU withChannels(long... kept) {
+        Needed.of(kept, "the channels to keep");
         if (count == 1) {
             return copy();
         }

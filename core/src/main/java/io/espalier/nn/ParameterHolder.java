@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -35,6 +36,7 @@ abstract sealed class ParameterHolder extends AttachmentHolder permits ModuleTre
     /** Registers a trainable tensor under a name and returns it. */
     public final Tensor addParameter(String name, Tensor value) {
         requireFree(name);
+        requireTensor("parameter", name, value);
         if (!value.is_floating_point()) {
             throw new EspalierException(
                     "A parameter is trained and so needs a floating-point tensor; '"
@@ -50,8 +52,16 @@ abstract sealed class ParameterHolder extends AttachmentHolder permits ModuleTre
     /** Registers a tensor that is saved with the module but not trained, and returns it. */
     public final Tensor addBuffer(String name, Tensor value) {
         requireFree(name);
+        requireTensor("buffer", name, value);
         buffers.put(name, Tensors.keep(value));
         return value;
+    }
+
+    private void requireTensor(String kind, String name, @Nullable Tensor value) {
+        if (value == null) {
+            throw Needed.absent("the " + kind + " '" + name + "' of " + typeName());
+        }
+        Tensors.requireLive(value);
     }
 
     /**
@@ -79,7 +89,7 @@ abstract sealed class ParameterHolder extends AttachmentHolder permits ModuleTre
     /** Puts another tensor in a buffer's place; its shape may differ. */
     public final void setBuffer(String name, Tensor value) {
         buffer(name);
-        buffers.replace(name, Tensors.keep(value));
+        buffers.replace(name, Tensors.keep(Needed.of(value, "a buffer")));
     }
 
     /**
@@ -288,7 +298,7 @@ abstract sealed class ParameterHolder extends AttachmentHolder permits ModuleTre
     }
 
     final void requireFree(String name) {
-        if (name.isEmpty() || name.contains(".")) {
+        if (Needed.of(name, "a name").isEmpty() || name.contains(".")) {
             throw new EspalierException(
                     "A name must not be empty or contain a dot; asked for '" + name + "'.");
         }

@@ -1,9 +1,11 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.Libtorch;
+import io.espalier.tensor.Operators;
 import io.espalier.tensor.TensorException;
 
 import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.pytorch.T_TensorTensor_T;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorVector;
@@ -24,37 +26,49 @@ abstract sealed class RecordedFunctions permits ShapeFunctions {
     /** Computes, and tells the recorder, where one is bound, which operator gave the result. */
     static Tensor computed(
             Supplier<Tensor> computation, String operator, @Nullable Object... arguments) {
-        return recorded(unrecorded(computation, operator), operator, arguments);
+        Tensor result = unrecorded(computation, operator, arguments);
+        if (CallRecorder.CURRENT.isBound()) {
+            record(List.of(result), operator, arguments);
+        }
+        return result;
+    }
+
+    /** As {@link #computed}, of an operator with several results. */
+    static List<Tensor> computedAll(
+            Supplier<List<Tensor>> computation, String operator, @Nullable Object... arguments) {
+        List<Tensor> results = unrecorded(computation, operator, arguments);
+        if (CallRecorder.CURRENT.isBound()) {
+            record(results, operator, arguments);
+        }
+        return results;
+    }
+
+    private static void record(
+            List<Tensor> results, String operator, @Nullable Object... arguments) {
+        CallRecorder.CURRENT.get().function(results, operator, Arrays.asList(arguments));
     }
 
     /**
      * Computes.
      *
-     * @throws io.espalier.tensor.EspalierException if a tensor was freed before
+     * @param operator what an error calls it: the operator's name, or that without its namespace
+     * @param arguments the first or all of the operator's arguments in its schema's order
+     * @throws io.espalier.tensor.EspalierException if a tensor was freed before, or null is given
+     *     where the operator needs a value
      */
-    static Tensor unrecorded(Supplier<Tensor> computation, String operator) {
+    static <R> R unrecorded(
+            Supplier<R> computation, String operator, @Nullable Object... arguments) {
+        for (int i = 0; i < arguments.length; i++) {
+            if (arguments[i] == null) {
+                String name = operator.contains("::") ? operator : "aten::" + operator;
+                Operators.find(name).requireOptional(i);
+            }
+        }
         try {
             return computation.get();
         } catch (NullPointerException e) {
             throw TensorException.ofFreed(operator, e);
         }
-    }
-
-    /** Tells the recorder, where one is bound, which operator gave a result. */
-    static Tensor recorded(Tensor result, String operator, @Nullable Object... arguments) {
-        if (CallRecorder.CURRENT.isBound()) {
-            recorded(List.of(result), operator, arguments);
-        }
-        return result;
-    }
-
-    /** As {@link #recorded(Tensor, String, Object...)}, of an operator with several results. */
-    static List<Tensor> recorded(
-            List<Tensor> results, String operator, @Nullable Object... arguments) {
-        if (CallRecorder.CURRENT.isBound()) {
-            CallRecorder.CURRENT.get().function(results, operator, Arrays.asList(arguments));
-        }
-        return results;
     }
 
     static TensorOptional optional(@Nullable Tensor tensor) {
@@ -81,5 +95,9 @@ abstract sealed class RecordedFunctions permits ShapeFunctions {
         } finally {
             Reference.reachabilityFence(tuple);
         }
+    }
+
+    static List<Tensor> pair(T_TensorTensor_T tuple) {
+        return owned(tuple, tuple.get0(), tuple.get1());
     }
 }

@@ -3,6 +3,7 @@ package io.espalier.nn;
 import io.espalier.nn.RecurrentShape.Kind;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Internal;
+import io.espalier.tensor.Needed;
 
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
@@ -64,14 +65,19 @@ public abstract class Recurrent extends Module implements AllAtOnce {
     }
 
     Recurrent(Kind kind, long inputSize, long hiddenSize, UnaryOperator<Options> with) {
-        this(new RecurrentShape(kind, inputSize, hiddenSize, with.apply(Options.DEFAULT)));
+        this(
+                new RecurrentShape(
+                        kind,
+                        inputSize,
+                        hiddenSize,
+                        Needed.from(with, Options.DEFAULT, "the options")));
         double bound = 1 / Math.sqrt(hiddenSize);
         names.forEach(name -> addParameter(name, Init.uniform(bound, shape.sizeOf(name))));
     }
 
     /** A network of given tensors, of as many layers and directions as these are. */
     Recurrent(Kind kind, Map<String, Tensor> weights, UnaryOperator<Options> with) {
-        this(RecurrentShape.of(kind, weights, with.apply(Options.DEFAULT)));
+        this(RecurrentShape.of(kind, weights, Needed.from(with, Options.DEFAULT, "the options")));
         if (!weights.keySet().equals(Set.copyOf(names))) {
             throw new EspalierException(
                     typeName()
@@ -127,6 +133,7 @@ public abstract class Recurrent extends Module implements AllAtOnce {
     @SuppressWarnings("TypeParameterUnusedInFormals") // the caller is of this class
     final <R extends Recurrent> R withUnits(long[]... kept) {
         List<String> suffixes = shape.suffixes();
+        Needed.all(kept, "the units to keep");
         if (kept.length != 1 && kept.length != suffixes.size()) {
             throw new EspalierException(
                     typeName()

@@ -2,6 +2,7 @@ package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Internal;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -73,7 +74,7 @@ public record RecurrentShape(
      * @throws EspalierException if there is no first layer among them
      */
     static RecurrentShape of(Kind kind, Map<String, Tensor> weights, Recurrent.Options options) {
-        Tensor input = weights.get("weight_ih_l0");
+        Tensor input = Needed.of(weights, "the weights").get("weight_ih_l0");
         Tensor state = weights.get("weight_hh_l0");
         if (input == null || state == null || input.dim() != 2 || state.dim() != 2) {
             throw new EspalierException(

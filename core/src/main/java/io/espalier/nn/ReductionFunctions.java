@@ -1,5 +1,7 @@
 package io.espalier.nn;
 
+import io.espalier.tensor.Needed;
+
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarOptional;
@@ -10,12 +12,15 @@ import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
 import java.util.List;
+import java.util.function.Supplier;
 
 /**
  * {@link Functional}'s products of matrices, and what becomes of many elements: sums, means,
  * extremes.
  */
 abstract sealed class ReductionFunctions extends ElementFunctions permits SpatialFunctions {
+    private static final String DIMENSIONS = "the dimensions";
+
     /** The matrix product of the last two dimensions. */
     public static Tensor matmul(Tensor a, Tensor b) {
         return computed(() -> torch.matmul(a, b), "aten::matmul", a, b);
@@ -37,7 +42,7 @@ abstract sealed class ReductionFunctions extends ElementFunctions permits Spatia
                 () -> torch.sum(x, dims, keepDim, new ScalarTypeOptional()),
                 "aten::sum.dim_IntList",
                 x,
-                dims,
+                Needed.of(dims, DIMENSIONS),
                 keepDim);
     }
 
@@ -52,7 +57,7 @@ abstract sealed class ReductionFunctions extends ElementFunctions permits Spatia
                 () -> torch.mean(x, dims, keepDim, new ScalarTypeOptional()),
                 "aten::mean.dim",
                 x,
-                dims,
+                Needed.of(dims, DIMENSIONS),
                 keepDim);
     }
 
@@ -67,7 +72,7 @@ abstract sealed class ReductionFunctions extends ElementFunctions permits Spatia
                 () -> torch.var(x, dims, new ScalarOptional(new Scalar(correction)), keepDim),
                 "aten::var.correction",
                 x,
-                dims,
+                Needed.of(dims, DIMENSIONS),
                 correction,
                 keepDim);
     }
@@ -78,7 +83,7 @@ abstract sealed class ReductionFunctions extends ElementFunctions permits Spatia
                 () -> torch.std(x, dims, new ScalarOptional(new Scalar(correction)), keepDim),
                 "aten::std.correction",
                 x,
-                dims,
+                Needed.of(dims, DIMENSIONS),
                 correction,
                 keepDim);
     }
@@ -92,7 +97,7 @@ abstract sealed class ReductionFunctions extends ElementFunctions permits Spatia
                 "aten::linalg_vector_norm",
                 x,
                 order,
-                dims,
+                Needed.of(dims, DIMENSIONS),
                 keepDim);
     }
 
@@ -119,12 +124,12 @@ abstract sealed class ReductionFunctions extends ElementFunctions permits Spatia
 
     /** The largest elements along a dimension, and where they stand. */
     public static Ranked max(Tensor x, long dim, boolean keepDim) {
-        return ranked(torch.max(x, dim, keepDim), "aten::max.dim", x, dim, keepDim);
+        return ranked(() -> torch.max(x, dim, keepDim), "aten::max.dim", x, dim, keepDim);
     }
 
     /** The smallest elements along a dimension, and where they stand. */
     public static Ranked min(Tensor x, long dim, boolean keepDim) {
-        return ranked(torch.min(x, dim, keepDim), "aten::min.dim", x, dim, keepDim);
+        return ranked(() -> torch.min(x, dim, keepDim), "aten::min.dim", x, dim, keepDim);
     }
 
     /**
@@ -133,7 +138,7 @@ abstract sealed class ReductionFunctions extends ElementFunctions permits Spatia
      */
     public static Ranked topk(Tensor x, long count, long dim, boolean largest) {
         return ranked(
-                torch.topk(x, count, dim, largest, true),
+                () -> torch.topk(x, count, dim, largest, true),
                 "aten::topk",
                 x,
                 count,
@@ -144,7 +149,7 @@ abstract sealed class ReductionFunctions extends ElementFunctions permits Spatia
 
     /** The elements in order along a dimension, and where they stood. */
     public static Ranked sort(Tensor x, long dim, boolean descending) {
-        return ranked(torch.sort(x, dim, descending), "aten::sort", x, dim, descending);
+        return ranked(() -> torch.sort(x, dim, descending), "aten::sort", x, dim, descending);
     }
 
     /** The largest elements along dimensions. */
@@ -178,8 +183,10 @@ abstract sealed class ReductionFunctions extends ElementFunctions permits Spatia
     }
 
     private static Ranked ranked(
-            T_TensorTensor_T pair, String operator, @Nullable Object... arguments) {
-        List<Tensor> both = recorded(owned(pair, pair.get0(), pair.get1()), operator, arguments);
+            Supplier<T_TensorTensor_T> computation,
+            String operator,
+            @Nullable Object... arguments) {
+        List<Tensor> both = computedAll(() -> pair(computation.get()), operator, arguments);
         return new Ranked(both.getFirst(), both.getLast());
     }
 }

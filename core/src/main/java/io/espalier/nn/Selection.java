@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -102,7 +103,7 @@ final class Selection {
      * @throws EspalierException if there is none, or one out of range or there twice
      */
     static void require(Module layer, String what, long size, long... kept) {
-        if (kept.length == 0) {
+        if (Needed.of(kept, "the " + what + " to keep").length == 0) {
             throw new EspalierException(
                     "A "
                             + layer.typeName()

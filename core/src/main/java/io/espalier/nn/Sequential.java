@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import org.bytedeco.pytorch.Tensor;
 
@@ -14,7 +15,7 @@ import java.util.SequencedMap;
 public class Sequential extends Module implements AllAtOnce {
     /** The modules in their order, named "0", "1", and so on. */
     public Sequential(Module... modules) {
-        for (Module module : modules) {
+        for (Module module : Needed.of(modules, "the modules")) {
             append(module);
         }
     }
@@ -22,7 +23,7 @@ public class Sequential extends Module implements AllAtOnce {
     /** The modules in the map's order under their names. */
     public static Sequential named(SequencedMap<String, ? extends Module> modules) {
         Sequential sequential = new Sequential();
-        modules.forEach(sequential::append);
+        Needed.of(modules, "the modules").forEach(sequential::append);
         return sequential;
     }
 

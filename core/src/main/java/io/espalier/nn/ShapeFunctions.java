@@ -1,5 +1,6 @@
 package io.espalier.nn;
 
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.QuantizedTensors;
 
 import org.bytedeco.pytorch.LongOptional;
@@ -63,27 +64,32 @@ abstract sealed class ShapeFunctions extends RecordedFunctions permits ElementFu
      * to the range that holds all of theirs.
      */
     public static Tensor cat(Iterable<Tensor> tensors, long dim) {
-        List<Tensor> list = new ArrayList<>();
-        tensors.forEach(list::add);
-        return recorded(QuantizedTensors.cat(list, dim), "aten::cat", list, dim);
+        List<Tensor> list = listed(tensors);
+        return computed(() -> QuantizedTensors.cat(list, dim), "aten::cat", list, dim);
     }
 
     /** Tensors of one shape side by side along a new dimension; quantized ones as {@link #cat}. */
     public static Tensor stack(Iterable<Tensor> tensors, long dim) {
+        List<Tensor> list = listed(tensors);
+        return computed(() -> QuantizedTensors.stack(list, dim), "aten::stack", list, dim);
+    }
+
+    private static List<Tensor> listed(Iterable<Tensor> tensors) {
         List<Tensor> list = new ArrayList<>();
-        tensors.forEach(list::add);
-        return recorded(QuantizedTensors.stack(list, dim), "aten::stack", list, dim);
+        Needed.of(tensors, "the tensors to join").forEach(list::add);
+        return Needed.all(list, "the tensors to join");
     }
 
     /** Parts of {@code size} along a dimension, the last of what is left. */
     public static List<Tensor> split(Tensor x, long size, long dim) {
-        return recorded(owned(torch.split(x, size, dim)), "aten::split.Tensor", x, size, dim);
+        return computedAll(
+                () -> owned(torch.split(x, size, dim)), "aten::split.Tensor", x, size, dim);
     }
 
     /** Parts of these sizes along a dimension, which add up to its length. */
     public static List<Tensor> split(Tensor x, long[] sizes, long dim) {
-        return recorded(
-                owned(torch.split_with_sizes(x, sizes, dim)),
+        return computedAll(
+                () -> owned(torch.split_with_sizes(x, sizes, dim)),
                 "aten::split_with_sizes",
                 x,
                 sizes,
@@ -92,12 +98,12 @@ abstract sealed class ShapeFunctions extends RecordedFunctions permits ElementFu
 
     /** At most {@code count} parts of one size along a dimension, the last of what is left. */
     public static List<Tensor> chunk(Tensor x, long count, long dim) {
-        return recorded(owned(torch.chunk(x, count, dim)), "aten::chunk", x, count, dim);
+        return computedAll(() -> owned(torch.chunk(x, count, dim)), "aten::chunk", x, count, dim);
     }
 
     /** The slices along a dimension, which is gone in each. */
     public static List<Tensor> unbind(Tensor x, long dim) {
-        return recorded(owned(torch.unbind(x, dim)), "aten::unbind.int", x, dim);
+        return computedAll(() -> owned(torch.unbind(x, dim)), "aten::unbind.int", x, dim);
     }
 
     /** One slice along a dimension, which is gone; a negative index counts from the end. */

@@ -1,5 +1,7 @@
 package io.espalier.nn;
 
+import io.espalier.tensor.Needed;
+
 import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Tensor;
@@ -63,15 +65,15 @@ abstract sealed class SpatialFunctions extends ReductionFunctions permits LossFu
             long[] padding,
             long[] dilation,
             long groups) {
-        TensorOptional b = optional(bias);
-        Tensor result =
-                switch (rank) {
-                    case 1 -> torch.conv1d(x, weight, b, stride, padding, dilation, groups);
-                    case 2 -> torch.conv2d(x, weight, b, stride, padding, dilation, groups);
-                    default -> torch.conv3d(x, weight, b, stride, padding, dilation, groups);
-                };
-        return recorded(
-                result,
+        return computed(
+                () -> {
+                    TensorOptional b = optional(bias);
+                    return switch (rank) {
+                        case 1 -> torch.conv1d(x, weight, b, stride, padding, dilation, groups);
+                        case 2 -> torch.conv2d(x, weight, b, stride, padding, dilation, groups);
+                        default -> torch.conv3d(x, weight, b, stride, padding, dilation, groups);
+                    };
+                },
                 "aten::conv" + rank + "d",
                 x,
                 weight,
@@ -95,22 +97,43 @@ abstract sealed class SpatialFunctions extends ReductionFunctions permits LossFu
             long[] outputPadding,
             long groups,
             long[] dilation) {
-        TensorOptional b = optional(bias);
-        int rank = stride.length;
-        Tensor result =
-                switch (rank) {
-                    case 1 ->
-                            torch.conv_transpose1d(
-                                    x, weight, b, stride, padding, outputPadding, groups, dilation);
-                    case 2 ->
-                            torch.conv_transpose2d(
-                                    x, weight, b, stride, padding, outputPadding, groups, dilation);
-                    default ->
-                            torch.conv_transpose3d(
-                                    x, weight, b, stride, padding, outputPadding, groups, dilation);
-                };
-        return recorded(
-                result,
+        int rank = Needed.of(stride, "the stride").length;
+        return computed(
+                () -> {
+                    TensorOptional b = optional(bias);
+                    return switch (rank) {
+                        case 1 ->
+                                torch.conv_transpose1d(
+                                        x,
+                                        weight,
+                                        b,
+                                        stride,
+                                        padding,
+                                        outputPadding,
+                                        groups,
+                                        dilation);
+                        case 2 ->
+                                torch.conv_transpose2d(
+                                        x,
+                                        weight,
+                                        b,
+                                        stride,
+                                        padding,
+                                        outputPadding,
+                                        groups,
+                                        dilation);
+                        default ->
+                                torch.conv_transpose3d(
+                                        x,
+                                        weight,
+                                        b,
+                                        stride,
+                                        padding,
+                                        outputPadding,
+                                        groups,
+                                        dilation);
+                    };
+                },
                 "aten::conv_transpose" + rank + "d" + (rank == 1 ? "" : ".input"),
                 x,
                 weight,
@@ -124,7 +147,10 @@ abstract sealed class SpatialFunctions extends ReductionFunctions permits LossFu
 
     /** Pads {@code x}: two numbers for each dimension, the last dimension first. */
     public static Tensor pad(Tensor x, long[] sides, PaddingMode mode) {
-        String name = mode == PaddingMode.ZEROS ? "constant" : mode.toString();
+        String name =
+                Needed.of(mode, "the padding mode") == PaddingMode.ZEROS
+                        ? "constant"
+                        : mode.toString();
         return computed(
                 () -> torch.pad(x, sides, name, new DoubleOptional()), "aten::pad", x, sides, name);
     }
@@ -244,8 +270,12 @@ abstract sealed class SpatialFunctions extends ReductionFunctions permits LossFu
 
     /** The maximum of x [N, C, H, W] over as many windows as the output is to have elements. */
     public static Tensor adaptiveMaxPool2d(Tensor x, long... outputSize) {
-        var result = torch.adaptive_max_pool2d(x, outputSize);
-        return owned(result, result.get0(), result.get1()).getFirst();
+        return unrecorded(
+                        () -> pair(torch.adaptive_max_pool2d(x, outputSize)),
+                        "adaptive_max_pool2d",
+                        x,
+                        outputSize)
+                .getFirst();
     }
 
     /** [N, C·f², H, W] to [N, C, H·f, W·f]. */
@@ -263,31 +293,35 @@ abstract sealed class SpatialFunctions extends ReductionFunctions permits LossFu
      */
     public static Tensor interpolate(
             Tensor x, long[] size, double[] factors, Upsample.Mode mode, boolean alignCorners) {
+        // Factors are recorded without the size, which follows from each input's own.
+        boolean fixed = Needed.of(factors, "the factors").length == 0;
+        List<@Nullable Object> arguments = new ArrayList<>();
+        arguments.add(x);
+        arguments.add(fixed ? Needed.of(size, "the size") : null);
+        if (Needed.of(mode, "the mode") != Upsample.Mode.NEAREST) {
+            arguments.add(alignCorners);
+        }
+        arguments.add(fixed ? null : factors);
+        return computed(
+                () -> interpolated(x, size, factors, mode, alignCorners),
+                "aten::upsample_" + mode + size.length + "d.vec",
+                arguments.toArray());
+    }
+
+    private static Tensor interpolated(
+            Tensor x, long[] size, double[] factors, Upsample.Mode mode, boolean alignCorners) {
         DoubleOptional first =
                 factors.length > 0 ? new DoubleOptional(factors[0]) : new DoubleOptional();
         DoubleOptional second =
                 factors.length > 1 ? new DoubleOptional(factors[1]) : new DoubleOptional();
-        Tensor result =
-                switch (mode) {
-                    case NEAREST ->
-                            size.length == 1
-                                    ? torch.upsample_nearest1d(x, size, first)
-                                    : torch.upsample_nearest2d(x, size, first, second);
-                    case LINEAR -> torch.upsample_linear1d(x, size, alignCorners, first);
-                    case BILINEAR ->
-                            torch.upsample_bilinear2d(x, size, alignCorners, first, second);
-                    case BICUBIC -> torch.upsample_bicubic2d(x, size, alignCorners, first, second);
-                };
-        // Factors are recorded without the size, which follows from each input's own.
-        boolean fixed = factors.length == 0;
-        List<@Nullable Object> arguments = new ArrayList<>();
-        arguments.add(x);
-        arguments.add(fixed ? size : null);
-        if (mode != Upsample.Mode.NEAREST) {
-            arguments.add(alignCorners);
-        }
-        arguments.add(fixed ? null : factors);
-        String operator = "aten::upsample_" + mode + size.length + "d.vec";
-        return recorded(result, operator, arguments.toArray());
+        return switch (mode) {
+            case NEAREST ->
+                    size.length == 1
+                            ? torch.upsample_nearest1d(x, size, first)
+                            : torch.upsample_nearest2d(x, size, first, second);
+            case LINEAR -> torch.upsample_linear1d(x, size, alignCorners, first);
+            case BILINEAR -> torch.upsample_bilinear2d(x, size, alignCorners, first, second);
+            case BICUBIC -> torch.upsample_bicubic2d(x, size, alignCorners, first, second);
+        };
     }
 }

@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import org.bytedeco.pytorch.Tensor;
 
@@ -49,7 +50,7 @@ public final class Upsample extends Module {
 
         /** The same with another mode. */
         public Options mode(Mode value) {
-            return new Options(value, alignCorners);
+            return new Options(Needed.of(value, "the mode"), alignCorners);
         }
 
         /** The same with or without the corners kept in place. */
@@ -61,7 +62,7 @@ public final class Upsample extends Module {
     private Upsample(List<Long> size, List<Double> scale, UnaryOperator<Options> with) {
         this.size = size;
         this.scale = scale;
-        this.options = with.apply(Options.DEFAULT);
+        this.options = Needed.from(with, Options.DEFAULT, "the options");
         if (options.alignCorners && options.mode == Mode.NEAREST) {
             throw new EspalierException(
                     "align_corners has no meaning for the nearest element; set another mode.");
@@ -79,7 +80,7 @@ public final class Upsample extends Module {
      * @throws EspalierException if a number is out of range
      */
     public static Upsample toSize(long[] size, UnaryOperator<Options> with) {
-        for (long value : size) {
+        for (long value : Needed.of(size, "the size")) {
             Extents.requireAtLeast("size", value, 1);
         }
         return new Upsample(Extents.of(size), List.of(), with);
@@ -96,7 +97,7 @@ public final class Upsample extends Module {
      * @throws EspalierException if a factor is not positive
      */
     public static Upsample byFactor(double[] factor, UnaryOperator<Options> with) {
-        for (double value : factor) {
+        for (double value : Needed.of(factor, "the factors")) {
             if (!(value > 0) || Double.isInfinite(value)) {
                 throw new EspalierException(
                         "scale_factor must be positive; asked for " + value + ".");

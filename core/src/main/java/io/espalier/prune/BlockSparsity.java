@@ -1,6 +1,7 @@
 package io.espalier.prune;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Scalar;
@@ -30,6 +31,7 @@ public record BlockSparsity(Amount amount, int rows, int columns, int norm)
      * @throws EspalierException if a block is empty, or the norm neither 1 nor 2
      */
     public BlockSparsity {
+        Needed.of(amount, "the amount to prune");
         if (rows < 1 || columns < 1) {
             throw new EspalierException(
                     "A block has at least 1 row and 1 column; asked for "

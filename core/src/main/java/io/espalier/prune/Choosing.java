@@ -2,6 +2,7 @@ package io.espalier.prune;
 
 import io.espalier.prune.Selection.Entries;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Scalar;
@@ -19,11 +20,11 @@ final class Choosing {
 
     /** The masks of several tensors whose entries a method ranks as if they were one. */
     static List<Tensor> entries(PruningMethod.Ranked method, List<MaskInput> inputs) {
-        Choice choice = method.choice();
+        Choice choice = Needed.given(method.choice(), "what to prune");
         List<Entries> ranked = new ArrayList<>();
         for (MaskInput input : inputs) {
             Tensor scores = input.entryScores();
-            Tensor ranks = choice instanceof Choice.AtRandom ? scores : method.rank(scores);
+            Tensor ranks = choice instanceof Choice.AtRandom ? scores : ranks(method.rank(scores));
             requireShape(ranks, Tensors.shape(scores));
             ranked.add(new Entries(ranks.detach(), input.mask()));
         }
@@ -32,13 +33,17 @@ final class Choosing {
 
     /** Of each channel 1 if it is kept, else 0. */
     static Tensor channels(PruningMethod.RankedChannels method, Tensor scores, int dim) {
-        Choice choice = method.choice();
+        Choice choice = Needed.given(method.choice(), "what to prune");
         Tensor ranks =
                 choice instanceof Choice.AtRandom
                         ? torch.empty(scores.size(dim))
-                        : method.rank(scores, dim);
+                        : ranks(method.rank(scores, dim));
         requireShape(ranks, scores.size(dim));
         return of(choice, List.of(new Entries(ranks.detach(), null))).getFirst();
+    }
+
+    private static Tensor ranks(Tensor given) {
+        return Needed.given(given, "the ranks");
     }
 
     private static void requireShape(Tensor ranks, long... shape) {

@@ -3,6 +3,7 @@ package io.espalier.prune;
 import io.espalier.nn.Mask;
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.train.ModelSchedule;
 import io.espalier.train.TrainingEvent;
 
@@ -80,7 +81,7 @@ public final class DynamicPruning implements ModelSchedule {
      */
     public static DynamicPruning magnitude(List<Target> targets, Schedule schedule) {
         return new DynamicPruning(
-                attach(targets, DynamicMask.StraightThrough::new),
+                attach(targets, schedule, DynamicMask.StraightThrough::new),
                 schedule,
                 parts -> parts.stream().map(Part::stored).toList());
     }
@@ -95,7 +96,7 @@ public final class DynamicPruning implements ModelSchedule {
      */
     public static DynamicPruning gradual(List<Target> targets, Schedule schedule) {
         return new DynamicPruning(
-                attach(targets, DynamicMask.Shrinking::new),
+                attach(targets, schedule, DynamicMask.Shrinking::new),
                 schedule,
                 parts -> parts.stream().map(Part::stored).toList());
     }
@@ -106,8 +107,9 @@ public final class DynamicPruning implements ModelSchedule {
      */
     public static DynamicPruning by(
             Importance importance, List<Target> targets, Schedule schedule) {
+        Needed.of(importance, "the importance");
         return new DynamicPruning(
-                attach(targets, DynamicMask.StraightThrough::new),
+                attach(targets, schedule, DynamicMask.StraightThrough::new),
                 schedule,
                 parts ->
                         List.copyOf(
@@ -127,7 +129,7 @@ public final class DynamicPruning implements ModelSchedule {
      * @throws EspalierException if there is no target, or one of them can't be pruned
      */
     public static DynamicPruning movement(List<Target> targets, Schedule schedule) {
-        List<Part> parts = attach(targets, DynamicMask.Movement::new);
+        List<Part> parts = attach(targets, schedule, DynamicMask.Movement::new);
         return new DynamicPruning(parts, schedule, DynamicPruning::movementRanks);
     }
 
@@ -279,8 +281,10 @@ public final class DynamicPruning implements ModelSchedule {
         }
     }
 
-    private static List<Part> attach(List<Target> targets, Function<String, DynamicMask> kind) {
-        if (targets.isEmpty()) {
+    private static List<Part> attach(
+            List<Target> targets, Schedule schedule, Function<String, DynamicMask> kind) {
+        Needed.of(schedule, "the schedule");
+        if (Needed.all(targets, "the targets").isEmpty()) {
             throw new EspalierException(
                     "There are no parameters to prune; give at least one target.");
         }

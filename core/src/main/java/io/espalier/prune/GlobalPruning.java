@@ -1,6 +1,7 @@
 package io.espalier.prune;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -43,7 +44,11 @@ final class GlobalPruning {
         }
         List<Site> sites = new ArrayList<>();
         for (Target target : targets) {
-            Site site = Site.of(target, importance.get(target));
+            Tensor scores =
+                    importance.containsKey(target)
+                            ? Needed.of(importance.get(target), "the scores for a target")
+                            : null;
+            Site site = Site.of(target, scores);
             if (sites.stream().anyMatch(site::isSameAs)) {
                 throw new EspalierException(site + " is listed twice; list each target once.");
             }

@@ -2,6 +2,7 @@ package io.espalier.prune;
 
 import io.espalier.data.DataLoader;
 import io.espalier.nn.Module;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 import io.espalier.train.Loss;
 
@@ -85,7 +86,10 @@ public interface Importance {
      * @param batches the examples to go by; a few hundred suffice
      */
     static Importance gradient(Module model, Loss loss, DataLoader batches) {
-        return new GradientImportance(model, loss, batches);
+        return new GradientImportance(
+                Needed.of(model, "the model"),
+                Needed.of(loss, "the loss"),
+                Needed.of(batches, "the batches"));
     }
 
     private static Importance each(UnaryOperator<Tensor> score) {

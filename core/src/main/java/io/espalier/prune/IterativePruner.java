@@ -3,6 +3,7 @@ package io.espalier.prune;
 import io.espalier.data.Dataset;
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.train.Evaluator;
 import io.espalier.train.Trainer;
 
@@ -46,7 +47,7 @@ public final class IterativePruner {
 
     /** A pruner of all of a model's parameters of 2 or more dimensions: its weights, no biases. */
     public static IterativePruner of(Module model) {
-        return new IterativePruner(model);
+        return new IterativePruner(Needed.of(model, "the model to prune"));
     }
 
     private IterativePruner with(Consumer<PruningSettings> change) {
@@ -56,7 +57,7 @@ public final class IterativePruner {
 
     /** Prunes these parameters only. */
     public IterativePruner targets(List<Target> chosen) {
-        return with(s -> s.targets = List.copyOf(chosen));
+        return with(s -> s.targets = List.copyOf(Needed.all(chosen, "the targets")));
     }
 
     /**
@@ -64,12 +65,12 @@ public final class IterativePruner {
      * Otherwise half of them are pruned in one round.
      */
     public IterativePruner schedule(Schedule rounds) {
-        return with(s -> s.schedule = rounds);
+        return with(s -> s.schedule = Needed.of(rounds, "the schedule"));
     }
 
     /** Goes by these scores, asked for in each round, instead of the values themselves. */
     public IterativePruner importance(Importance scores) {
-        return with(s -> s.importance = scores);
+        return with(s -> s.importance = Needed.of(scores, "the importance"));
     }
 
     /**
@@ -78,7 +79,7 @@ public final class IterativePruner {
      */
     public IterativePruner global(Function<Amount, ? extends PruningMethod.Unstructured> way) {
         return with(s -> {
-            s.method = way;
+            s.method = Needed.of(way, "the pruning method");
             s.global = true;
         });
     }
@@ -90,7 +91,7 @@ public final class IterativePruner {
      */
     public IterativePruner perLayer(Function<Amount, ? extends PruningMethod> way) {
         return with(s -> {
-            s.method = way;
+            s.method = Needed.of(way, "the pruning method");
             s.global = false;
         });
     }
@@ -101,12 +102,17 @@ public final class IterativePruner {
      * @param epochs how often to go through the dataset in each round
      */
     public IterativePruner fineTune(Trainer trainer, Dataset dataset, int epochs) {
-        return with(s -> s.fineTuning = FineTuning.by(trainer, dataset, epochs));
+        return with(s ->
+                s.fineTuning =
+                        FineTuning.by(
+                                Needed.of(trainer, "the trainer"),
+                                Needed.of(dataset, "the dataset"),
+                                epochs));
     }
 
     /** Fine-tunes after each pruning by code of one's own. */
     public IterativePruner fineTune(Consumer<? super Module> training) {
-        return with(s -> s.fineTuning = FineTuning.by(training));
+        return with(s -> s.fineTuning = FineTuning.by(Needed.of(training, "what trains")));
     }
 
     /**
@@ -122,6 +128,7 @@ public final class IterativePruner {
                     "A budget is a drop of 0 or more in the metric; asked for " + drop + ".");
         }
         return with(s -> {
+            Needed.of(metric, "the metric");
             s.budget = drop;
             s.evaluator = metric;
         });
@@ -143,7 +150,7 @@ public final class IterativePruner {
 
     /** Tells {@code listener} of each completed round, on the thread that runs. */
     public IterativePruner listen(Consumer<? super PruningResult.Round> listener) {
-        return with(s -> s.listeners.add(listener));
+        return with(s -> s.listeners.add(Needed.of(listener, "the listener")));
     }
 
     /**
@@ -169,6 +176,10 @@ public final class IterativePruner {
      */
     public PruningResult run(Path checkpoints) {
         stopped = false;
-        return new PruningRun(this, settings.copy(), new PruningCheckpoint(checkpoints)).run();
+        return new PruningRun(
+                        this,
+                        settings.copy(),
+                        new PruningCheckpoint(Needed.of(checkpoints, "the folder of checkpoints")))
+                .run();
     }
 }

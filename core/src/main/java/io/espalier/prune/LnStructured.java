@@ -1,6 +1,7 @@
 package io.espalier.prune;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import org.bytedeco.pytorch.Tensor;
 
@@ -16,6 +17,7 @@ import org.bytedeco.pytorch.Tensor;
 public record LnStructured(Amount amount, double n, int dim)
         implements PruningMethod.RankedChannels {
     public LnStructured {
+        Needed.of(amount, "the amount to prune");
         if (!(n > 0 || n == Double.NEGATIVE_INFINITY)) {
             throw new EspalierException(
                     "There is no norm of order "

@@ -1,6 +1,7 @@
 package io.espalier.prune;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Scalar;
@@ -111,7 +112,7 @@ final class MaskComputation {
     }
 
     private static Tensor ask(PruningMethod method, Tensor scores, Tensor defaultMask) {
-        return copy(method.computeMask(scores, defaultMask), defaultMask);
+        return copy(Needed.given(method.computeMask(scores, defaultMask), "the mask"), defaultMask);
     }
 
     /**

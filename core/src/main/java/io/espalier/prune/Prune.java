@@ -2,6 +2,7 @@ package io.espalier.prune;
 
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -28,6 +29,8 @@ import java.util.function.Function;
  * the entries are ranked by holds NaN.
  */
 public final class Prune {
+    private static final String METHOD = "the pruning method";
+
     private Prune() {}
 
     /** Prunes a share of the entries, those of smallest magnitude. */
@@ -117,11 +120,13 @@ public final class Prune {
      * @throws EspalierException also if the mask has another shape or holds anything else
      */
     public static void customFromMask(Module module, String name, Tensor mask) {
+        Needed.of(mask, "the mask");
         update(module, name, null, input -> MaskComputation.combined(input, mask));
     }
 
     /** Prunes by any method, the parameter's own values being the scores. */
     public static void apply(Module module, String name, PruningMethod method) {
+        Needed.of(method, METHOD);
         update(module, name, null, input -> MaskComputation.of(method, input));
     }
 
@@ -131,6 +136,8 @@ public final class Prune {
      * @param importance the scores to go by, in the shape of the parameter
      */
     public static void apply(Module module, String name, PruningMethod method, Tensor importance) {
+        Needed.of(method, METHOD);
+        Needed.of(importance, "the importance scores");
         update(module, name, importance, input -> MaskComputation.of(method, input));
     }
 
@@ -183,7 +190,7 @@ public final class Prune {
             Function<Amount, ? extends PruningMethod.Unstructured> method,
             double amount,
             Map<Target, Tensor> importance) {
-        globalUnstructured(targets, method.apply(Amount.share(amount)), importance);
+        globalUnstructured(targets, method(method, Amount.share(amount)), importance);
     }
 
     /** Prunes a count of the entries of many parameters by importance, as if they were one. */
@@ -192,7 +199,12 @@ public final class Prune {
             Function<Amount, ? extends PruningMethod.Unstructured> method,
             long amount,
             Map<Target, Tensor> importance) {
-        globalUnstructured(targets, method.apply(Amount.count(amount)), importance);
+        globalUnstructured(targets, method(method, Amount.count(amount)), importance);
+    }
+
+    private static PruningMethod.Unstructured method(
+            Function<Amount, ? extends PruningMethod.Unstructured> of, Amount amount) {
+        return Needed.given(Needed.of(of, METHOD).apply(amount), METHOD);
     }
 
     /** Prunes the entries of many parameters, as if they were one tensor. */
@@ -212,7 +224,10 @@ public final class Prune {
             List<Target> targets,
             PruningMethod.Unstructured method,
             Map<Target, Tensor> importance) {
-        GlobalPruning.prune(targets, method, importance);
+        GlobalPruning.prune(
+                Needed.all(targets, "the targets"),
+                Needed.of(method, METHOD),
+                Needed.of(importance, "the importance scores"));
     }
 
     /**
@@ -223,12 +238,14 @@ public final class Prune {
      * @throws EspalierException if the parameter is not pruned
      */
     public static void remove(Module module, String name) {
-        Site.removeMask(module.current(), name);
+        var target = new Target(module, name);
+        Site.removeMask(target.module().current(), target.name());
     }
 
     /** Whether a parameter of the module, or of one below it, is pruned. */
     public static boolean isPruned(Module module) {
-        return module.current().namedModules().values().stream().anyMatch(Prune::hasMask);
+        return Needed.of(module, "the module").current().namedModules().values().stream()
+                .anyMatch(Prune::hasMask);
     }
 
     private static boolean hasMask(Module module) {

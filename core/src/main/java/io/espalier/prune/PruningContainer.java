@@ -1,5 +1,8 @@
 package io.espalier.prune;
 
+import io.espalier.tensor.Needed;
+import io.espalier.tensor.Tensors;
+
 import org.bytedeco.pytorch.Tensor;
 
 import java.util.List;
@@ -13,16 +16,21 @@ import java.util.List;
  */
 public record PruningContainer(List<PruningMethod> methods) implements PruningMethod {
     public PruningContainer {
-        methods = List.copyOf(methods);
+        methods = List.copyOf(Needed.all(methods, "the pruning methods"));
     }
 
     /** A container of these methods. */
     public PruningContainer(PruningMethod... methods) {
-        this(List.of(methods));
+        this(Needed.all(methods, "the pruning methods"));
     }
 
     @Override
     public Tensor computeMask(Tensor scores, Tensor defaultMask) {
-        return MaskComputation.of(this, new MaskInput(scores.detach(), null, defaultMask));
+        return MaskComputation.of(
+                this,
+                new MaskInput(
+                        Tensors.requireLive(scores).detach(),
+                        null,
+                        Needed.of(defaultMask, "the mask")));
     }
 }

@@ -2,6 +2,7 @@ package io.espalier.prune;
 
 import io.espalier.nn.IntegerWeighted;
 import io.espalier.nn.Module;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -54,7 +55,8 @@ public record Sparsity(List<Part> parts) {
     public static Sparsity of(Module model) {
         List<Part> parts = new ArrayList<>();
         var seen = Collections.newSetFromMap(new IdentityHashMap<Object, Boolean>());
-        model.namedModules()
+        Needed.of(model, "the model")
+                .namedModules()
                 .forEach((path, module) -> {
                     if (module instanceof IntegerWeighted layer && seen.add(layer)) {
                         parts.addAll(integers(path, layer));

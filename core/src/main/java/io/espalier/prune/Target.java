@@ -1,6 +1,7 @@
 package io.espalier.prune;
 
 import io.espalier.nn.Module;
+import io.espalier.tensor.Needed;
 
 import org.bytedeco.pytorch.Tensor;
 
@@ -16,6 +17,12 @@ import java.util.Set;
  * @param name its public name, such as {@code "weight"}
  */
 public record Target(Module module, String name) {
+    /** Refuses nulls. */
+    public Target {
+        Needed.of(module, "the module to prune");
+        Needed.of(name, "the name of the parameter to prune");
+    }
+
     /**
      * What is worth pruning in a model: its floating-point parameters of 2 or more dimensions,
      * which leaves out biases and normalization. A layer that stands at two places is listed once;
@@ -23,7 +30,7 @@ public record Target(Module module, String name) {
      */
     public static List<Target> weights(Module model) {
         var holders = new IdentityHashMap<Tensor, Set<Module>>();
-        for (Module module : model.namedModules().values()) {
+        for (Module module : Needed.of(model, "the model").namedModules().values()) {
             for (Tensor stored : module.ownParameters().values()) {
                 holders.computeIfAbsent(stored, tensor -> new LinkedHashSet<>()).add(module);
             }

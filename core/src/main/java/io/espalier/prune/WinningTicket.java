@@ -3,6 +3,7 @@ package io.espalier.prune;
 import io.espalier.nn.Mask;
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -97,7 +98,8 @@ public final class WinningTicket {
     /** All parameters under their public names, and all buffers but masks. */
     private static SequencedMap<String, Tensor> tensors(Module model) {
         SequencedMap<String, Tensor> tensors = new LinkedHashMap<>();
-        model.namedModules()
+        Needed.of(model, "the model")
+                .namedModules()
                 .forEach((path, module) -> {
                     String prefix = path.isEmpty() ? "" : path + ".";
                     SequencedMap<String, Tensor> own = new LinkedHashMap<>(module.ownParameters());

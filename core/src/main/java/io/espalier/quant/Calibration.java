@@ -1,6 +1,7 @@
 package io.espalier.quant;
 
 import io.espalier.nn.Module;
+import io.espalier.tensor.Needed;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -21,17 +22,18 @@ public final class Calibration {
      * @return whether there was any batch
      */
     public static boolean run(Module model, Iterable<Tensor> batches) {
-        return runAll(model, eachAlone(batches));
+        return runAll(model, eachAlone(Needed.of(batches, "the batches")));
     }
 
     /** The same for a model of several inputs, which each batch lists. */
     static boolean runAll(Module model, Iterable<List<Tensor>> batches) {
         boolean any = false;
-        for (List<Tensor> batch : batches) {
+        Needed.of(model, "the model to calibrate");
+        for (List<Tensor> batch : Needed.of(batches, "the batches")) {
             any = true;
             try (var scope = new PointerScope();
                     var noGrad = new NoGradGuard()) {
-                model.callAll(batch);
+                model.callAll(Needed.of(batch, "a batch of the calibration data"));
             }
         }
         return any;
@@ -41,7 +43,8 @@ public final class Calibration {
     static Iterable<List<Tensor>> eachAlone(Iterable<Tensor> batches) {
         return () ->
                 StreamSupport.stream(batches.spliterator(), false)
-                        .<List<Tensor>>map(List::of)
+                        .<List<Tensor>>map(batch ->
+                                List.of(Needed.of(batch, "a batch of the calibration data")))
                         .iterator();
     }
 }

@@ -5,6 +5,7 @@ import io.espalier.quant.layer.LayerKind;
 import io.espalier.quant.layer.LayerKinds;
 import io.espalier.quant.layer.PlacedLayer;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -30,7 +31,8 @@ final class DynamicQuantization {
     }
 
     static void apply(Module model, QConfig qconfig, Set<? extends Class<?>> types) {
-        types.forEach(type -> requireKernel(type, qconfig));
+        Needed.of(model, "the model to quantize");
+        types.forEach(type -> requireKernel(Needed.of(type, "a class of layers"), qconfig));
         Site.of(model).stream()
                 .filter(site -> types.contains(site.module().getClass()))
                 .forEach(Preparation::requireUnobserved);

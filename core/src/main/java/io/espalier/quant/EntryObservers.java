@@ -3,6 +3,7 @@ package io.espalier.quant;
 import io.espalier.nn.Module;
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverFactory;
+import io.espalier.tensor.Needed;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -31,6 +32,7 @@ final class EntryObservers {
      *     call
      */
     static void prepare(Module model, List<Tensor> example, Consumer<Module> preparation) {
+        Needed.of(model, "the model to prepare");
         if (example.isEmpty()) {
             preparation.accept(model);
             return;
@@ -42,7 +44,7 @@ final class EntryObservers {
         for (String path : paths) {
             Module layer = model.module(path);
             if (!layer.namedChildren().containsKey(Observer.INPUT)) {
-                layer.add(Observer.INPUT, Objects.requireNonNull(factories.get(path)).make());
+                layer.add(Observer.INPUT, Objects.requireNonNull(factories.get(path)).made());
             }
         }
     }

@@ -10,6 +10,7 @@ import io.espalier.quant.layer.Packing;
 import io.espalier.quant.layer.QuantizedLayer;
 import io.espalier.quant.observer.Observer;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import org.bytedeco.pytorch.Tensor;
 
@@ -134,12 +135,12 @@ public final class GraphQuantization {
      * @throws EspalierException if it has no layer to lower, or one has no int8 kernel
      */
     public static GraphModule lower(GraphModule reference) {
-        return GraphPasses.lower(reference);
+        return GraphPasses.lower(Needed.of(reference, "the graph module"));
     }
 
     /** Whether a graph has layers of 8-bit weights, and none that needs ranges. */
     private static boolean hasOnlySmallWeights(GraphModule model) {
-        Collection<Module> modules = model.modules().values();
+        Collection<Module> modules = Needed.of(model, "the graph module").modules().values();
         return modules.stream().anyMatch(IntegerWeighted.class::isInstance)
                 && modules.stream()
                         .noneMatch(module ->
@@ -157,7 +158,8 @@ public final class GraphQuantization {
      * @param converted the graph that {@link #convert} made of it
      */
     public static GraphModule fusedAs(Module model, Tensor example, GraphModule converted) {
-        return GraphPasses.fusedAs(GraphModule.trace(model, example), converted);
+        return GraphPasses.fusedAs(
+                GraphModule.trace(model, example), Needed.of(converted, "the converted graph"));
     }
 
     static GraphModule quantize(

@@ -99,7 +99,7 @@ final class Observation {
             if (known != null) {
                 return withFirst(known.call(first), tensors);
             }
-            Observer made = factory.make();
+            Observer made = factory.made();
             Tensor seen = made.call(first);
             unsettled.get().put(module, made);
             return withFirst(seen, tensors);

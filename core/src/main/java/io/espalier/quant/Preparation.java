@@ -72,7 +72,7 @@ final class Preparation {
     }
 
     private static void requireObserver(Site site, String what, ObserverFactory factory) {
-        Observer made = factory.make();
+        Observer made = factory.made();
         if (made instanceof Rounding) {
             throw site.unfit(
                     what,
@@ -144,7 +144,7 @@ final class Preparation {
     }
 
     private static Observer observer(Site site, ObserverFactory factory) {
-        Observer output = factory.make();
+        Observer output = factory.made();
         output.standsAt(site.path());
         output.training(site.module().isTraining());
         return output;

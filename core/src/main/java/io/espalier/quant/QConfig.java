@@ -179,14 +179,14 @@ public record QConfig(ObserverFactory activation, ObserverFactory weight, Engine
 
     /** Whether it is for tables of vectors and leaves all else in float. */
     boolean isWeightOnly() {
-        return weight.make().qscheme() == PER_CHANNEL_AFFINE_FLOAT_QPARAMS;
+        return weight.made().qscheme() == PER_CHANNEL_AFFINE_FLOAT_QPARAMS;
     }
 
     /**
      * Makes the observers of tables' weights: its own, or the preset where it has none for them.
      */
     ObserverFactory tableWeight() {
-        Observer made = weight.make();
+        Observer made = weight.made();
         if (made.qscheme() == PER_CHANNEL_AFFINE_FLOAT_QPARAMS || made.dtype() == FLOAT16) {
             return weight;
         }
@@ -207,7 +207,7 @@ public record QConfig(ObserverFactory activation, ObserverFactory weight, Engine
 
     /** Whether weights are kept as 16-bit floats and nothing is observed. */
     public boolean isFloat16() {
-        return weight.make().dtype() == FLOAT16;
+        return weight.made().dtype() == FLOAT16;
     }
 
     private static Engine engine(String backend) {

@@ -2,6 +2,7 @@ package io.espalier.quant;
 
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import org.jspecify.annotations.Nullable;
 
@@ -42,14 +43,14 @@ public final class QConfigMapping {
     /** The same with a configuration for all modules of a class, not of its subclasses. */
     public QConfigMapping type(Class<? extends Module> type, @Nullable QConfig qconfig) {
         Map<Class<? extends Module>, @Nullable QConfig> more = new LinkedHashMap<>(types);
-        more.put(type, qconfig);
+        more.put(Needed.of(type, "the class of modules"), qconfig);
         return new QConfigMapping(rest, more, paths);
     }
 
     /** The same with a configuration for the module at a path and what is below it. */
     public QConfigMapping path(String path, @Nullable QConfig qconfig) {
         Map<String, @Nullable QConfig> more = new LinkedHashMap<>(paths);
-        more.put(path, qconfig);
+        more.put(Needed.of(path, "the path"), qconfig);
         return new QConfigMapping(rest, types, more);
     }
 
@@ -59,7 +60,7 @@ public final class QConfigMapping {
      * @throws EspalierException if there is no module at one of the paths; nothing is set then
      */
     public void applyTo(Module model) {
-        paths.keySet().forEach(model::module);
+        paths.keySet().forEach(Needed.of(model, "the model")::module);
         model.qconfig(rest);
         model.namedModules()
                 .forEach((path, module) -> {

@@ -41,10 +41,10 @@ final class QatPreparation {
 
     private static void requireFakeQuantization(Site site) {
         if (!site.kind().isTable()) {
-            requireFakeQuantization(site, "activation", site.qconfig().activation().make());
+            requireFakeQuantization(site, "activation", site.qconfig().activation().made());
         }
         if (site.hasWeight()) {
-            requireFakeQuantization(site, "weight", site.weightFactory().make());
+            requireFakeQuantization(site, "weight", site.weightFactory().made());
         }
     }
 
@@ -61,7 +61,7 @@ final class QatPreparation {
     }
 
     private static Observer rounding(Site site) {
-        Observer rounding = site.weightFactory().make();
+        Observer rounding = site.weightFactory().made();
         rounding.standsAt(site.path() + ".weight");
         return rounding;
     }

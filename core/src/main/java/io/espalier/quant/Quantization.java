@@ -4,6 +4,7 @@ import io.espalier.graph.GraphModule;
 import io.espalier.nn.Module;
 import io.espalier.quant.fusion.Fusion;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import org.bytedeco.pytorch.Tensor;
 
@@ -29,6 +30,11 @@ import java.util.Set;
  * {@code torch.ao.quantization} in eager mode.
  */
 public final class Quantization {
+    private static final String EXAMPLE = "the example";
+    private static final String CALIBRATION = "the calibration data";
+    private static final String QCONFIG = "the qconfig";
+    private static final String FILE = "the file";
+
     private Quantization() {}
 
     /**
@@ -69,12 +75,13 @@ public final class Quantization {
      *     can't take the example
      */
     public static List<List<String>> fuse(Module model, Tensor... example) {
-        if (model.isTraining()) {
+        List<Tensor> inputs = Needed.all(example, EXAMPLE);
+        if (Needed.of(model, "the model to fuse").isTraining()) {
             throw new EspalierException(
                     "Fusing for inference needs a model in inference mode; call eval() first.");
         }
         Preparation.requireFloat(model);
-        List<List<String>> chains = Fusion.chains(model, List.of(example));
+        List<List<String>> chains = Fusion.chains(model, inputs);
         Fusion.fuse(model, chains);
         return chains;
     }
@@ -92,7 +99,7 @@ public final class Quantization {
      *     can't take the example
      */
     public static void prepare(Module model, Tensor... example) {
-        EntryObservers.prepare(model, List.of(example), Preparation::prepare);
+        EntryObservers.prepare(model, Needed.all(example, EXAMPLE), Preparation::prepare);
     }
 
     /**
@@ -109,7 +116,7 @@ public final class Quantization {
      *     qconfig is not one for training, the model is prepared already, or can't take the example
      */
     public static void prepareQat(Module model, Tensor... example) {
-        EntryObservers.prepare(model, List.of(example), QatPreparation::prepare);
+        EntryObservers.prepare(model, Needed.all(example, EXAMPLE), QatPreparation::prepare);
     }
 
     /**
@@ -133,7 +140,7 @@ public final class Quantization {
      *     layers
      */
     public static void convert(Module model, Set<String> inFloat) {
-        Conversion.convert(model, inFloat);
+        Conversion.convert(model, Needed.of(inFloat, "the paths of what stays in float"));
     }
 
     /**
@@ -145,7 +152,7 @@ public final class Quantization {
      */
     @SuppressWarnings("TypeParameterUnusedInFormals") // the copy is of the model's class
     public static <M extends Module> M converted(M model) {
-        M copy = model.copy();
+        M copy = Needed.of(model, "the model to convert").copy();
         copy.eval();
         convert(copy);
         return copy;
@@ -173,7 +180,10 @@ public final class Quantization {
      * @see GraphQuantization the steps one by one
      */
     public static GraphModule quantize(Module model, Tensor example, Iterable<Tensor> calibration) {
-        return quantize(model, List.of(example), Calibration.eachAlone(calibration));
+        return quantize(
+                model,
+                List.of(Needed.of(example, EXAMPLE)),
+                Calibration.eachAlone(Needed.of(calibration, CALIBRATION)));
     }
 
     /**
@@ -186,7 +196,8 @@ public final class Quantization {
     public static GraphModule quantize(
             Module model, List<Tensor> example, Iterable<List<Tensor>> calibration) {
         Preparation.requireUnprepared(model);
-        return GraphQuantization.quantize(model, example, calibration);
+        return GraphQuantization.quantize(
+                model, Needed.all(example, EXAMPLE), Needed.of(calibration, CALIBRATION));
     }
 
     /**
@@ -200,7 +211,7 @@ public final class Quantization {
      * @throws EspalierException if the model has no such layer, or is one itself
      */
     public static void quantizeDynamic(Module model, QConfig qconfig) {
-        DynamicQuantization.apply(model, qconfig);
+        DynamicQuantization.apply(model, Needed.of(qconfig, QCONFIG));
     }
 
     /**
@@ -211,7 +222,8 @@ public final class Quantization {
      */
     public static void quantizeDynamic(
             Module model, QConfig qconfig, Set<? extends Class<? extends Module>> types) {
-        DynamicQuantization.apply(model, qconfig, types);
+        DynamicQuantization.apply(
+                model, Needed.of(qconfig, QCONFIG), Needed.of(types, "the classes of layers"));
     }
 
     /** {@link #quantizeDynamic(Module, QConfig)} with {@link QConfig#dynamic}. */
@@ -226,7 +238,7 @@ public final class Quantization {
      * @throws EspalierException if the model is not converted, or the file can't be written
      */
     public static void save(Module model, Path file) {
-        QuantizedFile.save(model, file);
+        QuantizedFile.save(Needed.of(model, "the model to save"), Needed.of(file, FILE));
     }
 
     /**
@@ -237,7 +249,7 @@ public final class Quantization {
      *     another version, or layers in float
      */
     public static GraphModule loadGraph(Path file) {
-        return QuantizedFile.loadGraph(file, Optional.empty());
+        return QuantizedFile.loadGraph(Needed.of(file, FILE), Optional.empty());
     }
 
     /**
@@ -249,7 +261,8 @@ public final class Quantization {
      *     another version, or does not fit the model
      */
     public static GraphModule loadGraph(Module model, Path file) {
-        return QuantizedFile.loadGraph(file, Optional.of(model));
+        return QuantizedFile.loadGraph(
+                Needed.of(file, FILE), Optional.of(Needed.of(model, "the float model")));
     }
 
     /**
@@ -264,7 +277,7 @@ public final class Quantization {
     public static <M extends Module> M load(M model, Path file) {
         Preparation.requireFloat(model);
         M copy = model.copy();
-        QuantizedFile.load(copy, file);
+        QuantizedFile.load(copy, Needed.of(file, FILE));
         copy.eval();
         return copy;
     }

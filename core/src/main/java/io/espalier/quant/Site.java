@@ -10,6 +10,7 @@ import io.espalier.quant.observer.ObserverFactory;
 import io.espalier.quant.qat.Rounding;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Internal;
+import io.espalier.tensor.Needed;
 
 import org.jspecify.annotations.Nullable;
 
@@ -41,7 +42,7 @@ public record Site(String path, Module module, QConfig qconfig) {
     /** The sites of a model, in the order of its modules. */
     static List<Site> of(Module model) {
         List<Site> sites = new ArrayList<>();
-        collect("", model, null, Site::isQuantizable, sites);
+        collect("", Needed.of(model, "the model to quantize"), null, Site::isQuantizable, sites);
         return sites;
     }
 
@@ -129,7 +130,7 @@ public record Site(String path, Module module, QConfig qconfig) {
 
     /** Makes the observer of the module's output, if it is observed. */
     Optional<ObserverFactory> outputFactory() {
-        boolean trained = qconfig.activation().make() instanceof Rounding && module.isTraining();
+        boolean trained = qconfig.activation().made() instanceof Rounding && module.isTraining();
         return qconfig.isFloat16()
                 ? Optional.empty()
                 : kind().observer(qconfig.activation(), trained);
@@ -138,7 +139,7 @@ public record Site(String path, Module module, QConfig qconfig) {
     /** Makes the observer of the module's input, which knows the module's place. */
     ObserverFactory inputFactory() {
         return () -> {
-            Observer observer = qconfig.activation().make();
+            Observer observer = qconfig.activation().made();
             observer.standsAt(path);
             observer.training(module.isTraining());
             return observer;

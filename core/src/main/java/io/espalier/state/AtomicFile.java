@@ -2,6 +2,7 @@ package io.espalier.state;
 
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Internal;
+import io.espalier.tensor.Needed;
 
 import java.io.IOException;
 import java.nio.channels.ClosedByInterruptException;
@@ -34,7 +35,7 @@ public final class AtomicFile {
      * @throws EspalierException if it can't be written; the file that was there is as it was
      */
     public static void write(Path file, Writer writer) {
-        Path target = target(file);
+        Path target = target(Needed.of(file, "the file to write"));
         Path temporary =
                 target.resolveSibling(
                         "." + target.getFileName() + "." + UUID.randomUUID() + ".tmp");

@@ -1,6 +1,7 @@
 package io.espalier.state;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -116,8 +117,9 @@ public final class SafeTensors {
             Map<String, String> metadata,
             Consumer<AtomicFile.Writer> writer,
             Written written) {
-        List<Map.Entry<String, Tensor>> inFile = alignedOrder(tensors);
-        byte[] header = SafeTensorsHeader.render(describe(tensors), metadata);
+        List<Map.Entry<String, Tensor>> inFile = alignedOrder(Needed.of(tensors, "the tensors"));
+        byte[] header =
+                SafeTensorsHeader.render(describe(tensors), Needed.of(metadata, "the metadata"));
         if (header.length > SafeTensorsHeader.MAX_BYTES) {
             throw new EspalierException(
                     "Can't write "
@@ -156,7 +158,7 @@ public final class SafeTensors {
 
     /** Each tensor's type, shape and place in the file, in the map's order. */
     static SequencedMap<String, Entry> describe(Map<String, Tensor> tensors) {
-        List<Map.Entry<String, Tensor>> inFile = alignedOrder(tensors);
+        List<Map.Entry<String, Tensor>> inFile = alignedOrder(Needed.of(tensors, "the tensors"));
         SequencedMap<String, Entry> entries = new LinkedHashMap<>();
         tensors.forEach((name, tensor) -> {
             SafeTensorsHeader.requireName(name);
@@ -213,6 +215,7 @@ public final class SafeTensors {
 
     /** Text from a file as one line that a terminal shows as it is: no control characters. */
     public static String printable(String text) {
-        return text.replaceAll("[\\p{Cntrl}\\u0080-\\u009f\\u2028\\u2029\\u202a-\\u202e]", " ");
+        return Needed.of(text, "the text")
+                .replaceAll("[\\p{Cntrl}\\u0080-\\u009f\\u2028\\u2029\\u202a-\\u202e]", " ");
     }
 }

@@ -3,6 +3,7 @@ package io.espalier.state;
 import io.espalier.state.SafeTensors.Entry;
 import io.espalier.state.StoredTensor.Kind;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
@@ -45,6 +46,7 @@ public record SavedModel(
      * @throws EspalierException if the file can't be read or is no valid safetensors file
      */
     public static SavedModel read(Path file, Runnable afterTensor) {
+        Needed.of(afterTensor, "what follows a tensor");
         SafeTensors.Header header = verified(file);
         var kinds = new TensorKinds(header);
         try (FileChannel channel = FileChannel.open(file)) {

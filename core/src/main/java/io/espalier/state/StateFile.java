@@ -4,6 +4,7 @@ import io.espalier.state.SafeTensors.Entry;
 import io.espalier.state.SafeTensors.Header;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Internal;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -57,7 +58,7 @@ public final class StateFile implements TensorSource, AutoCloseable {
      * @throws EspalierException if it can't be read, is something else, or its header is damaged
      */
     public static StateFile open(Path file) {
-        if (Files.isDirectory(file)) {
+        if (Files.isDirectory(Needed.of(file, "the file to read"))) {
             throw new EspalierException("Can't read " + file + ": it is a folder; name a file.");
         }
         if (Files.exists(file) && !Files.isRegularFile(file)) {

@@ -1,6 +1,7 @@
 package io.espalier.state;
 
 import io.espalier.tensor.Internal;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -55,6 +56,6 @@ public interface TensorSource {
 
     /** A state in memory. */
     static TensorSource of(Map<String, Tensor> tensors) {
-        return new TensorsInMemory(tensors);
+        return new TensorsInMemory(Needed.of(tensors, "the state"));
     }
 }

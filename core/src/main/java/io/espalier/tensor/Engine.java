@@ -143,6 +143,7 @@ public enum Engine {
      */
     public <T> T during(Supplier<T> work) {
         required();
+        Needed.of(work, "the work");
         return EngineLock.PROCESS.whileChanging(() -> {
             QEngine before = torch.globalContext().qEngine();
             torch.globalContext().setQEngine(libtorchs);

@@ -81,6 +81,16 @@ public final class Operator {
     }
 
     /**
+     * Refuses null as an argument that is not optional.
+     *
+     * @param place the argument's place in the schema
+     * @throws EspalierException if null can't stand there
+     */
+    public void requireOptional(int place) {
+        parameters.get(place).requireOptional(this);
+    }
+
+    /**
      * Calls the operator and returns its one result, a tensor.
      *
      * @throws EspalierException as {@link #call}, or if the operator returns something else

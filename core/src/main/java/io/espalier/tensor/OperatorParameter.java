@@ -76,29 +76,34 @@ final class OperatorParameter {
     /** Refuses to be left open for a tensor where something else is asked for. */
     void requireTensor(Operator operator) {
         if (type.kind != TypeKind.TensorType) {
-            throw new EspalierException(
-                    operator.name()
-                            + " takes "
-                            + type.text
-                            + " as its argument '"
-                            + name
-                            + "'; it was given a tensor.");
+            throw unfit(operator, "a tensor");
         }
+    }
+
+    /** Refuses null where the schema asks for a value. */
+    void requireOptional(Operator operator) {
+        if (!type.optional) {
+            throw unfit(operator, describe(null));
+        }
+    }
+
+    private EspalierException unfit(Operator operator, String given) {
+        return new EspalierException(
+                operator.name()
+                        + " takes "
+                        + type.text
+                        + " as its argument '"
+                        + name
+                        + "'; it was given "
+                        + given
+                        + ".");
     }
 
     /** The value for the stack. */
     IValue box(Operator operator, @Nullable Object value) {
         IValue boxed = box(type, value);
         if (boxed == null) {
-            throw new EspalierException(
-                    operator.name()
-                            + " takes "
-                            + type.text
-                            + " as its argument '"
-                            + name
-                            + "'; it was given "
-                            + describe(value)
-                            + ".");
+            throw unfit(operator, describe(value));
         }
         return boxed;
     }

@@ -40,6 +40,10 @@ public final class Operators {
      * @throws EspalierException if this build of libtorch has no such operator
      */
     public static Operator find(String full) {
+        Operator known = FOUND.get(full);
+        if (known != null) {
+            return known;
+        }
         int dot = full.indexOf('.');
         return dot < 0 ? find(full, "") : find(full.substring(0, dot), full.substring(dot + 1));
     }

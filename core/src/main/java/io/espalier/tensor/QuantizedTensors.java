@@ -32,6 +32,7 @@ public final class QuantizedTensors {
      * @param tensors floats, or quantized tensors of one type
      */
     public static Tensor cat(List<Tensor> tensors, long dim) {
+        tensors.forEach(Tensors::requireLive);
         return differInScale("aten::cat", tensors)
                 ? inOneRange(tensors, dim)
                 : torch.cat(vector(tensors), dim);
@@ -43,6 +44,7 @@ public final class QuantizedTensors {
      * @param dim where the new dimension is to be; negative ones count from the end
      */
     public static Tensor stack(List<Tensor> tensors, long dim) {
+        tensors.forEach(Tensors::requireLive);
         return differInScale("aten::stack", tensors)
                 ? inOneRange(tensors.stream().map(tensor -> tensor.unsqueeze(dim)).toList(), dim)
                 : torch.stack(vector(tensors), dim);
@@ -54,7 +56,7 @@ public final class QuantizedTensors {
      * layout than the plain one back with its elements in other places; so it gets a plain one.
      */
     public static Tensor bounded(Tensor x, UnaryOperator<Tensor> kernel) {
-        return x.is_quantized()
+        return Tensors.requireLive(x).is_quantized()
                 ? EngineLock.PROCESS.whileSettled(() -> kernel.apply(forBounds(x)))
                 : kernel.apply(x);
     }

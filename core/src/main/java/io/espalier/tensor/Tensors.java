@@ -30,6 +30,7 @@ public final class Tensors {
     private static final TensorOptions QUINT8 = constant(new TensorOptions(ScalarType.QUInt8));
     private static final MemoryFormatOptional ANY_FORMAT = constant(new MemoryFormatOptional());
     private static final long[] NOTHING = {0};
+    private static final String VALUES = "the values of a tensor";
 
     private Tensors() {}
 
@@ -41,6 +42,7 @@ public final class Tensors {
 
     /** What libtorch makes, if there is such a shape, and memory for it. */
     private static Tensor made(long[] shape, Supplier<Tensor> maker) {
+        Needed.of(shape, "the shape");
         try {
             return maker.get();
         } catch (RuntimeException e) {
@@ -70,11 +72,13 @@ public final class Tensors {
 
     /** A tensor of zeros of the given type. */
     public static Tensor zeros(ScalarType type, long... shape) {
+        Needed.of(type, "the type of the elements");
         return made(shape, () -> torch.zeros(shape, new TensorOptions(type)));
     }
 
     /** A tensor of the given type whose elements are whatever the memory held. */
     public static Tensor empty(ScalarType type, long... shape) {
+        Needed.of(type, "the type of the elements");
         return made(
                 shape,
                 () -> torch.empty(shape, new TensorOptions(type), new MemoryFormatOptional()));
@@ -82,7 +86,7 @@ public final class Tensors {
 
     /** A one-dimensional float tensor with a copy of the values. */
     public static Tensor of(float... values) {
-        return of(values, values.length);
+        return of(values, Needed.of(values, VALUES).length);
     }
 
     /**
@@ -91,7 +95,7 @@ public final class Tensors {
      * @throws EspalierException if the shape has another number of elements
      */
     public static Tensor of(float[] values, long... shape) {
-        requireCount(values.length, shape);
+        requireCount(Needed.of(values, VALUES).length, shape);
         Tensor tensor = torch.empty(shape);
         MemorySegment.copy(values, 0, segment(tensor), ValueLayout.JAVA_FLOAT, 0, values.length);
         return tensor;
@@ -103,14 +107,14 @@ public final class Tensors {
      * @throws EspalierException if the shape has another number of elements
      */
     public static Tensor of(long[] values, long... shape) {
-        requireCount(values.length, shape);
+        requireCount(Needed.of(values, VALUES).length, shape);
         Tensor tensor = zeros(ScalarType.Long, shape);
         MemorySegment.copy(values, 0, segment(tensor), ValueLayout.JAVA_LONG, 0, values.length);
         return tensor;
     }
 
     private static void requireCount(int count, long[] shape) {
-        if (elements(shape) != count) {
+        if (elements(Needed.of(shape, "the shape")) != count) {
             throw new EspalierException(
                     "A tensor of shape "
                             + Arrays.toString(shape)
@@ -129,10 +133,11 @@ public final class Tensors {
     /**
      * The tensor itself, if it can still be used.
      *
-     * @throws EspalierException if it was freed, with its {@code PointerScope} or its batch
+     * @throws EspalierException if it is null, or was freed with its {@code PointerScope} or its
+     *     batch
      */
     public static Tensor requireLive(Tensor tensor) {
-        if (tensor.isNull()) {
+        if (Needed.of(tensor, "a tensor").isNull()) {
             throw TensorException.freed();
         }
         return tensor;
@@ -146,7 +151,7 @@ public final class Tensors {
      */
     public static void requirePlain(String name, Tensor tensor) {
         boolean plain =
-                requireLive(tensor).defined()
+                requireLive(Needed.of(tensor, "'" + Needed.of(name, "a name") + "'")).defined()
                         && tensor.layout().intern() == torch.Layout.Strided
                         && tensor.device().is_cpu();
         if (!plain) {
@@ -245,13 +250,20 @@ public final class Tensors {
     /**
      * Unsigned 8-bit integers as a quantized tensor with a scale, which shares their memory.
      *
-     * @throws EspalierException if the tensor is of another type
+     * @throws EspalierException if the tensor is of another type, or the scale is no positive
+     *     number
      */
     public static Tensor quantized(Tensor integers, double scale, long zeroPoint) {
         if (type(integers) != ScalarType.Byte) {
             throw new EspalierException(
                     "A quantized tensor is made of unsigned 8-bit integers; these are "
                             + type(integers)
+                            + ".");
+        }
+        if (!(scale > 0 && scale <= Double.MAX_VALUE)) {
+            throw new EspalierException(
+                    "A quantized tensor needs a scale above 0, and finite; it was given "
+                            + scale
                             + ".");
         }
         return sharing(
@@ -285,7 +297,7 @@ public final class Tensors {
      * @return the tensor itself
      */
     public static Tensor handOver(Tensor tensor, @Nullable PointerScope outer) {
-        tensor.retainReference();
+        requireLive(tensor).retainReference();
         if (outer != null) {
             outer.attach(tensor);
             tensor.releaseReference();

@@ -5,6 +5,7 @@ import io.espalier.data.Batches;
 import io.espalier.data.DataLoader;
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -20,7 +21,7 @@ record EvaluationPass(DataLoader loader, List<Metric> metrics) {
     static final int BATCH_SIZE = 250;
 
     EvaluationPass {
-        metrics = List.copyOf(metrics);
+        metrics = List.copyOf(Needed.all(metrics, "the metrics"));
         if (metrics.isEmpty()) {
             throw new EspalierException("An evaluation needs at least one metric; it got none.");
         }

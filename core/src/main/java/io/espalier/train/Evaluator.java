@@ -3,6 +3,7 @@ package io.espalier.train;
 import io.espalier.data.DataLoader;
 import io.espalier.data.Dataset;
 import io.espalier.nn.Module;
+import io.espalier.tensor.Needed;
 
 import java.util.List;
 
@@ -22,7 +23,7 @@ public interface Evaluator {
 
     /** Measures a metric on the batches of a loader. */
     static Evaluator of(DataLoader loader, Metric metric) {
-        var pass = new EvaluationPass(loader, List.of(metric));
+        var pass = new EvaluationPass(loader, List.of(Needed.of(metric, "the metric")));
         return model -> pass.run(model, 0).first();
     }
 

@@ -1,6 +1,7 @@
 package io.espalier.train;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Tensor;
@@ -64,7 +65,9 @@ public final class Metrics {
         return mean(
                 "loss",
                 false,
-                (output, target) -> loss.of(output, target).item_double() * output.size(0));
+                (output, target) ->
+                        Needed.given(loss.of(output, target), "the loss").item_double()
+                                * output.size(0));
     }
 
     /** The mean absolute difference over all elements; less is better. */

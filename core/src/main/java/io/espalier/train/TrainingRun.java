@@ -4,6 +4,7 @@ import io.espalier.data.Batch;
 import io.espalier.data.Batches;
 import io.espalier.data.DataLoader;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.TensorException;
 import io.espalier.train.TrainingResult.End;
 
@@ -159,7 +160,8 @@ final class TrainingRun {
         double value;
         try (var scope = new PointerScope()) {
             trainer.optimizer.zero_grad();
-            Tensor loss = trainer.loss.of(trainer.model.call(examples.input()), examples.target());
+            Tensor output = trainer.model.call(examples.input());
+            Tensor loss = Needed.given(trainer.loss.of(output, examples.target()), "the loss");
             value = loss.item_double();
             requireFinite(value);
             requireDependent(loss);

@@ -4,6 +4,7 @@ import io.espalier.nn.Module;
 import io.espalier.quant.Quantization;
 import io.espalier.quant.Site;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.train.EvalMode;
 
 import org.bytedeco.pytorch.Tensor;
@@ -116,7 +117,8 @@ public record AdaRound(List<Layer> layers) {
      */
     public static AdaRound apply(
             Module model, List<Tensor> calibration, UnaryOperator<Options> with) {
-        Options options = with.apply(Options.DEFAULT);
+        Options options = Needed.from(with, Options.DEFAULT, "the options");
+        Needed.all(calibration, "the calibration data");
         List<Site> sites = sites(model);
         if (calibration.isEmpty()) {
             throw new EspalierException("AdaRound needs calibration data; it got no batch.");

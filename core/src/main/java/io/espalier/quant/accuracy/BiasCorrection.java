@@ -5,6 +5,7 @@ import io.espalier.nn.Module;
 import io.espalier.quant.Calibration;
 import io.espalier.quant.layer.PackedLayer;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -54,8 +55,10 @@ public final class BiasCorrection {
      *     {@code reference}
      */
     public static void apply(Module reference, Module quantized, List<Tensor> data) {
+        Needed.of(reference, "the float model");
+        Needed.of(quantized, "the quantized model");
         List<Pair> pairs = pairs(reference, quantized);
-        if (data.isEmpty() || pairs.isEmpty()) {
+        if (Needed.all(data, "the data").isEmpty() || pairs.isEmpty()) {
             throw new EspalierException(
                     data.isEmpty()
                             ? "Bias correction needs data; it got no batch."

@@ -2,6 +2,7 @@ package io.espalier.quant.accuracy;
 
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -39,7 +40,8 @@ public final class Equalization {
      * @throws EspalierException if the model can't take the example
      */
     public static List<List<String>> chains(Module model, Tensor... example) {
-        return EqualizationChains.find(model, List.of(example));
+        return EqualizationChains.find(
+                Needed.of(model, "the model to equalize"), Needed.all(example, "the example"));
     }
 
     /**
@@ -53,7 +55,8 @@ public final class Equalization {
      *     channels of two layers don't fit, or the model is prepared already
      */
     public static void apply(Module model, List<String> chain) {
-        if (chain.size() < 2) {
+        Needed.of(model, "the model to equalize");
+        if (Needed.all(chain, "the chain").size() < 2) {
             throw new EspalierException(
                     "Equalization needs two or more layers in a row; asked for " + chain + ".");
         }

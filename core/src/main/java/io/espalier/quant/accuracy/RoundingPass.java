@@ -97,7 +97,7 @@ final class RoundingPass {
     }
 
     private static QuantizationParameters grid(Site site, WeightedLayer layer) {
-        Observer observer = site.qconfig().weight().make();
+        Observer observer = site.qconfig().weight().made();
         observer.standsAt(site.path() + ".weight");
         observer.call(layer.weight());
         return observer.quantizationParameters();

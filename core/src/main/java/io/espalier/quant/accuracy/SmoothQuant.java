@@ -6,6 +6,7 @@ import io.espalier.nn.Sequential;
 import io.espalier.quant.Calibration;
 import io.espalier.quant.fusion.Dataflow;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 import io.espalier.train.EvalMode;
 
@@ -65,7 +66,9 @@ public final class SmoothQuant {
 
         /** Layers whose input {@code before} gives, which takes the division in. */
         public static Group after(String before, String... layers) {
-            return new Group(Optional.of(before), List.of(layers));
+            return new Group(
+                    Optional.of(Needed.of(before, "the layer before a group")),
+                    Needed.all(layers, "the layers of a group"));
         }
 
         /**
@@ -73,7 +76,7 @@ public final class SmoothQuant {
          * a {@link ChannelScale} and the layer, which costs a multiplication in float.
          */
         public static Group alone(String... layers) {
-            return new Group(Optional.empty(), List.of(layers));
+            return new Group(Optional.empty(), Needed.all(layers, "the layers of a group"));
         }
     }
 
@@ -100,7 +103,9 @@ public final class SmoothQuant {
         if (!(alpha >= 0 && alpha <= 1)) {
             throw new EspalierException("SmoothQuant needs an alpha of 0…1; got " + alpha + ".");
         }
-        if (calibration.isEmpty() || groups.isEmpty()) {
+        Needed.of(model, "the model to smooth");
+        Needed.all(calibration, "the calibration data");
+        if (calibration.isEmpty() || Needed.all(groups, "the groups").isEmpty()) {
             throw new EspalierException(
                     "SmoothQuant needs "
                             + (groups.isEmpty() ? "one group or more." : "calibration data."));

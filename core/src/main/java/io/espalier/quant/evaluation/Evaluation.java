@@ -7,6 +7,7 @@ import io.espalier.graph.GraphModule;
 import io.espalier.nn.Module;
 import io.espalier.quant.GraphQuantization;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.train.EvalMode;
 import io.espalier.train.Evaluator;
 import io.espalier.train.Latency;
@@ -54,7 +55,10 @@ public final class Evaluation {
      */
     public static Comparison compare(
             Module reference, Module quantized, Dataset data, Metric metric) {
-        if (data.size() == 0) {
+        Needed.of(reference, "the float model");
+        Needed.of(quantized, "the quantized model");
+        Needed.of(metric, "the metric");
+        if (Needed.of(data, "the dataset").size() == 0) {
             throw new EspalierException("Models can't be compared on an empty dataset.");
         }
         Evaluator evaluator = Evaluator.of(data, metric);

@@ -4,6 +4,7 @@ import io.espalier.data.Dataset;
 import io.espalier.nn.Module;
 import io.espalier.quant.QConfig;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.train.Evaluator;
 import io.espalier.train.Metric;
 
@@ -48,6 +49,11 @@ public record MixedPrecision(Module model, List<String> inFloat, double score, d
             Dataset data,
             Metric metric,
             double maxLoss) {
+        Needed.of(model, "the model");
+        Needed.of(qconfig, "the qconfig");
+        Needed.all(calibration, "the calibration data");
+        Needed.of(data, "the dataset");
+        Needed.of(metric, "the metric");
         if (!(maxLoss >= 0)) {
             throw new EspalierException(
                     "The loss that is allowed must be 0 or more; got " + maxLoss + ".");

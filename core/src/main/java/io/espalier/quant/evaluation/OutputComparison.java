@@ -3,6 +3,7 @@ package io.espalier.quant.evaluation;
 import io.espalier.data.ModelInputs;
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.train.EvalMode;
 import io.espalier.train.Latency;
 
@@ -48,6 +49,10 @@ public record OutputComparison(
      */
     public static OutputComparison compare(
             Module reference, Module candidate, ModelInputs inputs, Runnable afterBatch) {
+        Needed.of(reference, "the float model");
+        Needed.of(candidate, "the other model");
+        Needed.of(inputs, "the inputs");
+        Needed.of(afterBatch, "what follows a batch");
         var errors = new OutputErrors();
         try (var one = new EvalMode(reference);
                 var other = new EvalMode(candidate);

@@ -4,6 +4,7 @@ import io.espalier.data.Dataset;
 import io.espalier.nn.Module;
 import io.espalier.quant.QConfig;
 import io.espalier.tensor.Engine;
+import io.espalier.tensor.Needed;
 import io.espalier.train.Evaluator;
 import io.espalier.train.Metric;
 
@@ -46,7 +47,9 @@ public record Sensitivity(String metric, double reference, List<Layer> layers) {
      * @throws io.espalier.tensor.EspalierException if the model has no layer to quantize
      */
     public static Sensitivity of(Module model, Dataset data, Metric metric) {
-        Dataset few = data.take(Math.min(CALIBRATION, data.size()));
+        Needed.of(model, "the model");
+        Needed.of(metric, "the metric");
+        Dataset few = Needed.of(data, "the dataset").take(Math.min(CALIBRATION, data.size()));
         return of(
                 model,
                 QConfig.forBackend(Engine.current().toString()),
@@ -66,6 +69,11 @@ public record Sensitivity(String metric, double reference, List<Layer> layers) {
      */
     public static Sensitivity of(
             Module model, QConfig qconfig, List<Tensor> calibration, Dataset data, Metric metric) {
+        Needed.of(model, "the model");
+        Needed.of(qconfig, "the qconfig");
+        Needed.all(calibration, "the calibration data");
+        Needed.of(data, "the dataset");
+        Needed.of(metric, "the metric");
         Evaluator evaluator = Evaluator.of(data, metric);
         double reference = evaluator.evaluate(model);
         List<Layer> layers =

@@ -17,6 +17,7 @@ import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
@@ -63,7 +64,7 @@ public final class Fusion {
     private final Set<String> taken = new HashSet<>();
 
     private Fusion(Module model, boolean forTraining) {
-        this.model = model;
+        this.model = Needed.of(model, "the model to fuse");
         this.forTraining = forTraining;
     }
 
@@ -91,7 +92,8 @@ public final class Fusion {
      * @throws EspalierException if there is something else in it
      */
     public static List<List<String>> named(List<?> names) {
-        if (names.stream().allMatch(String.class::isInstance)) {
+        if (Needed.of(names, "the names of what to fuse").stream()
+                .allMatch(String.class::isInstance)) {
             return List.of(strings(names));
         }
         List<List<String>> chains = new ArrayList<>();

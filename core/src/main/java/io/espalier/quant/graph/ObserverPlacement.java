@@ -90,7 +90,7 @@ final class ObserverPlacement {
             return;
         }
         String path = "activation_post_process_" + observed.size();
-        Observer observer = factory(value).make();
+        Observer observer = factory(value).made();
         observer.standsAt(place(value));
         observer.eval();
         modules.put(path, observer);

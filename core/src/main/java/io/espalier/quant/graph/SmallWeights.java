@@ -47,7 +47,7 @@ final class SmallWeights {
         return isFor(layer)
                 || (LayerKinds.of(layer).isDynamic()
                         && !layer.hasHooks()
-                        && settings.activation().make() instanceof PlaceholderObserver);
+                        && settings.activation().made() instanceof PlaceholderObserver);
     }
 
     private static Module compressed(String path, Module layer, LayerSettings settings) {

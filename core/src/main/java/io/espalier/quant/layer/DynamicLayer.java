@@ -38,7 +38,7 @@ public abstract class DynamicLayer extends Module implements IntegerWeighted, Sa
     /** How the weights of dynamic layers are stored. */
     record Storage(Engine engine, int channelAxis, QuantizedType dtype) {
         static Storage of(Packing packing) {
-            Observer observer = packing.weight().make();
+            Observer observer = packing.weight().made();
             return new Storage(packing.engine(), observer.channelAxis(), observer.dtype());
         }
 

@@ -15,7 +15,7 @@ import java.util.Collection;
 public sealed interface IntegerKernels permits OneDnnKernels, EngineKernels {
     /** The fastest family that runs a configuration here. */
     static IntegerKernels of(Packing packing) {
-        Qscheme weights = packing.weight().make().qscheme();
+        Qscheme weights = packing.weight().made().qscheme();
         return OneDnnKernels.run(packing.engine()) && weights.isSymmetric()
                 ? new OneDnnKernels()
                 : new EngineKernels();

@@ -85,7 +85,7 @@ record IntegerWeight(Tensor integers, QuantizationParameters parameters) {
 
     /** Observes and quantizes a float weight. */
     static IntegerWeight of(String place, Tensor weight, ObserverFactory factory) {
-        Observer observer = factory.make();
+        Observer observer = factory.made();
         observer.standsAt(place);
         observer.call(weight.detach());
         return of(place, weight, observer.quantizationParameters());

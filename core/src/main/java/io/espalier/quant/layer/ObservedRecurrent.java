@@ -76,7 +76,7 @@ public final class ObservedRecurrent extends Module {
     }
 
     private Observer observer(String path, ObserverFactory factory, String name) {
-        Observer observer = factory.make();
+        Observer observer = factory.made();
         observer.standsAt(path + "." + name);
         observer.training(network.isTraining());
         return observer;

@@ -22,7 +22,7 @@ public record Packing(ObserverFactory weight, Engine engine) {
      */
     Packing transposed(Engine other) {
         ObserverFactory one =
-                weight.make().qscheme().isPerChannel()
+                weight.made().qscheme().isPerChannel()
                         ? MinMaxObserver.with().dtype(QINT8).qscheme(PER_TENSOR_SYMMETRIC)
                         : weight;
         return new Packing(one, other);

@@ -187,7 +187,7 @@ public abstract class QuantizedLayer extends Module implements SavedForm, Memory
                             + " was handed a float tensor, but saw none while calibrating; put a"
                             + " QuantStub before it, or calibrate the model as it is used.");
         }
-        Observer observer = MinMaxObserver.with().reduceRange(true).make();
+        Observer observer = MinMaxObserver.with().reduceRange(true).made();
         observer.call(x);
         return Range.of(typeName(), observer.quantizationParameters());
     }

@@ -34,7 +34,7 @@ record TableRows(Tensor rows, long size, QuantizedType dtype) {
 
     /** Observes and quantizes a table [count, size]. */
     static TableRows of(String place, Tensor weight, ObserverFactory factory) {
-        Observer observer = factory.make();
+        Observer observer = factory.made();
         observer.standsAt(place);
         if (observer.dtype() == QuantizedType.FLOAT16) {
             Tensor half = HalfPrecision.half(place, weight);

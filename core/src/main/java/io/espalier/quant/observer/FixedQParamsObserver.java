@@ -1,6 +1,7 @@
 package io.espalier.quant.observer;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -61,7 +62,7 @@ public class FixedQParamsObserver extends Observer {
      */
     public static ObserverSettings with(QuantizationParameters known) {
         return ObserverSettings.of(settings -> new FixedQParamsObserver(settings, known))
-                .dtype(known.dtype())
+                .dtype(Needed.of(known, "the parameters").dtype())
                 .qscheme(known.qscheme())
                 .quantRange(known.quantMin(), known.quantMax())
                 .channelAxis(Math.max(known.channelAxis(), 0));

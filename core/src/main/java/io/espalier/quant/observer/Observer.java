@@ -2,6 +2,7 @@ package io.espalier.quant.observer;
 
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -31,13 +32,13 @@ public abstract class Observer extends Module {
 
     /** An observer with these settings. */
     protected Observer(ObserverSettings settings) {
-        settings.validate(typeName());
+        Needed.of(settings, "the settings of an observer").validate(typeName());
         this.settings = settings;
     }
 
     /** An observer with the settings of another, such as one that it holds and asks. */
     protected Observer(Observer other) {
-        this(other.settings);
+        this(Needed.of(other, "the observer").settings);
     }
 
     @Override

@@ -1,6 +1,7 @@
 package io.espalier.quant.observer;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import org.jspecify.annotations.Nullable;
 
@@ -56,12 +57,12 @@ public final class ObserverSettings implements ObserverFactory {
      * @param observer usually the observer's constructor
      */
     public static ObserverSettings of(Function<ObserverSettings, ? extends Observer> observer) {
-        return new ObserverSettings(observer);
+        return new ObserverSettings(Needed.of(observer, "what makes an observer"));
     }
 
     @Override
     public Observer make() {
-        return observer.apply(this);
+        return Needed.given(observer.apply(this), "an observer");
     }
 
     /**
@@ -102,12 +103,12 @@ public final class ObserverSettings implements ObserverFactory {
 
     /** What values are quantized to. */
     public ObserverSettings dtype(QuantizedType dtype) {
-        return changed(s -> s.dtype = dtype);
+        return changed(s -> s.dtype = Needed.of(dtype, "the type"));
     }
 
     /** Per tensor or per channel, affine or symmetric. */
     public ObserverSettings qscheme(Qscheme qscheme) {
-        return changed(s -> s.qscheme = qscheme);
+        return changed(s -> s.qscheme = Needed.of(qscheme, "the scheme"));
     }
 
     /**

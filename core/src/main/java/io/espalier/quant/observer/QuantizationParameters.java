@@ -1,6 +1,7 @@
 package io.espalier.quant.observer;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -37,6 +38,10 @@ public record QuantizationParameters(
      *     differ
      */
     public QuantizationParameters {
+        Needed.of(scales, "the scales");
+        Needed.of(zeroPoints, "the zero points");
+        Needed.of(dtype, "the type of the integers");
+        Needed.of(qscheme, "the scheme");
         if (scales.length == 0 || scales.length != zeroPoints.length) {
             throw new EspalierException(
                     "Quantization parameters need one zero point for each scale; got "
@@ -127,6 +132,7 @@ public record QuantizationParameters(
      * gradients pass where nothing was clamped.
      */
     public Tensor simulate(Tensor x) {
+        Tensors.requireLive(x);
         return isPerChannel()
                 ? torch.fake_quantize_per_channel_affine(
                         x, scaleTensor(), zeroPointTensor(), channelAxis, quantMin, quantMax)
@@ -143,7 +149,7 @@ public record QuantizationParameters(
      * @throws EspalierException if the channels don't fit, or the dtype has no integers
      */
     public Tensor quantize(Tensor x) {
-        return Integers.quantize(x, this).int_repr();
+        return Integers.quantize(Tensors.requireLive(x), this).int_repr();
     }
 
     /**
@@ -152,7 +158,7 @@ public record QuantizationParameters(
      * @throws EspalierException if the channels don't fit
      */
     public Tensor dequantize(Tensor integers) {
-        return Integers.wrap(integers, this).dequantize();
+        return Integers.wrap(Tensors.requireLive(integers), this).dequantize();
     }
 
     /** The scales as a float tensor [channels] or [1]. */

@@ -3,6 +3,7 @@ package io.espalier.quant.qat;
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Internal;
+import io.espalier.tensor.Needed;
 
 import java.util.List;
 
@@ -22,7 +23,7 @@ public interface Rounding {
      */
     static List<Rounding> in(Module model) {
         List<Rounding> found =
-                model.namedModules().values().stream()
+                Needed.of(model, "the model").namedModules().values().stream()
                         .filter(Rounding.class::isInstance)
                         .map(Rounding.class::cast)
                         .toList();

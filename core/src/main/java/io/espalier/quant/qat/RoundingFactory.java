@@ -2,6 +2,7 @@ package io.espalier.quant.qat;
 
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverFactory;
+import io.espalier.tensor.Needed;
 
 import java.util.function.Function;
 
@@ -17,9 +18,13 @@ record RoundingFactory(
         ObserverFactory observer,
         Function<Observer, Observer> around)
         implements ObserverFactory {
+    RoundingFactory {
+        Needed.of(observer, "what makes the observer of a fake quantization");
+    }
+
     @Override
     public Observer make() {
-        return around.apply(observer.make());
+        return around.apply(observer.made());
     }
 
     /** As it is written: {@code FakeQuantize.with(MinMaxObserver.with())}. */
