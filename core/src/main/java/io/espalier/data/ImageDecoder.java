@@ -17,28 +17,85 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Iterator;
+import java.util.List;
+import java.util.Locale;
 
 import javax.imageio.ImageIO;
 import javax.imageio.ImageReader;
 import javax.imageio.stream.ImageInputStream;
 
 /**
- * Makes tensors of image files.
+ * Makes tensors of PNG and JPEG files: floats [C, H, W] from 0 to 1, channels in the order red,
+ * green, blue, unless it is told otherwise. Grey images give the same numbers in each channel.
  *
- * @param height the height to stretch to; 0 leaves the size
- * @param width the width to stretch to; 0 leaves the size
- * @param channels 3 for colours, 1 for grey
- * @param mean what is subtracted, one number or one for each channel
- * @param deviation what is divided by afterwards, as many
+ * <p>A decoder never changes: each setting gives another one.
  */
-@SuppressWarnings("ArrayRecordComponent") // copied on the way in, never given out or compared
-record ImageDecoder(int height, int width, int channels, double[] mean, double[] deviation) {
-    static final ImageDecoder RGB = new ImageDecoder(0, 0, 3, new double[] {0}, new double[] {1});
+public final class ImageDecoder {
+    private static final ImageDecoder RGB =
+            new ImageDecoder(0, 0, false, 3, false, new double[] {0}, new double[] {1});
+
+    private static final List<String> SUFFIXES = List.of(".png", ".jpg", ".jpeg");
 
     /** Larger images than this are taken for damaged or hostile. */
     private static final long MAX_PIXELS = 1L << 27;
 
-    ImageDecoder size(int newHeight, int newWidth) {
+    private final int height;
+    private final int width;
+    private final boolean fit;
+    private final int channels;
+    private final boolean bgr;
+    private final double[] mean;
+    private final double[] deviation;
+
+    private ImageDecoder(
+            int height,
+            int width,
+            boolean fit,
+            int channels,
+            boolean bgr,
+            double[] mean,
+            double[] deviation) {
+        this.height = height;
+        this.width = width;
+        this.fit = fit;
+        this.channels = channels;
+        this.bgr = bgr;
+        this.mean = mean;
+        this.deviation = deviation;
+    }
+
+    /** Images of their own size, in colours. */
+    public static ImageDecoder rgb() {
+        return RGB;
+    }
+
+    /** Whether the file's name says that it is an image which can be read. */
+    public static boolean reads(Path file) {
+        String name = file.getFileName().toString().toLowerCase(Locale.ROOT);
+        return SUFFIXES.stream().anyMatch(name::endsWith);
+    }
+
+    /**
+     * Stretches images to this size (bilinear, smoothed where it shrinks).
+     *
+     * @throws EspalierException if a side is below 1
+     */
+    public ImageDecoder size(int newHeight, int newWidth) {
+        return sized(newHeight, newWidth, false);
+    }
+
+    /**
+     * Makes images as large as this size lets them be while they keep their proportions, and fills
+     * what is left at the right and the bottom with zeros, after normalizing: as text recognition
+     * and detection are fed.
+     *
+     * @throws EspalierException if a side is below 1
+     */
+    public ImageDecoder fit(int newHeight, int newWidth) {
+        return sized(newHeight, newWidth, true);
+    }
+
+    private ImageDecoder sized(int newHeight, int newWidth, boolean newFit) {
         if (newHeight < 1 || newWidth < 1) {
             throw new EspalierException(
                     "An image has at least 1x1 pixels; asked for "
@@ -47,19 +104,36 @@ record ImageDecoder(int height, int width, int channels, double[] mean, double[]
                             + newWidth
                             + ".");
         }
-        return new ImageDecoder(newHeight, newWidth, channels, mean, deviation);
+        return new ImageDecoder(newHeight, newWidth, newFit, channels, bgr, mean, deviation);
     }
 
-    ImageDecoder channels(int count) {
+    /**
+     * Gives 3 channels, or 1 (grey: 0.299 R + 0.587 G + 0.114 B).
+     *
+     * @throws EspalierException if it is another number
+     */
+    public ImageDecoder channels(int count) {
         if (count != 1 && count != 3) {
             throw new EspalierException(
                     "Images are read with 1 or 3 channels; asked for " + count + ".");
         }
         requireOnePerChannel(count, mean);
-        return new ImageDecoder(height, width, count, mean, deviation);
+        return new ImageDecoder(height, width, fit, count, bgr, mean, deviation);
     }
 
-    ImageDecoder normalized(double[] newMean, double[] newDeviation) {
+    /** Gives the channels in the order blue, green, red, as models trained with OpenCV want. */
+    public ImageDecoder bgr() {
+        return new ImageDecoder(height, width, fit, channels, true, mean, deviation);
+    }
+
+    /**
+     * Gives (value − mean) / deviation, value being from 0 to 1.
+     *
+     * @param newMean one number, or one for each channel in the order that is given
+     * @param newDeviation one number, or one for each channel
+     * @throws EspalierException if there are other numbers of them, or a deviation is not above 0
+     */
+    public ImageDecoder normalized(double[] newMean, double[] newDeviation) {
         requireOnePerChannel(channels, newMean);
         requireOnePerChannel(channels, newDeviation);
         if (!Arrays.stream(newDeviation).allMatch(value -> value > 0)) {
@@ -68,7 +142,8 @@ record ImageDecoder(int height, int width, int channels, double[] mean, double[]
                             + Arrays.toString(newDeviation)
                             + ".");
         }
-        return new ImageDecoder(height, width, channels, newMean.clone(), newDeviation.clone());
+        return new ImageDecoder(
+                height, width, fit, channels, bgr, newMean.clone(), newDeviation.clone());
     }
 
     private static void requireOnePerChannel(int channels, double... values) {
@@ -84,8 +159,12 @@ record ImageDecoder(int height, int width, int channels, double[] mean, double[]
         }
     }
 
-    /** The image as floats [C, H, W]. */
-    Tensor decode(Path file) {
+    /**
+     * The image as floats [C, H, W].
+     *
+     * @throws EspalierException if the file is missing, damaged or no such image
+     */
+    public Tensor decode(Path file) {
         BufferedImage image = read(file);
         int h = image.getHeight();
         int w = image.getWidth();
@@ -98,29 +177,47 @@ record ImageDecoder(int height, int width, int channels, double[] mean, double[]
                 if (channels == 1) {
                     planes[at] = (byte) grey(rgb[x]);
                 } else {
-                    planes[at] = (byte) (rgb[x] >> 16);
+                    planes[at] = (byte) (rgb[x] >> (bgr ? 0 : 16));
                     planes[at + h * w] = (byte) (rgb[x] >> 8);
-                    planes[at + 2 * h * w] = (byte) rgb[x];
+                    planes[at + 2 * h * w] = (byte) (rgb[x] >> (bgr ? 16 : 0));
                 }
             }
         }
         Tensor bytes = Tensors.zeros(ScalarType.Byte, channels, h, w);
         Tensors.segment(bytes).copyFrom(MemorySegment.ofArray(planes));
         Tensor tensor = bytes.to(ScalarType.Float).div_(new Scalar(255));
-        if (height != 0 && (height != h || width != w)) {
-            Object size = new long[] {height, width};
-            tensor =
-                    Operators.call(
-                                    "aten::_upsample_bilinear2d_aa",
-                                    "",
-                                    tensor.unsqueeze(0),
-                                    size,
-                                    false,
-                                    null,
-                                    null)
-                            .squeeze(0);
+        if (height == 0) {
+            return normalize(tensor);
         }
-        return normalize(tensor);
+        if (!fit) {
+            return normalize(resized(tensor, height, width));
+        }
+        double scale = Math.min((double) height / h, (double) width / w);
+        int fitHeight = Math.clamp(Math.round(h * scale), 1, height);
+        int fitWidth = Math.clamp(Math.round(w * scale), 1, width);
+        return padded(normalize(resized(tensor, fitHeight, fitWidth)));
+    }
+
+    private static Tensor resized(Tensor image, int height, int width) {
+        if (height == image.size(1) && width == image.size(2)) {
+            return image;
+        }
+        Object size = new long[] {height, width};
+        return Operators.call(
+                        "aten::_upsample_bilinear2d_aa",
+                        "",
+                        image.unsqueeze(0),
+                        size,
+                        false,
+                        null,
+                        null)
+                .squeeze(0);
+    }
+
+    private Tensor padded(Tensor image) {
+        Tensor whole = Tensors.zeros(channels, height, width);
+        whole.narrow(1, 0, image.size(1)).narrow(2, 0, image.size(2)).copy_(image);
+        return whole;
     }
 
     private Tensor normalize(Tensor tensor) {

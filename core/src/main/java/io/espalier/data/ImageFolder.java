@@ -11,7 +11,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
-import java.util.Locale;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 
@@ -25,8 +24,6 @@ import java.util.stream.Stream;
  * another one.
  */
 public final class ImageFolder implements MapDataset {
-    private static final List<String> SUFFIXES = List.of(".png", ".jpg", ".jpeg");
-
     private final List<Path> files;
     private final List<String> labels;
     private final List<String> classes;
@@ -109,7 +106,7 @@ public final class ImageFolder implements MapDataset {
 
     private static ImageFolder of(List<Path> files, List<String> labels) {
         return new ImageFolder(
-                files, labels, labels.stream().sorted().distinct().toList(), ImageDecoder.RGB);
+                files, labels, labels.stream().sorted().distinct().toList(), ImageDecoder.rgb());
     }
 
     /**
@@ -182,8 +179,7 @@ public final class ImageFolder implements MapDataset {
     }
 
     private static boolean isImage(Path file) {
-        String name = file.getFileName().toString().toLowerCase(Locale.ROOT);
-        return Files.isRegularFile(file) && SUFFIXES.stream().anyMatch(name::endsWith);
+        return Files.isRegularFile(file) && ImageDecoder.reads(file);
     }
 
     private static List<Path> list(Path folder) {

@@ -25,6 +25,11 @@ public final class RealModels {
         return resource("/all-minilm-l6-v2.onnx", folder);
     }
 
+    /** The tokenizer of {@link #miniLm}. */
+    public static Path miniLmTokenizer(Path folder) {
+        return resource("/all-minilm-l6-v2-tokenizer.json", folder);
+    }
+
     private static Path resource(String name, Path folder) {
         Path file = folder.resolve(name.substring(name.lastIndexOf('/') + 1));
         try (InputStream in = RealModels.class.getResourceAsStream(name)) {

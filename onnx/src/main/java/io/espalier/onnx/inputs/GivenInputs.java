@@ -1,0 +1,65 @@
+package io.espalier.onnx.inputs;
+
+import io.espalier.onnx.inputs.BatchSource.Made;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.tensor.EspalierException;
+
+import org.bytedeco.pytorch.Tensor;
+
+import java.util.Iterator;
+import java.util.Map;
+
+/** Batches that a program makes. */
+final class GivenInputs extends Inputs {
+    private final Iterable<? extends Map<String, Tensor>> given;
+
+    GivenInputs(Iterable<? extends Map<String, Tensor>> given, Selection selection) {
+        super(selection);
+        this.given = given;
+    }
+
+    @Override
+    GivenInputs with(Selection other) {
+        if (other.seed().isPresent()) {
+            throw new EspalierException(
+                    "The order of batches that a program makes is the program's; shuffle them"
+                            + " there.");
+        }
+        return new GivenInputs(given, other);
+    }
+
+    @Override
+    BatchSource open(OnnxModel model, Signature signature) {
+        return new BatchSource() {
+            @Override
+            public Iterator<Made> batches() {
+                return Pieces.of(new Numbered(given.iterator()), selection, signature);
+            }
+
+            @Override
+            public String name() {
+                return "The program";
+            }
+        };
+    }
+
+    /** Batches that an error can name. */
+    private static final class Numbered implements Iterator<Made> {
+        private final Iterator<? extends Map<String, Tensor>> given;
+        private int number;
+
+        Numbered(Iterator<? extends Map<String, Tensor>> given) {
+            this.given = given;
+        }
+
+        @Override
+        public boolean hasNext() {
+            return given.hasNext();
+        }
+
+        @Override
+        public Made next() {
+            return new Made("Batch " + ++number + " of the program", given.next());
+        }
+    }
+}

@@ -1,0 +1,202 @@
+package io.espalier.onnx.inputs;
+
+import io.espalier.onnx.inputs.BatchSource.Made;
+import io.espalier.onnx.inputs.InputType.Extent;
+import io.espalier.onnx.model.ConstantTensor;
+import io.espalier.onnx.model.OnnxGraph;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.model.OnnxNode;
+import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.pytorch.Tensor;
+
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Random;
+import java.util.Set;
+
+/**
+ * Numbers drawn at random: normally distributed real ones; integers that look up the rows of a
+ * table, any of its rows; other integers and booleans 1, as a mask that hides nothing.
+ */
+public final class RandomInputs extends Inputs {
+    private static final int USUAL_EXAMPLES = 32;
+
+    /** What changes how indices are written, but not the indices. */
+    private static final Set<String> SAME_INDICES =
+            Set.of("Cast", "Identity", "Reshape", "Unsqueeze", "Squeeze", "Flatten");
+
+    private final Map<String, Integer> sizes;
+
+    RandomInputs(Selection selection, Map<String, Integer> sizes) {
+        super(selection);
+        this.sizes = sizes;
+    }
+
+    /**
+     * The size of a dimension that the model leaves open, the first ones aside, which are the
+     * batch.
+     *
+     * @param dimension what the model calls it, or the input's name and the dimension's number:
+     *     {@code "x[3]"}
+     * @param extent 1 or more
+     * @throws EspalierException if it is below 1
+     */
+    public RandomInputs size(String dimension, int extent) {
+        if (extent < 1) {
+            throw new EspalierException(
+                    "The dimension '%s' can't have a size of %d.".formatted(dimension, extent));
+        }
+        var more = new HashMap<>(sizes);
+        more.put(dimension, extent);
+        return new RandomInputs(selection, Map.copyOf(more));
+    }
+
+    @Override
+    public RandomInputs batch(int examples) {
+        return with(selection.batch(examples));
+    }
+
+    @Override
+    public RandomInputs limit(int examples) {
+        return with(selection.limit(examples));
+    }
+
+    @Override
+    public RandomInputs shuffled(long seed) {
+        return with(selection.shuffled(seed));
+    }
+
+    @Override
+    RandomInputs with(Selection other) {
+        return new RandomInputs(other, sizes);
+    }
+
+    @Override
+    BatchSource open(OnnxModel model, Signature signature) {
+        int most = selection.batchFor(signature);
+        int examples = selection.limit().orElse(Math.max(USUAL_EXAMPLES, most));
+        int batch = signature.fixedBatch().isPresent() ? most : Math.min(most, examples);
+        int count = Math.max(1, examples / batch);
+        List<Drawn> drawn =
+                signature.inputs().stream()
+                        .map(input -> {
+                            int rows = rows(model.graph(), input.name());
+                            return new Drawn(input, rows, shape(input, batch));
+                        })
+                        .toList();
+        return new RandomBatches(drawn, count, selection.seed().orElse(0));
+    }
+
+    private long[] shape(InputType input, int batch) {
+        List<Extent> extents =
+                input.extents()
+                        .orElseThrow(() ->
+                                new EspalierException(
+                                        "No numbers can be drawn for " + input + "."));
+        long[] shape = new long[extents.size()];
+        for (int d = 0; d < shape.length; d++) {
+            String symbol = extents.get(d).symbol();
+            String place = input.name() + "[" + d + "]";
+            Integer chosen = sizes.getOrDefault(symbol, sizes.get(place));
+            if (extents.get(d).fixed().isPresent()) {
+                shape[d] = extents.get(d).fixed().getAsLong();
+            } else if (chosen != null) {
+                shape[d] = chosen;
+            } else if (d == 0) {
+                shape[d] = batch;
+            } else {
+                throw new EspalierException(
+                        "Random inputs need the size of '%s', which the model leaves open: %s."
+                                .formatted(symbol.isEmpty() ? place : symbol, input));
+            }
+        }
+        return shape;
+    }
+
+    /** The rows of the smallest table in which the input is looked up; 0 if there is none. */
+    private static int rows(OnnxGraph graph, String value) {
+        int least = 0;
+        for (OnnxNode reader : graph.readers(value)) {
+            int rows = 0;
+            if (SAME_INDICES.contains(reader.op())) {
+                rows = rows(graph, reader.output());
+            } else if (reader.is("Gather") && reader.input(1).equals(value)) {
+                ConstantTensor table = graph.constant(reader.input(0));
+                rows =
+                        table == null || table.shape().isEmpty()
+                                ? 0
+                                : (int) Math.min(Integer.MAX_VALUE, table.shape().getFirst());
+            }
+            least = least == 0 || rows == 0 ? Math.max(least, rows) : Math.min(least, rows);
+        }
+        return least;
+    }
+
+    /** What is drawn for one input. */
+    @SuppressWarnings("ArrayRecordComponent") // made and read here alone
+    private record Drawn(InputType input, int rows, long[] shape) {
+        Tensor draw(Random random) {
+            int count = Math.toIntExact(Arrays.stream(shape).reduce(1, Math::multiplyExact));
+            if (input.type().isFloating()) {
+                float[] numbers = new float[count];
+                for (int i = 0; i < count; i++) {
+                    numbers[i] = (float) random.nextGaussian();
+                }
+                return Tensors.of(numbers, shape);
+            }
+            long[] numbers = new long[count];
+            for (int i = 0; i < count; i++) {
+                numbers[i] = rows == 0 ? 1 : random.nextInt(rows);
+            }
+            return Tensors.of(numbers, shape).to(Elements.scalarType(input.type()).orElseThrow());
+        }
+    }
+
+    private record RandomBatches(List<Drawn> drawn, int total, long seed) implements BatchSource {
+        @Override
+        public Iterator<Made> batches() {
+            var random = new Random(seed);
+            return new Iterator<>() {
+                private int made;
+
+                @Override
+                public boolean hasNext() {
+                    return made < total;
+                }
+
+                @Override
+                public Made next() {
+                    made++;
+                    var tensors = new LinkedHashMap<String, Tensor>();
+                    drawn.forEach(each -> tensors.put(each.input().name(), each.draw(random)));
+                    return new Made("A random draw", tensors);
+                }
+            };
+        }
+
+        @Override
+        public OptionalInt count() {
+            return OptionalInt.of(total);
+        }
+
+        @Override
+        public Optional<String> warning() {
+            return Optional.of(
+                    "These inputs are random numbers: ranges calibrated with them fit no real"
+                            + " input, and accuracy measured with them says nothing.");
+        }
+
+        @Override
+        public String name() {
+            return "A random draw";
+        }
+    }
+}

@@ -1,0 +1,133 @@
+package io.espalier.onnx.inputs;
+
+import io.espalier.onnx.inputs.BatchSource.Made;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.pytorch.Tensor;
+
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+import java.util.stream.Collectors;
+
+/** All that a model says of its inputs, and whether a batch is that. */
+record Signature(List<InputType> inputs) {
+    static Signature of(OnnxModel model) {
+        List<InputType> inputs = model.graph().inputs().stream().map(InputType::of).toList();
+        if (inputs.isEmpty()) {
+            throw new EspalierException("The model takes no inputs.");
+        }
+        for (InputType input : inputs) {
+            if (Elements.scalarType(input.type()).isEmpty()) {
+                throw new EspalierException(
+                        "The model's input '%s' is of type %s, which can't be given."
+                                .formatted(input.name(), input.type()));
+            }
+        }
+        return new Signature(inputs);
+    }
+
+    /** The size of the first dimension, if all inputs have the same fixed one. */
+    OptionalInt fixedBatch() {
+        List<OptionalLong> sizes = inputs.stream().map(input -> input.fixed(0)).distinct().toList();
+        return sizes.size() == 1 && sizes.getFirst().isPresent()
+                ? OptionalInt.of(Math.toIntExact(sizes.getFirst().getAsLong()))
+                : OptionalInt.empty();
+    }
+
+    /**
+     * The only input, for sources that give one tensor.
+     *
+     * @param what they are, for an error
+     */
+    InputType only(String what) {
+        if (inputs.size() != 1) {
+            throw new EspalierException(
+                    "%s are one input. %s (give arrays named so)".formatted(what, wanted()));
+        }
+        return inputs.getFirst();
+    }
+
+    /** What the model wants, as a sentence. */
+    String wanted() {
+        return inputs.stream()
+                .map(InputType::toString)
+                .collect(Collectors.joining(", ", "The model wants ", "."));
+    }
+
+    /**
+     * The batch as the model takes it: in its order, elements converted where they can stand for
+     * the type wanted.
+     *
+     * @throws EspalierException if names, types or shapes differ
+     */
+    Map<String, Tensor> checked(Made batch) {
+        Map<String, Tensor> given = named(batch);
+        var checked = new LinkedHashMap<String, Tensor>();
+        for (InputType input : inputs) {
+            Tensor tensor = given.get(input.name());
+            if (tensor == null || given.size() != inputs.size()) {
+                throw differs(batch, given, "");
+            }
+            Tensors.requirePlain(input.name(), tensor);
+            Tensor fitting =
+                    Elements.as(input.type(), tensor)
+                            .orElseThrow(() ->
+                                    differs(batch, given, Elements.reason(input.type(), tensor)));
+            if (!input.takes(Tensors.shape(tensor))) {
+                throw differs(batch, given, "");
+            }
+            checked.put(input.name(), fitting);
+        }
+        requireOneBatchSize(batch, given);
+        return Collections.unmodifiableMap(checked);
+    }
+
+    /** One tensor for one input is meant, whatever its name. */
+    private Map<String, Tensor> named(Made batch) {
+        Map<String, Tensor> given = batch.tensors();
+        return inputs.size() == 1 && given.size() == 1
+                ? Map.of(inputs.getFirst().name(), given.values().iterator().next())
+                : given;
+    }
+
+    /** First dimensions of one symbol have one size. */
+    private void requireOneBatchSize(Made batch, Map<String, Tensor> given) {
+        var sizes = new HashMap<String, Long>();
+        for (InputType input : inputs) {
+            String symbol = input.symbol(0);
+            Tensor tensor = given.get(input.name());
+            if (!symbol.isEmpty() && tensor != null) {
+                Long other = sizes.put(symbol, tensor.size(0));
+                if (other != null && other != tensor.size(0)) {
+                    throw differs(
+                            batch,
+                            given,
+                            " '%s' can't be both %d and %d."
+                                    .formatted(symbol, other, tensor.size(0)));
+                }
+            }
+        }
+    }
+
+    private EspalierException differs(Made batch, Map<String, Tensor> given, String more) {
+        String there =
+                given.entrySet().stream()
+                        .map(entry -> InputType.describe(entry.getKey(), entry.getValue()))
+                        .sorted()
+                        .collect(Collectors.joining(", "));
+        return new EspalierException(
+                "%s %s gives %s.%s"
+                        .formatted(
+                                wanted(),
+                                batch.origin(),
+                                there.isEmpty() ? "nothing" : there,
+                                more));
+    }
+}

@@ -1,0 +1,90 @@
+package io.espalier.onnx.inputs;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import static java.util.Objects.requireNonNull;
+
+import io.espalier.onnx.model.ConstantTensor;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.model.OnnxNode;
+import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+
+@DisplayName("Random numbers as a model's inputs")
+class RandomInputsTest {
+    private static float[] first(Inputs inputs, OnnxModel model, String name) {
+        try (var loop = inputs.checkedFor(model).iterator()) {
+            return Tensors.floats(requireNonNull(loop.next().get(name)));
+        }
+    }
+
+    @Test
+    @DisplayName("are the same for the same seed, and come with a warning")
+    void seeded() {
+        OnnxModel model = ModelsTaking.of("x: float [N, 3]");
+
+        float[] one = first(Inputs.random().shuffled(1), model, "x");
+
+        assertArrayEquals(one, first(Inputs.random().shuffled(1), model, "x"));
+        assertTrue(!Arrays.equals(one, first(Inputs.random().shuffled(2), model, "x")));
+        InputBatches batches = Inputs.random().limit(5).checkedFor(model);
+        assertTrue(batches.warning().orElseThrow().contains("random"));
+        int examples = 0;
+        for (Map<String, Tensor> batch : batches) {
+            examples += (int) requireNonNull(batch.get("x")).size(0);
+        }
+        assertEquals(5, examples);
+    }
+
+    @Test
+    @DisplayName("look up any row of a table and no other, and hide nothing behind a mask")
+    void rows() {
+        OnnxModel model =
+                ModelsTaking.of("ids: int64 [N, 64]", "mask: int64 [N, 64]")
+                        .rewritten(graph -> {
+                            String table =
+                                    graph.addConstant(
+                                            "table",
+                                            ConstantTensor.floats(List.of(5L, 1L), new float[5]));
+                            graph.add(OnnxNode.of("Identity", List.of("ids"), "same"));
+                            graph.add(OnnxNode.of("Gather", List.of(table, "same"), "rows"));
+                        });
+
+        float[] ids = first(Inputs.random(), model, "ids");
+
+        boolean[] seen = new boolean[5];
+        for (float id : ids) {
+            seen[(int) id] = true;
+        }
+        assertArrayEquals(new boolean[] {true, true, true, true, true}, seen);
+        float[] ones = new float[8 * 64];
+        Arrays.fill(ones, 1);
+        assertArrayEquals(ones, first(Inputs.random(), model, "mask"));
+    }
+
+    @Test
+    @DisplayName("need a size where the model leaves one open")
+    void sizes() {
+        OnnxModel model = ModelsTaking.of("x: float [N, 3, H, ?]");
+
+        var error = assertThrows(EspalierException.class, () -> Inputs.random().checkedFor(model));
+        float[] drawn = first(Inputs.random().size("H", 4).size("x[3]", 5).batch(2), model, "x");
+
+        assertEquals(
+                "Random inputs need the size of 'H', which the model leaves open: x: float [N, 3,"
+                        + " H, ?].",
+                error.getMessage());
+        assertEquals(2 * 3 * 4 * 5, drawn.length);
+    }
+}
