@@ -1,20 +1,15 @@
 package io.espalier.quant;
 
-import com.fasterxml.jackson.annotation.Nulls;
-
 import io.espalier.graph.GraphModule;
 import io.espalier.nn.Module;
 import io.espalier.quant.graph.GraphFile;
 import io.espalier.quant.layer.SavedLayers;
+import io.espalier.state.MetadataJson;
 import io.espalier.state.SafeTensors;
 import io.espalier.state.StateFile;
 import io.espalier.tensor.EspalierException;
 
-import org.jspecify.annotations.Nullable;
-
-import tools.jackson.core.JacksonException;
 import tools.jackson.core.type.TypeReference;
-import tools.jackson.databind.json.JsonMapper;
 
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -33,10 +28,6 @@ final class QuantizedFile {
     private static final String IN_FLOAT = "espalier.quantized.in_float";
     private static final String CURRENT = "1";
     private static final List<String> FLOAT_TYPES = List.of("Identity", "FusedReLU", "FusedChain");
-    private static final JsonMapper JSON =
-            JsonMapper.builder()
-                    .changeDefaultNullHandling(all -> all.withContentNulls(Nulls.FAIL))
-                    .build();
 
     private QuantizedFile() {}
 
@@ -72,9 +63,9 @@ final class QuantizedFile {
                 VERSION,
                 CURRENT,
                 LAYERS,
-                JSON.writeValueAsString(layers),
+                MetadataJson.write(layers),
                 IN_FLOAT,
-                JSON.writeValueAsString(FloatInside.in(model)));
+                MetadataJson.write(FloatInside.in(model)));
     }
 
     private static boolean isQuantized(Map<String, String> description) {
@@ -138,16 +129,11 @@ final class QuantizedFile {
     }
 
     private static <T> T parse(Path file, String json, TypeReference<T> type) {
-        @Nullable T parsed;
         try {
-            parsed = JSON.readValue(json, type);
-        } catch (JacksonException e) {
+            return MetadataJson.read(json, type);
+        } catch (EspalierException e) {
             throw new EspalierException(
                     file + " describes its quantized layers in a form that can't be read.", e);
         }
-        if (parsed == null) {
-            throw new EspalierException(file + " does not describe its quantized layers.");
-        }
-        return parsed;
     }
 }

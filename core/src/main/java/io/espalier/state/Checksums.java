@@ -3,11 +3,7 @@ package io.espalier.state;
 import io.espalier.state.SafeTensors.Entry;
 import io.espalier.tensor.EspalierException;
 
-import org.jspecify.annotations.Nullable;
-
-import tools.jackson.core.JacksonException;
 import tools.jackson.core.type.TypeReference;
-import tools.jackson.databind.json.JsonMapper;
 
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
@@ -26,7 +22,6 @@ final class Checksums {
     static final String KEY = "espalier.crc32c";
 
     private static final String HEADER = "";
-    private static final JsonMapper JSON = new JsonMapper();
 
     /** One part of a large tensor; a byte buffer can't hold more than 2 GiB. */
     private static final long CHUNK = 1L << 30;
@@ -51,7 +46,7 @@ final class Checksums {
         Map<String, String> sums = new LinkedHashMap<>();
         sums.put(HEADER, hex(header(entries, all)));
         data.forEach((name, sum) -> sums.put(name, hex(sum)));
-        all.put(KEY, JSON.writeValueAsString(sums));
+        all.put(KEY, MetadataJson.write(sums));
         return all;
     }
 
@@ -66,14 +61,11 @@ final class Checksums {
         if (json == null) {
             return new Checksums(Map.of());
         }
-        @Nullable Map<String, String> sums;
+        Map<String, String> sums;
         try {
-            sums = JSON.readValue(json, new TypeReference<>() {});
-        } catch (JacksonException e) {
+            sums = MetadataJson.read(json, new TypeReference<>() {});
+        } catch (EspalierException e) {
             throw new EspalierException("its checksums can't be read", e);
-        }
-        if (sums == null) {
-            throw new EspalierException("its checksums can't be read");
         }
         if (!hex(header(entries, metadata)).equals(sums.get(HEADER))) {
             throw new EspalierException("its header is not the one that was saved");

@@ -64,11 +64,10 @@ final class TensorKinds {
 
     /** What a checkpoint keeps beside the model. */
     private static Kind beside(String name) {
-        return switch (name) {
-            case "optimizer" -> Kind.OPTIMIZER;
-            case "generator" -> Kind.GENERATOR;
-            default -> Kind.BEST;
-        };
+        if (name.startsWith("optimizer")) {
+            return Kind.OPTIMIZER;
+        }
+        return name.equals("generator") ? Kind.GENERATOR : Kind.BEST;
     }
 
     /** A scale comes with its zero point; a network that only has a "scale" may well train it. */

@@ -1,5 +1,6 @@
 package io.espalier.train;
 
+import io.espalier.state.MetadataJson;
 import io.espalier.state.SafeTensors;
 import io.espalier.state.StateFile;
 import io.espalier.tensor.EspalierException;
@@ -10,28 +11,25 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
-import tools.jackson.core.JacksonException;
-import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.core.type.TypeReference;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
 import java.util.SequencedMap;
-import java.util.zip.CRC32C;
 
 /**
  * A training's whole state, as one safetensors file: the model under {@code model.}, the best model
- * so far under {@code best.}, the optimizer's and the random generator's state as bytes, and where
- * the training stands as JSON in the metadata.
+ * so far under {@code best.}, what the optimizer keeps of each parameter under {@code optimizer.},
+ * the random generator's state as bytes, and all else as JSON in the metadata.
  *
  * @param description what must fit and where training stands
  * @param model the model's state
  * @param best the best model's state; empty where it is not kept
- * @param optimizer libtorch's archive of the optimizer
+ * @param optimizer the optimizer's state
  * @param generator the state of libtorch's random generator
  */
 @SuppressWarnings("ArrayRecordComponent") // handed from the file to libtorch, never compared
@@ -39,49 +37,30 @@ record Checkpoint(
         Description description,
         SequencedMap<String, Tensor> model,
         SequencedMap<String, Tensor> best,
-        byte[] optimizer,
+        OptimizerState optimizer,
         byte[] generator) {
     private static final String KEY = "espalier.checkpoint";
+    private static final String GROUPS = "espalier.checkpoint.optimizer";
+    private static final String VERSION = "espalier.checkpoint.version";
+    private static final String CURRENT = "2";
     private static final String MODEL = "model.";
     private static final String BEST = "best.";
-    private static final String OPTIMIZER = "optimizer";
+    private static final String OPTIMIZER = "optimizer.";
     private static final String GENERATOR = "generator";
-    private static final JsonMapper JSON = JsonMapper.builder().build();
 
     /**
      * What a checkpoint says of itself.
      *
-     * @param version of the file's layout
      * @param progress where the training stands
      * @param order which batches it was given
      * @param kind which optimizer moved it
-     * @param learningRates the optimizer's own rates, group by group, before any schedule
-     * @param checksum CRC-32C of the optimizer's archive, which a native parser reads
      */
-    record Description(
-            int version,
-            Progress progress,
-            Progress.Order order,
-            OptimizerKind kind,
-            double[] learningRates,
-            long checksum) {
-        static final int VERSION = 1;
-
-        /** Refuses what a damaged file may say. */
+    record Description(Progress progress, Progress.Order order, OptimizerKind kind) {
+        /** Refuses what a damaged file may lack. */
         Description {
             Objects.requireNonNull(progress);
             Objects.requireNonNull(order);
-            boolean rates =
-                    learningRates.length == kind.groups().size()
-                            && Arrays.stream(learningRates)
-                                    .allMatch(rate -> rate >= 0 && Double.isFinite(rate));
-            if (!rates) {
-                throw new EspalierException(
-                        "No learning rates of "
-                                + kind.groups().size()
-                                + " groups: "
-                                + Arrays.toString(learningRates));
-            }
+            Objects.requireNonNull(kind);
         }
     }
 
@@ -91,9 +70,18 @@ record Checkpoint(
             SequencedMap<String, Tensor> tensors = new LinkedHashMap<>();
             model.forEach((name, tensor) -> tensors.put(MODEL + name, tensor));
             best.forEach((name, tensor) -> tensors.put(BEST + name, tensor));
-            tensors.put(OPTIMIZER, bytes(optimizer));
+            optimizer.tensors().forEach((name, tensor) -> tensors.put(OPTIMIZER + name, tensor));
             tensors.put(GENERATOR, bytes(generator));
-            StateFile.write(file, tensors, Map.of(KEY, JSON.writeValueAsString(description)));
+            StateFile.write(
+                    file,
+                    tensors,
+                    Map.of(
+                            VERSION,
+                            CURRENT,
+                            KEY,
+                            MetadataJson.write(description),
+                            GROUPS,
+                            MetadataJson.write(optimizer.groups())));
         }
     }
 
@@ -104,58 +92,50 @@ record Checkpoint(
      */
     static Checkpoint read(Path file) {
         SafeTensors.Contents contents = SafeTensors.read(file);
-        String json = contents.metadata().get(KEY);
-        Tensor optimizer = contents.tensors().get(OPTIMIZER);
-        Tensor generator = contents.tensors().get(GENERATOR);
-        if (json == null || optimizer == null || generator == null) {
+        Map<String, String> metadata = contents.metadata();
+        if (!metadata.containsKey(KEY)) {
             throw new EspalierException(
                     file + " is no training's checkpoint; load a model's weights with load(Path).");
         }
-        Description description = parse(file, json);
-        byte[] archive = bytes(optimizer);
-        if (checksum(archive) != description.checksum()) {
-            throw new EspalierException(
-                    file
-                            + " is damaged: the optimizer's checksum is wrong; use an older"
-                            + " checkpoint.");
+        requireCurrent(file, metadata.getOrDefault(VERSION, "1"));
+        Tensor generator = contents.tensors().get(GENERATOR);
+        if (generator == null) {
+            throw damaged(file, "it has no generator", null);
         }
-        return new Checkpoint(
-                description,
-                under(MODEL, contents.tensors()),
-                under(BEST, contents.tensors()),
-                archive,
-                bytes(generator));
-    }
-
-    static long checksum(byte[] archive) {
-        var sum = new CRC32C();
-        sum.update(archive);
-        return sum.getValue();
-    }
-
-    private static Description parse(Path file, String json) {
-        @Nullable Description description;
         try {
-            description = JSON.readValue(json, Description.class);
-        } catch (JacksonException e) {
-            throw new EspalierException(
-                    file + " is damaged: its description can't be read; use an older checkpoint.",
-                    e);
+            return new Checkpoint(
+                    MetadataJson.read(metadata.getOrDefault(KEY, ""), new TypeReference<>() {}),
+                    under(MODEL, contents.tensors()),
+                    under(BEST, contents.tensors()),
+                    new OptimizerState(
+                            MetadataJson.read(
+                                    metadata.getOrDefault(GROUPS, ""), new TypeReference<>() {}),
+                            under(OPTIMIZER, contents.tensors())),
+                    bytes(generator));
+        } catch (EspalierException e) {
+            throw damaged(file, "its description can't be read", e);
         }
-        if (description == null) {
-            throw new EspalierException(
-                    file + " is damaged: it has no description; use an older checkpoint.");
-        }
-        if (description.version() != Description.VERSION) {
+    }
+
+    private static void requireCurrent(Path file, String version) {
+        if (!version.equals(CURRENT)) {
             throw new EspalierException(
                     file
                             + " is a checkpoint of version "
-                            + description.version()
+                            + version
+                            + (version.equals("1")
+                                    ? ", which holds the optimizer as libtorch's own archive"
+                                    : "")
                             + "; this release reads version "
-                            + Description.VERSION
+                            + CURRENT
                             + ".");
         }
-        return description;
+    }
+
+    private static EspalierException damaged(
+            Path file, String reason, @Nullable EspalierException cause) {
+        return new EspalierException(
+                file + " is damaged: " + reason + "; use an older checkpoint.", cause);
     }
 
     private static SequencedMap<String, Tensor> under(

@@ -1,59 +1,67 @@
 package io.espalier.train;
 
-import io.espalier.tensor.EspalierException;
+import org.bytedeco.pytorch.Tensor;
 
-import org.bytedeco.javacpp.BytePointer;
-import org.bytedeco.javacpp.Pointer;
-import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.ArchiveWriter;
-import org.bytedeco.pytorch.InputArchive;
-import org.bytedeco.pytorch.Optimizer;
-import org.bytedeco.pytorch.OutputArchive;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SequencedMap;
+import java.util.TreeMap;
 
-import java.io.ByteArrayOutputStream;
+/**
+ * What an optimizer remembers between steps, and how it makes them, as plain values.
+ *
+ * @param groups its groups of parameters, in its order
+ * @param tensors what it keeps of each parameter, as {@code GROUP.PARAMETER.NAME}, both counted
+ *     from 0, such as {@code 0.3.exp_avg}
+ */
+record OptimizerState(List<Group> groups, SequencedMap<String, Tensor> tensors) {
+    static final String RATE = "lr";
 
-/** What an optimizer remembers between steps, as libtorch's own archive. */
-final class OptimizerState {
-    private OptimizerState() {}
-
-    static byte[] save(Optimizer optimizer) {
-        try (var scope = new PointerScope()) {
-            var archive = new OutputArchive();
-            optimizer.save(archive);
-            var bytes = new Bytes();
-            archive.save_to(bytes);
-            return bytes.written.toByteArray();
-        }
+    OptimizerState {
+        groups = List.copyOf(groups);
+        tensors = Collections.unmodifiableSequencedMap(new LinkedHashMap<>(tensors));
     }
 
     /**
-     * Puts a saved state into an optimizer of the same {@link OptimizerKind}.
+     * A group of parameters.
      *
-     * @throws EspalierException if libtorch can't read it
+     * @param options by libtorch's names: a Double, a Boolean, or a list of two Doubles
+     * @param counts such as Adam's {@code step}, for each parameter; empty before a step moved it
      */
-    static void load(Optimizer optimizer, byte[] state) {
-        try (var scope = new PointerScope()) {
-            var archive = new InputArchive();
-            archive.load_from(new BytePointer(state), state.length);
-            optimizer.load(archive);
-        } catch (RuntimeException e) {
-            throw new EspalierException(
-                    "The optimizer's state is damaged or of another libtorch; use an older"
-                            + " checkpoint.",
-                    e);
+    record Group(Map<String, Object> options, List<Map<String, Long>> counts) {
+        Group {
+            options = Collections.unmodifiableMap(new TreeMap<>(options));
+            counts = List.copyOf(counts);
         }
     }
 
-    /** Collects what an archive writes. */
-    private static final class Bytes extends ArchiveWriter {
-        private final ByteArrayOutputStream written = new ByteArrayOutputStream();
+    /** What is kept of one parameter, by libtorch's names. */
+    Map<String, Tensor> tensorsOf(int group, int parameter) {
+        String prefix = prefix(group, parameter);
+        Map<String, Tensor> found = new LinkedHashMap<>();
+        tensors.forEach((name, tensor) -> {
+            if (name.startsWith(prefix)) {
+                found.put(name.substring(prefix.length()), tensor);
+            }
+        });
+        return found;
+    }
 
-        @Override
-        public long call(Pointer data, long count) {
-            byte[] chunk = new byte[Math.toIntExact(count)];
-            new BytePointer(data).capacity(count).get(chunk);
-            written.write(chunk, 0, chunk.length);
-            return count;
+    static String prefix(int group, int parameter) {
+        return group + "." + parameter + ".";
+    }
+
+    /** The same with other learning rates, one for each group. */
+    OptimizerState withLearningRates(double... rates) {
+        List<Group> changed = new ArrayList<>();
+        for (int g = 0; g < groups.size(); g++) {
+            Map<String, Object> options = new TreeMap<>(groups.get(g).options());
+            options.put(RATE, rates[g]);
+            changed.add(new Group(options, groups.get(g).counts()));
         }
+        return new OptimizerState(changed, tensors);
     }
 }

@@ -4,6 +4,7 @@ import io.espalier.data.DataLoader;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.InputArchive;
 
 import java.nio.file.Path;
 
@@ -32,19 +33,12 @@ final class Resumption {
         try (var scope = new PointerScope()) {
             Checkpoint checkpoint = Checkpoint.read(file);
             check(checkpoint);
-            Checkpoint.Description description = checkpoint.description();
-            byte[] before = OptimizerState.save(trainer.optimizer);
-            try {
-                OptimizerState.load(trainer.optimizer, checkpoint.optimizer());
-                loadModel(checkpoint);
-            } catch (RuntimeException e) {
-                OptimizerState.load(trainer.optimizer, before);
-                throw e;
-            }
-            LearningRates.set(trainer.optimizer, description.learningRates());
+            InputArchive optimizer = OptimizerArchive.of(checkpoint.optimizer(), trainer.optimizer);
+            loadModel(checkpoint);
+            trainer.optimizer.load(optimizer);
             RandomState.set(checkpoint.generator());
             best.take(checkpoint.best());
-            return description.progress();
+            return checkpoint.description().progress();
         }
     }
 
@@ -62,6 +56,12 @@ final class Resumption {
         }
         if (keepsBest && progress.best() >= 0 && checkpoint.best().isEmpty()) {
             throw misfit("this training keeps the best model, that one did not");
+        }
+        try {
+            OptimizerFit.check(trainer.optimizer, kind, checkpoint.optimizer());
+        } catch (EspalierException e) {
+            throw new EspalierException(
+                    "Can't resume from " + file + ": " + e.getMessage() + ".", e);
         }
         RandomState.check(checkpoint.generator());
     }

@@ -215,23 +215,20 @@ final class TrainingRun {
     }
 
     private void writeCheckpoint(Path file) {
-        byte[] optimizer = OptimizerState.save(trainer.optimizer);
         var description =
                 new Checkpoint.Description(
-                        Checkpoint.Description.VERSION,
                         evaluations.progress(step, epoch, batch, epochLoss, epochSteps),
                         Progress.Order.of(loader),
-                        OptimizerKind.of(trainer.optimizer, trainer.model),
-                        rates.base(),
-                        Checkpoint.checksum(optimizer));
+                        OptimizerKind.of(trainer.optimizer, trainer.model));
         // A channel of an interrupted thread closes; the checkpoint is to be written all the same.
         boolean interrupted = Thread.interrupted();
-        try {
+        try (var scope = new PointerScope()) {
+            OptimizerState optimizer = OptimizerArchive.read(trainer.optimizer);
             new Checkpoint(
                             description,
                             trainer.model.stateDict(),
                             bestModel.state(),
-                            optimizer,
+                            optimizer.withLearningRates(rates.base()),
                             RandomState.get())
                     .write(file);
         } finally {

@@ -115,14 +115,14 @@ class SavedModelTest {
     void checkpoint() {
         SavedModel model =
                 saved(
-                        named("model.w", "best.w", "optimizer", "generator"),
+                        named("model.w", "best.w", "optimizer.0.0.exp_avg", "generator"),
                         Map.of("espalier.checkpoint", "{}"));
 
         assertEquals(
                 Map.of(
                         "model.w", Kind.PARAMETER,
                         "best.w", Kind.BEST,
-                        "optimizer", Kind.OPTIMIZER,
+                        "optimizer.0.0.exp_avg", Kind.OPTIMIZER,
                         "generator", Kind.GENERATOR),
                 kinds(model));
         assertEquals(2, model.parameters());

@@ -1,29 +1,24 @@
 package io.espalier.quant.graph;
 
-import com.fasterxml.jackson.annotation.Nulls;
-
 import io.espalier.graph.Graph;
 import io.espalier.graph.GraphModule;
 import io.espalier.graph.Node;
 import io.espalier.nn.Module;
 import io.espalier.quant.layer.FusedChain;
 import io.espalier.quant.layer.SavedLayers;
+import io.espalier.state.MetadataJson;
 import io.espalier.state.SafeTensors;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
-import org.jspecify.annotations.Nullable;
 
-import tools.jackson.core.JacksonException;
 import tools.jackson.core.type.TypeReference;
-import tools.jackson.databind.json.JsonMapper;
 
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.TreeMap;
@@ -33,10 +28,6 @@ public final class GraphFile {
     private static final String GRAPH = "espalier.graph";
     private static final String FLOATS = "espalier.graph.float";
     private static final String LAYER = ".layer";
-    private static final JsonMapper JSON =
-            JsonMapper.builder()
-                    .changeDefaultNullHandling(all -> all.withContentNulls(Nulls.FAIL))
-                    .build();
 
     private final Path file;
     private final Map<String, Tensor> tensors;
@@ -85,7 +76,7 @@ public final class GraphFile {
                                 .ifPresent(layer -> floats.put(path + LAYER, layer));
                     }
                 });
-        return Map.of(GRAPH, model.graph().toJson(), FLOATS, JSON.writeValueAsString(floats));
+        return Map.of(GRAPH, model.graph().toJson(), FLOATS, MetadataJson.write(floats));
     }
 
     /**
@@ -157,10 +148,8 @@ public final class GraphFile {
     private static Map<String, Map<String, String>> floats(
             Path file, Map<String, String> metadata) {
         try {
-            @Nullable Map<String, Map<String, String>> floats =
-                    JSON.readValue(metadata.getOrDefault(FLOATS, "{}"), new TypeReference<>() {});
-            return Objects.requireNonNull(floats);
-        } catch (JacksonException | NullPointerException e) {
+            return MetadataJson.read(metadata.getOrDefault(FLOATS, "{}"), new TypeReference<>() {});
+        } catch (EspalierException e) {
             throw new EspalierException(
                     file + " describes its float layers in a form that can't be read.", e);
         }

@@ -1,6 +1,10 @@
 package io.espalier.train;
 
 import static io.espalier.Errors.messageOf;
+import static io.espalier.train.SmallTraining.assertSame;
+import static io.espalier.train.SmallTraining.copyOf;
+import static io.espalier.train.SmallTraining.stopAt;
+import static io.espalier.train.SmallTraining.trainer;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -10,14 +14,14 @@ import io.espalier.data.DataLoader;
 import io.espalier.data.Dataset;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
-import io.espalier.state.SafeTensors;
-import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
+import io.espalier.train.SmallTraining.Kind;
 
 import org.bytedeco.pytorch.Optimizer;
-import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.OptimizerParamGroup;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
@@ -26,21 +30,14 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
-import tools.jackson.databind.node.ObjectNode;
-
-import java.io.IOException;
-import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 
-class CheckpointTest {
+class ResumptionTest {
     @TempDir Path directory;
     private int threads;
 
@@ -55,36 +52,8 @@ class CheckpointTest {
         Libtorch.threads(threads);
     }
 
-    enum Kind {
-        SGD,
-        MOMENTUM,
-        ADAM,
-        AMSGRAD,
-        ADAMW;
-
-        Optimizer over(Module model) {
-            List<Tensor> parameters = model.parameters();
-            return switch (this) {
-                case SGD -> Optimizers.sgd(parameters, 0.05);
-                case MOMENTUM ->
-                        Optimizers.sgd(parameters, 0.05, s -> s.momentum(0.9).nesterov(true));
-                case ADAM -> Optimizers.adam(parameters, 0.01);
-                case AMSGRAD -> Optimizers.adam(parameters, 0.01, s -> s.amsgrad(true));
-                case ADAMW -> Optimizers.adamW(parameters, 0.01);
-            };
-        }
-    }
-
     private Path file() {
         return directory.resolve("training.safetensors");
-    }
-
-    private static Trainer trainer(SmallNet net, Kind kind) {
-        return Trainer.of(net, Losses.crossEntropy(), kind.over(net))
-                .batchSize(8)
-                .seed(2)
-                .learningRate(LearningRate.cosine().warmUp(4))
-                .evaluateEvery(4, SmallNet.examples(20), Metrics.accuracy());
     }
 
     /** A network set up as the others, with other weights and an empty mask. */
@@ -92,26 +61,6 @@ class CheckpointTest {
         SmallNet net = SmallNet.masked();
         net.stateDict().values().forEach(Tensor::zero_);
         return net;
-    }
-
-    private static Trainer stopAt(Trainer trainer, long step) {
-        return trainer.listen(event -> {
-            if (event instanceof TrainingEvent.Step made && made.step() == step) {
-                trainer.stop();
-            }
-        });
-    }
-
-    private static Map<String, Tensor> copyOf(Module model) {
-        Map<String, Tensor> copy = new LinkedHashMap<>();
-        model.stateDict().forEach((name, tensor) -> copy.put(name, tensor.clone()));
-        return copy;
-    }
-
-    private static void assertSame(Map<String, Tensor> expected, Map<String, Tensor> actual) {
-        assertEquals(expected.keySet(), actual.keySet());
-        expected.forEach((name, tensor) ->
-                assertTrue(Tensors.equal(tensor, Objects.requireNonNull(actual.get(name))), name));
     }
 
     @ParameterizedTest
@@ -253,61 +202,6 @@ class CheckpointTest {
     }
 
     @Test
-    @DisplayName("what is no checkpoint, damaged or missing is named")
-    void damaged() throws IOException {
-        Dataset data = SmallNet.examples(50);
-        SmallNet net = SmallNet.masked();
-        Trainer trainer = trainer(net, Kind.ADAM);
-        assertEquals(
-                "Can't read " + file() + ": no such file or folder.",
-                messageOf(() -> trainer.resume(file()).train(data, 1)));
-        net.save(file());
-        assertEquals(
-                file() + " is no training's checkpoint; load a model's weights with load(Path).",
-                messageOf(() -> trainer.resume(file()).train(data, 1)));
-
-        trainer(net, Kind.ADAM).checkpointEvery(4, file()).train(data, 1);
-        SafeTensors.Contents good = SafeTensors.read(file());
-        Map<String, String> metadata = new LinkedHashMap<>(good.metadata());
-        String json = Objects.requireNonNull(metadata.get("espalier.checkpoint"));
-        for (var wrong :
-                Map.of(
-                                "\"version\":1", "\"version\":2",
-                                "\"epoch\":1", "\"epoch\":-1",
-                                "\"best\":", "\"best\":7",
-                                "{", "[")
-                        .entrySet()) {
-            metadata.put("espalier.checkpoint", json.replace(wrong.getKey(), wrong.getValue()));
-            SafeTensors.write(file(), good.tensors(), metadata);
-            String message = messageOf(() -> trainer.resume(file()).train(data, 1));
-            assertTrue(
-                    message.equals(
-                                    file()
-                                            + " is damaged: its description can't be read; use an"
-                                            + " older checkpoint.")
-                            || message.equals(
-                                    file()
-                                            + " is a checkpoint of version 2; this release reads"
-                                            + " version 1."),
-                    message);
-        }
-        Map<String, Tensor> tensors = new LinkedHashMap<>(good.tensors());
-        Tensor archive = Objects.requireNonNull(tensors.get("optimizer")).clone();
-        archive.narrow(0, 1000, 1).add_(new Scalar(1));
-        tensors.put("optimizer", archive);
-        SafeTensors.write(file(), tensors, good.metadata());
-        assertEquals(
-                file() + " is damaged: the optimizer's checksum is wrong; use an older checkpoint.",
-                messageOf(() -> trainer.resume(file()).train(data, 1)));
-        tensors.put("optimizer", Objects.requireNonNull(good.tensors().get("optimizer")));
-        tensors.put("generator", Tensors.zeros(3).to(Tensors.type(archive)));
-        SafeTensors.write(file(), tensors, good.metadata());
-        assertTrue(
-                messageOf(() -> trainer.resume(file()).train(data, 1))
-                        .startsWith("Restoring the random generator: "));
-    }
-
-    @Test
     @DisplayName("a folder that is not there is named before anything is trained")
     void noFolder() {
         SmallNet net = SmallNet.masked();
@@ -327,79 +221,83 @@ class CheckpointTest {
         assertFalse(Files.exists(nowhere));
     }
 
-    @Test
-    @DisplayName("whatever is null or missing in its description, it is named and nothing changes")
-    void descriptions() {
-        Dataset data = SmallNet.examples(50);
-        SmallNet net = SmallNet.masked();
-        trainer(net, Kind.SGD).checkpointEvery(4, file()).train(data, 1);
-        SafeTensors.Contents good = SafeTensors.read(file());
-        Map<String, String> metadata = new LinkedHashMap<>(good.metadata());
-        var json = new JsonMapper();
-        JsonNode whole = json.readTree(metadata.get("espalier.checkpoint"));
-        List<String> places = new ArrayList<>(List.of(""));
-        places(whole, "", places);
-        assertTrue(places.size() > 15);
-        Map<String, Tensor> before = copyOf(net);
-        int refused = 0;
-        for (String place : places) {
-            for (boolean removed : new boolean[] {false, true}) {
-                JsonNode damaged = whole.deepCopy();
-                String parent = place.substring(0, Math.max(0, place.lastIndexOf('/')));
-                if (!place.isEmpty() && damaged.at(parent) instanceof ObjectNode object) {
-                    String name = place.substring(place.lastIndexOf('/') + 1);
-                    if (removed) {
-                        object.remove(name);
-                    } else {
-                        object.putNull(name);
+    /** A training in which the first bias trains from the second epoch on. */
+    private Trainer thawing(SmallNet net) {
+        net.first.parameter("bias").set_requires_grad(false);
+        return trainer(net, Kind.ADAM)
+                .checkpointEvery(100, file())
+                .listen(event -> {
+                    if (event instanceof TrainingEvent.EpochEnd) {
+                        net.first.parameter("bias").set_requires_grad(true);
                     }
-                }
-                metadata.put("espalier.checkpoint", place.isEmpty() ? "null" : damaged.toString());
-                SafeTensors.write(file(), good.tensors(), metadata);
-                try {
-                    trainer(net, Kind.SGD).resume(file()).train(data, 1);
-                } catch (EspalierException e) {
-                    refused++;
-                }
-                assertSame(before, net.stateDict());
-            }
-        }
-        assertTrue(refused > 20, refused + " refused");
-    }
-
-    private static void places(JsonNode node, String path, List<String> places) {
-        if (node instanceof ObjectNode object) {
-            object.propertyNames()
-                    .forEach(name -> {
-                        places.add(path + "/" + name);
-                        places(object.get(name), path + "/" + name, places);
-                    });
-        }
+                });
     }
 
     @Test
-    @DisplayName("an optimizer's state that can't be read changes nothing, whatever its checksum")
-    void unreadableOptimizer() {
+    @DisplayName("a parameter that no step had moved yet goes on as one that no step has moved")
+    void thawed() {
+        Dataset data = SmallNet.examples(50);
+        SmallNet straight = SmallNet.masked();
+        Trainer whole = thawing(straight);
+        Libtorch.seed(5);
+        whole.train(data, 3);
+        Trainer stopped = stopAt(thawing(SmallNet.masked()), 5);
+        Libtorch.seed(5);
+        stopped.train(data, 3);
+        SmallNet resumed = otherwise();
+        thawing(resumed).resume(file()).train(data, 3);
+        assertSame(straight.stateDict(), resumed.stateDict());
+    }
+
+    @Test
+    @DisplayName("an optimizer that has moved more than the checkpoint's is refused")
+    void movedAlready() {
         Dataset data = SmallNet.examples(50);
         SmallNet net = SmallNet.masked();
-        trainer(net, Kind.SGD).checkpointEvery(4, file()).train(data, 1);
-        SafeTensors.Contents good = SafeTensors.read(file());
-        Map<String, Tensor> tensors = new LinkedHashMap<>(good.tensors());
-        Tensor archive = Objects.requireNonNull(tensors.get("optimizer"));
-        Tensor half = archive.narrow(0, 0, archive.numel() / 2).clone();
-        tensors.put("optimizer", half);
-        Map<String, String> metadata = new LinkedHashMap<>(good.metadata());
-        String json = Objects.requireNonNull(metadata.get("espalier.checkpoint"));
-        long sum = Checkpoint.checksum(Tensors.segment(half).toArray(ValueLayout.JAVA_BYTE));
-        metadata.put(
-                "espalier.checkpoint", json.replaceAll("\"checksum\":\\d+", "\"checksum\":" + sum));
-        SafeTensors.write(file(), tensors, metadata);
-        SmallNet other = SmallNet.masked();
-        Map<String, Tensor> before = copyOf(other);
+        Trainer trainer = thawing(net);
+        trainer.train(data, 1);
+        Path early = file();
+        trainer.checkpointEvery(100, directory.resolve("late.safetensors")).train(data, 1);
+        Map<String, Tensor> before = copyOf(net);
+        assertEquals(
+                "Can't resume from "
+                        + early
+                        + ": this training's optimizer has moved first.bias already, and that one"
+                        + " had not; make the optimizer anew.",
+                messageOf(() -> trainer.resume(early).train(data, 3)));
+        assertSame(before, net.stateDict());
+    }
 
-        String message = messageOf(() -> trainer(other, Kind.SGD).resume(file()).train(data, 1));
+    private static Trainer ofGroups(SmallNet net, AdamSettings first, AdamSettings last) {
+        Optimizer optimizer = Optimizers.adam(net.first.parameters(), 0.5);
+        optimizer.param_groups().get(0).set_options(first.adamOptions());
+        optimizer.add_param_group(group(net.last, last));
+        optimizer.add_param_group(group(net.norm, last));
+        return Trainer.of(net, Losses.crossEntropy(), optimizer).batchSize(8).seed(2);
+    }
 
-        assertTrue(message.startsWith("The optimizer's state is damaged"), message);
-        assertSame(before, other.stateDict());
+    private static OptimizerParamGroup group(Module module, AdamSettings settings) {
+        return new OptimizerParamGroup(
+                new TensorVector(module.parameters().toArray(new Tensor[0])),
+                settings.adamOptions());
+    }
+
+    @Test
+    @DisplayName("each group of parameters goes on with the options that it had")
+    void groups() {
+        Dataset data = SmallNet.examples(50);
+        AdamSettings first = AdamSettings.of(0.02).betas(0.7, 0.95).amsgrad(true);
+        AdamSettings last = AdamSettings.of(0.003).epsilon(1e-3).weightDecay(0.1);
+        SmallNet straight = SmallNet.masked();
+        Libtorch.seed(5);
+        ofGroups(straight, first, last).train(data, 3);
+        SmallNet stopped = SmallNet.masked();
+        Trainer begun = stopAt(ofGroups(stopped, first, last).checkpointEvery(100, file()), 9);
+        Libtorch.seed(5);
+        begun.train(data, 3);
+        SmallNet resumed = otherwise();
+        AdamSettings other = AdamSettings.of(0.5);
+        ofGroups(resumed, other, other).resume(file()).train(data, 3);
+        assertSame(straight.stateDict(), resumed.stateDict());
     }
 }
