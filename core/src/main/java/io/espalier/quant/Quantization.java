@@ -67,7 +67,9 @@ public final class Quantization {
      * Finds all chains that {@link #fuseModules} can fuse, by tracing the model and running it on
      * an example, and fuses them. A layer whose result is used at a second place stays as it is:
      * the model's graph says so, also where that makes no difference on the example. For code that
-     * can't be traced a call with the chains joined does, which must give the very same numbers.
+     * can't be traced a call with the chains joined does, which must give the very same numbers,
+     * and then one of a copy with the chains fused: where its code reads what a normalization is
+     * folded into, the layers stay as they are.
      *
      * @param example what the model is called with, so many tensors as it takes
      * @return the chains that were fused

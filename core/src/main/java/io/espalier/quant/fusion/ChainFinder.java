@@ -23,7 +23,8 @@ import java.util.Set;
  * a chain goes to no other place is answered by the model's graph where it can be traced; where it
  * can't, calls with other numbers must show the same chains. Then the model is called again with
  * its chains joined, and must give the very same numbers; that answers it for a model, or a module
- * in it, that can't be traced.
+ * in it, that can't be traced. What else of a folded layer such code reads is answered by a copy
+ * whose chains are fused: it must compute the same within rounding.
  */
 final class ChainFinder {
     private final Module model;
@@ -56,7 +57,7 @@ final class ChainFinder {
                 var scope = new PointerScope()) {
             var finder = new ChainFinder(model, example);
             List<List<String>> chains = finder.candidates();
-            if (chains.isEmpty() || finder.keepsOutput(chains)) {
+            if (chains.isEmpty() || finder.serves(chains)) {
                 return chains;
             }
             return chains.stream().map(finder::sound).filter(chain -> !chain.isEmpty()).toList();
@@ -124,11 +125,35 @@ final class ChainFinder {
     private List<String> sound(List<String> chain) {
         for (int length = chain.size(); length > 1; length--) {
             List<String> beginning = chain.subList(0, length);
-            if (Fusion.fits(model, beginning) && keepsOutput(List.of(beginning))) {
+            if (Fusion.fits(model, beginning) && serves(List.of(beginning))) {
                 return List.copyOf(beginning);
             }
         }
         return List.of();
+    }
+
+    private boolean serves(List<List<String>> chains) {
+        return keepsOutput(chains)
+                && (chains.stream().noneMatch(this::foldsUnseen) || computesFolded(chains));
+    }
+
+    /** Whether a normalization is folded into a layer that the graph does not show. */
+    private boolean foldsUnseen(List<String> chain) {
+        return model.module(chain.get(1)) instanceof BatchNorm
+                && flow.filter(all -> all.shows(chain.getFirst())).isEmpty();
+    }
+
+    /** Whether a copy with these chains fused computes what the model does, within rounding. */
+    private boolean computesFolded(List<List<String>> chains) {
+        try (var scope = new PointerScope()) {
+            Module fused = model.copy();
+            Fusion.fuse(fused, chains);
+            return calls.stream()
+                    .allMatch(call ->
+                            SameNumbers.nearlyIn(call.trace.outputs(), fused.callAll(call.inputs)));
+        } catch (RuntimeException refused) { // by the copy, or by code that reads a folded tensor
+            return false;
+        }
     }
 
     private boolean keepsOutput(List<List<String>> chains) {

@@ -61,6 +61,13 @@ public final class Dataflow {
         return all.isEmpty() || (all.size() == 1 && flowsOneWay(all.getFirst()));
     }
 
+    /**
+     * Whether a layer's calls are in the graph, and not inside a module that it holds as a whole.
+     */
+    boolean shows(String path) {
+        return calls.containsKey(path);
+    }
+
     /** Whether the model's code uses a tensor of a layer beside the layer itself. */
     boolean readsTensorsOf(String path) {
         return graph.nodes().stream()

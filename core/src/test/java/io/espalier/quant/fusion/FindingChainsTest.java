@@ -3,22 +3,27 @@ package io.espalier.quant.fusion;
 import static io.espalier.TrainedModels.trained;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.graph.GraphModule;
 import io.espalier.nn.BatchNorm2d;
 import io.espalier.nn.Conv2d;
 import io.espalier.nn.Functional;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
+import io.espalier.nn.Sequential;
 import io.espalier.nn.Softmax;
 import io.espalier.quant.Quantization;
+import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -174,6 +179,38 @@ class FindingChainsTest {
         assertEquals(List.of(List.of("plain", "relu")), Quantization.fuse(model, x));
 
         assertTrue(Tensors.equal(before, model.call(x)));
+    }
+
+    /** As {@link ReadElsewhere}, in code that no graph holds. */
+    private static final class ReadUnseen extends Module {
+        final Conv2d conv = add("conv", new Conv2d(2, 2, 1));
+        final BatchNorm2d norm = add("norm", new BatchNorm2d(2));
+        final Conv2d sure = add("sure", new Conv2d(2, 2, 1));
+        final BatchNorm2d after = add("after", new BatchNorm2d(2));
+
+        @Override
+        protected Tensor forward(Tensor x) {
+            Tensor y = after.call(sure.call(norm.call(conv.call(x))));
+            return y.mul(conv.weight().sum());
+        }
+    }
+
+    @Test
+    @DisplayName("folds nothing into a weight that code reads which can't be traced")
+    void weightReadUnseen() {
+        Tensor x = Tensors.randn(4, 2, 1, 1);
+        ReadUnseen model = trained(new ReadUnseen(), x);
+        var inside = new Sequential(trained(new ReadUnseen(), x));
+        inside.eval();
+        Tensor before = model.call(x);
+        assertThrows(EspalierException.class, () -> GraphModule.trace(model, x));
+
+        assertEquals(List.of(List.of("sure", "after")), Quantization.fuse(model, x));
+        assertEquals(List.of(List.of("0.sure", "0.after")), Quantization.fuse(inside, x));
+
+        assertTrue(torch.allclose(before, model.call(x), 1e-3, 1e-4, false));
+        assertTrue(inside.call(x).defined());
+        assertEquals(BatchNorm2d.class, model.module("norm").getClass());
     }
 
     private static final class Branching extends Module {
