@@ -21,26 +21,59 @@ import java.util.function.UnaryOperator;
  * what stands in its own place once it was replaced.
  */
 abstract sealed class ModuleTree extends ParameterHolder permits Module {
+    /** Deeper than any network, and what every walk over a tree has stack for. */
+    private static final int DEEPEST = 256;
+
     private SequencedMap<String, Module> children = new LinkedHashMap<>();
+    private int depth;
     private @Nullable Module standIn;
 
     /**
      * Adds a child under a name and returns it, for use in a field's initializer.
      *
-     * @throws EspalierException if the name is taken, empty or has a dot, or the child contains
-     *     this module
+     * @throws EspalierException if the name is taken, empty or has a dot, the child contains this
+     *     module, or modules would stand more than 256 deep in one another
      */
     public final <M extends Module> M add(String name, M child) {
         requireFree(name);
         if (child == null) {
             throw Needed.absent("the child '" + name + "' of " + typeName());
         }
+        requireDepth(name, child);
         if (((ModuleTree) child).contains(this)) {
             throw new EspalierException(
                     "'" + name + "' can't be a child of a module that it contains.");
         }
         children.put(name, child);
+        ((ModuleTree) child).standsBelow(depth);
         return child;
+    }
+
+    private void requireDepth(String name, ModuleTree child) {
+        int deepest = depth + child.height();
+        if (deepest > DEEPEST) {
+            throw new EspalierException(
+                    "Modules stand at most "
+                            + DEEPEST
+                            + " deep in one another; with '"
+                            + name
+                            + "' these would stand "
+                            + deepest
+                            + " deep. Put them beside each other.");
+        }
+    }
+
+    private int height() {
+        return 1
+                + children.values().stream()
+                        .mapToInt(child -> ((ModuleTree) child).height())
+                        .max()
+                        .orElse(0);
+    }
+
+    private void standsBelow(int parent) {
+        depth = Math.max(depth, parent + 1);
+        children.values().forEach(child -> ((ModuleTree) child).standsBelow(depth));
     }
 
     @Override

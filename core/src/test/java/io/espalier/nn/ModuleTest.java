@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.graph.GraphModule;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -227,5 +228,34 @@ class ModuleTest {
                 };
         assertThrows(
                 IllegalStateException.class, () -> new Sequential(model).call(Tensors.ones(1)));
+    }
+
+    @Test
+    @DisplayName("are refused where they stand too deep in one another, however they are put in")
+    void depth() {
+        Sequential deep = new Sequential(new Linear(2, 2));
+        for (int i = 0; i < 254; i++) {
+            deep = new Sequential(deep);
+        }
+        Sequential deepest = deep;
+        deepest.eval();
+        Tensor x = Tensors.ones(1, 2);
+        assertTrue(Tensors.equal(deepest.call(x), GraphModule.trace(deepest, x).call(x)));
+        assertTrue(Tensors.equal(deepest.call(x), deepest.copy().call(x)));
+        Sequential around = new Sequential(deepest);
+
+        String message = messageOf(() -> new Sequential(around));
+
+        assertTrue(message.contains("at most 256 deep in one another"), message);
+        Sequential top = new Sequential();
+        Sequential bottom = top;
+        for (int i = 0; i < 256; i++) {
+            Sequential next = new Sequential();
+            bottom.append(next);
+            bottom = next;
+        }
+        Sequential last = bottom;
+        assertEquals(message, messageOf(() -> last.append(new ReLU())));
+        assertEquals(0, last.size());
     }
 }

@@ -1,10 +1,12 @@
 package io.espalier.quant;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.graph.GraphModule;
 import io.espalier.nn.Conv1d;
+import io.espalier.nn.Conv2d;
 import io.espalier.nn.Linear;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
@@ -12,6 +14,7 @@ import io.espalier.state.SafeTensors;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
+import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -88,6 +91,24 @@ class QuantizedFileErrorsTest extends WrongUse {
         var metadata = new LinkedHashMap<>(contents.metadata());
         metadata.put("espalier.quantized.version", version);
         SafeTensors.write(file, contents.tensors(), metadata);
+    }
+
+    @Test
+    @DisplayName("refuses a convolution that pads by more than any network does")
+    void padding() {
+        var convolution = new Sequential(new Conv2d(1, 1, 3, o -> o.padding(1)));
+        convolution.eval();
+        Tensor images = Tensors.ones(1, 1, 4, 4);
+        Path file = directory.resolve("model.safetensors");
+        Quantization.save(Quantization.quantize(convolution, images, List.of(images)), file);
+        SafeTensors.Contents contents = SafeTensors.read(file);
+        var metadata = new LinkedHashMap<>(contents.metadata());
+        metadata.replaceAll(
+                (name, text) -> text.replace("\"padding\":\"1,1\"", "\"padding\":\"1000000,1\""));
+        assertNotEquals(contents.metadata(), metadata);
+        SafeTensors.write(file, contents.tensors(), metadata);
+
+        refuses(() -> Quantization.loadGraph(file), "padding", "1000000");
     }
 
     @Test

@@ -18,6 +18,7 @@ import io.espalier.nn.EmbeddingBag.Mode;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Sequential;
 import io.espalier.quant.layer.QuantizedTable;
+import io.espalier.state.SafeTensors;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 
@@ -33,6 +34,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 
 class QuantizedTableTest {
@@ -114,6 +116,28 @@ class QuantizedTableTest {
             assertClose(y, back.call(all()), 0);
             assertClose(y, model.<Sequential>copy().call(all()), 0);
             assertEquals(model.toString(), back.toString());
+        }
+
+        @ParameterizedTest
+        @ValueSource(ints = {8, 4})
+        @DisplayName("reads no row from a file whose scale or offset is not finite")
+        void refusesScales(int bits) {
+            Sequential original = new Sequential(new Embedding(COUNT, 16));
+            Sequential model = original.copy();
+            Quantization.quantizeDynamic(model, bits(bits));
+            Path file = directory.resolve("table.safetensors");
+            Quantization.save(model, file);
+            SafeTensors.Contents contents = SafeTensors.read(file);
+            Tensor rows = contents.tensors().values().iterator().next();
+            int last = Math.toIntExact(rows.size(1)) - 1;
+            Tensors.segment(rows).set(ValueLayout.JAVA_BYTE, 7L * (last + 1) + last, (byte) 0x7f);
+            Tensors.segment(rows)
+                    .set(ValueLayout.JAVA_BYTE, 7L * (last + 1) + last - 1, (byte) 0xff);
+            SafeTensors.write(file, contents.tensors(), contents.metadata());
+
+            String message = messageOf(() -> Quantization.load(original, file));
+
+            assertTrue(message.contains("row 7 of a table of vectors has a scale or"), message);
         }
 
         @Test

@@ -58,6 +58,17 @@ class QuantizedTensorsTest {
         }
     }
 
+    @ParameterizedTest
+    @ValueSource(doubles = {0, -1, Double.NaN, Double.POSITIVE_INFINITY})
+    @DisplayName("are made with a scale above 0, and finite")
+    void scales(double scale) {
+        Tensor integers = Tensors.zeros(ScalarType.Byte, 2);
+        assertEquals(
+                "A quantized tensor needs a scale above 0, and finite; it was given " + scale + ".",
+                messageOf(() -> Tensors.quantized(integers, scale, 0)));
+        assertEquals(0.5, Tensors.quantized(integers, 0.5, 0).q_scale());
+    }
+
     @Test
     @DisplayName("Joining quantized tensors of one scale keeps their integers")
     void oneScale() {

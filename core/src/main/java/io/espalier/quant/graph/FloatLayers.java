@@ -230,7 +230,7 @@ final class FloatLayers {
                             saved.kernel("weight", rank),
                             with ->
                                     with.stride(saved.numbers("stride"))
-                                            .padding(saved.numbers("padding"))
+                                            .padding(saved.paddings("padding"))
                                             .dilation(saved.numbers("dilation"))
                                             .outputPadding(saved.numbers("output_padding"))
                                             .groups(groups)

@@ -18,6 +18,8 @@ import java.util.stream.Collectors;
  * @param tensors its tensors, by name
  */
 record SavedSettings(Map<String, String> settings, Map<String, Tensor> tensors) {
+    private static final long MOST_PADDING = 1 << 16;
+
     static String text(long[] numbers) {
         return Arrays.stream(numbers).mapToObj(Long::toString).collect(Collectors.joining(","));
     }
@@ -41,6 +43,24 @@ record SavedSettings(Map<String, String> settings, Map<String, Tensor> tensors) 
 
     long[] numbers(String name) {
         return Arrays.stream(text(name).split(",", -1)).mapToLong(Long::parseLong).toArray();
+    }
+
+    /** Numbers that a network may pad by; more is damage, and would run for minutes. */
+    long[] paddings(String name) {
+        long[] all = numbers(name);
+        for (long padding : all) {
+            if (padding > MOST_PADDING) {
+                throw new EspalierException(
+                        "'"
+                                + name
+                                + "' is "
+                                + text(name)
+                                + "; a file's paddings are at most "
+                                + MOST_PADDING
+                                + ".");
+            }
+        }
+        return all;
     }
 
     double real(String name) {

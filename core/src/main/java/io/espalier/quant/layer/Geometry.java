@@ -38,6 +38,9 @@ record Geometry(
         long[] outputPadding,
         long groups,
         boolean reflects) {
+    /** More than any network pads; a file that says so is damaged, and would run for minutes. */
+    private static final long MOST_PADDING = 1 << 16;
+
     /** What the kernels count with. */
     private static final long MOST = Integer.MAX_VALUE;
 
@@ -107,12 +110,12 @@ record Geometry(
         return new Geometry(
                 Attributes.flag(attributes, "transposed"),
                 Attributes.numbers(attributes, "stride", 1, MOST),
-                Attributes.numbers(attributes, "padding", 0, MOST),
+                Attributes.numbers(attributes, "padding", 0, MOST_PADDING),
                 Attributes.numbers(
                         attributes,
                         attributes.containsKey("padding_after") ? "padding_after" : "padding",
                         0,
-                        MOST),
+                        MOST_PADDING),
                 Attributes.numbers(attributes, "dilation", 1, MOST),
                 Attributes.numbers(attributes, "output_padding", 0, MOST),
                 Attributes.number(attributes, "groups", 1, MOST),

@@ -9,6 +9,7 @@ import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Operators;
 import io.espalier.tensor.Tensors;
 
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
@@ -205,6 +206,28 @@ record TableRows(Tensor rows, long size, QuantizedType dtype) {
                             + Tensors.type(rows)
                             + ".");
         }
-        return new TableRows(rows, size, dtype);
+        var table = new TableRows(rows, size, dtype);
+        table.requireFiniteScales();
+        return table;
+    }
+
+    /** Refuses rows whose scale or offset is no number, which only a damaged file has. */
+    private void requireFiniteScales() {
+        if (dtype == QuantizedType.FLOAT16) {
+            return;
+        }
+        try (var scope = new PointerScope()) {
+            ScalarType type = dtype == QuantizedType.QUINT8 ? ScalarType.Float : ScalarType.Half;
+            long bytes = 2L * (type == ScalarType.Float ? Float.BYTES : Short.BYTES);
+            Tensor tail = rows.narrow(1, rows.size(1) - bytes, bytes).contiguous().view(type);
+            Tensor wrong = tail.isfinite().logical_not().any(1, false);
+            if (wrong.any().item_bool()) {
+                throw new EspalierException(
+                        "row "
+                                + wrong.nonzero().select(0, 0).item_long()
+                                + " of a table of vectors has a scale or an offset that is NaN or"
+                                + " infinite");
+            }
+        }
     }
 }

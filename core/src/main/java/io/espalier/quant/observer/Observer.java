@@ -28,6 +28,8 @@ public abstract class Observer extends Module {
     public static final String INPUT = "activation_pre_process";
 
     private final ObserverSettings settings;
+    private boolean foundValues;
+    private boolean sawOnlyMasks;
     private String place = "";
 
     /** An observer with these settings. */
@@ -57,6 +59,10 @@ public abstract class Observer extends Module {
                         Tensors.type(values) == ScalarType.Float
                                 ? values
                                 : values.to(ScalarType.Float));
+                if (!foundValues) {
+                    foundValues = hasObserved();
+                    sawOnlyMasks = !foundValues;
+                }
             }
         }
         return x;
@@ -174,6 +180,13 @@ public abstract class Observer extends Module {
 
     /** What {@link #quantizationParameters} throws before any data was seen. */
     protected final EspalierException nothingSeen() {
+        if (sawOnlyMasks) {
+            return new EspalierException(
+                    name()
+                            + " has seen no data that a range can be found from: all values were"
+                            + " beyond ±1e30, which count as masks, or not finite and left out;"
+                            + " calibrate with data that has others.");
+        }
         return new EspalierException(
                 name()
                         + " has seen no data; run calibration batches through the prepared model"

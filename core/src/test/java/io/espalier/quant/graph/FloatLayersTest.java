@@ -260,6 +260,20 @@ class FloatLayersTest {
         });
     }
 
+    @Test
+    @DisplayName("makes no convolution that pads by more than any network does")
+    void padding() {
+        var layer = new Conv2d(1, 1, 3);
+        Map<String, String> description = new HashMap<>(FloatLayers.describe(layer).orElseThrow());
+        description.put("padding", "65536,1");
+        FloatLayers.restore("it", description, layer.stateDict());
+        description.put("padding", "1000000,1");
+
+        String message = messageOf(() -> FloatLayers.restore("it", description, layer.stateDict()));
+
+        assertTrue(message.contains("1000000,1; a file's paddings are at most 65536"), message);
+    }
+
     /** Real numbers may be large, and sizes that the tensors say are not read. */
     private static boolean isRefused(String name, String wrong) {
         boolean real = List.of("eps", "momentum", "dropout").contains(name);

@@ -186,4 +186,20 @@ class ObserverDataTest {
             assertTrue(observer.quantizationParameters().scales()[0] > 1e-3);
         }
     }
+
+    @Test
+    @DisplayName("values that are all as large as masks give no range, which the error says")
+    void nothingButMasks() {
+        Observer observer = MinMaxObserver.with().make();
+        assertFalse(messageOf(observer::quantizationParameters).contains("masks"));
+
+        observer.call(Tensors.of(2e30f, -3e30f));
+
+        String message = messageOf(observer::quantizationParameters);
+        assertTrue(message.contains("all values were beyond ±1e30, which count as masks"), message);
+        observer.call(Tensors.of(1, 2e30f));
+        assertTrue(observer.quantizationParameters().scales()[0] < 1);
+        observer.reset();
+        assertFalse(messageOf(observer::quantizationParameters).contains("masks"));
+    }
 }
