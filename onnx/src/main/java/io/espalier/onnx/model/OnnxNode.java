@@ -221,6 +221,11 @@ public final class OnnxNode {
         return with(builder(name, AttributeType.TENSOR).setT(value.toProto("")));
     }
 
+    /** The same node with this graph as an attribute. */
+    public OnnxNode with(String name, GraphProto value) {
+        return with(builder(name, AttributeType.GRAPH).setG(value));
+    }
+
     private static AttributeProto.Builder builder(String name, AttributeType type) {
         return AttributeProto.newBuilder().setName(name).setType(type);
     }

@@ -1,0 +1,43 @@
+package io.espalier.onnx.shape;
+
+import io.espalier.onnx.model.OnnxNode;
+import io.espalier.tensor.EspalierException;
+
+import org.jspecify.annotations.Nullable;
+
+/** Goes through a graph's nodes in their order and keeps what the rules say of their results. */
+final class Inference {
+    private Inference() {}
+
+    static void run(Iterable<OnnxNode> nodes, Scope scope) {
+        for (OnnxNode node : nodes) {
+            run(node, scope);
+        }
+    }
+
+    private static void run(OnnxNode node, Scope scope) {
+        var call = new Call(node, scope);
+        apply(Rules.types(node), call);
+        apply(Rules.contents(node), call);
+        for (int i = 0; i < node.outputs().size(); i++) {
+            String name = node.output(i);
+            if (!name.isEmpty()) {
+                scope.put(name, scope.completed(name, call.result(i)));
+                Contents contents = call.resultContents(i);
+                if (contents != null) {
+                    scope.put(name, contents);
+                }
+            }
+        }
+    }
+
+    private static void apply(@Nullable Rule rule, Call call) {
+        try {
+            if (rule != null) {
+                rule.infer(call);
+            }
+        } catch (Undecided | ArithmeticException | EspalierException _) {
+            // An attribute of the wrong kind, or a number that nothing can have: it stays unknown.
+        }
+    }
+}

@@ -1,0 +1,60 @@
+package io.espalier.onnx.shape;
+
+import io.espalier.onnx.model.ElementType;
+import io.espalier.onnx.proto.TypeProto;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.List;
+import java.util.stream.Collectors;
+
+/**
+ * What is known of a value.
+ *
+ * @param elements its elements' type; null if nothing is known of it
+ * @param shape its extents, outermost first, none for a scalar; null if not even their number is
+ *     known
+ */
+public record ValueType(@Nullable ElementType elements, @Nullable List<Extent> shape) {
+    /** Of such a value nothing is known; it may not even be a tensor. */
+    public static final ValueType UNKNOWN = new ValueType(null, null);
+
+    /** Copies the list. */
+    public ValueType {
+        shape = shape == null ? null : List.copyOf(shape);
+    }
+
+    static @Nullable ElementType elements(TypeProto type) {
+        int code = type.getTensorType().getElemType();
+        return type.hasTensorType() && code >= 1 && code <= ElementType.values().length
+                ? ElementType.of(code)
+                : null;
+    }
+
+    /** Whether type and each extent are the same in each run. */
+    public boolean isKnown() {
+        return elements != null && shape != null && shape.stream().allMatch(Extent::isKnown);
+    }
+
+    /** As it is printed: {@code Float[N, 3, 8, 8]}; what is not known is a question mark. */
+    @Override
+    public String toString() {
+        return (elements == null ? "?" : name(elements))
+                + (shape == null
+                        ? "[...]"
+                        : shape.stream()
+                                .map(Extent::toString)
+                                .collect(Collectors.joining(", ", "[", "]")));
+    }
+
+    private static String name(ElementType type) {
+        return switch (type) {
+            case UINT2, UINT4, UINT8, UINT16, UINT32, UINT64 ->
+                    "UI" + type.name().substring(2).toLowerCase(java.util.Locale.ROOT);
+            case BFLOAT16 -> "BFloat16";
+            default ->
+                    type.name().charAt(0)
+                            + type.name().substring(1).toLowerCase(java.util.Locale.ROOT);
+        };
+    }
+}
