@@ -1,6 +1,5 @@
 package io.espalier.prune;
 
-import io.espalier.nn.Mask;
 import io.espalier.nn.Module;
 import io.espalier.tensor.Tensors;
 
@@ -9,10 +8,18 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 
 import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.SequencedMap;
 
-/** A copy of a model's whole state, masks included, to go back to. */
-record ModelState(SequencedMap<String, Tensor> tensors) {
+/**
+ * A copy of a model's whole state, masks included, to go back to.
+ *
+ * @param tensors the values, by name
+ * @param held each module's own tensors and what they pass through, in the module's order
+ */
+record ModelState(SequencedMap<String, Tensor> tensors, Map<Module, Module> held) {
+    private static final class Holder extends Module {}
+
     static ModelState of(Module model) {
         SequencedMap<String, Tensor> copies = new LinkedHashMap<>();
         try (var scope = new PointerScope();
@@ -21,24 +28,21 @@ record ModelState(SequencedMap<String, Tensor> tensors) {
                     .forEach((name, tensor) ->
                             copies.put(name, Tensors.keep(tensor.detach().clone())));
         }
-        return new ModelState(copies);
+        Map<Module, Module> held = new LinkedHashMap<>();
+        for (Module module : model.namedModules().values()) {
+            var holder = new Holder();
+            holder.adopt(module);
+            held.put(module, holder);
+        }
+        return new ModelState(copies, held);
     }
 
     /**
-     * Makes the model what it was: a parameter that was not pruned then loses its mask, and its
-     * tensors stay the same objects, so that optimizers go on.
+     * Makes the model what it was: a parameter that was not pruned then loses its mask, the order
+     * is the same, and its tensors stay the same objects, so that optimizers go on.
      */
     void restore(Module model) {
-        model.namedModules()
-                .forEach((path, module) -> {
-                    String prefix = path.isEmpty() ? "" : path + ".";
-                    for (String name : module.parametrizedNames()) {
-                        String mask = prefix + new Mask(name).bufferName();
-                        if (Site.isMasked(module, name) && !tensors.containsKey(mask)) {
-                            Prune.remove(module, name);
-                        }
-                    }
-                });
+        held.forEach(Module::adopt);
         model.loadStateDict(tensors);
     }
 }

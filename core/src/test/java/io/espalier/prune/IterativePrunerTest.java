@@ -57,7 +57,9 @@ class IterativePrunerTest {
     }
 
     private static void assertSameState(Module expected, Module actual) {
-        assertEquals(expected.stateDict().keySet(), actual.stateDict().keySet());
+        assertEquals(
+                List.copyOf(expected.stateDict().keySet()),
+                List.copyOf(actual.stateDict().keySet()));
         var state = actual.stateDict();
         expected.stateDict()
                 .forEach((name, tensor) ->
