@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.TreeMap;
@@ -176,6 +177,38 @@ public final class ImageFolder implements MapDataset {
     public Sample get(int index) {
         Tensor image = decoder.decode(files.get(index));
         return Sample.labelled(image, Collections.binarySearch(classes, labels.get(index)));
+    }
+
+    /**
+     * The examples of these numbers, stacked.
+     *
+     * @throws EspalierException if the images' sizes differ; it names the first that does
+     */
+    @Override
+    public Batch batch(int[] indices) {
+        List<Sample> samples = Arrays.stream(indices).mapToObj(this::get).toList();
+        for (int i = 1; i < indices.length; i++) {
+            String first = pixels(samples.getFirst());
+            String other = pixels(samples.get(i));
+            if (!other.equals(first)) {
+                throw new EspalierException(
+                        files.get(indices[i])
+                                + " has "
+                                + other
+                                + " pixels, "
+                                + files.get(indices[0])
+                                + " has "
+                                + first
+                                + "; images of a batch need one size: choose it by"
+                                + " size(height, width).");
+            }
+        }
+        return Batch.of(samples);
+    }
+
+    /** Height and width of an image, as {@link #size(int, int)} takes them. */
+    private static String pixels(Sample sample) {
+        return sample.input().size(1) + "x" + sample.input().size(2);
     }
 
     private static boolean isImage(Path file) {

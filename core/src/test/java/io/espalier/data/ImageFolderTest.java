@@ -67,6 +67,32 @@ class ImageFolderTest {
     }
 
     @Test
+    @DisplayName("names the first image of a batch that has another size than those before")
+    void mixedSizes() throws IOException {
+        image("cat/1.png", BufferedImage.TYPE_INT_RGB, 4, 3, 0);
+        image("cat/2.png", BufferedImage.TYPE_INT_RGB, 4, 3, 0);
+        image("dog/1.png", BufferedImage.TYPE_INT_RGB, 5, 3, 0);
+        ImageFolder folder = ImageFolder.of(root);
+        assertEquals(
+                root.resolve("dog/1.png")
+                        + " has 3x5 pixels, "
+                        + root.resolve("cat/1.png")
+                        + " has 3x4; images of a batch need one size: choose it by size(height,"
+                        + " width).",
+                messageOf(folder::all));
+        assertArrayEquals(new long[] {3, 3, 3, 4}, Tensors.shape(folder.size(3, 4).all().input()));
+    }
+
+    @Test
+    @DisplayName("says that a file is no folder")
+    void noFolder() throws IOException {
+        Path file = Files.writeString(root.resolve("file"), "");
+        assertEquals(
+                "Can't read the folder " + file + ": it is a file, not a folder.",
+                messageOf(() -> ImageFolder.of(file)));
+    }
+
+    @Test
     @DisplayName("takes labels from a file, with or without a heading")
     void labelFile() throws IOException {
         image("a.png", BufferedImage.TYPE_BYTE_GRAY, 1, 1, 51);
