@@ -43,7 +43,7 @@ import java.util.regex.Pattern;
             "Example: espalier compare mild.safetensors strong.safetensors --data digits.npz"
         })
 final class Compare implements Runnable {
-    private static final Pattern SIZE = Pattern.compile("(\\d{1,6})[xX](\\d{1,6})");
+    private static final Pattern SIZE = Pattern.compile("([1-9]\\d{0,5})[xX]([1-9]\\d{0,5})");
 
     @Parameters(
             index = "0",
@@ -107,6 +107,8 @@ final class Compare implements Runnable {
 
     @Override
     public void run() {
+        require(batch >= 1, "--batch is 1 or more, not " + batch + ".");
+        require(channels == 1 || channels == 3, "--channels is 3 or 1, not " + channels + ".");
         GraphModule first = load(reference);
         GraphModule second = load(candidate);
         ModelInputs inputs = inputs(first);
@@ -141,11 +143,9 @@ final class Compare implements Runnable {
         ImageFolder images = ImageFolder.of(data).channels(channels);
         if (imageSize != null) {
             Matcher size = SIZE.matcher(imageSize);
-            if (!size.matches()) {
-                throw new ParameterException(
-                        spec.commandLine(),
-                        "--image-size is HEIGHTxWIDTH, such as 224x224, not '" + imageSize + "'.");
-            }
+            require(
+                    size.matches(),
+                    "--image-size is HEIGHTxWIDTH, such as 224x224, not '" + imageSize + "'.");
             images = images.size(number(size.group(1)), number(size.group(2)));
         }
         if (mean != null || std != null) {
@@ -155,6 +155,12 @@ final class Compare implements Runnable {
                             std == null ? new double[] {1} : std);
         }
         return ModelInputs.of(images, batch);
+    }
+
+    private void require(boolean holds, String usage) {
+        if (!holds) {
+            throw new ParameterException(spec.commandLine(), usage);
+        }
     }
 
     private static int number(String digits) {

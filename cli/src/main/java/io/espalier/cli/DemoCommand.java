@@ -76,8 +76,12 @@ final class DemoCommand implements Runnable {
                         "The models were not kept; --out DIR keeps them.");
             }
         } else {
-            prepare(out);
-            report(compress(out), "The models are in " + out + ": " + String.join(", ", names()));
+            makeWritable(out);
+            try (var lock = FolderLock.of(out)) {
+                requireFree(out);
+                List<Stage> stages = compress(out);
+                report(stages, "The models are in " + out + ": " + String.join(", ", names()));
+            }
         }
     }
 
@@ -90,7 +94,7 @@ final class DemoCommand implements Runnable {
         }
     }
 
-    private void prepare(Path directory) {
+    private static void makeWritable(Path directory) {
         try {
             Files.createDirectories(directory);
             Files.delete(Files.createTempFile(directory, "espalier", ""));
@@ -98,6 +102,9 @@ final class DemoCommand implements Runnable {
             throw new EspalierException(
                     "Models can't be written to " + directory + "; choose another --out.", e);
         }
+    }
+
+    private void requireFree(Path directory) {
         List<String> there =
                 names().stream().filter(name -> Files.exists(directory.resolve(name))).toList();
         if (!there.isEmpty() && !force) {

@@ -7,9 +7,11 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
+import picocli.CommandLine.TypeConversionException;
 
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
+import java.nio.file.Path;
 
 /** The command {@code espalier}; each of its subcommands is a class of this package. */
 @Command(
@@ -70,12 +72,20 @@ public final class Espalier implements Runnable {
     static CommandLine commandLine() {
         var espalier = new Espalier();
         var line = new CommandLine(espalier);
+        line.registerConverter(Path.class, Espalier::path);
         line.setUsageHelpAutoWidth(true);
         line.setCaseInsensitiveEnumValuesAllowed(true);
         line.setParameterExceptionHandler(Failures::usage);
         line.setExecutionExceptionHandler(
                 (error, at, parsed) -> Failures.execution(error, at, espalier.stacktrace));
         return line;
+    }
+
+    private static Path path(String text) {
+        if (text.isEmpty()) {
+            throw new TypeConversionException("the path is empty");
+        }
+        return Path.of(text);
     }
 
     /** Without a command there is nothing to do. */

@@ -29,6 +29,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 
 import javax.imageio.ImageIO;
 
@@ -135,7 +136,31 @@ class CompareTest {
         assertFails("", "right", "right", "--data", path("flat.npz"));
         assertFails("1 or more", "right", "right", "--data", path("none.npz"));
         assertFails("gone.npz", "right", "right", "--data", path("gone.npz"));
-        assertFails("-1", "right", "right", "--data", path("data.npz"), "--batch", "-1");
+    }
+
+    @Test
+    @DisplayName("takes options that mean nothing for wrong use")
+    void usage() {
+        assertMisused("--batch is 1 or more, not 0.", "--batch", "0");
+        assertMisused("--batch is 1 or more, not -1.", "--batch", "-1");
+        assertMisused("--channels is 3 or 1, not 2.", "--channels", "2");
+        assertMisused("the path is empty", "--data", "");
+    }
+
+    private void assertMisused(String named, String... options) {
+        CommandLineRun run =
+                compare(
+                        "right",
+                        "right",
+                        Stream.concat(
+                                        Stream.of(options),
+                                        Stream.of(options).anyMatch("--data"::equals)
+                                                ? Stream.of()
+                                                : Stream.of("--data", path("data.npz")))
+                                .toArray(String[]::new));
+
+        assertEquals(2, run.code(), run.err());
+        assertTrue(run.err().contains(named), run.err());
     }
 
     private void assertFails(String named, String one, String other, String... options) {

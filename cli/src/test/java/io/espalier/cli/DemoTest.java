@@ -49,6 +49,21 @@ class DemoTest {
         assertEquals(before, temporary());
     }
 
+    @Test
+    @DisplayName("leaves a folder that another run writes to, and takes it when that has ended")
+    void oneRunAtATime() throws IOException {
+        Files.writeString(directory.resolve("pruned.safetensors"), "mine");
+        try (var other = FolderLock.of(directory)) {
+            assertFails(
+                    demo("--out", directory.toString(), "--force"),
+                    "Another run writes to " + directory + "; wait until it has ended, or choose");
+        }
+        assertFails(demo("--out", directory.toString()), "--force");
+        try (Stream<Path> left = Files.list(directory)) {
+            assertEquals(List.of(directory.resolve("pruned.safetensors")), left.toList());
+        }
+    }
+
     private static void assertFails(CommandLineRun run, String named) {
         assertEquals(1, run.code());
         assertEquals("", run.out());

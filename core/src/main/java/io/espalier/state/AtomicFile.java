@@ -11,6 +11,7 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
@@ -19,6 +20,9 @@ import java.util.UUID;
 /** Replaces a file in one step, on disk before it is seen. */
 @Internal
 public final class AtomicFile {
+    /** As many as Linux follows. */
+    private static final int MAX_LINKS = 40;
+
     private AtomicFile() {}
 
     /** Puts the new content into a channel. */
@@ -68,6 +72,9 @@ public final class AtomicFile {
 
     /** The file itself where a link was named; only a file can be replaced. */
     private static Path target(Path file) {
+        if (file.toString().isEmpty()) {
+            throw new EspalierException("Can't write a file: its path is empty; name a file.");
+        }
         if (Files.isDirectory(file)) {
             throw new EspalierException("Can't write " + file + ": it is a folder; name a file.");
         }
@@ -76,12 +83,22 @@ public final class AtomicFile {
                     "Can't write " + file + ": it is a pipe or a device; name a file.");
         }
         try {
-            return Files.isSymbolicLink(file) && Files.exists(file)
-                    ? file.toRealPath()
-                    : file.toAbsolutePath();
+            return followed(file.toAbsolutePath());
         } catch (IOException e) {
             throw new EspalierException("Can't write " + file + ": " + reason(e) + ".", e);
         }
+    }
+
+    /** Where links lead, though nothing is there yet. */
+    private static Path followed(Path file) throws IOException {
+        Path place = file;
+        for (int links = 0; Files.isSymbolicLink(place); links++) {
+            if (links == MAX_LINKS) {
+                throw new FileSystemException(file.toString(), null, "its links lead in a circle");
+            }
+            place = place.resolveSibling(Files.readSymbolicLink(place));
+        }
+        return place;
     }
 
     /** Puts the move itself on disk, where the system lets a directory be opened. */
@@ -109,6 +126,7 @@ public final class AtomicFile {
             case NoSuchFileException missing -> "no such file or folder";
             case AccessDeniedException denied -> "no permission";
             case ClosedByInterruptException interrupted -> "the thread was interrupted";
+            case NotDirectoryException file -> "it is a file, not a folder";
             case FileSystemException other when other.getReason() != null -> other.getReason();
             default -> String.valueOf(e.getMessage());
         };

@@ -73,6 +73,35 @@ class AtomicFileTest {
     }
 
     @Test
+    @DisplayName("a link to a file that is not there yet goes on to point at it; a circle is named")
+    void danglingLink() throws IOException {
+        Path file = folder.resolve("c");
+        Path near = Files.createSymbolicLink(folder.resolve("b"), Path.of("c"));
+        Path link = Files.createSymbolicLink(folder.resolve("a"), near);
+        write(link, "new");
+        assertTrue(Files.isSymbolicLink(link));
+        assertTrue(Files.isSymbolicLink(near));
+        assertEquals("new", Files.readString(file));
+
+        Path round = Files.createSymbolicLink(folder.resolve("x"), Path.of("x"));
+        assertEquals(
+                "Can't write " + round + ": its links lead in a circle.",
+                messageOf(() -> write(round, "new")));
+        assertTrue(Files.isSymbolicLink(round));
+    }
+
+    @Test
+    @DisplayName("an empty path is said to be empty")
+    void emptyPath() {
+        assertEquals(
+                "Can't write a file: its path is empty; name a file.",
+                messageOf(() -> write(Path.of(""), "new")));
+        assertEquals(
+                "Can't read a file: its path is empty; name a file.",
+                messageOf(() -> StateFile.open(Path.of(""))));
+    }
+
+    @Test
     @DisplayName("whoever could not read the file that was there can't read the new one")
     void permissions() throws IOException {
         Path file = folder.resolve("private");
