@@ -7,18 +7,11 @@ import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
-import java.util.Arrays;
 import java.util.List;
 
 /** Sums over all pairs of outputs seen. */
 final class OutputErrors {
-    private double largest;
-    private double absolute;
-    private double noise;
-    private double product;
-    private double reference;
-    private double candidate;
-    private long values;
+    private final TensorErrors errors = new TensorErrors();
     private long answers;
     private long same;
 
@@ -38,57 +31,27 @@ final class OutputErrors {
     }
 
     private void add(Tensor expected, Tensor found) {
+        errors.add(expected, found);
         long[] shape = Tensors.shape(expected);
-        if (!Arrays.equals(shape, Tensors.shape(found))) {
-            throw new EspalierException(
-                    "One model's output is "
-                            + Arrays.toString(shape)
-                            + ", the other's "
-                            + Arrays.toString(Tensors.shape(found))
-                            + "; compare models of one purpose.");
-        }
-        if (expected.numel() == 0) {
-            return;
-        }
-        Tensor a = expected.to(ScalarType.Double);
-        Tensor b = found.to(ScalarType.Double);
-        Tensor difference = b.sub(a);
-        largest = Math.max(largest, difference.abs().max().item_double());
-        absolute += difference.abs().sum().item_double();
-        noise += dot(difference, difference);
-        product += dot(a, b);
-        reference += dot(a, a);
-        candidate += dot(b, b);
-        values += a.numel();
-        if (shape.length == 2 && shape[1] > 1) {
+        if (shape.length == 2 && shape[1] > 1 && expected.numel() > 0) {
             answers += shape[0];
-            same += answers(a).eq(answers(b)).sum().item_long();
+            same += answers(expected).eq(answers(found)).sum().item_long();
         }
     }
 
     private static Tensor answers(Tensor output) {
-        return output.argmax(new LongOptional(1), false);
-    }
-
-    private static double dot(Tensor a, Tensor b) {
-        return a.mul(b).sum().item_double();
+        return output.to(ScalarType.Double).argmax(new LongOptional(1), false);
     }
 
     OutputComparison comparison(long examples, double[] millis) {
         return new OutputComparison(
                 examples,
-                largest,
-                values == 0 ? 0 : absolute / values,
-                cosine(),
-                noise == 0 ? Double.POSITIVE_INFINITY : 10 * Math.log10(reference / noise),
+                errors.largest(),
+                errors.mean(),
+                errors.cosine(),
+                errors.sqnr(),
                 answers == 0 ? Double.NaN : (double) same / answers,
                 millis[0],
                 millis[1]);
-    }
-
-    /** Two outputs without extent point the same way. */
-    private double cosine() {
-        double lengths = Math.sqrt(reference) * Math.sqrt(candidate);
-        return lengths == 0 ? (reference == candidate ? 1 : 0) : product / lengths;
     }
 }

@@ -19,6 +19,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 import java.util.Random;
 import java.util.Set;
 
@@ -34,10 +35,18 @@ public final class RandomInputs extends Inputs {
             Set.of("Cast", "Identity", "Reshape", "Unsqueeze", "Squeeze", "Flatten");
 
     private final Map<String, Integer> sizes;
+    private final int height;
+    private final int width;
 
     RandomInputs(Selection selection, Map<String, Integer> sizes) {
+        this(selection, sizes, 0, 0);
+    }
+
+    private RandomInputs(Selection selection, Map<String, Integer> sizes, int height, int width) {
         super(selection);
         this.sizes = sizes;
+        this.height = height;
+        this.width = width;
     }
 
     /**
@@ -56,7 +65,22 @@ public final class RandomInputs extends Inputs {
         }
         var more = new HashMap<>(sizes);
         more.put(dimension, extent);
-        return new RandomInputs(selection, Map.copyOf(more));
+        return new RandomInputs(selection, Map.copyOf(more), height, width);
+    }
+
+    /**
+     * The size of images: of the last two dimensions of an input [N, C, H, W], where the model
+     * leaves them open.
+     *
+     * @throws EspalierException if a side is below 1
+     */
+    public RandomInputs imageSize(int newHeight, int newWidth) {
+        if (newHeight < 1 || newWidth < 1) {
+            throw new EspalierException(
+                    "An image has at least 1x1 pixels; asked for %dx%d."
+                            .formatted(newHeight, newWidth));
+        }
+        return new RandomInputs(selection, sizes, newHeight, newWidth);
     }
 
     @Override
@@ -76,7 +100,7 @@ public final class RandomInputs extends Inputs {
 
     @Override
     RandomInputs with(Selection other) {
-        return new RandomInputs(other, sizes);
+        return new RandomInputs(other, sizes, height, width);
     }
 
     @Override
@@ -103,22 +127,29 @@ public final class RandomInputs extends Inputs {
                                         "No numbers can be drawn for " + input + "."));
         long[] shape = new long[extents.size()];
         for (int d = 0; d < shape.length; d++) {
-            String symbol = extents.get(d).symbol();
-            String place = input.name() + "[" + d + "]";
-            Integer chosen = sizes.getOrDefault(symbol, sizes.get(place));
-            if (extents.get(d).fixed().isPresent()) {
-                shape[d] = extents.get(d).fixed().getAsLong();
-            } else if (chosen != null) {
-                shape[d] = chosen;
-            } else if (d == 0) {
-                shape[d] = batch;
-            } else {
-                throw new EspalierException(
-                        "Random inputs need the size of '%s', which the model leaves open: %s."
-                                .formatted(symbol.isEmpty() ? place : symbol, input));
-            }
+            OptionalLong fixed = input.fixed(d);
+            shape[d] = fixed.isPresent() ? fixed.getAsLong() : open(input, d, shape.length, batch);
         }
         return shape;
+    }
+
+    /** A size for a dimension that the model leaves open. */
+    private long open(InputType input, int dimension, int dimensions, int batch) {
+        String symbol = input.symbol(dimension);
+        String place = input.name() + "[" + dimension + "]";
+        Integer chosen = sizes.getOrDefault(symbol, sizes.get(place));
+        if (chosen != null) {
+            return chosen;
+        }
+        if (dimension == 0) {
+            return batch;
+        }
+        if (height != 0 && dimensions == 4 && dimension >= 2) {
+            return dimension == 2 ? height : width;
+        }
+        throw new EspalierException(
+                "Random inputs need the size of '%s', which the model leaves open: %s."
+                        .formatted(symbol.isEmpty() ? place : symbol, input));
     }
 
     /** The rows of the smallest table in which the input is looked up; 0 if there is none. */

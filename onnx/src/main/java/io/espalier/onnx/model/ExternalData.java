@@ -1,6 +1,5 @@
 package io.espalier.onnx.model;
 
-import io.espalier.onnx.proto.GraphProto;
 import io.espalier.onnx.proto.StringStringEntryProto;
 import io.espalier.onnx.proto.TensorProto;
 import io.espalier.state.AtomicFile;
@@ -36,10 +35,9 @@ final class ExternalData {
         return new ExternalData(parent);
     }
 
-    /** Whether a graph has tensors in other files. */
-    static boolean isUsed(GraphProto graph) {
-        return graph.getInitializerList().stream()
-                .anyMatch(t -> t.getDataLocation() == TensorProto.DataLocation.EXTERNAL);
+    /** Bytes of all files that tensors lie in. */
+    long fileBytes() {
+        return mapped.values().stream().mapToLong(MemorySegment::byteSize).sum();
     }
 
     /** One line of what a message says about its data's place. */

@@ -27,12 +27,12 @@ public final class OnnxModel {
 
     private final ModelProto rest;
     private final OnnxGraph graph;
-    private final boolean external;
+    private final long externalBytes;
 
-    private OnnxModel(ModelProto rest, OnnxGraph graph, boolean external) {
+    private OnnxModel(ModelProto rest, OnnxGraph graph, long externalBytes) {
         this.rest = rest;
         this.graph = graph;
-        this.external = external;
+        this.externalBytes = externalBytes;
     }
 
     /**
@@ -51,9 +51,8 @@ public final class OnnxModel {
                     "It has IR version %d; versions from %d on are read."
                             .formatted(proto.getIrVersion(), OLDEST_IR));
         }
-        boolean external = ExternalData.isUsed(proto.getGraph());
         var graph = new OnnxGraph(proto.getGraph(), data, proto.getIrVersion() >= IR_WITH_DEFAULTS);
-        return new OnnxModel(proto.toBuilder().clearGraph().build(), graph, external);
+        return new OnnxModel(proto.toBuilder().clearGraph().build(), graph, data.fileBytes());
     }
 
     /** The model of a message that holds all of it. */
@@ -100,7 +99,7 @@ public final class OnnxModel {
      * A model whose graph is rewritten by itself; constants are shared, since they never change.
      */
     public OnnxModel copy() {
-        return new OnnxModel(rest, graph.copy(), external);
+        return new OnnxModel(rest, graph.copy(), externalBytes);
     }
 
     /** The model that a pass makes of a copy of this one's graph. */
@@ -166,7 +165,7 @@ public final class OnnxModel {
             ids.addOpsetImport(
                     OperatorSetIdProto.newBuilder().setDomain(domain).setVersion(version));
         }
-        return new OnnxModel(ids.build(), graph.copy(), external);
+        return new OnnxModel(ids.build(), graph.copy(), externalBytes);
     }
 
     /** The version of the file's format. */
@@ -198,6 +197,11 @@ public final class OnnxModel {
         return graph.constants().values().stream().mapToLong(ConstantTensor::byteSize).sum();
     }
 
+    /** Bytes of the files beside its own that its weights came in; 0 if it was one file. */
+    public long externalBytes() {
+        return externalBytes;
+    }
+
     /** All that stands beside the graph. */
     ModelProto rest() {
         return rest;
@@ -205,6 +209,6 @@ public final class OnnxModel {
 
     /** Whether its weights came in files beside its own. */
     boolean isExternal() {
-        return external;
+        return externalBytes > 0;
     }
 }

@@ -25,6 +25,7 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -133,6 +134,21 @@ public final class OnnxSession implements AutoCloseable {
      *     shape
      */
     public Map<String, Tensor> run(Map<String, Tensor> inputs) {
+        return run(inputs, results);
+    }
+
+    /**
+     * Some of the results for these inputs, so that only they are held at once.
+     *
+     * @param some names of results or taps
+     * @throws EspalierException if an input is missing, unknown, or not of the model's type or
+     *     shape, or there is no such result
+     */
+    public Map<String, Tensor> run(Map<String, Tensor> inputs, Collection<String> some) {
+        if (!results.containsAll(some)) {
+            throw new EspalierException(
+                    "The session gives " + results + "; asked for were " + some + ".");
+        }
         var values = new LinkedHashMap<String, OnnxTensor>();
         var lent = new ArrayList<Tensor>();
         try {
@@ -142,7 +158,7 @@ public final class OnnxSession implements AutoCloseable {
                 lent.add(plain);
                 values.put(input.getKey(), RuntimeTensors.lend(environment, plain));
             }
-            try (OrtSession.Result result = session.run(values, results)) {
+            try (OrtSession.Result result = session.run(values, new LinkedHashSet<>(some))) {
                 var tensors = new LinkedHashMap<String, Tensor>();
                 for (Map.Entry<String, OnnxValue> value : result) {
                     tensors.put(

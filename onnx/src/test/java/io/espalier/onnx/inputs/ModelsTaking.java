@@ -15,13 +15,13 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** Models that give back what they take. */
-final class ModelsTaking {
+public final class ModelsTaking {
     private static final Pattern INPUT = Pattern.compile("(\\w+): (\\w+) \\[(.*)]");
 
     private ModelsTaking() {}
 
     /** One that takes inputs as an error would describe them: {@code x: float [N, 3, 48, W]}. */
-    static OnnxModel of(String... inputs) {
+    public static OnnxModel of(String... inputs) {
         var graph = GraphProto.newBuilder().setName("g");
         for (String input : inputs) {
             Matcher parts = INPUT.matcher(input);

@@ -86,5 +86,6 @@ class RandomInputsTest {
                         + " H, ?].",
                 error.getMessage());
         assertEquals(2 * 3 * 4 * 5, drawn.length);
+        assertEquals(3 * 6 * 7, first(Inputs.random().imageSize(6, 7).batch(1), model, "x").length);
     }
 }

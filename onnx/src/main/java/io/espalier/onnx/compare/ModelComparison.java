@@ -1,0 +1,165 @@
+package io.espalier.onnx.compare;
+
+import static java.util.Objects.requireNonNull;
+
+import io.espalier.onnx.inputs.InputBatches;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.model.OnnxNode;
+import io.espalier.onnx.proto.ValueInfoProto;
+import io.espalier.onnx.run.OnnxSession;
+import io.espalier.onnx.run.PairedTime;
+import io.espalier.quant.evaluation.TensorErrors;
+import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalLong;
+import java.util.function.UnaryOperator;
+
+/**
+ * What one model gives and costs beside another on the same inputs, both run by ONNX Runtime.
+ *
+ * <pre>{@code
+ * InputBatches lines = Inputs.images(Path.of("lines"), 48, 320).normalize(0.5, 0.5).checkedFor(ocr);
+ * ModelComparison found = ModelComparison.of(ocr, small, lines);
+ * IO.println(found.outputs().getFirst().cosine() + ", " + found.time().speedup() + " x");
+ * }</pre>
+ *
+ * @param examples how many both were given
+ * @param batch how many examples the batch has whose time was taken, the first one
+ * @param outputs the error of each output, in the first model's order
+ * @param layers the error of each value of real numbers that both models make under one name and
+ *     with one shape, in the first model's order; empty if layers were left out
+ * @param time of the first batch, in turns
+ * @param referenceMemory by how many bytes the process grows when it opens the first model and runs
+ *     a batch; empty where the machine does not tell
+ * @param candidateMemory the same of the second model
+ */
+public record ModelComparison(
+        long examples,
+        long batch,
+        List<ValueError> outputs,
+        List<ValueError> layers,
+        PairedTime time,
+        OptionalLong referenceMemory,
+        OptionalLong candidateMemory) {
+    /** Compares two models in all they have. */
+    public static ModelComparison of(
+            OnnxModel reference, OnnxModel candidate, InputBatches inputs) {
+        return of(reference, candidate, inputs, settings -> settings);
+    }
+
+    /**
+     * Compares two models.
+     *
+     * @param reference the one that is held to be right
+     * @param inputs for the reference
+     * @throws EspalierException if ONNX Runtime refuses one, the second takes other inputs, or
+     *     their outputs have other names or shapes
+     */
+    public static ModelComparison of(
+            OnnxModel reference,
+            OnnxModel candidate,
+            InputBatches inputs,
+            UnaryOperator<ComparisonSettings> how) {
+        ComparisonSettings settings = how.apply(ComparisonSettings.DEFAULT);
+        requireSameOutputs(reference, candidate);
+        try (var noGrad = new NoGradGuard();
+                var memory = new SessionMemory(settings.threads(), inputs)) {
+            OnnxSession first = memory.open(reference);
+            OptionalLong firstBytes = memory.grownBy();
+            OnnxSession second = memory.open(candidate);
+            OptionalLong secondBytes = memory.grownBy();
+            var outputs = new LinkedHashMap<String, TensorErrors>();
+            long examples = outputErrors(first, second, inputs, settings, outputs);
+            Timed timed = time(first, second, inputs, settings.turns());
+            memory.close();
+            return new ModelComparison(
+                    examples,
+                    timed.batch,
+                    errors(reference, outputs),
+                    settings.layers()
+                            ? errors(
+                                    reference,
+                                    LayerErrors.of(reference, candidate, inputs, settings))
+                            : List.of(),
+                    timed.time,
+                    firstBytes,
+                    secondBytes);
+        }
+    }
+
+    private static void requireSameOutputs(OnnxModel reference, OnnxModel candidate) {
+        List<String> wanted = outputs(reference);
+        List<String> found = outputs(candidate);
+        if (wanted.size() != found.size() || !found.containsAll(wanted)) {
+            throw new EspalierException(
+                    "The reference gives %s, the candidate %s; compare models of one purpose."
+                            .formatted(wanted, found));
+        }
+    }
+
+    private static List<String> outputs(OnnxModel model) {
+        return model.graph().outputs().stream().map(ValueInfoProto::getName).toList();
+    }
+
+    private static long outputErrors(
+            OnnxSession reference,
+            OnnxSession candidate,
+            InputBatches inputs,
+            ComparisonSettings settings,
+            Map<String, TensorErrors> errors) {
+        long examples = 0;
+        for (Map<String, Tensor> batch : inputs) {
+            try (var scope = new PointerScope()) {
+                Map<String, Tensor> expected = reference.run(batch);
+                Map<String, Tensor> found = candidate.run(batch);
+                expected.forEach((name, tensor) ->
+                        add(errors, name, tensor, requireNonNull(found.get(name))));
+                examples += examples(batch);
+            }
+            settings.afterBatch().run();
+        }
+        return examples;
+    }
+
+    private static void add(
+            Map<String, TensorErrors> errors, String name, Tensor expected, Tensor found) {
+        try {
+            errors.computeIfAbsent(name, k -> new TensorErrors()).add(expected, found);
+        } catch (EspalierException e) {
+            throw new EspalierException("Output '" + name + "': " + e.getMessage(), e);
+        }
+    }
+
+    private static long examples(Map<String, Tensor> batch) {
+        long[] shape = Tensors.shape(batch.values().iterator().next());
+        return shape.length == 0 ? 1 : shape[0];
+    }
+
+    private record Timed(long batch, PairedTime time) {}
+
+    private static Timed time(
+            OnnxSession first, OnnxSession second, InputBatches inputs, int turns) {
+        try (var loop = inputs.iterator()) {
+            Map<String, Tensor> batch = loop.next();
+            return new Timed(examples(batch), PairedTime.of(first, second, batch, turns));
+        }
+    }
+
+    private static List<ValueError> errors(OnnxModel model, Map<String, TensorErrors> errors) {
+        return errors.entrySet().stream()
+                .map(entry -> {
+                    OnnxNode producer = model.graph().producer(entry.getKey());
+                    String op = producer == null ? "" : producer.op();
+                    return ValueError.of(entry.getKey(), op, entry.getValue());
+                })
+                .toList();
+    }
+}

@@ -1,0 +1,92 @@
+package io.espalier.onnx.compare;
+
+import io.espalier.onnx.inputs.InputBatches;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.run.OnnxSession;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalLong;
+
+/**
+ * Opens sessions and tells by how much the process has grown with each, as Linux counts it: what
+ * the session holds and its first runs need at their peak, without what reading the file needs.
+ */
+final class SessionMemory implements AutoCloseable {
+    private static final Path STATUS = Path.of("/proc/self/status");
+    private static final Path RESET = Path.of("/proc/self/clear_refs");
+
+    private final int threads;
+    private final InputBatches inputs;
+    private final List<OnnxSession> opened = new ArrayList<>();
+    private OptionalLong grown = OptionalLong.empty();
+
+    SessionMemory(int threads, InputBatches inputs) {
+        this.threads = threads;
+        this.inputs = inputs;
+    }
+
+    /** Opens a session, and runs it once. */
+    OnnxSession open(OnnxModel model) {
+        try (var loop = inputs.iterator();
+                var scope = new PointerScope()) {
+            Map<String, Tensor> batch = loop.next();
+            OptionalLong before = bytes("VmRSS:");
+            OnnxSession session = OnnxSession.open(model, settings -> settings.threads(threads));
+            opened.add(session);
+            boolean reset = resetPeak();
+            session.run(batch);
+            OptionalLong peak = reset ? bytes("VmHWM:") : OptionalLong.empty();
+            grown =
+                    before.isPresent() && peak.isPresent()
+                            ? OptionalLong.of(Math.max(0, peak.getAsLong() - before.getAsLong()))
+                            : OptionalLong.empty();
+            return session;
+        }
+    }
+
+    /** By how many bytes the process grew with the session opened last; empty if unknown. */
+    OptionalLong grownBy() {
+        return grown;
+    }
+
+    /** Sets the peak back to what is resident now. */
+    private static boolean resetPeak() {
+        if (!Files.isWritable(RESET)) {
+            return false;
+        }
+        try {
+            Files.writeString(RESET, "5");
+            return true;
+        } catch (IOException e) {
+            return false; // forbidden in some containers
+        }
+    }
+
+    private static OptionalLong bytes(String key) {
+        if (!Files.isReadable(STATUS)) {
+            return OptionalLong.empty();
+        }
+        try {
+            return Files.readAllLines(STATUS).stream()
+                    .filter(line -> line.startsWith(key))
+                    .mapToLong(line -> 1024 * Long.parseLong(line.replaceAll("\\D", "")))
+                    .findFirst();
+        } catch (IOException e) {
+            return OptionalLong.empty(); // as on other systems
+        }
+    }
+
+    @Override
+    public void close() {
+        opened.forEach(OnnxSession::close);
+        opened.clear();
+    }
+}
