@@ -210,7 +210,7 @@ public final class GraphModule extends Module {
         return run(inputs, null);
     }
 
-    List<Tensor> run(List<Tensor> inputs, Program.@Nullable Watcher watcher) {
+    List<Tensor> run(List<Tensor> inputs, @Nullable StepWatcher watcher) {
         if (inputs.size() != graph.inputs().size()) {
             throw new EspalierException(
                     "The graph takes "

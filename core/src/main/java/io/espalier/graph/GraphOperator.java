@@ -13,6 +13,7 @@ import static io.espalier.graph.ChannelEffect.REDUCES;
 import static io.espalier.graph.ChannelEffect.WITHIN;
 import static io.espalier.graph.OperatorDefinition.ANY;
 import static io.espalier.graph.OperatorDefinition.BIAS;
+import static io.espalier.graph.OperatorDefinition.SCALE;
 import static io.espalier.graph.OperatorDefinition.WEIGHT;
 import static io.espalier.graph.OperatorDefinition.X;
 import static io.espalier.graph.OperatorDefinition.aten;
@@ -33,6 +34,7 @@ import static io.espalier.graph.OperatorDefinition.nearest;
 import static io.espalier.graph.OperatorDefinition.number;
 import static io.espalier.graph.OperatorDefinition.operand;
 import static io.espalier.graph.OperatorDefinition.optional;
+import static io.espalier.graph.OperatorDefinition.quantized;
 import static io.espalier.graph.OperatorDefinition.reduction;
 import static io.espalier.graph.OperatorDefinition.required;
 import static io.espalier.graph.OperatorDefinition.text;
@@ -270,6 +272,31 @@ public enum GraphOperator {
                             required(DTYPE, "dtype"))),
     /** Quantized values as floats. */
     DEQUANTIZE(aten("dequantize.self").takes(X)),
+    /** The sum of two quantized tensors, with a scale of its own. */
+    QUANTIZED_ADD(
+            quantized("add")
+                    .takes(operand("qa"), operand("qb"), SCALE, required(LONG, "zero_point"))),
+    /** The sum of two quantized tensors where it is positive, with a scale of its own. */
+    QUANTIZED_ADD_RELU(
+            quantized("add_relu")
+                    .takes(operand("qa"), operand("qb"), SCALE, required(LONG, "zero_point"))),
+    /** The product of two quantized tensors, with a scale of its own. */
+    QUANTIZED_MUL(
+            quantized("mul")
+                    .takes(operand("qa"), operand("qb"), SCALE, required(LONG, "zero_point"))),
+    /** Quantized tensors one after another along a dimension, with a scale of their own. */
+    QUANTIZED_CAT(
+            quantized("cat")
+                    .does(MOVES)
+                    .takes(
+                            list("qx"),
+                            required(LONG, "dim"),
+                            left(DOUBLE, "scale"),
+                            left(LONG, "zero_point"))),
+    /** A number added to a quantized tensor, whose scale or zero point follows. */
+    QUANTIZED_ADD_SCALAR(quantized("add_scalar").takes(operand("qa"), required(DOUBLE, "b"))),
+    /** A quantized tensor times a number, which its scale follows. */
+    QUANTIZED_MUL_SCALAR(quantized("mul_scalar").takes(operand("qa"), required(DOUBLE, "b"))),
 
     /** exp(x) over its sum along a dimension. */
     SOFTMAX(aten("softmax.int").does(NORMALIZES).takes(X, required(LONG, "dim"))),

@@ -25,11 +25,18 @@ record OperatorDefinition(
     static final Argument X = operand("x");
     static final Argument WEIGHT = operand("weight");
     static final Argument BIAS = optional("bias");
+    static final Argument SCALE = required(AttributeType.DOUBLE, "scale");
 
     /** An operator of libtorch's, its name with its overload; it acts by elements. */
     static OperatorDefinition aten(String name) {
         return new OperatorDefinition(
                 "aten::" + name, ChannelEffect.ELEMENTWISE, false, false, 1, List.of());
+    }
+
+    /** An operator on quantized tensors; it acts by elements. */
+    static OperatorDefinition quantized(String name) {
+        return new OperatorDefinition(
+                "quantized::" + name, ChannelEffect.ELEMENTWISE, false, false, 1, List.of());
     }
 
     OperatorDefinition takes(Argument... all) {

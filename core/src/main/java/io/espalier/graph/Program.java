@@ -105,12 +105,8 @@ final class Program {
         return finished;
     }
 
-    /** Sees each step when it is done. */
-    interface Watcher {
-        void step(Node node, List<Tensor> operands, List<Tensor> results);
-    }
-
-    List<Tensor> run(List<Tensor> given, List<@Nullable Module> owners, @Nullable Watcher watcher) {
+    List<Tensor> run(
+            List<Tensor> given, List<@Nullable Module> owners, @Nullable StepWatcher watcher) {
         Map<String, Long> free = needsSizes ? signature.sizes(given) : Map.of();
         boolean overwrites = reusesMemory && owners.stream().noneMatch(Program::isWatched);
         try (RunScope scope = RunScope.open()) {

@@ -101,7 +101,7 @@ public record Signature(
     }
 
     /** The names of the free dimensions. */
-    List<String> freeNames() {
+    public List<String> freeNames() {
         return types.values().stream()
                 .flatMap(type -> type.shape().stream())
                 .filter(Size.Free.class::isInstance)
@@ -118,7 +118,7 @@ public record Signature(
     }
 
     /** Inputs of zeros. */
-    List<Tensor> zeros(Map<String, Long> free) {
+    public List<Tensor> zeros(Map<String, Long> free) {
         return types.values().stream().map(type -> zeros(type, free)).toList();
     }
 

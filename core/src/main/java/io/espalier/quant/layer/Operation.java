@@ -2,6 +2,9 @@ package io.espalier.quant.layer;
 
 import io.espalier.tensor.BoundOperator;
 
+import org.bytedeco.pytorch.Tensor;
+
+import java.util.function.BiFunction;
 import java.util.function.Consumer;
 import java.util.function.Function;
 
@@ -15,6 +18,7 @@ import java.util.function.Function;
  * @param rank how many dimensions its input must have; 0 if the kernel takes any number
  * @param kernel makes it of a layer's range and tensors; it must hold none of these itself, so that
  *     copies are right
+ * @param floats the same of floats, not rounded; nor must this hold any
  * @param completed called once with the new layer, which has the float layer's tensors
  */
 record Operation(
@@ -23,24 +27,28 @@ record Operation(
         long channels,
         int rank,
         Function<QuantizedOperation, BoundOperator> kernel,
+        BiFunction<QuantizedOperation, Tensor, Tensor> floats,
         Consumer<QuantizedOperation> completed) {
-    static Operation of(String name, Function<QuantizedOperation, BoundOperator> kernel) {
-        return new Operation(name, "", 0, 0, kernel, layer -> {});
+    static Operation of(
+            String name,
+            Function<QuantizedOperation, BoundOperator> kernel,
+            BiFunction<QuantizedOperation, Tensor, Tensor> floats) {
+        return new Operation(name, "", 0, 0, kernel, floats, layer -> {});
     }
 
     Operation printing(String text) {
-        return new Operation(name, text, channels, rank, kernel, completed);
+        return new Operation(name, text, channels, rank, kernel, floats, completed);
     }
 
     Operation channels(long count) {
-        return new Operation(name, printed, count, rank, kernel, completed);
+        return new Operation(name, printed, count, rank, kernel, floats, completed);
     }
 
     Operation rank(int dimensions) {
-        return new Operation(name, printed, channels, dimensions, kernel, completed);
+        return new Operation(name, printed, channels, dimensions, kernel, floats, completed);
     }
 
     Operation completedBy(Consumer<QuantizedOperation> step) {
-        return new Operation(name, printed, channels, rank, kernel, step);
+        return new Operation(name, printed, channels, rank, kernel, floats, step);
     }
 }

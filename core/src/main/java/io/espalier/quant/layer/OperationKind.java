@@ -4,6 +4,7 @@ import io.espalier.nn.BatchNorm;
 import io.espalier.nn.BatchNorm2d;
 import io.espalier.nn.BatchNorm3d;
 import io.espalier.nn.ELU;
+import io.espalier.nn.Functional;
 import io.espalier.nn.GroupNorm;
 import io.espalier.nn.Hardswish;
 import io.espalier.nn.InstanceNorm;
@@ -35,6 +36,7 @@ import org.jspecify.annotations.Nullable;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.BiFunction;
 import java.util.function.Function;
 
 /**
@@ -58,7 +60,8 @@ record OperationKind<M extends Module>(
                             layer ->
                                     Operation.of(
                                             "QuantizedHardswish",
-                                            self -> self.bind("quantized::hardswish"))),
+                                            self -> self.bind("quantized::hardswish"),
+                                            (self, x) -> Functional.hardswish(x))),
                     observed(
                             LeakyReLU.class,
                             layer ->
@@ -68,7 +71,8 @@ record OperationKind<M extends Module>(
                                                             self.bind(
                                                                     "quantized::leaky_relu",
                                                                     layer.negativeSlope(),
-                                                                    false))
+                                                                    false),
+                                                    leaky(layer.negativeSlope()))
                                             .printing(
                                                     "negative_slope="
                                                             + Repr.of(layer.negativeSlope()))),
@@ -88,8 +92,16 @@ record OperationKind<M extends Module>(
     private static final OperationKind<Sigmoid> OF_OLDER_FILES =
             new OperationKind<>(
                     Sigmoid.class,
-                    layer -> Operation.of("Sigmoid", self -> self.bind("quantized::sigmoid")),
+                    layer ->
+                            Operation.of(
+                                    "Sigmoid",
+                                    self -> self.bind("quantized::sigmoid"),
+                                    (self, x) -> Functional.sigmoid(x)),
                     null);
+
+    private static BiFunction<QuantizedOperation, Tensor, Tensor> leaky(double slope) {
+        return (self, x) -> Functional.leakyRelu(x, slope);
+    }
 
     private static <M extends Module> LayerKind observed(
             Class<M> type, Function<M, Operation> form) {
@@ -147,7 +159,10 @@ record OperationKind<M extends Module>(
 
     private static Operation softmax(Softmax layer) {
         long dim = layer.dim();
-        return Operation.of("QuantizedSoftmax", self -> self.bind("quantized::softmax", dim))
+        return Operation.of(
+                        "QuantizedSoftmax",
+                        self -> self.bind("quantized::softmax", dim),
+                        (self, x) -> Functional.softmax(x, dim))
                 .printing("dim=" + dim);
     }
 
@@ -162,7 +177,8 @@ record OperationKind<M extends Module>(
                                                 Operator.TENSOR,
                                                 self.scale(),
                                                 self.zeroPoint(),
-                                                alpha))
+                                                alpha),
+                        (self, x) -> Functional.elu(x, alpha))
                 .printing("alpha=" + Repr.of(alpha));
     }
 
@@ -177,7 +193,10 @@ record OperationKind<M extends Module>(
                                         shape,
                                         self.optional(WEIGHT),
                                         self.optional(BIAS),
-                                        eps))
+                                        eps),
+                        (self, x) ->
+                                Functional.layerNorm(
+                                        x, shape, self.optional(WEIGHT), self.optional(BIAS), eps))
                 .printing(
                         Repr.tuple(shape)
                                 + ", eps="
@@ -197,7 +216,8 @@ record OperationKind<M extends Module>(
                                         groups,
                                         self.optional(WEIGHT),
                                         self.optional(BIAS),
-                                        eps))
+                                        eps),
+                        (self, x) -> byGroups(self, x, groups, eps))
                 .printing(
                         groups
                                 + ", "
@@ -209,8 +229,13 @@ record OperationKind<M extends Module>(
                 .channels(layer.numChannels());
     }
 
+    private static Tensor byGroups(QuantizedOperation self, Tensor x, long groups, double eps) {
+        return Functional.groupNorm(x, groups, self.optional(WEIGHT), self.optional(BIAS), eps);
+    }
+
     private static Operation instanceNorm(InstanceNorm layer, int extents) {
         double eps = layer.eps();
+        long features = layer.numFeatures();
         String affine = Repr.of(layer.options().affine());
         return Operation.of(
                         "QuantizedInstanceNorm" + extents + "d",
@@ -219,9 +244,10 @@ record OperationKind<M extends Module>(
                                         "quantized::instance_norm",
                                         self.optional(WEIGHT),
                                         self.optional(BIAS),
-                                        eps))
+                                        eps),
+                        (self, x) -> byGroups(self, x, features, eps))
                 .printing(
-                        layer.numFeatures()
+                        features
                                 + ", eps="
                                 + Repr.of(eps)
                                 + ", momentum=0.1, affine="
@@ -229,7 +255,7 @@ record OperationKind<M extends Module>(
                                 + ", bias="
                                 + affine
                                 + ", track_running_stats=False")
-                .channels(layer.numFeatures())
+                .channels(features)
                 .rank(extents + 2);
     }
 
@@ -250,6 +276,16 @@ record OperationKind<M extends Module>(
                                         self.optional(BIAS),
                                         self.buffer("running_mean"),
                                         self.buffer("running_var"),
+                                        eps),
+                        (self, x) ->
+                                Functional.batchNorm(
+                                        x,
+                                        self.buffer("running_mean"),
+                                        self.buffer("running_var"),
+                                        self.optional(WEIGHT),
+                                        self.optional(BIAS),
+                                        false,
+                                        0,
                                         eps))
                 .printing(
                         layer.numFeatures()
@@ -261,7 +297,10 @@ record OperationKind<M extends Module>(
     }
 
     private static Operation prelu(PReLU layer) {
-        return Operation.of("QuantizedPReLU", OperationKind::preluKernel)
+        return Operation.of(
+                        "QuantizedPReLU",
+                        OperationKind::preluKernel,
+                        (self, x) -> Functional.prelu(x, self.buffer(WEIGHT)))
                 .channels(layer.count())
                 .completedBy(OperationKind::addWeightRange);
     }

@@ -1,5 +1,6 @@
 package io.espalier.quant.layer;
 
+import io.espalier.nn.CallRecorder;
 import io.espalier.nn.FloatFunctional;
 import io.espalier.nn.Module;
 import io.espalier.quant.layer.QuantizedLayer.Range;
@@ -9,11 +10,14 @@ import io.espalier.tensor.Operator;
 import io.espalier.tensor.Operators;
 
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.UnaryOperator;
 
 /**
  * Arithmetic between quantized tensors, its results quantized with a fixed range: what a {@code
@@ -85,7 +89,7 @@ public final class QFunctional extends FloatFunctional implements SavedForm {
     @Override
     protected Tensor compute(Operation operation) {
         Tensor result = rounded(operation);
-        return givesFloats ? inFloat(result) : result;
+        return givesFloats ? floats(result) : result;
     }
 
     private Tensor rounded(Operation operation) {
@@ -100,15 +104,14 @@ public final class QFunctional extends FloatFunctional implements SavedForm {
                     when tensors.stream().allMatch(Tensor::is_quantized) ->
                     cat(output(operation), tensors, dim);
             case Operation.AddScalar(Tensor a, double number) when a.is_quantized() ->
-                    Operators.call("quantized::add_scalar", "", a, number);
+                    withNumber("quantized::add_scalar", a, number);
             case Operation.MulScalar(Tensor a, double number) when a.is_quantized() ->
-                    Operators.call("quantized::mul_scalar", "", a, number);
+                    withNumber("quantized::mul_scalar", a, number);
             case Operation.AddScalar scalar -> super.compute(scalar);
             case Operation.MulScalar scalar -> super.compute(scalar);
             default -> {
                 Range range = output(operation);
-                yield QuantizedLayer.quantize(
-                        super.compute(inFloat(operation)), range.scale(), range.zeroPoint());
+                yield rounded(super.compute(inFloat(operation, QFunctional::floats)), range);
             }
         };
     }
@@ -129,11 +132,57 @@ public final class QFunctional extends FloatFunctional implements SavedForm {
             more.put(operator, known);
             kernels = Map.copyOf(more);
         }
-        return known.call(first, second);
+        Range range = output(operation);
+        return recorded(
+                known.call(first, second),
+                operator,
+                first,
+                second,
+                (double) range.scale(),
+                (long) range.zeroPoint());
+    }
+
+    private static Tensor withNumber(String operator, Tensor tensor, double number) {
+        return recorded(Operators.call(operator, "", tensor, number), operator, tensor, number);
     }
 
     private static Tensor cat(Range range, List<Tensor> tensors, long dim) {
-        return Operators.call("quantized::cat", "", tensors, dim, range.scale(), range.zeroPoint());
+        double scale = range.scale();
+        long zeroPoint = range.zeroPoint();
+        return recorded(
+                Operators.call("quantized::cat", "", tensors, dim, scale, zeroPoint),
+                "quantized::cat",
+                tensors,
+                dim,
+                scale,
+                zeroPoint);
+    }
+
+    private static Tensor rounded(Tensor floats, Range range) {
+        return recorded(
+                QuantizedLayer.quantize(floats, range.scale(), range.zeroPoint()),
+                "aten::quantize_per_tensor",
+                floats,
+                (double) range.scale(),
+                (long) range.zeroPoint(),
+                ScalarType.QUInt8);
+    }
+
+    /** What a tensor's integers stand for, which a graph shows as a step. */
+    private static Tensor floats(Tensor tensor) {
+        return tensor.is_quantized()
+                ? recorded(tensor.dequantize(), "aten::dequantize.self", tensor)
+                : tensor;
+    }
+
+    /** Tells who traces a model, if anybody does, what was computed. */
+    private static Tensor recorded(Tensor result, String operator, @Nullable Object... arguments) {
+        if (CallRecorder.CURRENT.isBound()) {
+            CallRecorder.CURRENT
+                    .get()
+                    .function(List.of(result), operator, Arrays.asList(arguments));
+        }
+        return result;
     }
 
     private static boolean quantized(Tensor a, Tensor b) {
@@ -141,20 +190,22 @@ public final class QFunctional extends FloatFunctional implements SavedForm {
     }
 
     /** The same operation on floats. */
-    static Operation inFloat(Operation operation) {
+    private static Operation inFloat(Operation operation, UnaryOperator<Tensor> floats) {
         return switch (operation) {
-            case Operation.Add(Tensor a, Tensor b) -> new Operation.Add(inFloat(a), inFloat(b));
+            case Operation.Add(Tensor a, Tensor b) ->
+                    new Operation.Add(floats.apply(a), floats.apply(b));
             case Operation.AddScalar(Tensor a, double number) ->
-                    new Operation.AddScalar(inFloat(a), number);
-            case Operation.Mul(Tensor a, Tensor b) -> new Operation.Mul(inFloat(a), inFloat(b));
+                    new Operation.AddScalar(floats.apply(a), number);
+            case Operation.Mul(Tensor a, Tensor b) ->
+                    new Operation.Mul(floats.apply(a), floats.apply(b));
             case Operation.MulScalar(Tensor a, double number) ->
-                    new Operation.MulScalar(inFloat(a), number);
+                    new Operation.MulScalar(floats.apply(a), number);
             case Operation.Cat(List<Tensor> tensors, long dim) ->
-                    new Operation.Cat(tensors.stream().map(QFunctional::inFloat).toList(), dim);
+                    new Operation.Cat(tensors.stream().map(floats).toList(), dim);
             case Operation.AddRelu(Tensor a, Tensor b) ->
-                    new Operation.AddRelu(inFloat(a), inFloat(b));
+                    new Operation.AddRelu(floats.apply(a), floats.apply(b));
             case Operation.Matmul(Tensor a, Tensor b) ->
-                    new Operation.Matmul(inFloat(a), inFloat(b));
+                    new Operation.Matmul(floats.apply(a), floats.apply(b));
         };
     }
 
@@ -174,7 +225,7 @@ public final class QFunctional extends FloatFunctional implements SavedForm {
     public static final class InFloat extends FloatFunctional {
         @Override
         protected Tensor compute(Operation operation) {
-            return super.compute(inFloat(operation));
+            return super.compute(inFloat(operation, QFunctional::floats));
         }
 
         @Override

@@ -78,6 +78,11 @@ public final class QuantizedOperation extends QuantizedLayer {
         return known.call(quantized(x));
     }
 
+    /** What it would give if it rounded nothing: floats of floats. */
+    public Tensor inFloats(Tensor x) {
+        return operation.floats().apply(this, x);
+    }
+
     @Override
     protected void stateLoaded() {
         super.stateLoaded();

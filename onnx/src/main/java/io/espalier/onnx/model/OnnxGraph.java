@@ -45,10 +45,15 @@ public final class OnnxGraph {
     /**
      * The graph of a message.
      *
+     * @param more constants that the message does not hold itself
      * @param inputsOverride whether a constant that is also an input is only its default
      * @throws EspalierException if a value is made twice, read and never made, or depends on itself
      */
-    OnnxGraph(GraphProto proto, ExternalData external, boolean inputsOverride) {
+    OnnxGraph(
+            GraphProto proto,
+            ExternalData external,
+            Map<String, ConstantTensor> more,
+            boolean inputsOverride) {
         this.inputsOverride = inputsOverride;
         rest =
                 proto.toBuilder()
@@ -69,6 +74,7 @@ public final class OnnxGraph {
                         "The graph has two constants named '" + tensor.getName() + "'.");
             }
         }
+        constants.putAll(more);
         for (NodeProto node : proto.getNodeList()) {
             add(new OnnxNode(node));
         }

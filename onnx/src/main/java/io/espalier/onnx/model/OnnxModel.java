@@ -51,13 +51,28 @@ public final class OnnxModel {
                     "It has IR version %d; versions from %d on are read."
                             .formatted(proto.getIrVersion(), OLDEST_IR));
         }
-        var graph = new OnnxGraph(proto.getGraph(), data, proto.getIrVersion() >= IR_WITH_DEFAULTS);
+        return of(proto, data, Map.of());
+    }
+
+    private static OnnxModel of(
+            ModelProto proto, ExternalData data, Map<String, ConstantTensor> constants) {
+        var graph =
+                new OnnxGraph(
+                        proto.getGraph(),
+                        data,
+                        constants,
+                        proto.getIrVersion() >= IR_WITH_DEFAULTS);
         return new OnnxModel(proto.toBuilder().clearGraph().build(), graph, data.fileBytes());
     }
 
     /** The model of a message that holds all of it. */
     public static OnnxModel of(ModelProto proto) {
         return of(proto, ExternalData.NONE);
+    }
+
+    /** The model of a message and of constants that it does not hold itself. */
+    public static OnnxModel of(ModelProto proto, Map<String, ConstantTensor> constants) {
+        return of(proto, ExternalData.NONE, constants);
     }
 
     /**
