@@ -4,6 +4,9 @@ import com.google.protobuf.ByteString;
 import com.google.protobuf.UnsafeByteOperations;
 
 import io.espalier.onnx.proto.TensorProto;
+import io.espalier.onnx.proto.TensorShapeProto.Dimension;
+import io.espalier.onnx.proto.TypeProto;
+import io.espalier.onnx.proto.ValueInfoProto;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
@@ -242,6 +245,17 @@ public final class ConstantTensor {
             header.setDocString(proto.getDocString());
         }
         return header;
+    }
+
+    /** What a graph says of a value of this name that is this tensor. */
+    ValueInfoProto declaration(String name) {
+        var tensor = TypeProto.Tensor.newBuilder().setElemType(type.code());
+        var dims = tensor.getShapeBuilder();
+        shape().forEach(extent -> dims.addDim(Dimension.newBuilder().setDimValue(extent)));
+        return ValueInfoProto.newBuilder()
+                .setName(name)
+                .setType(TypeProto.newBuilder().setTensorType(tensor))
+                .build();
     }
 
     private boolean isSelfContained() {

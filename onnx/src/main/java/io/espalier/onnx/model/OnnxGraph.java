@@ -38,6 +38,7 @@ public final class OnnxGraph {
     private final Map<String, OnnxNode> producers = new HashMap<>();
     private final Map<String, Set<OnnxNode>> readers = new HashMap<>();
     private final boolean inputsOverride;
+    private final boolean constantsAreInputs;
     private @Nullable List<OnnxNode> sorted;
     private double end;
     private int fresh;
@@ -66,6 +67,14 @@ public final class OnnxGraph {
         inputs = List.copyOf(proto.getInputList());
         outputs = new ArrayList<>(proto.getOutputList());
         inputs.forEach(input -> inputNames.add(input.getName()));
+        // The oldest versions name each constant as an input too, which nobody may give.
+        constantsAreInputs =
+                !inputsOverride
+                        && proto.getInitializerList().stream()
+                                .allMatch(tensor -> inputNames.contains(tensor.getName()));
+        if (!inputsOverride) {
+            proto.getInitializerList().forEach(tensor -> inputNames.remove(tensor.getName()));
+        }
         outputs.forEach(output -> outputNames.add(output.getName()));
         proto.getValueInfoList().forEach(info -> valueInfo.put(info.getName(), info));
         for (TensorProto tensor : proto.getInitializerList()) {
@@ -84,6 +93,7 @@ public final class OnnxGraph {
     /** A copy that can be rewritten while the other stays. */
     private OnnxGraph(OnnxGraph other) {
         inputsOverride = other.inputsOverride;
+        constantsAreInputs = other.constantsAreInputs;
         rest = other.rest;
         inputs = other.inputs;
         outputs = new ArrayList<>(other.outputs);
@@ -107,7 +117,10 @@ public final class OnnxGraph {
 
     /** What it is given: the inputs that have no constant as their value, in order. */
     public List<ValueInfoProto> inputs() {
-        return inputs.stream().filter(input -> !constants.containsKey(input.getName())).toList();
+        return inputs.stream()
+                .filter(input -> inputNames.contains(input.getName()))
+                .filter(input -> !constants.containsKey(input.getName()))
+                .toList();
     }
 
     /** What it gives, in order. */
@@ -144,7 +157,7 @@ public final class OnnxGraph {
      * replace, because it is an input too, is none.
      */
     public @Nullable ConstantTensor constant(String value) {
-        return inputsOverride && inputNames.contains(value) ? null : constants.get(value);
+        return inputNames.contains(value) ? null : constants.get(value);
     }
 
     /** What the file says of a value's type; null if it says nothing. */
@@ -306,20 +319,30 @@ public final class OnnxGraph {
                 node.outputs().stream().map(output -> output.equals(from) ? to : output).toList());
     }
 
-    /** Takes out all nodes and constants that no result of the graph depends on. */
-    public void removeUnused() {
+    /**
+     * Takes out all nodes and constants that no result of the graph depends on; how many there
+     * were.
+     */
+    public int removeUnused() {
+        int before = places.size() + constants.size();
         List<OnnxNode> backwards = nodes().reversed();
         for (OnnxNode node : backwards) {
             if (node.outputs().stream().noneMatch(this::isUsed)) {
                 remove(node);
             }
         }
-        constants.keySet().removeIf(name -> !isUsed(name) && !inputNames.contains(name));
+        constants.keySet().removeIf(name -> !isUsed(name) && !isInput(name));
         valueInfo.keySet().removeIf(name -> !has(name));
+        return before - places.size() - constants.size();
     }
 
     private boolean isUsed(String value) {
         return isOutput(value) || !readers.getOrDefault(value, Set.of()).isEmpty();
+    }
+
+    /** Forgets what the file said of a value's type. */
+    public void forgetType(String value) {
+        valueInfo.remove(value);
     }
 
     /** Forgets what the file said of values' types; what is computed anew takes its place. */
@@ -333,10 +356,28 @@ public final class OnnxGraph {
         var proto = rest.toBuilder();
         nodes().forEach(node -> proto.addNode(node.toProto()));
         constants.forEach((name, constant) -> proto.addInitializer(writer.write(name, constant)));
-        return proto.addAllInput(inputs)
+        return proto.addAllInput(writtenInputs())
                 .addAllOutput(outputs)
                 .addAllValueInfo(valueInfo.values())
                 .build();
+    }
+
+    /** The inputs as the file's version has them: the oldest ones name all constants too. */
+    private List<ValueInfoProto> writtenInputs() {
+        if (inputsOverride) {
+            return inputs;
+        }
+        var written = new LinkedHashMap<String, ValueInfoProto>();
+        for (ValueInfoProto input : inputs) {
+            if (inputNames.contains(input.getName()) || constants.containsKey(input.getName())) {
+                written.put(input.getName(), input);
+            }
+        }
+        if (constantsAreInputs) {
+            constants.forEach(
+                    (name, constant) -> written.computeIfAbsent(name, constant::declaration));
+        }
+        return List.copyOf(written.values());
     }
 
     /** How a constant is put into a message. */

@@ -1,0 +1,140 @@
+package io.espalier.onnx.repair;
+
+import io.espalier.onnx.model.ConstantTensor;
+import io.espalier.onnx.model.OnnxGraph;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.model.OnnxNode;
+import io.espalier.onnx.repair.Rewrite.Outcome;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * A newer version of the standard's operators, where it has one that the graph spells out. From
+ * version 11 on, what changed until 17 is known here, by the standard's Changelog.md; a model that
+ * calls anything else stays at its version.
+ */
+final class OpsetConversion {
+    private static final long OLDEST = 11;
+
+    /** Operators that mean in version 17 what they mean in version 11. */
+    private static final Set<String> UNCHANGED =
+            Set.of(
+                    ("Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool"
+                         + " BitShift Cast Ceil Celu Clip Compress Concat Constant ConstantOfShape"
+                         + " Conv ConvInteger ConvTranspose Cos Cosh CumSum DepthToSpace"
+                         + " DequantizeLinear Det Div DynamicQuantizeLinear Einsum Elu Equal Erf"
+                         + " Exp Expand EyeLike Flatten Floor GRU Gather GatherElements GatherND"
+                         + " Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool Greater"
+                         + " GreaterOrEqual GridSample HardSigmoid HardSwish Identity"
+                         + " InstanceNormalization IsInf IsNaN LRN LSTM LeakyRelu Less LessOrEqual"
+                         + " Log LpNormalization LpPool MatMul MatMulInteger Max MaxPool MaxRoiPool"
+                         + " MaxUnpool Mean MeanVarianceNormalization Min Mod Mul Neg"
+                         + " NonMaxSuppression NonZero Not OneHot Or PRelu Pad Pow QLinearConv"
+                         + " QLinearMatMul QuantizeLinear RNN Range Reciprocal ReduceL1 ReduceL2"
+                         + " ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd"
+                         + " ReduceSumSquare Relu Reshape Resize ReverseSequence Round"
+                         + " ScatterElements ScatterND Selu Shape Shrink Sigmoid Sign Sin Sinh Size"
+                         + " Slice Softplus Softsign SpaceToDepth Sqrt Sub Sum Tan Tanh"
+                         + " ThresholdedRelu Tile TopK Transpose Trilu Unique Where Xor")
+                            .split(" "));
+
+    private OpsetConversion() {}
+
+    /** Raises a model's version as far as a recognition needs, if it can be. */
+    static Outcome raise(OnnxModel model) {
+        var subject = new Subject(model);
+        long wanted = wanted(subject);
+        boolean possible =
+                model.opset() >= OLDEST
+                        && wanted > model.opset()
+                        && !model.hasFunctions()
+                        && model.graph().nodes().stream().allMatch(n -> isKnown(subject, n));
+        if (!possible) {
+            return new Outcome(model, 0);
+        }
+        long from = model.opset();
+        OnnxModel raised = model.withOpset("", wanted);
+        for (OnnxNode node : raised.graph().nodes()) {
+            if (node.domain().isEmpty()) {
+                convert(raised.graph(), node, from, wanted);
+            }
+        }
+        raised.graph().removeUnused();
+        return new Outcome(raised, 1);
+    }
+
+    /** The oldest version that has all that is recognized in the graph. */
+    private static long wanted(Subject subject) {
+        long opset = subject.opset();
+        if (opset < Recognition.LAYER_NORMALIZATION_SINCE && LayerNormalizations.areIn(subject)) {
+            return Recognition.LAYER_NORMALIZATION_SINCE;
+        }
+        boolean hardSwish =
+                opset < Recognition.HARD_SWISH_SINCE
+                        && Recognition.finds(subject.graph(), Activations::hardSwish);
+        return hardSwish ? Recognition.HARD_SWISH_SINCE : opset;
+    }
+
+    private static boolean isKnown(Subject subject, OnnxNode node) {
+        if (!node.subgraphs().isEmpty()) {
+            return false;
+        }
+        if (!node.domain().isEmpty() || UNCHANGED.contains(node.op())) {
+            return true;
+        }
+        return switch (node.op()) {
+            case "Squeeze", "Unsqueeze", "ReduceSum", "Split", "Dropout", "RoiAlign" -> true;
+            case "BatchNormalization" -> node.outputs().stream().skip(1).allMatch(String::isEmpty);
+            // Until version 12 they go over all dimensions from their axis on.
+            case "Softmax", "LogSoftmax", "Hardmax" -> {
+                int rank = subject.rank(node.input(0));
+                long axis = node.integer("axis", 1);
+                yield subject.opset() >= 13 || axis == -1 || (rank > 0 && axis == rank - 1);
+            }
+            default -> false;
+        };
+    }
+
+    private static void convert(OnnxGraph graph, OnnxNode node, long from, long to) {
+        switch (node.op()) {
+            case "Squeeze", "Unsqueeze", "ReduceSum" -> asInput(graph, node, "axes", from);
+            case "Split" -> asInput(graph, node, "split", from);
+            case "Softmax", "LogSoftmax", "Hardmax" -> {
+                if (from < 13) {
+                    graph.replace(node, node.with("axis", -1));
+                }
+            }
+            case "Dropout" -> {
+                if (from < 12) {
+                    graph.replace(node, node.without("ratio"));
+                }
+            }
+            case "RoiAlign" -> {
+                if (from < 16 && to >= 16) {
+                    graph.replace(
+                            node, node.with("coordinate_transformation_mode", "output_half_pixel"));
+                }
+            }
+            default -> {}
+        }
+    }
+
+    /** Since version 13 some lists of integers are inputs. */
+    private static void asInput(OnnxGraph graph, OnnxNode node, String attribute, long from) {
+        if (from >= 13 || !node.has(attribute)) {
+            return;
+        }
+        List<Long> values = node.integers(attribute);
+        String constant =
+                graph.addConstant(
+                        node.output() + "_" + attribute,
+                        ConstantTensor.longs(
+                                List.of((long) values.size()),
+                                values.stream().mapToLong(Long::longValue).toArray()));
+        var inputs = new ArrayList<>(node.inputs());
+        inputs.add(constant);
+        graph.replace(node, node.without(attribute).withInputs(inputs));
+    }
+}

@@ -1,0 +1,76 @@
+package io.espalier.onnx.repair;
+
+import static io.espalier.onnx.repair.Results.assertSame;
+import static io.espalier.onnx.repair.Results.assertUntouched;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import io.espalier.onnx.TestGraphs;
+import io.espalier.onnx.model.ConstantTensor;
+import io.espalier.onnx.model.OnnxModel;
+
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+
+import java.util.List;
+
+@DisplayName("The version of the operators")
+class OpsetConversionTest {
+    private static final String PASS = "opset";
+
+    /** A graph with HardSwish spelled out as {@code h}. */
+    private static TestGraphs hardSwish(int opset) {
+        return TestGraphs.opset(opset)
+                .input("x: Float[N, 4, 6]")
+                .constant("zero", ConstantTensor.scalar(0))
+                .constant("three", ConstantTensor.scalar(3))
+                .constant("six", ConstantTensor.scalar(6))
+                .node("a = Add(x, three)")
+                .node("b = Clip(a, zero, six)")
+                .node("c = Mul(x, b)")
+                .node("h = Div(c, six)");
+    }
+
+    @Test
+    @DisplayName("is raised where an operator is spelled out that a newer one has")
+    void raised() {
+        OnnxModel model =
+                hardSwish(11)
+                        .node("u = Unsqueeze(h)", n -> n.with("axes", List.of(1L)))
+                        .node("v = Squeeze(u)", n -> n.with("axes", List.of(1L)))
+                        .node(
+                                "p, q = Split(v)",
+                                n -> n.with("axis", 1).with("split", List.of(1L, 3L)))
+                        .node("s = ReduceSum(q)", n -> n.with("axes", List.of(1L)))
+                        .node("t = Softmax(s)", n -> n.with("axis", 2))
+                        .node("d = Dropout(t)", n -> n.with("ratio", 0.3f))
+                        .node("m = ReduceMean(p)", n -> n.with("axes", List.of(-1L)))
+                        .node("y = Add(d, m)")
+                        .output("y")
+                        .build();
+
+        OnnxModel raised = Repair.pass(PASS).run(model);
+
+        assertEquals(14, raised.opset());
+        assertSame(model, raised, 2, 4, 6);
+    }
+
+    @Test
+    @DisplayName("stays where nothing is spelled out, or it is high enough")
+    void notNeeded() {
+        assertUntouched(PASS, hardSwish(14).output("h").build());
+        assertUntouched(
+                PASS,
+                TestGraphs.opset(11).input("x: Float[N]").node("y = Relu(x)").output("y").build());
+    }
+
+    @Test
+    @DisplayName("stays where an operator would mean something else, or isn't known")
+    void notPossible() {
+        assertUntouched(
+                PASS,
+                hardSwish(11).node("y = Softmax(h)", n -> n.with("axis", 1)).output("y").build());
+        assertUntouched(PASS, hardSwish(11).node("y = Magic(h)").output("y").build());
+        assertUntouched(PASS, hardSwish(10).output("h").build());
+    }
+}
