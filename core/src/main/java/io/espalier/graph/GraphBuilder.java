@@ -132,8 +132,11 @@ public final class GraphBuilder {
         int dot = Needed.of(name, "a name").lastIndexOf('.');
         String owner = name.substring(0, Math.max(0, dot));
         Value value = names.fresh(name);
-        String own = dot < 0 ? value.name() : name.substring(dot + 1);
-        how.accept(places.computeIfAbsent(owner, path -> new Container()), own);
+        Container place = places.computeIfAbsent(owner, path -> new Container());
+        String wanted = name.substring(dot + 1);
+        boolean taken = place.hasParameter(wanted) || place.hasBuffer(wanted);
+        String own = taken ? value.name() : wanted;
+        how.accept(place, own);
         nodes.add(new StateRead(owner, own, value));
         return value;
     }

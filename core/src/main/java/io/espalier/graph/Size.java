@@ -2,6 +2,7 @@ package io.espalier.graph;
 
 import io.espalier.tensor.EspalierException;
 
+import java.util.Locale;
 import java.util.function.IntToLongFunction;
 import java.util.function.ToLongFunction;
 
@@ -73,6 +74,53 @@ public sealed interface Size {
         }
     }
 
+    /**
+     * Two sizes joined.
+     *
+     * @param by how
+     */
+    record Joined(Join by, Size a, Size b) implements Size {
+        @Override
+        public String toString() {
+            return by + "(" + a + ", " + b + ")";
+        }
+    }
+
+    /** How two sizes make a third. */
+    enum Join {
+        /** a + b. */
+        SUM,
+        /** a − b. */
+        DIFFERENCE,
+        /** a / b, rounded down. */
+        QUOTIENT,
+        /** The larger. */
+        MAX,
+        /** The smaller. */
+        MIN;
+
+        private long of(long a, long b) {
+            return switch (this) {
+                case SUM -> a + b;
+                case DIFFERENCE -> a - b;
+                case MAX -> Math.max(a, b);
+                case MIN -> Math.min(a, b);
+                case QUOTIENT -> {
+                    if (b == 0) {
+                        throw new EspalierException("A size can't be divided by a size of 0.");
+                    }
+                    yield Math.floorDiv(a, b);
+                }
+            };
+        }
+
+        /** As it is written before its two sizes. */
+        @Override
+        public String toString() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+    }
+
     /** It follows from the sizes of the inputs in no simple way. */
     record Unknown() implements Size {
         @Override
@@ -98,6 +146,8 @@ public sealed interface Size {
             case OfOperand(int dim) -> operand.applyAsLong(dim);
             case Plus(Size size, long number) -> size.resolve(free, operand) + number;
             case Times(Size a, Size b) -> a.resolve(free, operand) * b.resolve(free, operand);
+            case Joined(Join by, Size a, Size b) ->
+                    by.of(a.resolve(free, operand), b.resolve(free, operand));
             case Unknown unknown ->
                     throw new EspalierException("A size that is not known can't be computed.");
             case Over(Size size, long number) -> Math.floorDiv(size.resolve(free, operand), number);

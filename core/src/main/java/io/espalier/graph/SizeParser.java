@@ -8,9 +8,12 @@ import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Reads a {@link Size}: factors joined by + − * /, a number on the right of all but *. */
+/**
+ * Reads a {@link Size}: factors joined by + − * /, a number on the right of all but *; other joints
+ * stand before their two sizes.
+ */
 final class SizeParser {
-    private static final Pattern TOKEN = Pattern.compile("\\s*(\\w+|[()+*/-])");
+    private static final Pattern TOKEN = Pattern.compile("\\s*(\\w+|[(),+*/-])");
 
     private final String text;
     private final Deque<String> tokens = new ArrayDeque<>();
@@ -23,7 +26,7 @@ final class SizeParser {
             tokens.add(matcher.group(1));
             end = matcher.end();
         }
-        if (end != text.length() || tokens.size() > 100) {
+        if (end != text.length() || tokens.size() > 400) {
             throw wrong();
         }
     }
@@ -72,9 +75,26 @@ final class SizeParser {
             }
             return new Size.OfOperand((int) dim);
         }
+        if ("(".equals(tokens.peek())) {
+            return joined(token);
+        }
         return Character.isDigit(token.charAt(0))
                 ? new Size.Fixed(parseLong(token))
                 : new Size.Free(token);
+    }
+
+    private Size joined(String name) {
+        for (Size.Join join : Size.Join.values()) {
+            if (join.toString().equals(name)) {
+                expect("(");
+                Size a = expression();
+                expect(",");
+                Size b = expression();
+                expect(")");
+                return new Size.Joined(join, a, b);
+            }
+        }
+        throw wrong();
     }
 
     private long number() {

@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.graph.Size.Fixed;
 import io.espalier.graph.Size.Free;
+import io.espalier.graph.Size.Join;
+import io.espalier.graph.Size.Joined;
 import io.espalier.graph.Size.OfOperand;
 import io.espalier.graph.Size.Over;
 import io.espalier.graph.Size.Plus;
@@ -36,7 +38,16 @@ class SizeTest {
                         new Times(
                                         new Times(new Free("h"), new Free("w")),
                                         new Over(new Free("h"), 2)),
-                                "h * w * (h / 2)");
+                                "h * w * (h / 2)",
+                        new Joined(Join.SUM, new Free("h"), new Times(new Free("w"), new Fixed(2))),
+                                "sum(h, w * 2)",
+                        new Times(new Joined(Join.MAX, new Free("h"), new Free("w")), new Fixed(3)),
+                                "max(h, w) * 3",
+                        new Joined(
+                                        Join.MIN,
+                                        new Joined(Join.DIFFERENCE, new Free("w"), new Free("h")),
+                                        new Joined(Join.QUOTIENT, new Free("h"), new Free("w"))),
+                                "min(difference(w, h), quotient(h, w))");
         Map<String, Long> free = Map.of("batch", 5L, "h", 9L, "w", 2L);
         Map<String, Long> values =
                 Map.of(
@@ -46,13 +57,26 @@ class SizeTest {
                         "h - 3", 6L,
                         "batch * 4", 20L,
                         "(size(0) + 1) / 2", 5L,
-                        "h * w * (h / 2)", 72L);
+                        "h * w * (h / 2)", 72L,
+                        "sum(h, w * 2)", 13L,
+                        "max(h, w) * 3", 27L,
+                        "min(difference(w, h), quotient(h, w))", -7L);
 
         sizes.forEach((size, text) -> {
             assertEquals(text, size.toString());
             assertEquals(size, Size.parse(text));
             assertEquals(values.get(text), size.resolve(free::get, dim -> dim + 10));
         });
+    }
+
+    @Test
+    @DisplayName("is not divided by a size of 0")
+    void divisionByZero() {
+        Size size = Size.parse("quotient(h, w - 2)");
+
+        assertTrue(
+                messageOf(() -> size.resolve(Map.of("h", 9L, "w", 2L)::get, dim -> 0))
+                        .contains("divided by a size of 0"));
     }
 
     @ParameterizedTest
@@ -70,7 +94,11 @@ class SizeTest {
                 "h ? 2",
                 "99999999999999999999",
                 "size",
-                "h + w"
+                "h + w",
+                "sum(h)",
+                "sum(h, w",
+                "sum(h, w, h)",
+                "power(h, 2)"
             })
     @DisplayName("is refused where it is written wrongly")
     void wrong(String text) {

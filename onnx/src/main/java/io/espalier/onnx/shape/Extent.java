@@ -1,5 +1,6 @@
 package io.espalier.onnx.shape;
 
+import io.espalier.graph.Size;
 import io.espalier.tensor.EspalierException;
 
 import org.jspecify.annotations.Nullable;
@@ -11,6 +12,7 @@ import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.function.Function;
 
 /**
  * A whole number that may depend on what a run decides, such as {@code 4 * N + 1}: how long a value
@@ -242,5 +244,37 @@ public final class Extent {
     @Override
     public String toString() {
         return text;
+    }
+
+    /**
+     * The same as an expression in core's graphs; null if it depends on a name that has none there.
+     *
+     * @param named what stands for a name there, or null
+     */
+    public @Nullable Size toSize(Function<String, @Nullable Size> named) {
+        Size plus = null;
+        Size minus = null;
+        long constant = 0;
+        for (Map.Entry<Product, Long> term : terms.entrySet()) {
+            long count = term.getValue();
+            if (term.getKey().factors().isEmpty()) {
+                constant = count;
+                continue;
+            }
+            Size product = term.getKey().toSize(named, Math.abs(count));
+            if (product == null) {
+                return null;
+            }
+            if (count > 0) {
+                plus = plus == null ? product : new Size.Joined(Size.Join.SUM, plus, product);
+            } else {
+                minus = minus == null ? product : new Size.Joined(Size.Join.SUM, minus, product);
+            }
+        }
+        Size sum = plus == null ? new Size.Fixed(constant) : plus;
+        if (plus != null && constant != 0) {
+            sum = new Size.Plus(sum, constant);
+        }
+        return minus == null ? sum : new Size.Joined(Size.Join.DIFFERENCE, sum, minus);
     }
 }

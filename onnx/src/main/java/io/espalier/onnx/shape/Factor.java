@@ -1,7 +1,12 @@
 package io.espalier.onnx.shape;
 
+import io.espalier.graph.Size;
+
+import org.jspecify.annotations.Nullable;
+
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Function;
 
 /** What an {@link Extent} multiplies and adds. */
 sealed interface Factor {
@@ -20,6 +25,17 @@ sealed interface Factor {
     /** Adds the symbols that it depends on. */
     void collect(Set<String> names);
 
+    /** The same in core's graphs; null if it depends on a name that has none there. */
+    @Nullable Size toSize(Function<String, @Nullable Size> named);
+
+    /** Two extents joined in core's graphs. */
+    private static @Nullable Size joined(
+            Size.Join join, Extent a, Extent b, Function<String, @Nullable Size> named) {
+        Size first = a.toSize(named);
+        Size second = b.toSize(named);
+        return first == null || second == null ? null : new Size.Joined(join, first, second);
+    }
+
     /** A number that a run decides. */
     record Symbol(String name, long least) implements Factor {
         @Override
@@ -36,6 +52,11 @@ sealed interface Factor {
         @Override
         public void collect(Set<String> names) {
             names.add(name);
+        }
+
+        @Override
+        public @Nullable Size toSize(Function<String, @Nullable Size> named) {
+            return named.apply(name);
         }
 
         @Override
@@ -77,6 +98,14 @@ sealed interface Factor {
         }
 
         @Override
+        public @Nullable Size toSize(Function<String, @Nullable Size> named) {
+            Size size = over.toSize(named);
+            return size != null && by.isKnown() && by.value() > 0
+                    ? new Size.Over(size, by.value())
+                    : joined(Size.Join.QUOTIENT, over, by, named);
+        }
+
+        @Override
         public String toString() {
             return ExtentText.asFactor(over) + " / " + ExtentText.asFactor(by);
         }
@@ -106,6 +135,11 @@ sealed interface Factor {
         }
 
         @Override
+        public @Nullable Size toSize(Function<String, @Nullable Size> named) {
+            return joined(Size.Join.MAX, a, b, named);
+        }
+
+        @Override
         public String toString() {
             return "max(" + a + ", " + b + ")";
         }
@@ -132,6 +166,11 @@ sealed interface Factor {
         public void collect(Set<String> names) {
             a.collect(names);
             b.collect(names);
+        }
+
+        @Override
+        public @Nullable Size toSize(Function<String, @Nullable Size> named) {
+            return joined(Size.Join.MIN, a, b, named);
         }
 
         @Override

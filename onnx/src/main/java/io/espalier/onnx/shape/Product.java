@@ -1,10 +1,13 @@
 package io.espalier.onnx.shape;
 
+import io.espalier.graph.Size;
+
 import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.function.Function;
 
 /**
  * Factors multiplied, in the order of their text. Products of more factors come first, then those
@@ -75,5 +78,18 @@ record Product(List<Factor> factors) implements Comparable<Product> {
             }
         }
         return 0;
+    }
+
+    /** So many times this product in core's graphs. */
+    @Nullable Size toSize(Function<String, @Nullable Size> named, long count) {
+        Size product = count == 1 ? null : new Size.Fixed(count);
+        for (Factor factor : factors) {
+            Size size = factor.toSize(named);
+            if (size == null) {
+                return null;
+            }
+            product = product == null ? size : new Size.Times(product, size);
+        }
+        return product;
     }
 }

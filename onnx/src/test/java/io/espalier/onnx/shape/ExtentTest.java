@@ -2,8 +2,10 @@ package io.espalier.onnx.shape;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import io.espalier.graph.Size;
 import io.espalier.tensor.EspalierException;
 
 import org.junit.jupiter.api.DisplayName;
@@ -11,6 +13,7 @@ import org.junit.jupiter.api.Test;
 
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.Set;
 import java.util.function.LongBinaryOperator;
@@ -52,6 +55,25 @@ class ExtentTest {
         assertEquals(Set.of("H", "N"), quotient.names());
         assertFalse(quotient.isKnown());
         assertThrows(EspalierException.class, quotient::value);
+    }
+
+    @Test
+    @DisplayName("is the same number as a size in core's graphs")
+    void asSize() {
+        var free = Map.of("N", 3L, "H", 7L);
+        for (Extent extent :
+                List.of(
+                        Extent.of(4),
+                        N.times(H).plus(N.times(-2)).plus(5),
+                        N.times(-1).plus(-2),
+                        N.times(H).plus(1).over(2),
+                        N.plus(H).over(N.plus(1)).times(3),
+                        N.max(H).minus(N.times(2).min(H)))) {
+            Size size = Objects.requireNonNull(extent.toSize(Size.Free::new));
+
+            assertEquals(extent.with(free).value(), size.resolve(free::get, dim -> 0));
+        }
+        assertNull(N.plus(H).toSize(name -> name.equals("N") ? new Size.Free(name) : null));
     }
 
     @Test
