@@ -9,7 +9,6 @@ import io.espalier.tensor.Tensors;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
-import org.jspecify.annotations.Nullable;
 
 import tools.jackson.core.type.TypeReference;
 
@@ -100,7 +99,7 @@ record Checkpoint(
         requireCurrent(file, metadata.getOrDefault(VERSION, "1"));
         Tensor generator = contents.tensors().get(GENERATOR);
         if (generator == null) {
-            throw damaged(file, "it has no generator", null);
+            throw new EspalierException(damaged(file, "it has no generator"));
         }
         try {
             return new Checkpoint(
@@ -113,7 +112,7 @@ record Checkpoint(
                             under(OPTIMIZER, contents.tensors())),
                     bytes(generator));
         } catch (EspalierException e) {
-            throw damaged(file, "its description can't be read", e);
+            throw new EspalierException(damaged(file, "its description can't be read"), e);
         }
     }
 
@@ -132,10 +131,8 @@ record Checkpoint(
         }
     }
 
-    private static EspalierException damaged(
-            Path file, String reason, @Nullable EspalierException cause) {
-        return new EspalierException(
-                file + " is damaged: " + reason + "; use an older checkpoint.", cause);
+    private static String damaged(Path file, String reason) {
+        return file + " is damaged: " + reason + "; use an older checkpoint.";
     }
 
     private static SequencedMap<String, Tensor> under(

@@ -2,7 +2,7 @@ package io.espalier.train;
 
 import static io.espalier.Errors.messageOf;
 import static io.espalier.train.SmallTraining.assertSame;
-import static io.espalier.train.SmallTraining.copyOf;
+import static io.espalier.train.SmallTraining.stateOf;
 import static io.espalier.train.SmallTraining.stopAt;
 import static io.espalier.train.SmallTraining.trainer;
 
@@ -14,7 +14,7 @@ import io.espalier.data.Dataset;
 import io.espalier.state.SafeTensors;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
-import io.espalier.train.SmallTraining.Kind;
+import io.espalier.train.SmallTraining.UpdateRule;
 
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -26,8 +26,6 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
-import tools.jackson.databind.node.ArrayNode;
-import tools.jackson.databind.node.ObjectNode;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -55,8 +53,8 @@ class DamagedCheckpointTest {
     }
 
     /** The checkpoint of a training stopped in its second epoch. */
-    private SafeTensors.Contents checkpoint(Kind kind) {
-        stopAt(trainer(SmallNet.masked(), kind).keepBest().checkpointEvery(100, file()), 9)
+    private SafeTensors.Contents checkpoint(UpdateRule rule) {
+        stopAt(trainer(SmallNet.masked(), rule).keepBest().checkpointEvery(100, file()), 9)
                 .train(data, 2);
         return SafeTensors.read(file());
     }
@@ -82,10 +80,10 @@ class DamagedCheckpointTest {
     }
 
     /** Why a training can't go on from the file; nothing has changed then. */
-    private String refusal(Kind kind) {
+    private String refusal(UpdateRule rule) {
         SmallNet net = SmallNet.masked();
-        Map<String, Tensor> before = copyOf(net);
-        Trainer trainer = trainer(net, kind).keepBest();
+        Map<String, Tensor> before = stateOf(net);
+        Trainer trainer = trainer(net, rule).keepBest();
         String message = messageOf(() -> trainer.resume(file()).train(data, 2));
         assertSame(before, net.stateDict());
         return message;
@@ -94,21 +92,22 @@ class DamagedCheckpointTest {
     @Test
     @DisplayName("a file that is missing or a model is named")
     void none() {
-        assertEquals("Can't read " + file() + ": no such file or folder.", refusal(Kind.ADAM));
+        assertEquals(
+                "Can't read " + file() + ": no such file or folder.", refusal(UpdateRule.ADAM));
         SmallNet.masked().save(file());
         assertEquals(
                 file() + " is no training's checkpoint; load a model's weights with load(Path).",
-                refusal(Kind.ADAM));
+                refusal(UpdateRule.ADAM));
     }
 
     @Test
     @DisplayName("a checkpoint of another version is refused, the first with the reason")
     void versions() {
-        SafeTensors.Contents good = checkpoint(Kind.ADAM);
+        SafeTensors.Contents good = checkpoint(UpdateRule.ADAM);
         describe(good, VERSION, "3");
         assertEquals(
                 file() + " is a checkpoint of version 3; this release reads version 2.",
-                refusal(Kind.ADAM));
+                refusal(UpdateRule.ADAM));
         Map<String, Tensor> tensors = new LinkedHashMap<>(good.tensors());
         tensors.keySet().removeIf(name -> name.startsWith("optimizer."));
         tensors.put("optimizer", Tensors.zeros(ScalarType.Byte, 6747));
@@ -118,13 +117,13 @@ class DamagedCheckpointTest {
                 file()
                         + " is a checkpoint of version 1, which holds the optimizer as libtorch's"
                         + " own archive; this release reads version 2.",
-                refusal(Kind.ADAM));
+                refusal(UpdateRule.ADAM));
     }
 
     @Test
     @DisplayName("a description that no training wrote is damage")
     void description() {
-        SafeTensors.Contents good = checkpoint(Kind.ADAM);
+        SafeTensors.Contents good = checkpoint(UpdateRule.ADAM);
         Map<String, String> wrongs =
                 Map.of("\"epoch\":1", "\"epoch\":-1", "\"best\":", "\"best\":7", "{", "[");
         wrongs.forEach((right, wrong) -> {
@@ -133,14 +132,14 @@ class DamagedCheckpointTest {
                     file()
                             + " is damaged: its description can't be read; use an older"
                             + " checkpoint.",
-                    refusal(Kind.ADAM));
+                    refusal(UpdateRule.ADAM));
         });
     }
 
     @Test
     @DisplayName("options, counts and tensors that the optimizer can't have are named")
     void optimizer() {
-        SafeTensors.Contents good = checkpoint(Kind.AMSGRAD);
+        SafeTensors.Contents good = checkpoint(UpdateRule.AMSGRAD);
         Map<String, String> wrongs = new LinkedHashMap<>();
         wrongs.put("\"amsgrad\":true", "\"amsgrad\":1");
         wrongs.put("\"betas\":[0.8,0.99]", "\"betas\":[0.8]");
@@ -159,14 +158,14 @@ class DamagedCheckpointTest {
             String json = text(good, GROUPS);
             assertTrue(json.contains(right), json);
             describe(good, GROUPS, json.replace(right, wrong));
-            found.add(refusal(Kind.AMSGRAD));
+            found.add(refusal(UpdateRule.AMSGRAD));
         });
         write(good, tensors -> tensors.remove("optimizer.0.0.max_exp_avg_sq"));
-        found.add(refusal(Kind.AMSGRAD));
+        found.add(refusal(UpdateRule.AMSGRAD));
         write(good, tensors -> tensors.put("optimizer.0.1.exp_avg", Tensors.zeros(3)));
-        found.add(refusal(Kind.AMSGRAD));
+        found.add(refusal(UpdateRule.AMSGRAD));
         write(good, tensors -> tensors.put("optimizer.0.9.exp_avg", Tensors.zeros(3)));
-        found.add(refusal(Kind.AMSGRAD));
+        found.add(refusal(UpdateRule.AMSGRAD));
         List<String> all = new ArrayList<>(reasons);
         all.add("of first.bias it has [exp_avg, exp_avg_sq] alone");
         all.add("its exp_avg of first.weight is Float [3], the parameter Float [16, 6]");
@@ -186,9 +185,9 @@ class DamagedCheckpointTest {
     @Test
     @DisplayName("a random generator whose next number does not exist is refused")
     void generator() {
-        SafeTensors.Contents good = checkpoint(Kind.SGD);
+        SafeTensors.Contents good = checkpoint(UpdateRule.SGD);
         write(good, tensors -> tensors.put("generator", Tensors.zeros(ScalarType.Byte, 3)));
-        String message = refusal(Kind.SGD);
+        String message = refusal(UpdateRule.SGD);
         assertTrue(message.startsWith("Restoring the random generator: "), message);
         Tensor generator = tensor(good.tensors(), "generator").clone();
         MemorySegment state = Tensors.segment(generator);
@@ -198,20 +197,20 @@ class DamagedCheckpointTest {
         assertEquals(
                 "Restoring the random generator: number 624 can't be next with 600 left of 624; use"
                         + " an older checkpoint.",
-                refusal(Kind.SGD));
+                refusal(UpdateRule.SGD));
     }
 
     @Test
     @DisplayName("whatever is null or missing in what it says, it is named and nothing changes")
     void nulls() {
-        SafeTensors.Contents good = checkpoint(Kind.ADAM);
+        SafeTensors.Contents good = checkpoint(UpdateRule.ADAM);
         int refused = 0;
         for (String key : List.of(DESCRIPTION, GROUPS)) {
             JsonNode whole = JSON.readTree(text(good, key));
-            for (String place : places(whole)) {
+            for (String place : JsonPlaces.in(whole)) {
                 for (boolean removed : new boolean[] {false, true}) {
-                    describe(good, key, changed(whole, place, removed ? "" : "null"));
-                    refused += resumesOrNot(Kind.ADAM) ? 0 : 1;
+                    describe(good, key, JsonPlaces.changed(whole, place, removed ? "" : "null"));
+                    refused += resumesOrNot(UpdateRule.ADAM) ? 0 : 1;
                 }
             }
         }
@@ -219,11 +218,11 @@ class DamagedCheckpointTest {
     }
 
     @ParameterizedTest
-    @EnumSource(Kind.class)
+    @EnumSource(UpdateRule.class)
     @DisplayName("one of many changes loads, or is refused whole; the process goes on")
-    void changed(Kind kind) {
-        SafeTensors.Contents good = checkpoint(kind);
-        var random = new Random(kind.ordinal());
+    void changed(UpdateRule rule) {
+        SafeTensors.Contents good = checkpoint(rule);
+        var random = new Random(rule.name().hashCode());
         int refused = 0;
         for (int i = 0; i < 50; i++) {
             Map<String, Tensor> tensors = new LinkedHashMap<>(good.tensors());
@@ -235,22 +234,22 @@ class DamagedCheckpointTest {
                 metadata.put(key, changed(text(good, key), random));
             }
             SafeTensors.write(file(), tensors, metadata);
-            refused += resumesOrNot(kind) ? 0 : 1;
+            refused += resumesOrNot(rule) ? 0 : 1;
         }
         assertTrue(refused > 20 && refused < 50, refused + " refused");
     }
 
     /** Tries to go on, with one more step; where that is refused, nothing has changed. */
-    private boolean resumesOrNot(Kind kind) {
+    private boolean resumesOrNot(UpdateRule rule) {
         SmallNet net = SmallNet.masked();
-        Map<String, Tensor> before = copyOf(net);
-        Trainer trainer = trainer(net, kind);
+        Map<String, Tensor> before = stateOf(net);
+        Trainer trainer = trainer(net, rule);
         var loader = new DataLoader(data, 8).shuffled(2);
         try {
             new Resumption(file(), trainer, true, loader).restore(new BestModel());
         } catch (EspalierException e) {
             assertSame(before, net.stateDict());
-            if (kind != Kind.ADAGRAD) {
+            if (rule != UpdateRule.ADAGRAD) {
                 assertEquals(Map.of(), OptimizerArchive.read(trainer.optimizer).tensors());
             }
             return false;
@@ -288,7 +287,7 @@ class DamagedCheckpointTest {
 
     private static String changed(String json, Random random) {
         JsonNode whole = JSON.readTree(json);
-        List<String> places = places(whole);
+        List<String> places = JsonPlaces.in(whole);
         List<String> values =
                 List.of(
                         "",
@@ -307,50 +306,9 @@ class DamagedCheckpointTest {
                         "[null,[]]",
                         "9223372036854775807",
                         "1e-320");
-        return changed(
+        return JsonPlaces.changed(
                 whole,
                 places.get(random.nextInt(places.size())),
                 values.get(random.nextInt(values.size())));
-    }
-
-    /** The JSON with another value at a place; without the place where there is no value. */
-    private static String changed(JsonNode whole, String place, String value) {
-        JsonNode changed = whole.deepCopy();
-        int slash = place.lastIndexOf('/');
-        String name = place.substring(slash + 1);
-        JsonNode parent = changed.at(place.substring(0, slash));
-        if (parent instanceof ObjectNode object) {
-            if (value.isEmpty()) {
-                object.remove(name);
-            } else {
-                object.set(name, JSON.readTree(value));
-            }
-        } else if (parent instanceof ArrayNode array) {
-            if (value.isEmpty()) {
-                array.remove(Integer.parseInt(name));
-            } else {
-                array.set(Integer.parseInt(name), JSON.readTree(value));
-            }
-        }
-        return changed.toString();
-    }
-
-    /** Each member of each object; of a list the first element, as the others are like it. */
-    private static List<String> places(JsonNode whole) {
-        List<String> places = new ArrayList<>();
-        places(whole, "", places);
-        return places;
-    }
-
-    private static void places(JsonNode node, String path, List<String> places) {
-        if (!path.isEmpty()) {
-            places.add(path);
-        }
-        if (node instanceof ObjectNode object) {
-            object.propertyNames()
-                    .forEach(name -> places(object.get(name), path + "/" + name, places));
-        } else if (node instanceof ArrayNode array) {
-            array.valueStream().limit(1).forEach(first -> places(first, path + "/0", places));
-        }
     }
 }

@@ -2,7 +2,7 @@ package io.espalier.train;
 
 import static io.espalier.Errors.messageOf;
 import static io.espalier.train.SmallTraining.assertSame;
-import static io.espalier.train.SmallTraining.copyOf;
+import static io.espalier.train.SmallTraining.stateOf;
 import static io.espalier.train.SmallTraining.stopAt;
 import static io.espalier.train.SmallTraining.trainer;
 
@@ -16,7 +16,7 @@ import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
-import io.espalier.train.SmallTraining.Kind;
+import io.espalier.train.SmallTraining.UpdateRule;
 
 import org.bytedeco.pytorch.Optimizer;
 import org.bytedeco.pytorch.OptimizerParamGroup;
@@ -64,22 +64,22 @@ class ResumptionTest {
     }
 
     @ParameterizedTest
-    @EnumSource(Kind.class)
+    @EnumSource(UpdateRule.class)
     @DisplayName("a training stopped in mid-epoch and resumed elsewhere ends as one never stopped")
-    void resumesExactly(Kind kind) {
+    void resumesExactly(UpdateRule rule) {
         Dataset data = SmallNet.examples(50);
         SmallNet straight = SmallNet.masked();
-        Trainer straightTrainer = trainer(straight, kind).keepBest();
+        Trainer straightTrainer = trainer(straight, rule).keepBest();
         Libtorch.seed(5);
         TrainingResult expected = straightTrainer.train(data, 3);
 
         SmallNet stopped = SmallNet.masked();
-        Trainer first = trainer(stopped, kind).keepBest().checkpointEvery(100, file());
+        Trainer first = trainer(stopped, rule).keepBest().checkpointEvery(100, file());
         Libtorch.seed(5);
         assertEquals(TrainingResult.End.STOPPED, stopAt(first, 10).train(data, 3).end());
 
         SmallNet resumed = otherwise();
-        Trainer second = trainer(resumed, kind).keepBest().resume(file());
+        Trainer second = trainer(resumed, rule).keepBest().resume(file());
         Libtorch.seed(99);
         TrainingResult result = second.train(data, 3);
         assertEquals(expected, result);
@@ -94,7 +94,7 @@ class ResumptionTest {
         SmallNet net = SmallNet.masked();
         var seen = new ArrayList<Long>();
         TrainingResult result =
-                trainer(net, Kind.ADAM)
+                trainer(net, UpdateRule.ADAM)
                         .checkpointEvery(4, file())
                         .listen(event -> {
                             if (event instanceof TrainingEvent.Checkpointed written) {
@@ -104,10 +104,12 @@ class ResumptionTest {
                         .train(data, 2);
         assertEquals(List.of(4L, 8L, 12L, 14L), seen);
         SmallNet again = SmallNet.masked();
-        assertEquals(result, trainer(again, Kind.ADAM).resume(file()).train(data, 2));
+        assertEquals(result, trainer(again, UpdateRule.ADAM).resume(file()).train(data, 2));
         assertSame(net.stateDict(), again.stateDict());
         assertEquals(
-                21, trainer(again, Kind.ADAM).resume(file()).train(data, 3).steps(), "goes on");
+                21,
+                trainer(again, UpdateRule.ADAM).resume(file()).train(data, 3).steps(),
+                "goes on");
     }
 
     @Test
@@ -115,7 +117,7 @@ class ResumptionTest {
     void interrupted() {
         SmallNet net = SmallNet.masked();
         TrainingResult result =
-                trainer(net, Kind.SGD)
+                trainer(net, UpdateRule.SGD)
                         .checkpointEvery(100, file())
                         .listen(event -> Thread.currentThread().interrupt())
                         .train(new DataLoader(SmallNet.examples(50), 8).shuffled(2).ahead(2), 1);
@@ -125,27 +127,31 @@ class ResumptionTest {
         SmallNet resumed = otherwise();
         assertEquals(
                 7,
-                trainer(resumed, Kind.SGD).resume(file()).train(SmallNet.examples(50), 1).steps());
+                trainer(resumed, UpdateRule.SGD)
+                        .resume(file())
+                        .train(SmallNet.examples(50), 1)
+                        .steps());
     }
 
     @Test
     @DisplayName("a checkpoint that does not fit is refused with the reason, and nothing changes")
     void misfits() {
         Dataset data = SmallNet.examples(50);
-        trainer(SmallNet.masked(), Kind.ADAM).checkpointEvery(4, file()).train(data, 1);
+        trainer(SmallNet.masked(), UpdateRule.ADAM).checkpointEvery(4, file()).train(data, 1);
         SmallNet net = SmallNet.masked();
         SmallNet unmasked = new SmallNet();
-        Map<String, Tensor> before = copyOf(net);
+        Map<String, Tensor> before = stateOf(net);
         Map<String, Trainer> wrong = new LinkedHashMap<>();
         wrong.put(
                 "is on 50 examples in batches of 5 shuffled with seed 2, that one was on 50"
                         + " examples in batches of 8 shuffled with seed 2",
-                trainer(net, Kind.ADAM).batchSize(5));
-        wrong.put("is moved by SGD, that one was by Adam", trainer(net, Kind.SGD));
-        wrong.put("keeps the best model, that one did not", trainer(net, Kind.ADAM).keepBest());
+                trainer(net, UpdateRule.ADAM).batchSize(5));
+        wrong.put("is moved by SGD, that one was by Adam", trainer(net, UpdateRule.SGD));
+        wrong.put(
+                "keeps the best model, that one did not", trainer(net, UpdateRule.ADAM).keepBest());
         wrong.put(
                 "moves first.weight [16, 6] where that one moved first.bias [16]",
-                trainer(unmasked, Kind.ADAM));
+                trainer(unmasked, UpdateRule.ADAM));
         wrong.put(
                 "moves 1 parameters in 1 groups, that one moved 6 in 1",
                 Trainer.of(
@@ -194,7 +200,7 @@ class ResumptionTest {
         Dataset data = SmallNet.examples(16);
         new Frozen(3).trainer().checkpointEvery(1, file()).train(data, 1);
         var larger = new Frozen(4);
-        Map<String, Tensor> before = copyOf(larger);
+        Map<String, Tensor> before = stateOf(larger);
         String message = messageOf(() -> larger.trainer().resume(file()).train(data, 1));
         assertTrue(message.startsWith("Can't resume from " + file() + ": "), message);
         assertTrue(message.contains("more.weight"), message);
@@ -205,7 +211,7 @@ class ResumptionTest {
     @DisplayName("a folder that is not there is named before anything is trained")
     void noFolder() {
         SmallNet net = SmallNet.masked();
-        Map<String, Tensor> before = copyOf(net);
+        Map<String, Tensor> before = stateOf(net);
         Path nowhere = directory.resolve("no").resolve("c.safetensors");
         assertEquals(
                 "Can't write checkpoints to "
@@ -214,7 +220,7 @@ class ResumptionTest {
                         + nowhere.getParent()
                         + " that may be written to.",
                 messageOf(() ->
-                        trainer(net, Kind.SGD)
+                        trainer(net, UpdateRule.SGD)
                                 .checkpointEvery(1, nowhere)
                                 .train(SmallNet.examples(16), 1)));
         assertSame(before, net.stateDict());
@@ -224,7 +230,7 @@ class ResumptionTest {
     /** A training in which the first bias trains from the second epoch on. */
     private Trainer thawing(SmallNet net) {
         net.first.parameter("bias").set_requires_grad(false);
-        return trainer(net, Kind.ADAM)
+        return trainer(net, UpdateRule.ADAM)
                 .checkpointEvery(100, file())
                 .listen(event -> {
                     if (event instanceof TrainingEvent.EpochEnd) {
@@ -258,7 +264,7 @@ class ResumptionTest {
         trainer.train(data, 1);
         Path early = file();
         trainer.checkpointEvery(100, directory.resolve("late.safetensors")).train(data, 1);
-        Map<String, Tensor> before = copyOf(net);
+        Map<String, Tensor> before = stateOf(net);
         assertEquals(
                 "Can't resume from "
                         + early

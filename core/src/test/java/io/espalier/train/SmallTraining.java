@@ -24,7 +24,7 @@ final class SmallTraining {
     private SmallTraining() {}
 
     /** Every optimizer whose state a checkpoint holds, with each tensor that it can keep. */
-    enum Kind {
+    enum UpdateRule {
         SGD,
         MOMENTUM,
         ADAM,
@@ -60,8 +60,8 @@ final class SmallTraining {
         }
     }
 
-    static Trainer trainer(SmallNet net, Kind kind) {
-        return Trainer.of(net, Losses.crossEntropy(), kind.over(net))
+    static Trainer trainer(SmallNet net, UpdateRule rule) {
+        return Trainer.of(net, Losses.crossEntropy(), rule.over(net))
                 .batchSize(8)
                 .seed(2)
                 .learningRate(LearningRate.cosine().warmUp(4))
@@ -76,7 +76,7 @@ final class SmallTraining {
         });
     }
 
-    static Map<String, Tensor> copyOf(Module model) {
+    static Map<String, Tensor> stateOf(Module model) {
         Map<String, Tensor> copy = new LinkedHashMap<>();
         model.stateDict().forEach((name, tensor) -> copy.put(name, tensor.clone()));
         return copy;
