@@ -22,6 +22,7 @@ import java.nio.file.Path;
             Conform.class,
             Inspect.class,
             Compare.class,
+            Optimize.class,
             Run.class,
             Completion.class
         },

@@ -146,7 +146,7 @@ public final class Repair {
     }
 
     /** About as many bytes as the model's file has. */
-    private static long bytes(OnnxModel model) {
+    static long bytes(OnnxModel model) {
         long nodes =
                 model.graph().nodes().stream()
                         .mapToLong(n -> n.toProto().getSerializedSize())

@@ -1,0 +1,177 @@
+package io.espalier.cli;
+
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.repair.Optimization;
+import io.espalier.onnx.repair.Pass;
+import io.espalier.onnx.repair.Repair;
+import io.espalier.tensor.EspalierException;
+
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.stream.Collectors;
+
+/** Cleans up an ONNX model's graph. */
+@Command(
+        name = "optimize",
+        description =
+                "Repairs an ONNX model's graph: the same results, never slower, never larger. The"
+                    + " result is held against the model on random inputs before it is written.",
+        footer = {
+            "",
+            "Passes, in the order in which they run: constant-folding, no-operations,"
+                    + " common-subexpressions, shape-arithmetic, opset, layer-normalization, gelu,"
+                    + " hard-swish, sigmoid, fold-following, fold-preceding, affine-layout,"
+                    + " dead-channels, dead-code, shared-constants.",
+            "Example: espalier optimize ocr.onnx -o ocr-fast.onnx --size x[2]=48 --size x[3]=320"
+        })
+final class Optimize implements Runnable {
+    @Parameters(index = "0", paramLabel = "MODEL", description = "An ONNX file.")
+    Path model;
+
+    @Option(
+            names = {"-o", "--out"},
+            required = true,
+            paramLabel = "OUT",
+            description = "The file to write.")
+    Path out;
+
+    @Option(
+            names = "--passes",
+            split = ",",
+            paramLabel = "NAME",
+            description = "Only these passes, separated by commas; all if left out.")
+    List<String> passes = List.of();
+
+    @Option(
+            names = "--size",
+            paramLabel = "DIM=N",
+            description =
+                    "The size of a dimension that the model leaves open, for the inputs that it is"
+                            + " tried with: by the model's name for it, or as input[number]; usual"
+                            + " sizes are tried if left out. May be repeated.")
+    Map<String, Integer> sizes = new LinkedHashMap<>();
+
+    @Option(
+            names = "--force",
+            description =
+                    "Replace OUT if it is there, and write a result that is larger or slower.")
+    boolean force;
+
+    @Option(names = "--json", description = "Print one JSON object instead of a table.")
+    boolean json;
+
+    @Spec CommandSpec spec;
+
+    @Override
+    public void run() {
+        requirePlace();
+        List<Pass> chosen =
+                passes.isEmpty() ? Repair.all() : passes.stream().map(Repair::pass).toList();
+        Optimization found = Optimization.of(OnnxModel.load(model), inOrder(chosen), sizes);
+        found.objection()
+                .filter(objection -> !force || !found.isSame())
+                .ifPresent(objection -> {
+                    throw new EspalierException(
+                            objection
+                                    + " Nothing was written"
+                                    + (found.isSame() ? "; --force writes it." : "."));
+                });
+        found.repaired().model().save(out);
+        PrintWriter printer = spec.commandLine().getOut();
+        if (json) {
+            printer.println(Json.line(describe(found)));
+        } else {
+            print(found, printer);
+        }
+        printer.flush();
+    }
+
+    private void requirePlace() {
+        try {
+            if (Files.exists(out) && Files.exists(model) && Files.isSameFile(out, model)) {
+                throw new EspalierException(
+                        out + " is the model itself; name another file for the result.");
+            }
+        } catch (IOException e) {
+            throw new EspalierException(out + " can't be read: " + e.getMessage() + ".", e);
+        }
+        if (Files.exists(out) && !force) {
+            throw new EspalierException(
+                    out + " is there already; --force replaces it, -o names another file.");
+        }
+    }
+
+    /** Whatever order they were named in, passes run in theirs. */
+    private static List<Pass> inOrder(List<Pass> chosen) {
+        return Repair.all().stream().filter(chosen::contains).toList();
+    }
+
+    private void print(Optimization found, PrintWriter printer) {
+        Map<String, Integer> changes = found.repaired().changes();
+        if (changes.isEmpty()) {
+            printer.println("There was nothing to repair.");
+        } else {
+            var table = new Table(1, "pass", "places");
+            changes.forEach((pass, count) -> table.row(pass, Table.count(count)));
+            table.lines().forEach(printer::println);
+        }
+        printer.println();
+        new Table(1, "model", "file", "of model", "ms a run", "speed")
+                .row(row(model, found, found.originalBytes(), found.time().reference()))
+                .row(row(out, found, found.bytes(), found.time().candidate()))
+                .lines()
+                .forEach(printer::println);
+        printer.printf(
+                Locale.ROOT,
+                "%nRun on random inputs %s: results differ by at most %.1e of their scale.%n",
+                found.inputs().entrySet().stream()
+                        .map(input -> Printable.line(input.getKey()) + " " + input.getValue())
+                        .collect(Collectors.joining(", ")),
+                found.error());
+    }
+
+    private static String[] row(Path file, Optimization found, long bytes, double millis) {
+        return new String[] {
+            file.toString(),
+            Table.megabytes(bytes),
+            decimals((double) bytes / found.originalBytes()),
+            decimals(millis),
+            decimals(found.time().reference() / millis) + " x"
+        };
+    }
+
+    private static String decimals(double number) {
+        return String.format(Locale.ROOT, "%.3f", number);
+    }
+
+    private Map<String, Object> describe(Optimization found) {
+        var description = new LinkedHashMap<String, Object>();
+        description.put("model", describe(model, found.originalBytes(), found.time().reference()));
+        description.put("out", describe(out, found.bytes(), found.time().candidate()));
+        description.put("passes", found.repaired().changes());
+        description.put("speedup", found.time().speedup());
+        description.put("max_error", found.error());
+        description.put("inputs", found.inputs());
+        return description;
+    }
+
+    private static Map<String, Object> describe(Path file, long bytes, double millis) {
+        var description = new LinkedHashMap<String, Object>();
+        description.put("file", file.toString());
+        description.put("bytes", bytes);
+        description.put("latency_ms", millis);
+        return description;
+    }
+}

@@ -1,0 +1,113 @@
+package io.espalier.onnx.repair;
+
+import io.espalier.onnx.inputs.InputBatches;
+import io.espalier.onnx.inputs.Inputs;
+import io.espalier.onnx.inputs.RandomInputs;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.proto.TensorShapeProto.Dimension;
+import io.espalier.onnx.proto.ValueInfoProto;
+import io.espalier.onnx.run.OnnxSession;
+import io.espalier.tensor.EspalierException;
+
+import org.bytedeco.javacpp.PointerScope;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Random inputs of sizes that a model runs with: where it leaves dimensions open, the first usual
+ * ones that it takes.
+ */
+final class TrialInputs {
+    private static final int EXAMPLES = 2;
+
+    /** Heights and widths of what is looked at: pictures, lines of text, faces, scenes. */
+    private static final List<List<Integer>> USUAL =
+            List.of(
+                    List.of(224, 224),
+                    List.of(48, 320),
+                    List.of(32, 320),
+                    List.of(64, 64),
+                    List.of(32, 100),
+                    List.of(112, 112),
+                    List.of(640, 640));
+
+    /** How long a text is, or a row of features. */
+    private static final int USUAL_LENGTH = 32;
+
+    private TrialInputs() {}
+
+    /**
+     * Batches of one example and of two, as far as the model takes them.
+     *
+     * @param sizes of open dimensions, by what the model calls them or as {@code x[3]}
+     * @throws EspalierException if it runs with none of the usual sizes
+     */
+    static List<InputBatches> of(OnnxModel model, OnnxSession session, Map<String, Integer> sizes) {
+        RuntimeException last = null;
+        for (List<Integer> usual : USUAL) {
+            RandomInputs inputs = sized(model, sizes, usual);
+            try {
+                var batches = new ArrayList<>(List.of(runnable(model, session, inputs, 1)));
+                addIfRunnable(batches, model, session, inputs);
+                return batches;
+            } catch (EspalierException e) {
+                last = e;
+            }
+        }
+        throw new EspalierException(
+                "The model runs with none of the usual sizes of its open dimensions; name them: "
+                        + (last == null ? "" : last.getMessage()),
+                last);
+    }
+
+    private static void addIfRunnable(
+            List<InputBatches> batches, OnnxModel model, OnnxSession session, RandomInputs inputs) {
+        try {
+            batches.add(runnable(model, session, inputs.shuffled(1), EXAMPLES));
+        } catch (EspalierException e) {
+            // A model that takes one example at a time is tried with one.
+        }
+    }
+
+    private static InputBatches runnable(
+            OnnxModel model, OnnxSession session, RandomInputs inputs, int examples) {
+        InputBatches batches = inputs.batch(examples).limit(examples).checkedFor(model);
+        try (var scope = new PointerScope();
+                var loop = batches.iterator()) {
+            session.run(loop.next());
+        }
+        return batches;
+    }
+
+    /** Sizes for all open dimensions; one that has a name has the same wherever it is named. */
+    private static RandomInputs sized(
+            OnnxModel model, Map<String, Integer> sizes, List<Integer> usual) {
+        var all = new HashMap<String, Integer>();
+        for (ValueInfoProto input : model.graph().inputs()) {
+            List<Dimension> dims = input.getType().getTensorType().getShape().getDimList();
+            for (int d = 1; d < dims.size(); d++) {
+                String name = dims.get(d).getDimParam();
+                boolean named = !name.isBlank() && !name.startsWith("?");
+                all.putIfAbsent(
+                        named ? name : input.getName() + "[" + d + "]",
+                        usual(d, dims.size(), usual));
+            }
+        }
+        all.putAll(sizes);
+        RandomInputs inputs = Inputs.random();
+        for (Map.Entry<String, Integer> size : all.entrySet()) {
+            inputs = inputs.size(size.getKey(), size.getValue());
+        }
+        return inputs;
+    }
+
+    private static int usual(int dimension, int rank, List<Integer> sides) {
+        if (rank < 4) {
+            return USUAL_LENGTH;
+        }
+        return dimension == 1 ? 3 : sides.get(dimension == rank - 1 ? 1 : 0);
+    }
+}
