@@ -8,12 +8,14 @@ import io.espalier.state.StoredTensor.Kind;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -25,17 +27,37 @@ import java.util.Map;
         description =
                 "Shows what a saved model is made of: its layers, the program of a saved graph with"
                         + " what each step costs, and each tensor's type, shape, bytes and"
-                        + " sparsity.",
+                        + " sparsity. Of an ONNX model: its inputs and outputs, its operators, its"
+                        + " largest layers and what they cost, and the bytes of its weights.",
         footer = {
             "",
             "A pruned parameter (NAME_orig with NAME_mask) is one line; its zeros are what the mask"
                     + " leaves out, and its bytes are both.",
             "MACs are multiplications with an addition, for one input.",
-            "Example: espalier inspect model.safetensors"
+            "Examples: espalier inspect model.safetensors",
+            "          espalier inspect model.onnx --input x=1x3x48x320 --program"
         })
 final class Inspect implements Runnable {
-    @Parameters(index = "0", paramLabel = "MODEL", description = "A safetensors file.")
+    private static final String EXTENTS = "\\d+(x\\d+)*";
+
+    @Parameters(
+            index = "0",
+            paramLabel = "MODEL",
+            description = "A safetensors file, or an ONNX model (*.onnx).")
     Path file;
+
+    @Option(
+            names = "--program",
+            description = "Print an ONNX model's graph as a program, each value with its type.")
+    boolean program;
+
+    @Option(
+            names = "--input",
+            paramLabel = "NAME=EXTENTS",
+            description =
+                    "Count an ONNX model's cost for an input of these extents, such as"
+                            + " x=1x3x48x320; for several inputs, several times.")
+    Map<String, String> inputs = new LinkedHashMap<>();
 
     @Option(names = "--json", description = "Print one JSON object instead of a table.")
     boolean json;
@@ -44,14 +66,53 @@ final class Inspect implements Runnable {
 
     @Override
     public void run() {
-        SavedModel model = read();
         PrintWriter out = spec.commandLine().getOut();
+        if (file.toString().toLowerCase(Locale.ROOT).endsWith(".onnx")) {
+            inspectOnnx(out);
+        } else {
+            inspect(out);
+        }
+        out.flush();
+    }
+
+    private void inspectOnnx(PrintWriter out) {
+        var inspection = OnnxInspection.of(file, extents());
+        if (json) {
+            out.println(Json.line(inspection.describe(program)));
+        } else {
+            (program ? inspection.program() : inspection.lines()).forEach(out::println);
+        }
+    }
+
+    private Map<String, List<Long>> extents() {
+        var extents = new LinkedHashMap<String, List<Long>>();
+        inputs.forEach((name, text) -> {
+            if (!text.matches(EXTENTS) || text.length() > 100) {
+                throw wrong("--input wants extents such as 1x3x48x320, not '" + text + "'.");
+            }
+            try {
+                extents.put(name, Arrays.stream(text.split("x", -1)).map(Long::valueOf).toList());
+            } catch (NumberFormatException _) {
+                throw wrong("--input wants extents that can be counted, not '" + text + "'.");
+            }
+        });
+        return extents;
+    }
+
+    private ParameterException wrong(String sentence) {
+        return new ParameterException(spec.commandLine(), sentence);
+    }
+
+    private void inspect(PrintWriter out) {
+        if (program || !inputs.isEmpty()) {
+            throw wrong("--program and --input are for ONNX models (*.onnx).");
+        }
+        SavedModel model = read();
         if (json) {
             out.println(Json.line(describe(model)));
         } else {
             print(model, out);
         }
-        out.flush();
     }
 
     private SavedModel read() {

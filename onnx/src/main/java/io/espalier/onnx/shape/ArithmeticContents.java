@@ -3,6 +3,7 @@ package io.espalier.onnx.shape;
 import io.espalier.onnx.model.ElementType;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -241,8 +242,6 @@ final class ArithmeticContents {
             total = each.apply(total, element);
         }
         boolean keep = call.node.integer("keepdims", 1) != 0;
-        call.give(
-                0,
-                Contents.filled(keep ? java.util.Collections.nCopies(rank, 1L) : List.of(), total));
+        call.give(0, Contents.filled(keep ? Collections.nCopies(rank, 1L) : List.of(), total));
     }
 }

@@ -2,6 +2,7 @@ package io.espalier.onnx.shape;
 
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxNode;
+import io.espalier.tensor.EspalierException;
 
 import org.jspecify.annotations.Nullable;
 
@@ -10,6 +11,15 @@ import java.util.List;
 /** The values of nodes that are constants. */
 final class Constants {
     private Constants() {}
+
+    /** What a node Constant gives; null also if that is damaged. */
+    static @Nullable ConstantTensor ofOrNull(OnnxNode node) {
+        try {
+            return of(node);
+        } catch (EspalierException _) {
+            return null;
+        }
+    }
 
     /** What a node Constant gives; null for strings and sparse tensors. */
     static @Nullable ConstantTensor of(OnnxNode node) {

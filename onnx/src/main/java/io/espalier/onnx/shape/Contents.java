@@ -6,6 +6,7 @@ import io.espalier.onnx.model.ElementType;
 import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.function.UnaryOperator;
 
@@ -38,7 +39,7 @@ record Contents(List<Long> shape, List<Fraction> elements) {
     }
 
     static Contents filled(List<Long> shape, Fraction element) {
-        return new Contents(shape, java.util.Collections.nCopies(elements(shape), element));
+        return new Contents(shape, Collections.nCopies(elements(shape), element));
     }
 
     /** How many elements such a shape has. */

@@ -1,9 +1,15 @@
 package io.espalier.onnx.shape;
 
+import io.espalier.onnx.model.OnnxNode;
+
+import org.jspecify.annotations.Nullable;
+
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.TreeMap;
+import java.util.function.Function;
 
 /** Einstein's sum: extents by the letters of its equation. */
 final class Einsum {
@@ -57,6 +63,30 @@ final class Einsum {
                     (a, b) -> Broadcasting.of(call, List.of(a), List.of(b)).getFirst());
         }
         return shape.subList(head.length(), head.length() + between);
+    }
+
+    /** How many products an equation adds: its letters' extents multiplied. */
+    static OptionalLong products(OnnxNode node, Function<String, @Nullable List<Long>> extents) {
+        String left = node.text("equation", "").replace(" ", "").replaceAll("->.*", "");
+        String[] terms = left.split(",", -1);
+        Map<Character, Long> letters = new TreeMap<>();
+        long dots = 1;
+        for (int i = 0; i < Math.min(terms.length, node.inputs().size()); i++) {
+            List<Long> shape = extents.apply(node.input(i));
+            String term = terms[i].replace(DOTS, "");
+            if (shape == null || shape.size() < term.length()) {
+                return OptionalLong.empty();
+            }
+            int at = Math.max(terms[i].indexOf(DOTS), 0);
+            int between = shape.size() - term.length();
+            dots = Math.max(dots, NodeCost.saturatedProduct(shape.subList(at, at + between)));
+            for (int j = 0; j < term.length(); j++) {
+                letters.merge(term.charAt(j), shape.get(j < at ? j : j + between), Math::max);
+            }
+        }
+        var factors = new ArrayList<>(letters.values());
+        factors.add(dots);
+        return OptionalLong.of(NodeCost.saturatedProduct(factors));
     }
 
     /** Without an arrow: the dots, then all letters that stand once, in alphabetical order. */

@@ -173,11 +173,10 @@ public final class Extent {
     }
 
     Extent max(Extent other) {
-        Extent difference = minus(other);
-        if (difference.least() >= 0) {
+        if (other.isAtMost(this)) {
             return this;
         }
-        if (difference.most() <= 0) {
+        if (isAtMost(other)) {
             return other;
         }
         return of(
@@ -185,17 +184,35 @@ public final class Extent {
     }
 
     Extent min(Extent other) {
-        Extent difference = minus(other);
-        if (difference.least() >= 0) {
+        if (other.isAtMost(this)) {
             return other;
         }
-        if (difference.most() <= 0) {
+        if (isAtMost(other)) {
             return this;
         }
         return of(
                 isBefore(other)
                         ? new Factor.Smaller(this, other)
                         : new Factor.Smaller(other, this));
+    }
+
+    /** Whether it is seen to be no more than the other in each run. */
+    private boolean isAtMost(Extent other) {
+        if (minus(other).most() <= 0) {
+            return true;
+        }
+        return (single() instanceof Factor.Smaller(var a, var b)
+                        && (a.minus(other).most() <= 0 || b.minus(other).most() <= 0))
+                || (other.single() instanceof Factor.Larger(var c, var d)
+                        && (minus(c).most() <= 0 || minus(d).most() <= 0));
+    }
+
+    /** The factor that it is; null if it is anything else. */
+    private @Nullable Factor single() {
+        Product first = terms.isEmpty() ? Product.EMPTY : terms.firstKey();
+        return terms.size() == 1 && first.factors().size() == 1 && count(first) == 1
+                ? first.factors().getFirst()
+                : null;
     }
 
     private boolean isBefore(Extent other) {

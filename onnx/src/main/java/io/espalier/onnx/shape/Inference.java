@@ -36,8 +36,12 @@ final class Inference {
             if (rule != null) {
                 rule.infer(call);
             }
-        } catch (Undecided | ArithmeticException | EspalierException _) {
-            // An attribute of the wrong kind, or a number that nothing can have: it stays unknown.
+        } catch (Undecided
+                | ArithmeticException
+                | EspalierException
+                | IndexOutOfBoundsException
+                | IllegalArgumentException _) {
+            // Operands and attributes that no run would take: what they would give stays unknown.
         }
     }
 }

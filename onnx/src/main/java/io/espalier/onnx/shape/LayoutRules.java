@@ -78,8 +78,11 @@ final class LayoutRules {
         }
         var kept = new ArrayList<Extent>();
         for (int dim = 0; dim < shape.size(); dim++) {
-            if (axes == null ? Call.known(shape.get(dim)) != 1 : !dropped.contains(dim)) {
-                kept.add(shape.get(dim));
+            Extent extent = shape.get(dim);
+            if (axes == null ? Call.known(extent) != 1 : !dropped.contains(dim)) {
+                kept.add(extent);
+            } else if (extent.isKnown() && !extent.is(1)) {
+                throw new Undecided();
             }
         }
         call.give(0, kept);

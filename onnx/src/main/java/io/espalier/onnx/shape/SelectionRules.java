@@ -2,6 +2,8 @@ package io.espalier.onnx.shape;
 
 import io.espalier.onnx.model.ElementType;
 
+import org.jspecify.annotations.Nullable;
+
 import java.util.ArrayList;
 import java.util.List;
 
@@ -26,8 +28,7 @@ final class SelectionRules {
                 .microsoft(SelectionRules::gatherBlocks, "GatherBlockQuantized");
     }
 
-    private static void concat(
-            Call call, int first, int step, @org.jspecify.annotations.Nullable ElementType type) {
+    private static void concat(Call call, int first, int step, @Nullable ElementType type) {
         call.give(0, type);
         int rank = call.rank(first);
         int axis = call.axis("axis", first == 0 && call.opset() < 4 ? 1 : 0, rank);

@@ -6,6 +6,7 @@ import io.espalier.onnx.proto.TypeProto;
 import org.jspecify.annotations.Nullable;
 
 import java.util.List;
+import java.util.Locale;
 import java.util.stream.Collectors;
 
 /**
@@ -47,14 +48,10 @@ public record ValueType(@Nullable ElementType elements, @Nullable List<Extent> s
                                 .collect(Collectors.joining(", ", "[", "]")));
     }
 
-    private static String name(ElementType type) {
-        return switch (type) {
-            case UINT2, UINT4, UINT8, UINT16, UINT32, UINT64 ->
-                    "UI" + type.name().substring(2).toLowerCase(java.util.Locale.ROOT);
-            case BFLOAT16 -> "BFloat16";
-            default ->
-                    type.name().charAt(0)
-                            + type.name().substring(1).toLowerCase(java.util.Locale.ROOT);
-        };
+    /** An element type as it is printed: {@code Float}, {@code UInt8}. */
+    public static String name(ElementType type) {
+        String name = type.name();
+        int capitals = name.startsWith("UINT") || name.startsWith("BFLOAT") ? 2 : 1;
+        return name.substring(0, capitals) + name.substring(capitals).toLowerCase(Locale.ROOT);
     }
 }

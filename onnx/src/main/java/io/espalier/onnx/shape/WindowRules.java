@@ -62,6 +62,9 @@ final class WindowRules {
     }
 
     private static List<Extent> spatial(List<Extent> shape, boolean channelsLast) {
+        if (shape.size() < 3) {
+            throw new Undecided();
+        }
         return channelsLast ? shape.subList(1, shape.size() - 1) : shape.subList(2, shape.size());
     }
 
