@@ -20,7 +20,7 @@ import java.util.function.UnaryOperator;
  * The place of one module among the others: its children by name, dotted paths down from it, and
  * what stands in its own place once it was replaced.
  */
-abstract sealed class ModuleTree extends ParameterHolder permits Module {
+abstract sealed class ModuleTree extends ParameterHolder permits StateHolder {
     /** Deeper than any network, and what every walk over a tree has stack for. */
     private static final int DEEPEST = 256;
 

@@ -19,8 +19,8 @@ import java.util.function.UnaryOperator;
 
 /**
  * The tensors of one module: parameters and buffers by name, and the functions that a parameter
- * passes through before {@code forward} sees it. {@link ModuleTree} adds the tree, {@link Module}
- * the running.
+ * passes through before {@code forward} sees it. {@link ModuleTree} adds the tree, {@link
+ * StateHolder} its state, {@link Module} the running.
  */
 abstract sealed class ParameterHolder extends AttachmentHolder permits ModuleTree {
     private SequencedMap<String, Tensor> parameters = new LinkedHashMap<>();

@@ -1,5 +1,7 @@
 package io.espalier.tensor;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * What every operation of this library throws when it cannot do what it was asked.
  *
@@ -14,8 +16,8 @@ public class EspalierException extends RuntimeException {
         super(message);
     }
 
-    /** An error with the sentence a user reads, and what caused it. */
-    public EspalierException(String message, Throwable cause) {
+    /** An error with the sentence a user reads, and what caused it; {@code null} if nothing did. */
+    public EspalierException(String message, @Nullable Throwable cause) {
         super(message, cause);
     }
 }

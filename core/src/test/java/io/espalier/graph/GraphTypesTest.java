@@ -35,16 +35,16 @@ class GraphTypesTest {
         }
     }
 
+    private static GraphModule traced(Module model, Tensor example, String... free) {
+        model.eval();
+        return GraphModule.trace(model, List.of(example), FreeDimensions.of(free));
+    }
+
     @Test
     @DisplayName("hold expressions where a dimension is free")
     void free() {
         var model = new Largest();
-        model.eval();
-        GraphModule traced =
-                GraphModule.trace(
-                        model,
-                        List.of(Tensors.randn(2, 3, 8, 10)),
-                        FreeDimensions.of("batch", "", "h", ""));
+        GraphModule traced = traced(model, Tensors.randn(2, 3, 8, 10), "batch", "", "h", "");
 
         assertEquals(
                 """
@@ -79,13 +79,8 @@ class GraphTypesTest {
         int known = 0;
         for (int round = 0; round < 40; round++) {
             var model = new Sequential(rowOfWindows(random));
-            model.eval();
             int side = 16 + random.nextInt(9);
-            GraphModule traced =
-                    GraphModule.trace(
-                            model,
-                            List.of(Tensors.randn(1, 2, side, 24)),
-                            FreeDimensions.of("batch", "", "h", ""));
+            GraphModule traced = traced(model, Tensors.randn(1, 2, side, 24), "batch", "", "h", "");
             GraphTypes general = GraphTypes.of(traced);
             for (long h : new long[] {17, 22, 31, 47, 90}) {
                 GraphTypes seen = GraphTypes.of(traced, Tensors.zeros(3, 2, h, 24));
@@ -121,12 +116,8 @@ class GraphTypesTest {
     @DisplayName("cost what a call like the example does, but of one sample")
     void costAsTraced() {
         var model = new Sequential(new Conv2d(3, 8, 3, o -> o.stride(2)));
-        model.eval();
         GraphModule traced =
-                GraphModule.trace(
-                        model,
-                        List.of(Tensors.randn(2, 3, 16, 20)),
-                        FreeDimensions.of("batch", "", "height", "width"));
+                traced(model, Tensors.randn(2, 3, 16, 20), "batch", "", "height", "width");
 
         assertEquals("[Float[batch, 8, (height - 1) / 2, (width - 1) / 2]]", type(traced));
         GraphModule read =
