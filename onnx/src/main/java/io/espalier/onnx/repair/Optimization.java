@@ -169,7 +169,7 @@ public record Optimization(
                     String.format(
                             Locale.ROOT,
                             "The repaired model's results differ by %.1e of their scale; up to %.0e"
-                                + " is rounding.",
+                                    + " is rounding.",
                             error,
                             MOST_ERROR));
         }

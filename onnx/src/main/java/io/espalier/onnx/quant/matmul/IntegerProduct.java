@@ -95,8 +95,8 @@ enum IntegerProduct {
         List<OnnxNode> nodes(
                 OnnxGraph graph, QuantizedInput x, Weight w, String bias, String output) {
             var nodes = new ArrayList<OnnxNode>();
-            String left = graph.freshName(output + "_x");
-            String right = graph.freshName(output + "_w");
+            String left = graph.freshName(w.integers() + "_left");
+            String right = graph.freshName(w.integers() + "_right");
             nodes.add(
                     OnnxNode.of(
                             "DequantizeLinear",
@@ -108,7 +108,7 @@ enum IntegerProduct {
                                     List.of(w.integers(), w.scales(), w.zeros(graph)),
                                     right)
                             .with("axis", 1));
-            String product = bias.isEmpty() ? output : graph.freshName(output + "_product");
+            String product = bias.isEmpty() ? output : graph.freshName(w.integers() + "_product");
             nodes.add(OnnxNode.of("MatMul", List.of(left, right), product));
             if (!bias.isEmpty()) {
                 nodes.add(OnnxNode.of("Add", List.of(product, bias), output));
@@ -189,15 +189,16 @@ enum IntegerProduct {
     private static List<OnnxNode> integerThenFloat(
             OnnxGraph graph, QuantizedInput x, Weight w, String bias, String output) {
         var nodes = new ArrayList<OnnxNode>();
-        String sums = graph.freshName(output + "_i");
-        String floats = graph.freshName(output + "_f");
-        String scales = graph.freshName(output + "_s");
+        // Named after the matrix, whose name is short; a large model has thousands of names.
+        String sums = graph.freshName(w.integers() + "_sums");
+        String floats = graph.freshName(w.integers() + "_floats");
+        String scales = graph.freshName(w.integers() + "_scales");
         nodes.add(
                 OnnxNode.of(
                         "MatMulInteger", List.of(x.integers(), w.integers(), x.zeroPoint()), sums));
         nodes.add(OnnxNode.of("Cast", List.of(sums), floats).with("to", CAST_TO_FLOAT));
         nodes.add(OnnxNode.of("Mul", List.of(x.scale(), w.scales()), scales));
-        String product = bias.isEmpty() ? output : graph.freshName(output + "_product");
+        String product = bias.isEmpty() ? output : graph.freshName(w.integers() + "_product");
         nodes.add(OnnxNode.of("Mul", List.of(floats, scales), product));
         if (!bias.isEmpty()) {
             nodes.add(OnnxNode.of("Add", List.of(product, bias), output));
