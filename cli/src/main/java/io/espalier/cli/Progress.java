@@ -24,6 +24,9 @@ import java.util.function.LongSupplier;
  * }</pre>
  */
 abstract sealed class Progress implements AutoCloseable {
+    /** The total of work whose steps can't be counted beforehand. */
+    static final int UNKNOWN = -1;
+
     /** Progress over {@code total} steps. */
     static Progress of(String task, long total) {
         return onTerminal()
@@ -119,11 +122,12 @@ abstract sealed class Progress implements AutoCloseable {
             printed = done;
             var elapsed = Duration.ofNanos(now - start);
             out.printf(
-                    "%s: %d%% (%d of %d), %d:%02d%s%n",
+                    "%s: %s, %d:%02d%s%n",
                     task,
-                    100 * done / Math.max(total, 1),
-                    done,
-                    total,
+                    total == UNKNOWN
+                            ? done
+                            : "%d%% (%d of %d)"
+                                    .formatted(100 * done / Math.max(total, 1), done, total),
                     elapsed.toMinutes(),
                     elapsed.toSecondsPart(),
                     note.isEmpty() ? "" : ", " + note);

@@ -1,5 +1,11 @@
 package io.espalier.cli;
 
+import io.espalier.state.AtomicFile;
+import io.espalier.tensor.EspalierException;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -56,6 +62,20 @@ final class Table {
     /** Bytes as megabytes of 1,000,000, with three digits after the point. */
     static String megabytes(long bytes) {
         return String.format(Locale.ROOT, "%.3f MB", bytes / 1e6);
+    }
+
+    static String decimals(double number) {
+        return String.format(Locale.ROOT, "%.2f", number);
+    }
+
+    /** The size of a file. */
+    static long fileBytes(Path file) {
+        try {
+            return Files.size(file);
+        } catch (IOException e) {
+            throw new EspalierException(
+                    "Can't read " + file + ": " + AtomicFile.reason(e) + ".", e);
+        }
     }
 
     static String percent(double share) {

@@ -3,10 +3,12 @@ package io.espalier.quant.evaluation;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 
 /**
@@ -39,43 +41,53 @@ public final class TensorErrors {
                             + Arrays.toString(Tensors.shape(found))
                             + "; compare models of one purpose.");
         }
-        if (expected.numel() == 0) {
-            return;
-        }
-        Tensor a = expected.to(ScalarType.Double).flatten();
-        Tensor b = found.to(ScalarType.Double).flatten();
-        values += a.numel();
-        if (!Double.isFinite(a.sub(b).abs().max().item_double())) {
-            Tensor finite = a.isfinite().bitwise_and(b.isfinite());
-            Tensor same = a.eq(b).bitwise_or(a.isnan().bitwise_and(b.isnan()));
-            if (!finite.bitwise_or(same).all().item_bool()) {
-                largest = Double.POSITIVE_INFINITY;
-                absolute = Double.POSITIVE_INFINITY;
-                noise = Double.POSITIVE_INFINITY;
-                product = Double.NaN;
-                return;
+        try (var scope = new PointerScope()) {
+            if (isFloat(expected) && isFloat(found)) {
+                addFloats(plain(expected), plain(found));
+            } else {
+                addDoubles(
+                        plain(expected.to(ScalarType.Double)), plain(found.to(ScalarType.Double)));
             }
-            a = a.masked_select(finite);
-            b = b.masked_select(finite);
-        }
-        if (a.numel() > 0) {
-            addFinite(a, b);
         }
     }
 
-    private void addFinite(Tensor a, Tensor b) {
-        Tensor difference = b.sub(a);
-        Tensor size = difference.abs();
-        largest = Math.max(largest, size.max().item_double());
-        absolute += size.sum().item_double();
-        noise += dot(difference, difference);
-        product += dot(a, b);
-        reference += dot(a, a);
-        candidate += dot(b, b);
+    private static boolean isFloat(Tensor tensor) {
+        return Tensors.type(tensor) == ScalarType.Float;
     }
 
-    private static double dot(Tensor a, Tensor b) {
-        return torch.dot(a, b).item_double();
+    private static MemorySegment plain(Tensor tensor) {
+        return Tensors.segment(tensor.detach().contiguous());
+    }
+
+    private void addFloats(MemorySegment expected, MemorySegment found) {
+        for (long at = 0; at < expected.byteSize(); at += Float.BYTES) {
+            add(expected.get(ValueLayout.JAVA_FLOAT, at), found.get(ValueLayout.JAVA_FLOAT, at));
+        }
+    }
+
+    private void addDoubles(MemorySegment expected, MemorySegment found) {
+        for (long at = 0; at < expected.byteSize(); at += Double.BYTES) {
+            add(expected.get(ValueLayout.JAVA_DOUBLE, at), found.get(ValueLayout.JAVA_DOUBLE, at));
+        }
+    }
+
+    private void add(double expected, double found) {
+        values++;
+        double difference = found - expected;
+        if (Double.isFinite(difference)) {
+            double size = Math.abs(difference);
+            largest = Math.max(largest, size);
+            absolute += size;
+            noise += difference * difference;
+            product += expected * found;
+            reference += expected * expected;
+            candidate += found * found;
+        } else if (Double.compare(expected, found) != 0) {
+            largest = Double.POSITIVE_INFINITY;
+            absolute = Double.POSITIVE_INFINITY;
+            noise = Double.POSITIVE_INFINITY;
+            product = Double.NaN;
+        }
     }
 
     /** The number of values compared. */

@@ -24,6 +24,7 @@ import java.util.function.UnaryOperator;
 
 /**
  * What one model gives and costs beside another on the same inputs, both run by ONNX Runtime.
+ * Positions that an input {@code attention_mask} [N, L] hides are left out of the errors.
  *
  * <pre>{@code
  * InputBatches lines = Inputs.images(Path.of("lines"), 48, 320).normalize(0.5, 0.5).checkedFor(ocr);
@@ -120,8 +121,13 @@ public record ModelComparison(
             try (var scope = new PointerScope()) {
                 Map<String, Tensor> expected = reference.run(batch);
                 Map<String, Tensor> found = candidate.run(batch);
+                Padding padding = Padding.of(batch);
                 expected.forEach((name, tensor) ->
-                        add(errors, name, tensor, requireNonNull(found.get(name))));
+                        add(
+                                errors.computeIfAbsent(name, k -> new TensorErrors()),
+                                name,
+                                padding.visible(tensor),
+                                padding.visible(requireNonNull(found.get(name)))));
                 examples += examples(batch);
             }
             settings.afterBatch().run();
@@ -129,10 +135,9 @@ public record ModelComparison(
         return examples;
     }
 
-    private static void add(
-            Map<String, TensorErrors> errors, String name, Tensor expected, Tensor found) {
+    private static void add(TensorErrors errors, String name, Tensor expected, Tensor found) {
         try {
-            errors.computeIfAbsent(name, k -> new TensorErrors()).add(expected, found);
+            errors.add(expected, found);
         } catch (EspalierException e) {
             throw new EspalierException("Output '" + name + "': " + e.getMessage(), e);
         }

@@ -9,6 +9,7 @@ import io.espalier.onnx.inputs.InputBatches;
 import io.espalier.onnx.inputs.Inputs;
 import io.espalier.onnx.inputs.ModelsTaking;
 import io.espalier.onnx.model.ConstantTensor;
+import io.espalier.onnx.model.ElementType;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.tensor.EspalierException;
@@ -24,6 +25,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 @DisplayName("A model beside another")
@@ -129,6 +131,48 @@ class ModelComparisonTest {
                                 rows(affine(2)),
                                 settings -> settings.turns(1).withoutLayers())
                         .layers());
+    }
+
+    /** x + factor · (1 − mask), and heads of it, [N, 1, L, 1]. */
+    private static OnnxModel padded(float factor) {
+        return ModelsTaking.of("x: float [N, L]", "attention_mask: int64 [N, L]")
+                .rewritten(graph -> {
+                    String by = graph.addConstant("by", ConstantTensor.scalar(-factor));
+                    String to = graph.addConstant("to", ConstantTensor.scalar(factor));
+                    String axes =
+                            graph.addConstant("axes", ConstantTensor.longs(List.of(2L), 1, 3));
+                    graph.remove(graph.nodes().getFirst());
+                    graph.add(
+                            OnnxNode.of("Cast", List.of("attention_mask"), "mask")
+                                    .with("to", ElementType.FLOAT.code()));
+                    graph.add(OnnxNode.of("Mul", List.of("mask", by), "shown"));
+                    graph.add(OnnxNode.of("Add", List.of("shown", to), "hidden"));
+                    graph.add(OnnxNode.of("Add", List.of("x", "hidden"), "out_x"));
+                    graph.add(OnnxNode.of("Unsqueeze", List.of("out_x", axes), "heads"));
+                });
+    }
+
+    @Test
+    @DisplayName("is not held to what it gives where a mask hides it")
+    void padding() {
+        InputBatches inputs =
+                Inputs.of(
+                                List.of(
+                                        Map.of(
+                                                "x",
+                                                Tensors.of(ROWS, 2, 3),
+                                                "attention_mask",
+                                                Tensors.of(new long[] {1, 1, 0, 1, 0, 0}, 2, 3))))
+                        .checkedFor(padded(0));
+
+        ModelComparison found =
+                ModelComparison.of(padded(0), padded(100), inputs, settings -> settings.turns(1));
+
+        assertEquals(0, found.outputs().getFirst().maxError());
+        assertEquals(
+                Map.of("mask", 0.0, "shown", 100.0, "hidden", 0.0, "heads", 0.0),
+                found.layers().stream()
+                        .collect(Collectors.toMap(ValueError::name, ValueError::maxError)));
     }
 
     @Test

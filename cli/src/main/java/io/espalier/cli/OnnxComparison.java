@@ -1,0 +1,166 @@
+package io.espalier.cli;
+
+import io.espalier.onnx.compare.ComparisonSettings;
+import io.espalier.onnx.compare.ModelComparison;
+import io.espalier.onnx.compare.ValueError;
+import io.espalier.onnx.inputs.InputBatches;
+import io.espalier.onnx.model.OnnxModel;
+
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.OptionalLong;
+
+/** Two ONNX files beside each other. */
+final class OnnxComparison {
+    private final Path reference;
+    private final Path candidate;
+    private final InputOptions options;
+    private final int layers;
+    private final int threads;
+
+    /**
+     * @param layers how many are printed; none are compared for 0
+     * @param threads one for each core for 0
+     */
+    OnnxComparison(Path reference, Path candidate, InputOptions options, int layers, int threads) {
+        this.reference = reference;
+        this.candidate = candidate;
+        this.options = options;
+        this.layers = layers;
+        this.threads = threads;
+    }
+
+    void run(boolean json, PrintWriter out) {
+        var chosen = new OnnxInputs(options);
+        OnnxModel first = OnnxModel.load(reference);
+        OnnxModel second = OnnxModel.load(candidate);
+        InputBatches inputs = chosen.checkedFor(first);
+        long steps = inputs.count().orElse(Progress.UNKNOWN);
+        ModelComparison found;
+        try (var progress =
+                Progress.of("Comparing", layers == 0 || steps < 0 ? steps : 2 * steps)) {
+            found = ModelComparison.of(first, second, inputs, how -> settings(how, progress::step));
+        }
+        long bytes = Table.fileBytes(reference) + first.externalBytes();
+        long candidateBytes = Table.fileBytes(candidate) + second.externalBytes();
+        if (json) {
+            out.println(Json.line(describe(found, bytes, candidateBytes)));
+        } else {
+            print(found, bytes, candidateBytes, out);
+        }
+    }
+
+    private ComparisonSettings settings(ComparisonSettings usual, Runnable step) {
+        ComparisonSettings all = usual.afterBatch(step);
+        all = threads == 0 ? all : all.threads(threads);
+        return layers == 0 ? all.withoutLayers() : all;
+    }
+
+    private void print(ModelComparison found, long bytes, long candidateBytes, PrintWriter out) {
+        new Table(1, "model", "file", "of reference", "ms a batch", "speed", "memory")
+                .row(
+                        reference.toString(),
+                        Table.megabytes(bytes),
+                        "1.00",
+                        Table.decimals(found.time().reference()),
+                        "1.00 x",
+                        memory(found.referenceMemory()))
+                .row(
+                        candidate.toString(),
+                        Table.megabytes(candidateBytes),
+                        Table.decimals((double) candidateBytes / bytes),
+                        Table.decimals(found.time().candidate()),
+                        Table.decimals(found.time().speedup()) + " x",
+                        memory(found.candidateMemory()))
+                .lines()
+                .forEach(out::println);
+        out.printf(
+                "%nErrors over %s inputs, times of a batch of %s:%n%n",
+                Table.count(found.examples()), Table.count(found.batch()));
+        errors("output", found.outputs()).forEach(out::println);
+        if (layers > 0) {
+            out.println();
+            printLayers(found.layers(), out);
+        }
+    }
+
+    private void printLayers(List<ValueError> all, PrintWriter out) {
+        if (all.isEmpty()) {
+            out.println("No layer has one name, one shape and real numbers in both.");
+            return;
+        }
+        List<ValueError> worst =
+                all.stream()
+                        .sorted(Comparator.comparingDouble(ValueError::relativeError).reversed())
+                        .limit(layers)
+                        .toList();
+        out.printf(
+                "The %s of %s layers that are furthest apart:%n%n",
+                Table.count(worst.size()), Table.count(all.size()));
+        errors("layer", worst).forEach(out::println);
+    }
+
+    private static List<String> errors(String what, List<ValueError> errors) {
+        var table = new Table(2, what, "made by", "largest error", "relative error", "cosine");
+        for (ValueError error : errors) {
+            table.row(
+                    error.name(),
+                    error.op(),
+                    String.format(Locale.ROOT, "%.3g", error.maxError()),
+                    String.format(Locale.ROOT, "%.3g", error.relativeError()),
+                    String.format(Locale.ROOT, "%.6f", error.cosine()));
+        }
+        return table.lines();
+    }
+
+    private static String memory(OptionalLong bytes) {
+        return bytes.isPresent()
+                ? String.format(Locale.ROOT, "%.0f MB", bytes.getAsLong() / 1e6)
+                : "unknown";
+    }
+
+    private Map<String, Object> describe(ModelComparison found, long bytes, long candidateBytes) {
+        var description = new LinkedHashMap<String, Object>();
+        description.put(
+                "reference",
+                describe(reference, bytes, found.time().reference(), found.referenceMemory()));
+        description.put(
+                "candidate",
+                describe(
+                        candidate,
+                        candidateBytes,
+                        found.time().candidate(),
+                        found.candidateMemory()));
+        description.put("speedup", found.time().speedup());
+        description.put("examples", found.examples());
+        description.put("batch", found.batch());
+        description.put("outputs", found.outputs().stream().map(OnnxComparison::describe).toList());
+        description.put("layers", found.layers().stream().map(OnnxComparison::describe).toList());
+        return description;
+    }
+
+    private static Map<String, Object> describe(
+            Path file, long bytes, double millis, OptionalLong memory) {
+        var description = new LinkedHashMap<String, Object>();
+        description.put("file", file.toString());
+        description.put("bytes", bytes);
+        description.put("latency_ms", millis);
+        memory.ifPresent(grown -> description.put("memory_bytes", grown));
+        return description;
+    }
+
+    private static Map<String, Object> describe(ValueError error) {
+        var description = new LinkedHashMap<String, Object>();
+        description.put("name", error.name());
+        description.put("made_by", error.op());
+        description.put("max_error", error.maxError());
+        description.put("relative_error", error.relativeError());
+        description.put("cosine", error.cosine());
+        return description;
+    }
+}

@@ -1,0 +1,174 @@
+package io.espalier.cli;
+
+import io.espalier.data.ImageDecoder;
+import io.espalier.onnx.inputs.ImageInputs;
+import io.espalier.onnx.inputs.InputBatches;
+import io.espalier.onnx.inputs.Inputs;
+import io.espalier.onnx.inputs.RandomInputs;
+import io.espalier.onnx.inputs.TextInputs;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.state.AtomicFile;
+import io.espalier.tensor.EspalierException;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Stream;
+
+/**
+ * The inputs that {@link InputOptions} describe. Apart from those, which are read for every help
+ * text, so that nothing of ONNX is loaded for one.
+ */
+final class OnnxInputs {
+    /** What the inputs are made of. */
+    private enum Kind {
+        IMAGES("a folder of images"),
+        TEXT("text"),
+        ARRAYS("arrays"),
+        RANDOM("random numbers");
+
+        private final String words;
+
+        Kind(String words) {
+            this.words = words;
+        }
+    }
+
+    /** The options that say something about some kinds alone. */
+    private static final Map<String, Set<Kind>> MEANT_FOR =
+            Map.ofEntries(
+                    Map.entry("--image-size", Set.of(Kind.IMAGES, Kind.RANDOM)),
+                    Map.entry("--channels", Set.of(Kind.IMAGES)),
+                    Map.entry("--mean", Set.of(Kind.IMAGES)),
+                    Map.entry("--std", Set.of(Kind.IMAGES)),
+                    Map.entry("--fit", Set.of(Kind.IMAGES)),
+                    Map.entry("--bgr", Set.of(Kind.IMAGES)),
+                    Map.entry("--channels-last", Set.of(Kind.IMAGES)),
+                    Map.entry("--labels", Set.of(Kind.IMAGES)),
+                    Map.entry("--tokenizer", Set.of(Kind.TEXT)),
+                    Map.entry("--max-length", Set.of(Kind.TEXT)),
+                    Map.entry("--dimension", Set.of(Kind.RANDOM)));
+
+    private final InputOptions options;
+    private final Inputs inputs;
+
+    /** What the options say; wrong use is refused here. */
+    OnnxInputs(InputOptions options) {
+        this.options = options;
+        this.inputs = inputs();
+    }
+
+    /**
+     * The batches for a model; a warning about them goes to standard error.
+     *
+     * @throws EspalierException if they can't be read or are not what the model takes
+     */
+    InputBatches checkedFor(OnnxModel model) {
+        InputBatches batches = inputs.checkedFor(model);
+        batches.warning().ifPresent(options::warn);
+        return batches;
+    }
+
+    private Inputs inputs() {
+        options.require(
+                options.batch == null || options.batch >= 1,
+                "--batch is 1 or more, not " + options.batch + ".");
+        options.require(
+                options.limit == null || options.limit >= 1,
+                "--limit is 1 or more, not " + options.limit + ".");
+        Kind kind = kind();
+        MEANT_FOR.forEach((option, kinds) ->
+                options.require(
+                        kinds.contains(kind) || !options.isGiven(option),
+                        option + " means nothing to " + kind.words + "."));
+        Inputs all =
+                switch (kind) {
+                    case IMAGES -> images(options.path());
+                    case TEXT -> text(options.path());
+                    case ARRAYS -> Inputs.arrays(options.path());
+                    case RANDOM -> randomNumbers();
+                };
+        all = options.batch == null ? all : all.batch(options.batch);
+        all = options.limit == null ? all : all.limit(options.limit);
+        return options.seed == null ? all : all.shuffled(options.seed);
+    }
+
+    private Kind kind() {
+        if (options.random) {
+            options.require(options.data == null, "--random takes no --data.");
+            return Kind.RANDOM;
+        }
+        Path path = options.path();
+        if (options.tokenizer != null) {
+            return Kind.TEXT;
+        }
+        if (Files.isDirectory(path)) {
+            return holdsArrays(path) ? Kind.ARRAYS : Kind.IMAGES;
+        }
+        if (isArray(path)) {
+            return Kind.ARRAYS;
+        }
+        if (!Files.exists(path)) {
+            throw new EspalierException("No file or folder " + path + ".");
+        }
+        options.require(
+                !ImageDecoder.reads(path),
+                path + " is one image; --data takes the folder of images.");
+        throw options.misuse(
+                path + " is no folder and no .npz or .npy file; if it is text, give --tokenizer.");
+    }
+
+    private static boolean isArray(Path file) {
+        String name = String.valueOf(file.getFileName()).toLowerCase(Locale.ROOT);
+        return name.endsWith(".npz") || name.endsWith(".npy");
+    }
+
+    private static boolean holdsArrays(Path folder) {
+        try (Stream<Path> files = Files.list(folder)) {
+            return files.anyMatch(OnnxInputs::isArray);
+        } catch (IOException e) {
+            throw new EspalierException(
+                    "Can't read the folder " + folder + ": " + AtomicFile.reason(e) + ".", e);
+        }
+    }
+
+    private ImageInputs images(Path folder) {
+        ImageInputs images =
+                options.size()
+                        .map(size -> Inputs.images(folder, size.height(), size.width()))
+                        .orElseGet(() -> Inputs.images(folder));
+        options.requireChannels();
+        images = options.channels == null ? images : images.channels(options.channels);
+        images =
+                options.mean == null && options.std == null
+                        ? images
+                        : images.normalize(options.mean(), options.std());
+        images = options.fit ? images.fit() : images;
+        images = options.bgr ? images.bgr() : images;
+        images = options.channelsLast ? images.channelsLast() : images;
+        return options.labels == null ? images : images.labels(options.labels);
+    }
+
+    private TextInputs text(Path lines) {
+        options.require(
+                options.maxLength == null || options.maxLength >= 2,
+                "--max-length is 2 or more, not " + options.maxLength + ".");
+        // Nothing that a tokenizer needs is on the network.
+        System.getProperties().putIfAbsent("ai.djl.offline", "true");
+        TextInputs text =
+                Inputs.text(lines, options.tokenizer == null ? Path.of("") : options.tokenizer);
+        return options.maxLength == null ? text : text.maxLength(options.maxLength);
+    }
+
+    private RandomInputs randomNumbers() {
+        RandomInputs numbers = Inputs.random();
+        for (Map.Entry<String, Integer> dimension : options.dimensions.entrySet()) {
+            numbers = numbers.size(dimension.getKey(), dimension.getValue());
+        }
+        RandomInputs all = numbers;
+        return options.size().map(size -> all.imageSize(size.height(), size.width())).orElse(all);
+    }
+}

@@ -1,0 +1,72 @@
+package io.espalier.cli;
+
+import io.espalier.onnx.model.ConstantTensor;
+import io.espalier.onnx.model.ElementType;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.model.OnnxNode;
+import io.espalier.onnx.proto.GraphProto;
+import io.espalier.onnx.proto.ModelProto;
+import io.espalier.onnx.proto.OperatorSetIdProto;
+import io.espalier.onnx.proto.TypeProto;
+import io.espalier.onnx.proto.ValueInfoProto;
+
+import java.nio.file.Path;
+import java.util.List;
+
+/** Small models in files. */
+final class OnnxFile {
+    private OnnxFile() {}
+
+    /**
+     * A model that takes images, {@code image} [N, 3, 4, W], and gives {@code y}, Relu of what they
+     * are times a factor, which it calls {@code scaled}.
+     */
+    static Path ofImages(Path file, float factor) {
+        GraphProto.Builder graph = graph("image", ElementType.FLOAT, 0, 3, 4, -1);
+        graph.addOutput(value("y", ElementType.FLOAT, 0, 3, 4, -1));
+        graph.addInitializer(ConstantTensor.scalar(factor).toProto("factor"));
+        graph.addNode(OnnxNode.of("Mul", List.of("image", "factor"), "scaled").toProto());
+        graph.addNode(OnnxNode.of("Relu", List.of("scaled"), "y").toProto());
+        return save(file, graph);
+    }
+
+    /** A model that takes {@code input_ids} [N, L] and gives them as they are. */
+    static Path ofTokens(Path file) {
+        GraphProto.Builder graph = graph("input_ids", ElementType.INT64, 0, -1);
+        graph.addOutput(value("y", ElementType.INT64, 0, -1));
+        graph.addNode(OnnxNode.of("Identity", List.of("input_ids"), "y").toProto());
+        return save(file, graph);
+    }
+
+    private static GraphProto.Builder graph(String input, ElementType type, long... extents) {
+        return GraphProto.newBuilder().setName("g").addInput(value(input, type, extents));
+    }
+
+    /** Extents of 0 are called N, those of −1 have no name. */
+    private static ValueInfoProto value(String name, ElementType type, long... extents) {
+        var tensor = TypeProto.Tensor.newBuilder().setElemType(type.code());
+        for (long extent : extents) {
+            var dimension = tensor.getShapeBuilder().addDimBuilder();
+            if (extent > 0) {
+                dimension.setDimValue(extent);
+            } else if (extent == 0) {
+                dimension.setDimParam("N");
+            }
+        }
+        return ValueInfoProto.newBuilder()
+                .setName(name)
+                .setType(TypeProto.newBuilder().setTensorType(tensor))
+                .build();
+    }
+
+    private static Path save(Path file, GraphProto.Builder graph) {
+        OnnxModel.of(
+                        ModelProto.newBuilder()
+                                .setIrVersion(8)
+                                .addOpsetImport(OperatorSetIdProto.newBuilder().setVersion(17))
+                                .setGraph(graph)
+                                .build())
+                .save(file);
+        return file;
+    }
+}
