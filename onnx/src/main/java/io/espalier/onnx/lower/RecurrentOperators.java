@@ -7,6 +7,7 @@ import io.espalier.nn.LSTM;
 import io.espalier.nn.Module;
 import io.espalier.nn.Recurrent;
 import io.espalier.onnx.model.ConstantTensor;
+import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
@@ -96,7 +97,7 @@ final class RecurrentOperators {
             x = flipped(call, x, time);
         }
         List<Value> operands = new ArrayList<>(List.of(x));
-        operands.addAll(initial(call, states, batchFirst, both ? 2 : 1));
+        operands.addAll(initial(call, states, batchFirst));
         List<Value> results =
                 call.callAll(
                         1,
@@ -134,7 +135,7 @@ final class RecurrentOperators {
     }
 
     /** The first states, [directions, N, hidden]; if some are given, zeros stand for the others. */
-    private static List<Value> initial(Call call, int states, boolean batchFirst, int directions) {
+    private static List<Value> initial(Call call, int states, boolean batchFirst) {
         List<Value> initial = new ArrayList<>();
         boolean given = call.has(5) || (states == 2 && call.has(6));
         for (int i = 0; given && i < states; i++) {
@@ -195,6 +196,6 @@ final class RecurrentOperators {
                 order[(int) (gate * size + i)] = gates[gate] * size + i;
             }
         }
-        return rows.index_select(0, io.espalier.tensor.Tensors.of(order, order.length));
+        return rows.index_select(0, Tensors.of(order, order.length));
     }
 }
