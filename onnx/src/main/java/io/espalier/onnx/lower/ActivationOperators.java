@@ -100,7 +100,7 @@ final class ActivationOperators {
         if (fromZero && high == null) {
             return call.apply(GraphOperator.RELU, call.in(0));
         }
-        if (fromZero && high != null && high == 6) {
+        if (fromZero && high == 6) {
             return call.apply(GraphOperator.RELU6, call.in(0));
         }
         if (low == null && high == null) {
@@ -190,19 +190,14 @@ final class ActivationOperators {
         call.give(call.apply(GraphOperator.WHERE, negative, scaled, x));
     }
 
-    /**
-     * Whether there is one slope, or one for each element of dimension 1; old files have those as a
-     * row.
-     */
+    /** Whether there is one slope, or one for each element of dimension 1. */
     private static boolean isByChannel(Call call, ConstantTensor slope) {
         if (slope.elements() == 1) {
             return slope.shape().size() <= call.rank(0);
         }
         List<Size> x = call.shape(0);
         int after = x.size() - 2;
-        boolean alone =
-                slope.shape().size() == 1 && !x.getLast().equals(Window.fixed(slope.elements()));
-        int channels = alone ? 0 : slope.shape().size() - 1 - after;
+        int channels = slope.shape().size() - 1 - after;
         return after >= 0
                 && channels >= 0
                 && slope.shape().get(channels) == slope.elements()

@@ -4,6 +4,8 @@ import io.espalier.graph.GraphOperator;
 import io.espalier.graph.Size;
 import io.espalier.graph.Value;
 
+import org.jspecify.annotations.Nullable;
+
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -61,8 +63,8 @@ final class PartOperators {
     }
 
     private static void slice(Call call) {
-        List<Object> starts = numbers(call, "starts", 1);
-        List<Object> ends = numbers(call, "ends", 2);
+        List<?> starts = numbers(call, "starts", 1);
+        List<?> ends = numbers(call, "ends", 2);
         List<Long> axes = call.longs("axes", 3);
         List<Long> steps = call.has(4) ? call.longs(4) : Call.repeated(starts.size(), 1);
         Value x = call.in(0);
@@ -78,15 +80,14 @@ final class PartOperators {
         call.give(x);
     }
 
-    private static List<Object> numbers(Call call, String attribute, int place) {
-        return List.copyOf(
-                call.node.has(attribute)
-                        ? call.node.integers(attribute)
-                        : call.requireIntegers(place));
+    private static List<?> numbers(Call call, String attribute, int place) {
+        return call.node.has(attribute)
+                ? call.node.integers(attribute)
+                : call.requireIntegers(place);
     }
 
-    private static Size size(Object number) {
-        return number instanceof Size size ? size : new Size.Fixed(((Number) number).longValue());
+    private static Size size(@Nullable Object number) {
+        return number instanceof Size size ? size : new Size.Fixed((Long) number);
     }
 
     private static Value range(Call call, Value x, int axis, Size start, Size end, long step) {
@@ -133,7 +134,7 @@ final class PartOperators {
     }
 
     private static void pad(Call call) {
-        List<Object> pads = numbers(call, "pads", 1);
+        List<?> pads = numbers(call, "pads", 1);
         List<Long> axes = call.has(3) ? call.longs(3) : null;
         int rank = call.rank(0);
         Size[] before = new Size[rank];

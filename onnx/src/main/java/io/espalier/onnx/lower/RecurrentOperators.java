@@ -7,7 +7,6 @@ import io.espalier.nn.LSTM;
 import io.espalier.nn.Module;
 import io.espalier.nn.Recurrent;
 import io.espalier.onnx.model.ConstantTensor;
-import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
@@ -97,7 +96,7 @@ final class RecurrentOperators {
             x = flipped(call, x, time);
         }
         List<Value> operands = new ArrayList<>(List.of(x));
-        operands.addAll(initial(call, states, batchFirst));
+        operands.addAll(initial(call, states, batchFirst, both ? 2 : 1));
         List<Value> results =
                 call.callAll(
                         1,
@@ -135,7 +134,7 @@ final class RecurrentOperators {
     }
 
     /** The first states, [directions, N, hidden]; if some are given, zeros stand for the others. */
-    private static List<Value> initial(Call call, int states, boolean batchFirst) {
+    private static List<Value> initial(Call call, int states, boolean batchFirst, int directions) {
         List<Value> initial = new ArrayList<>();
         boolean given = call.has(5) || (states == 2 && call.has(6));
         for (int i = 0; given && i < states; i++) {
@@ -196,6 +195,6 @@ final class RecurrentOperators {
                 order[(int) (gate * size + i)] = gates[gate] * size + i;
             }
         }
-        return rows.index_select(0, Tensors.of(order, order.length));
+        return rows.index_select(0, io.espalier.tensor.Tensors.of(order, order.length));
     }
 }

@@ -8,6 +8,7 @@ import com.google.protobuf.UnsafeByteOperations;
 import io.espalier.onnx.proto.ModelProto;
 import io.espalier.onnx.proto.TensorProto;
 import io.espalier.state.AtomicFile;
+import io.espalier.state.SafeTensors;
 import io.espalier.tensor.EspalierException;
 
 import java.io.IOException;
@@ -54,9 +55,12 @@ final class ModelFile {
             throw new EspalierException(
                     file + " is no ONNX model, or it is damaged: " + e.getMessage(), e);
         } catch (EspalierException e) {
-            throw String.valueOf(e.getMessage()).contains(file.toString())
-                    ? e
-                    : new EspalierException("Can't load " + file + ": " + e.getMessage(), e);
+            String reason = SafeTensors.printable(String.valueOf(e.getMessage()));
+            throw new EspalierException(
+                    reason.contains(file.toString())
+                            ? reason
+                            : "Can't load " + file + ": " + reason,
+                    e);
         } catch (IOException e) {
             throw new EspalierException(
                     "Can't read " + file + ": " + AtomicFile.reason(e) + ".", e);
@@ -78,39 +82,33 @@ final class ModelFile {
     static void write(OnnxModel model, Path file) {
         boolean external = model.isExternal() || !model.fitsOneMessage();
         if (!external) {
-            write(model, file, (name, constant) -> constant.toProto(name));
+            ModelProto proto = message(model, (name, constant) -> constant.toProto(name));
+            AtomicFile.write(file, channel -> write(proto, channel));
             return;
         }
         Path data = file.resolveSibling(file.getFileName() + ".data");
         var layout = new WeightsLayout(data.getFileName().toString());
-        AtomicFile.write(
-                data,
-                channel -> {
-                    for (ConstantTensor constant : model.graph().constants().values()) {
-                        if (layout.isApart(constant)) {
-                            layout.write(constant, channel);
-                        }
-                    }
-                });
+        ModelProto proto = message(model, layout::describe);
         layout.rewind();
-        write(model, file, layout::describe);
+        // The weights take their place last but one, when the model itself is on disk already.
+        AtomicFile.write(
+                file,
+                channel -> {
+                    write(proto, channel);
+                    channel.force(true);
+                    AtomicFile.write(data, weights -> layout.write(model, weights));
+                });
     }
 
     static ModelProto message(OnnxModel model, OnnxGraph.ConstantWriter writer) {
         return model.rest().toBuilder().setGraph(model.graph().toProto(writer)).build();
     }
 
-    private static void write(OnnxModel model, Path file, OnnxGraph.ConstantWriter writer) {
-        ModelProto proto = message(model, writer);
-        AtomicFile.write(
-                file,
-                channel -> {
-                    CodedOutputStream out =
-                            CodedOutputStream.newInstance(
-                                    Channels.newOutputStream(channel), 1 << 16);
-                    proto.writeTo(out);
-                    out.flush();
-                });
+    private static void write(ModelProto proto, FileChannel channel) throws IOException {
+        CodedOutputStream out =
+                CodedOutputStream.newInstance(Channels.newOutputStream(channel), 1 << 16);
+        proto.writeTo(out);
+        out.flush();
     }
 
     /** Where each tensor lies in a file of weights: the same walk twice, to write and to tell. */
@@ -134,6 +132,14 @@ final class ModelFile {
             long place = Math.ceilDiv(at, ALIGNMENT) * ALIGNMENT;
             at = place + constant.byteSize();
             return place;
+        }
+
+        private void write(OnnxModel model, FileChannel channel) throws IOException {
+            for (ConstantTensor constant : model.graph().constants().values()) {
+                if (isApart(constant)) {
+                    write(constant, channel);
+                }
+            }
         }
 
         private void write(ConstantTensor constant, FileChannel channel) throws IOException {

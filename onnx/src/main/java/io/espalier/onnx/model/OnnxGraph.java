@@ -56,14 +56,18 @@ public final class OnnxGraph {
             Map<String, ConstantTensor> more,
             boolean inputsOverride) {
         this.inputsOverride = inputsOverride;
-        rest =
+        var away = new ExternalTensors(external);
+        GraphProto.Builder others =
                 proto.toBuilder()
                         .clearNode()
                         .clearInitializer()
                         .clearInput()
                         .clearOutput()
-                        .clearValueInfo()
-                        .build();
+                        .clearValueInfo();
+        for (int i = 0; i < others.getSparseInitializerCount(); i++) {
+            others.setSparseInitializer(i, away.held(others.getSparseInitializer(i)));
+        }
+        rest = others.build();
         inputs = List.copyOf(proto.getInputList());
         outputs = new ArrayList<>(proto.getOutputList());
         inputs.forEach(input -> inputNames.add(input.getName()));
@@ -85,7 +89,7 @@ public final class OnnxGraph {
         }
         constants.putAll(more);
         for (NodeProto node : proto.getNodeList()) {
-            add(new OnnxNode(node));
+            add(new OnnxNode(away.held(node)));
         }
         GraphOrder.check(this);
     }

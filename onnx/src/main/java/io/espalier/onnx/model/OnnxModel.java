@@ -62,7 +62,8 @@ public final class OnnxModel {
                         data,
                         constants,
                         proto.getIrVersion() >= IR_WITH_DEFAULTS);
-        return new OnnxModel(proto.toBuilder().clearGraph().build(), graph, data.fileBytes());
+        ModelProto rest = new ExternalTensors(data).held(proto.toBuilder().clearGraph().build());
+        return new OnnxModel(rest, graph, data.fileBytes());
     }
 
     /** The model of a message that holds all of it. */
