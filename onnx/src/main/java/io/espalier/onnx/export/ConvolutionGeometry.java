@@ -35,18 +35,22 @@ record ConvolutionGeometry(
                 layer.groups());
     }
 
+    private static String text(Map<String, String> attributes, String name) {
+        return String.valueOf(attributes.get(name));
+    }
+
     /** That of a quantized layer, by what a file would say of it. */
     static ConvolutionGeometry read(Map<String, String> attributes) {
         boolean transposed = Boolean.parseBoolean(attributes.get("transposed"));
-        List<Long> before = numbers(attributes.get("padding"));
+        List<Long> before = numbers(text(attributes, "padding"));
         String after = attributes.get("padding_after");
         return new ConvolutionGeometry(
                 transposed,
-                numbers(attributes.get("stride")),
+                numbers(text(attributes, "stride")),
                 before,
                 after == null ? before : numbers(after),
-                numbers(attributes.get("dilation")),
-                transposed ? numbers(attributes.get("output_padding")) : List.of(),
+                numbers(text(attributes, "dilation")),
+                transposed ? numbers(text(attributes, "output_padding")) : List.of(),
                 Long.parseLong(String.valueOf(attributes.get("groups"))));
     }
 

@@ -26,7 +26,7 @@ import java.util.Objects;
 final class ExampleRun {
     private final GraphModule module;
     private final Map<Value, Seen> seen = new HashMap<>();
-    private final Map<Node, List<Tensor>> operands = new IdentityHashMap<>();
+    private final IdentityHashMap<Node, List<Tensor>> operands = new IdentityHashMap<>();
     private @Nullable GraphTypes symbolic;
 
     private ExampleRun(GraphModule module) {

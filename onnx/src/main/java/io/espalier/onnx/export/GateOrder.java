@@ -13,6 +13,7 @@ import java.util.List;
  * The gates of a recurrent layer in ONNX's order: i, o, f, c of an LSTM, where libtorch has i, f,
  * g, o; z, r, h of a GRU, where libtorch has r, z, n.
  */
+@SuppressWarnings("ImmutableEnumChecker") // the lists are List.of
 enum GateOrder {
     LSTM(0, 3, 1, 2),
     GRU(1, 0, 2);

@@ -9,7 +9,6 @@ interface OperatorWriter {
     List<String> write(Step step);
 
     /** Writes calls of an operator with one result. */
-    @FunctionalInterface
     interface One extends OperatorWriter {
         String result(Step step);
 

@@ -47,7 +47,7 @@ final class Tables {
         String padding = attributes.get("padding_idx");
         var options =
                 new EmbeddingBag.Options(
-                        Mode.valueOf(attributes.get("mode")),
+                        Mode.valueOf(String.valueOf(attributes.get("mode"))),
                         padding == null
                                 ? OptionalLong.empty()
                                 : OptionalLong.of(Long.parseLong(padding)),

@@ -64,7 +64,7 @@ final class Weights {
                 };
         byte[] bytes = new byte[type.bits() / 8];
         for (int i = 0; i < bytes.length; i++) {
-            bytes[i] = (byte) (bits >> 8 * i); // little-endian
+            bytes[i] = (byte) (bits >> (8 * i)); // little-endian
         }
         return ConstantTensor.bytes(type, List.of(), bytes);
     }

@@ -100,7 +100,7 @@ final class ActivationOperators {
         if (fromZero && high == null) {
             return call.apply(GraphOperator.RELU, call.in(0));
         }
-        if (fromZero && high == 6) {
+        if (fromZero && high != null && high == 6) {
             return call.apply(GraphOperator.RELU6, call.in(0));
         }
         if (low == null && high == null) {

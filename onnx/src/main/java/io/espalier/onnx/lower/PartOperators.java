@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /** Parts of tensors, and tensors put together of parts. */
 final class PartOperators {
@@ -87,7 +88,9 @@ final class PartOperators {
     }
 
     private static Size size(@Nullable Object number) {
-        return number instanceof Size size ? size : new Size.Fixed((Long) number);
+        return number instanceof Size size
+                ? size
+                : new Size.Fixed((Long) Objects.requireNonNull(number));
     }
 
     private static Value range(Call call, Value x, int axis, Size start, Size end, long step) {

@@ -44,7 +44,7 @@ final class Places {
     /** Of a path whose steps repeat what is around them, as PyTorch writes it, each step once. */
     private static String ofNode(OnnxNode node) {
         List<String> steps = new ArrayList<>();
-        for (String step : node.name().split("/")) {
+        for (String step : node.name().split("/", -1)) {
             if (!step.isEmpty()) {
                 boolean repeats = !steps.isEmpty() && step.startsWith(steps.getLast() + ".");
                 if (repeats) {
@@ -62,7 +62,7 @@ final class Places {
     /** Steps of letters, digits and underscores. */
     private static List<String> parts(String name) {
         List<String> parts = new ArrayList<>();
-        for (String part : name.split("[./]")) {
+        for (String part : name.split("[./]", -1)) {
             String clean = part.replaceAll("\\W", "_");
             if (!clean.isEmpty()) {
                 parts.add(clean);

@@ -96,7 +96,7 @@ final class RecurrentOperators {
             x = flipped(call, x, time);
         }
         List<Value> operands = new ArrayList<>(List.of(x));
-        operands.addAll(initial(call, states, batchFirst, both ? 2 : 1));
+        operands.addAll(initial(call, states, batchFirst));
         List<Value> results =
                 call.callAll(
                         1,
@@ -134,7 +134,7 @@ final class RecurrentOperators {
     }
 
     /** The first states, [directions, N, hidden]; if some are given, zeros stand for the others. */
-    private static List<Value> initial(Call call, int states, boolean batchFirst, int directions) {
+    private static List<Value> initial(Call call, int states, boolean batchFirst) {
         List<Value> initial = new ArrayList<>();
         boolean given = call.has(5) || (states == 2 && call.has(6));
         for (int i = 0; given && i < states; i++) {

@@ -37,6 +37,7 @@ final class ResizeOperators {
      * @param scales one for each dimension; null if sizes are given
      * @param sizes one for each dimension; null if scales are given
      */
+    @SuppressWarnings("ArrayRecordComponent") // read where it is made, never compared
     private record Wanted(
             String mode,
             String coordinates,

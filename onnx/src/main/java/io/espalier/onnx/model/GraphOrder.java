@@ -23,7 +23,7 @@ final class GraphOrder {
         for (OnnxNode node : places.keySet()) {
             rank.put(node, rank.size());
             Set<OnnxNode> makers = new HashSet<>();
-            for (String read : OnnxGraph.reads(node)) {
+            for (String read : node.reads()) {
                 OnnxNode maker = graph.producer(read);
                 if (maker != null) {
                     makers.add(maker);

@@ -12,7 +12,6 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -35,7 +34,6 @@ public final class OnnxGraph {
     private final Map<String, ValueInfoProto> valueInfo = new LinkedHashMap<>();
     private final Set<String> inputNames = new LinkedHashSet<>();
     private final Set<String> outputNames = new LinkedHashSet<>();
-    private final Set<String> innerNames = new HashSet<>();
     private final Map<OnnxNode, Double> places = new LinkedHashMap<>();
     private final Map<String, OnnxNode> producers = new HashMap<>();
     private final Map<String, Set<OnnxNode>> readers = new HashMap<>();
@@ -204,13 +202,10 @@ public final class OnnxGraph {
         return all.size() == 1 && !isOutput(value) ? all.iterator().next() : null;
     }
 
-    /** A name that no value has, here or in a node's own graph, like this one. */
+    /** A name that no value has, like this one. */
     public String freshName(String like) {
         String name = like;
-        while (name.isEmpty()
-                || has(name)
-                || outputNames.contains(name)
-                || innerNames.contains(name)) {
+        while (name.isEmpty() || has(name) || outputNames.contains(name)) {
             name = like + "_" + ++fresh;
         }
         return name;
@@ -244,18 +239,9 @@ public final class OnnxGraph {
             }
         }
         node.outputs().stream().filter(o -> !o.isEmpty()).forEach(o -> producers.put(o, node));
-        reads(node).forEach(r -> readers.computeIfAbsent(r, k -> new LinkedHashSet<>()).add(node));
-        innerNames.addAll(Captures.inside(node));
+        node.reads().forEach(r -> readers.computeIfAbsent(r, k -> new LinkedHashSet<>()).add(node));
         places.put(node, place);
         sorted = null;
-    }
-
-    /** What a node reads of this graph, within it too. */
-    static Set<String> reads(OnnxNode node) {
-        var reads = new LinkedHashSet<>(node.inputs());
-        reads.remove("");
-        reads.addAll(Captures.of(node));
-        return reads;
     }
 
     /** Takes a node out; its results have no maker then. */
@@ -264,7 +250,7 @@ public final class OnnxGraph {
             throw new EspalierException("The graph has no node " + node.name() + ".");
         }
         node.outputs().forEach(producers::remove);
-        for (String read : reads(node)) {
+        for (String read : node.reads()) {
             Set<OnnxNode> others = readers.get(read);
             if (others != null) {
                 others.remove(node);

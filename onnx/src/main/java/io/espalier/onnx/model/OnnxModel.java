@@ -208,6 +208,12 @@ public final class OnnxModel {
         return rest.getFunctionsCount() > 0;
     }
 
+    /** About the bytes of its files: nodes, constants and all that stands beside them. */
+    public long byteSize() {
+        long nodes = graph.nodes().stream().mapToLong(n -> n.toProto().getSerializedSize()).sum();
+        return rest.getSerializedSize() + nodes + constantBytes();
+    }
+
     /** Bytes of all constants of its graph. */
     public long constantBytes() {
         return graph.constants().values().stream().mapToLong(ConstantTensor::byteSize).sum();

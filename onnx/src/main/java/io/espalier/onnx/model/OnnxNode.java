@@ -11,7 +11,9 @@ import io.espalier.tensor.EspalierException;
 import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 
 /**
  * A call of an operator: names of values that it reads and gives, and attributes.
@@ -79,6 +81,14 @@ public final class OnnxNode {
     /** The values it reads; an empty name stands for an optional one that is left out. */
     public List<String> inputs() {
         return proto.getInputList();
+    }
+
+    /** All values that it reads, those of the graphs inside it too, each once. */
+    public Set<String> reads() {
+        var reads = new LinkedHashSet<>(inputs());
+        reads.remove("");
+        reads.addAll(Captures.of(this));
+        return reads;
     }
 
     /** The values it gives; an empty name stands for one that nobody wants. */

@@ -41,7 +41,7 @@ import java.util.function.UnaryOperator;
  * caller's {@code PointerScope}.
  */
 public final class OnnxSession implements AutoCloseable {
-    private final OrtEnvironment environment = OrtEnvironment.getEnvironment();
+    private final OrtEnvironment environment = RuntimeEnvironment.get();
     private final OrtSession session;
     private final Set<String> results;
 
@@ -66,7 +66,14 @@ public final class OnnxSession implements AutoCloseable {
         var results = new LinkedHashSet<String>();
         tapped.graph().outputs().forEach(output -> results.add(output.getName()));
         try (var options = new SessionOptions()) {
-            options.setIntraOpNumThreads(settings.threads());
+            if (settings.sharing() && RuntimeEnvironment.sharesThreads()) {
+                options.disablePerSessionThreads();
+            } else {
+                options.setIntraOpNumThreads(settings.threads());
+            }
+            if (settings.profiling()) {
+                options.enableProfiling(OperatorTimes.temporaryFile());
+            }
             options.setOptimizationLevel(settings.optimized() ? OptLevel.ALL_OPT : OptLevel.NO_OPT);
             options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL);
             return new OnnxSession(create(tapped, options), results);
@@ -99,7 +106,7 @@ public final class OnnxSession implements AutoCloseable {
             CodedOutputStream out = CodedOutputStream.newInstance(bytes);
             proto.writeTo(out);
             out.flush();
-            return OrtEnvironment.getEnvironment().createSession(bytes.rewind(), options);
+            return RuntimeEnvironment.get().createSession(bytes.rewind(), options);
         } catch (IOException e) {
             throw new EspalierException("Can't encode the model: " + e.getMessage(), e);
         }
@@ -115,7 +122,7 @@ public final class OnnxSession implements AutoCloseable {
             Path file = folder.resolve("model.onnx");
             try {
                 model.save(file);
-                return OrtEnvironment.getEnvironment().createSession(file.toString(), options);
+                return RuntimeEnvironment.get().createSession(file.toString(), options);
             } finally {
                 Files.deleteIfExists(file);
                 Files.deleteIfExists(folder.resolve("model.onnx.data"));
@@ -194,6 +201,11 @@ public final class OnnxSession implements AutoCloseable {
     static EspalierException refused(String what, OrtException e) {
         String reason = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
         return new EspalierException(what + reason, e);
+    }
+
+    /** Ends the noting of times, and gives the file that they are in. */
+    Path endProfiling() throws OrtException {
+        return Path.of(session.endProfiling());
     }
 
     /** The names of what it is given. */

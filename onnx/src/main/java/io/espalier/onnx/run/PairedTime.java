@@ -1,7 +1,6 @@
 package io.espalier.onnx.run;
 
 import ai.onnxruntime.OnnxTensor;
-import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
 
 import io.espalier.tensor.EspalierException;
@@ -40,7 +39,7 @@ public record PairedTime(double reference, double candidate) {
                 values.put(
                         input.getKey(),
                         RuntimeTensors.lend(
-                                OrtEnvironment.getEnvironment(), input.getValue().contiguous()));
+                                RuntimeEnvironment.get(), input.getValue().contiguous()));
             }
             double first = Double.MAX_VALUE;
             double second = Double.MAX_VALUE;

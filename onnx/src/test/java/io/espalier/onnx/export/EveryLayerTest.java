@@ -73,6 +73,7 @@ class EveryLayerTest {
      *
      * @param layer in words, for the test's name
      */
+    @SuppressWarnings("ArrayRecordComponent") // never compared
     record Sample(String name, Supplier<Module> layer, Tensor[] first, Tensor[] second) {
         @Override
         public String toString() {

@@ -196,11 +196,11 @@ final class Mutation {
         List<Message> found = new ArrayList<>();
         find(root, field.getMessageType().getFullName(), found);
         return found.isEmpty() || random.nextInt(4) == 0
-                ? empty(root, field)
+                ? empty(field)
                 : found.get(random.nextInt(found.size()));
     }
 
-    private static Message empty(Message root, FieldDescriptor field) {
+    private static Message empty(FieldDescriptor field) {
         return com.google.protobuf.DynamicMessage.newBuilder(field.getMessageType()).build();
     }
 

@@ -32,6 +32,7 @@ record ChannelShift(OnnxModel model, Map<String, float[]> shifts) {
     }
 
     /** What has to be changed for one value. */
+    @SuppressWarnings("ArrayRecordComponent") // read where it is made, never compared
     private record Plan(
             SiteGroup group, ChannelOffset from, List<ChannelOffset> residuals, float[] shift) {}
 

@@ -24,11 +24,8 @@ import java.util.Optional;
  * @param plans for those that have something to quantize
  */
 record GroupPlanning(OnnxModel model, List<SiteGroup> groups, List<GroupPlan> plans) {
-    /**
-     * Shares of channels that are no outliers, of which the better is taken. Dividing fewer leaves
-     * the weights more of their precision.
-     */
-    private static final double[] ORDINARY = {0.9, 0.98};
+    /** The share of channels that are no outliers. */
+    private static final double ORDINARY = 0.9;
 
     /** How far outliers are brought to the others: all the way, new data leave the range. */
     private static final double STRENGTH = 0.75;
@@ -77,7 +74,7 @@ record GroupPlanning(OnnxModel model, List<SiteGroup> groups, List<GroupPlan> pl
         return new GroupPlanning(shifted.model(), shifted.groups(), plans);
     }
 
-    /** Divides more outliers, fewer or none, whichever loses least. */
+    /** Divides outliers or leaves them, whichever loses less. */
     private static GroupPlan plan(
             ShiftedModel shifted, SiteGroup group, MatMulSettings settings, boolean fixed) {
         try (var scope = new PointerScope()) {
@@ -86,22 +83,14 @@ record GroupPlanning(OnnxModel model, List<SiteGroup> groups, List<GroupPlan> pl
             var ways = new ArrayList<Way>();
             ways.add(way(GroupPlan.ones(group.channels()), ranges, fixed));
             if (settings.smoothed() && !sharesWeights(graph, group)) {
-                for (double ordinary : ORDINARY) {
-                    ways.add(way(ranges.outlierFactors(ordinary, STRENGTH), ranges, fixed));
-                }
+                ways.add(way(ranges.outlierFactors(ORDINARY, STRENGTH), ranges, fixed));
             }
             List<List<Loss>> losses =
                     new GroupTrial(graph, group, shifted.samples(group), settings).losses(ways);
             double worth = ChannelGain.isFree(graph, group) ? 1 : WORTH;
-            int chosen = 0;
-            double least = worth * error(losses.getFirst());
-            for (int w = 1; w < ways.size(); w++) {
-                double error = error(losses.get(w));
-                if (error < least) {
-                    least = error;
-                    chosen = w;
-                }
-            }
+            boolean divided =
+                    ways.size() > 1 && error(losses.get(1)) < worth * error(losses.get(0));
+            int chosen = divided ? 1 : 0;
             float[] factors = ways.get(chosen).factors();
             return new GroupPlan(
                     group,
@@ -110,7 +99,7 @@ record GroupPlanning(OnnxModel model, List<SiteGroup> groups, List<GroupPlan> pl
                             ? Optional.of(ActivationRange.covering(ranges.dividedBy(factors)))
                             : Optional.empty(),
                     losses.get(chosen),
-                    remark(shifted.isShifted(group), chosen > 0));
+                    remark(shifted.isShifted(group), divided));
         }
     }
 

@@ -51,17 +51,15 @@ record GroupTrial(
         for (MatMulSite site : group.quantizable()) {
             try (var scope = new PointerScope()) {
                 Tensor weight = site.weight(graph);
-                List<Tensor> outputs =
-                        samples.stream().map(sample -> sample.rows().matmul(weight)).toList();
                 for (int w = 0; w < ways.size(); w++) {
-                    losses.get(w).add(loss(weight, outputs, ways.get(w)));
+                    losses.get(w).add(loss(weight, ways.get(w)));
                 }
             }
         }
         return losses;
     }
 
-    private Loss loss(Tensor weight, List<Tensor> outputs, Way way) {
+    private Loss loss(Tensor weight, Way way) {
         try (var scope = new PointerScope()) {
             Tensor factors = Tensors.of(way.factors());
             Tensor scaled = weight.mul(factors.unsqueeze(1));
@@ -69,16 +67,16 @@ record GroupTrial(
             Tensor drift = Tensors.zeros(weight.size(1));
             double squares = 0;
             long rows = 0;
-            for (int i = 0; i < samples.size(); i++) {
+            for (ActivationSample sample : samples) {
                 try (var each = new PointerScope()) {
-                    ActivationSample sample = samples.get(i);
                     Tensor x = sample.rows();
+                    Tensor output = x.matmul(weight);
                     Tensor quantized =
                             way.range()
                                     .apply(sample.ranges().dividedBy(way.factors()))
                                     .simulate(x.div(factors));
-                    Tensor error = quantized.matmul(rounded).sub(outputs.get(i));
-                    squares += relativeSquares(error, outputs.get(i));
+                    Tensor error = quantized.matmul(rounded).sub(output);
+                    squares += relativeSquares(error, output);
                     drift.add_(error.sum(0));
                     rows += x.size(0);
                 }

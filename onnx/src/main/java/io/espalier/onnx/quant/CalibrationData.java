@@ -1,0 +1,75 @@
+package io.espalier.onnx.quant;
+
+import io.espalier.onnx.inputs.InputBatches;
+import io.espalier.onnx.inputs.Inputs;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** The batches that a model is fitted to, held while that lasts. */
+final class CalibrationData implements AutoCloseable {
+    /** As many examples as biases and ranges can be found from; more take time alone. */
+    private static final long MOST_EXAMPLES = 64;
+
+    private final List<Map<String, Tensor>> batches = new ArrayList<>();
+
+    private CalibrationData() {}
+
+    /** Reads as much as is needed. */
+    static CalibrationData read(OnnxModel model, Inputs inputs) {
+        var data = new CalibrationData();
+        long examples = 0;
+        InputBatches checked = inputs.checkedFor(model);
+        try (InputBatches.Loop loop = checked.iterator()) {
+            while (examples < MOST_EXAMPLES && loop.hasNext()) {
+                try (var scope = new PointerScope()) {
+                    var kept = new LinkedHashMap<String, Tensor>();
+                    for (Map.Entry<String, Tensor> input : loop.next().entrySet()) {
+                        kept.put(input.getKey(), Tensors.keep(input.getValue().clone()));
+                    }
+                    data.batches.add(kept);
+                    examples += examples(kept);
+                }
+            }
+        } catch (RuntimeException e) {
+            data.close();
+            throw e;
+        }
+        if (data.batches.isEmpty()) {
+            throw new EspalierException("The calibration data is empty; one batch is needed.");
+        }
+        return data;
+    }
+
+    private static long examples(Map<String, Tensor> batch) {
+        for (Tensor tensor : batch.values()) {
+            if (tensor.dim() > 0) {
+                return tensor.size(0);
+            }
+        }
+        return 1;
+    }
+
+    List<Map<String, Tensor>> batches() {
+        return batches;
+    }
+
+    /** The first batch: what speed is measured with. */
+    Map<String, Tensor> first() {
+        return batches.getFirst();
+    }
+
+    @Override
+    public void close() {
+        batches.forEach(batch -> batch.values().forEach(Tensor::releaseReference));
+        batches.clear();
+    }
+}

@@ -1,0 +1,101 @@
+package io.espalier.onnx.quant;
+
+import io.espalier.onnx.inputs.Inputs;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.tensor.EspalierException;
+
+import java.util.List;
+import java.util.function.Consumer;
+
+/**
+ * Makes a smaller and faster model of an ONNX model, and measures both.
+ *
+ * <pre>{@code
+ * OnnxModel model = OnnxModel.load(Path.of("ocr.onnx"));
+ * Inputs lines = Inputs.images(Path.of("lines"), 48, 320).channels(3).normalize(0.5, 0.5);
+ * QuantizationResult result = Quantizer.auto().maxDrop(0.01).quantize(model, lines);
+ * IO.println(result.table());
+ * result.model().save(Path.of("ocr-int8.onnx"));
+ * }</pre>
+ *
+ * <p>The graph is repaired first; the model that was given stays as it is. Quantizers never change:
+ * each setting gives another.
+ */
+public final class Quantizer {
+    private final QuantizationSettings settings;
+
+    private Quantizer(QuantizationSettings settings) {
+        this.settings = settings;
+    }
+
+    /** What pays on this machine and stays within the budget. */
+    public static Quantizer auto() {
+        return of(QuantizationMode.AUTO);
+    }
+
+    /** One way for all layers. */
+    public static Quantizer of(QuantizationMode mode) {
+        return new Quantizer(QuantizationSettings.of(mode));
+    }
+
+    /**
+     * How far results may be from the float model's: 1 less the cosine, as a mean over the
+     * calibration data; 0.01 unless it is set. Used by {@link QuantizationMode#AUTO} alone.
+     *
+     * @param drop above 0, below 1
+     */
+    public Quantizer maxDrop(double drop) {
+        if (!(drop > 0 && drop < 1)) {
+            throw new EspalierException(
+                    "The accuracy that may be lost is above 0 and below 1, not " + drop + ".");
+        }
+        return new Quantizer(settings.withMaxDrop(drop));
+    }
+
+    /**
+     * Keeps layers in floats.
+     *
+     * @param patterns names of nodes, in which {@code *} stands for anything
+     */
+    public Quantizer keepFloat(String... patterns) {
+        return new Quantizer(settings.withKeptFloat(List.of(patterns)));
+    }
+
+    /**
+     * Keeps weights within 7 bits, for machines without VNNI, where the sum of two products of 8
+     * bits may be cut (onnxruntime#14642).
+     */
+    public Quantizer reduceRange() {
+        return new Quantizer(settings.withReducedRange());
+    }
+
+    /**
+     * How many threads the model will run with; all cores unless it is set.
+     *
+     * @param threads from 1 to 1024
+     */
+    public Quantizer threads(int threads) {
+        if (threads < 1 || threads > 1024) {
+            throw new EspalierException(
+                    "A session has from 1 to 1024 threads, not " + threads + ".");
+        }
+        return new Quantizer(settings.withThreads(threads));
+    }
+
+    /** Says what is being done to somebody, in words. */
+    public Quantizer progress(Consumer<String> listener) {
+        return new Quantizer(settings.withProgress(listener));
+    }
+
+    /**
+     * Quantizes a model.
+     *
+     * @param data what it is calibrated, judged and measured with
+     * @throws EspalierException if the data does not fit the model, or ONNX Runtime can't run it
+     */
+    public QuantizationResult quantize(OnnxModel model, Inputs data) {
+        try (var calibration = CalibrationData.read(model, data)) {
+            return new QuantizationRun(model, calibration, settings).run();
+        }
+    }
+}

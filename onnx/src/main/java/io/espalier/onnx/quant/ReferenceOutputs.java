@@ -1,0 +1,148 @@
+package io.espalier.onnx.quant;
+
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.run.OnnxSession;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * What the float model gives for some data, and how far another model is from it: 1 less the cosine
+ * of the two, as a mean over the rows of the result that differs most.
+ */
+final class ReferenceOutputs {
+    /** Rows shorter than this are looked at together, example by example. */
+    private static final int SHORTEST_ROW = 16;
+
+    /** A gigabyte of results would crowd out the model. */
+    private static final long MOST_NUMBERS = 1L << 26;
+
+    private final List<Map<String, Tensor>> data;
+    private final List<Map<String, float[]>> results = new ArrayList<>();
+    private final int threads;
+
+    private ReferenceOutputs(List<Map<String, Tensor>> data, int threads) {
+        this.data = data;
+        this.threads = threads;
+    }
+
+    /** Runs the float model on the data, as far as its results fit. */
+    static ReferenceOutputs of(OnnxModel model, List<Map<String, Tensor>> data, int threads) {
+        var outputs = new ReferenceOutputs(data, threads);
+        long numbers = 0;
+        try (var session = OnnxSession.open(model, s -> s.threads(threads))) {
+            for (Map<String, Tensor> batch : data) {
+                if (numbers > MOST_NUMBERS) {
+                    break;
+                }
+                Map<String, float[]> floats = outputs.run(session, batch, new LinkedHashMap<>());
+                numbers += floats.values().stream().mapToLong(values -> values.length).sum();
+                outputs.results.add(floats);
+            }
+        }
+        return outputs;
+    }
+
+    private Map<String, float[]> run(
+            OnnxSession session, Map<String, Tensor> batch, Map<String, Integer> rows) {
+        var floats = new LinkedHashMap<String, float[]>();
+        try (var scope = new PointerScope()) {
+            session.run(batch)
+                    .forEach((name, tensor) -> {
+                        if (Tensors.type(tensor) == ScalarType.Float
+                                || Tensors.type(tensor) == ScalarType.Half) {
+                            floats.put(name, Tensors.floats(tensor));
+                            rows.put(name, row(Tensors.shape(tensor)));
+                        }
+                    });
+        }
+        return floats;
+    }
+
+    private static int row(long[] shape) {
+        if (shape.length == 0) {
+            return 1;
+        }
+        long last = shape[shape.length - 1];
+        if (last >= SHORTEST_ROW) {
+            return Math.toIntExact(last);
+        }
+        long example = 1;
+        for (int d = 1; d < shape.length; d++) {
+            example *= shape[d];
+        }
+        return Math.toIntExact(Math.max(example, 1));
+    }
+
+    /** How far the results of another model are from these, from 0 on. */
+    double drop(OnnxModel candidate) {
+        var sums = new LinkedHashMap<String, Double>();
+        var counts = new LinkedHashMap<String, Long>();
+        try (var session = OnnxSession.open(candidate, s -> s.threads(threads))) {
+            for (int i = 0; i < results.size(); i++) {
+                var rows = new LinkedHashMap<String, Integer>();
+                Map<String, float[]> found = run(session, data.get(i), rows);
+                results.get(i)
+                        .forEach((name, expected) -> {
+                            float[] other = found.getOrDefault(name, new float[0]);
+                            int row = rows.getOrDefault(name, 1);
+                            add(name, expected, other, row, sums, counts);
+                        });
+            }
+        }
+        double worst = 0;
+        for (Map.Entry<String, Double> sum : sums.entrySet()) {
+            worst = Math.max(worst, sum.getValue() / counts.getOrDefault(sum.getKey(), 1L));
+        }
+        return worst;
+    }
+
+    private static void add(
+            String name,
+            float[] expected,
+            float[] found,
+            int row,
+            Map<String, Double> sums,
+            Map<String, Long> counts) {
+        if (expected.length != found.length) {
+            sums.put(name, Double.POSITIVE_INFINITY);
+            return;
+        }
+        for (int at = 0; at + row <= expected.length; at += row) {
+            sums.merge(name, distance(expected, found, at, row), Double::sum);
+            counts.merge(name, 1L, Long::sum);
+        }
+    }
+
+    /** 1 less the cosine; of single numbers, half the square of their relative difference. */
+    private static double distance(float[] a, float[] b, int at, int row) {
+        double product = 0;
+        double squaresOfA = 0;
+        double squaresOfB = 0;
+        double difference = 0;
+        for (int i = at; i < at + row; i++) {
+            product += (double) a[i] * b[i];
+            squaresOfA += (double) a[i] * a[i];
+            squaresOfB += (double) b[i] * b[i];
+            difference += ((double) a[i] - b[i]) * ((double) a[i] - b[i]);
+        }
+        if (Double.isNaN(difference)) {
+            return Double.isNaN(squaresOfA) && Double.isNaN(squaresOfB) ? 0 : 1;
+        }
+        if (difference == 0) {
+            return 0;
+        }
+        if (row == 1) {
+            return Math.min(1, difference / Math.max(squaresOfA, 1e-12) / 2);
+        }
+        double norms = Math.sqrt(squaresOfA) * Math.sqrt(squaresOfB);
+        return norms == 0 ? 1 : Math.max(0, 1 - product / norms);
+    }
+}

@@ -1,0 +1,219 @@
+package io.espalier.onnx.quant.conv;
+
+import io.espalier.onnx.model.ConstantTensor;
+import io.espalier.onnx.model.ElementType;
+import io.espalier.onnx.model.OnnxGraph;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.model.OnnxNode;
+import io.espalier.onnx.run.OperatorTimes;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.ToDoubleFunction;
+
+/**
+ * Which units go over to integers for the least time: what each takes in floats and in integers,
+ * and what it costs to go from one to the other, measured on this machine with the model's own
+ * shapes; the best division is a minimum cut.
+ */
+final class Placement {
+    private static final int RUNS = 8;
+    private static final double FLOAT_BYTES = 4;
+
+    /** What lies between floats and integers; it belongs to no unit. */
+    private static final Set<String> CONVERSIONS =
+            Set.of("QuantizeLinear", "DequantizeLinear", "Transpose");
+
+    private final OnnxGraph graph;
+    private final List<Unit> units;
+    private final Map<Unit, Double> floatTimes = new HashMap<>();
+    private final Map<Unit, Double> integerTimes = new HashMap<>();
+    private final Map<String, Double> elements = new HashMap<>();
+    private final Conversions conversions;
+
+    private Placement(OnnxModel model, List<Unit> units, Conversions conversions) {
+        this.conversions = conversions;
+        this.graph = model.graph();
+        this.units = units;
+    }
+
+    /** Measures the units of a model on one batch. */
+    static Placement measured(
+            OnnxModel model,
+            List<Unit> units,
+            WeightRounding rounding,
+            Map<String, Tensor> inputs,
+            int threads) {
+        var placement = new Placement(model, units, Conversions.measured(model, threads));
+        var writer = new RegionWriter(model, new Unfitted(), rounding);
+        OnnxModel integers = writer.write(units);
+        placement.readFloats(OperatorTimes.of(model, inputs, threads, RUNS));
+        placement.readIntegers(
+                OperatorTimes.of(integers, inputs, threads, RUNS), integers, writer.unitOfNode());
+        return placement;
+    }
+
+    private void readFloats(OperatorTimes times) {
+        double attributed = 0;
+        double activated = 0;
+        for (Unit unit : units) {
+            double time = 0;
+            double size = 0;
+            for (OnnxNode node : unit.nodes()) {
+                time += times.ofAllFrom(node);
+                size = Math.max(size, times.outputBytesOf(node) / FLOAT_BYTES);
+            }
+            floatTimes.put(unit, time);
+            elements.put(unit.output(), size);
+            attributed += time;
+            activated += isActivated(unit) ? size : 0;
+        }
+        double rest = times.total() - attributed;
+        for (OnnxNode node : graph.nodes()) {
+            rest -= attributed(node) ? 0 : times.ofAllFrom(node);
+        }
+        // Activations that the runtime takes apart have names of its own.
+        for (Unit unit : units) {
+            if (isActivated(unit)) {
+                double share = elements.getOrDefault(unit.output(), 0.0) / Math.max(activated, 1);
+                floatTimes.merge(unit, Math.max(rest, 0) * share, Double::sum);
+            }
+        }
+    }
+
+    private boolean attributed(OnnxNode node) {
+        return units.stream().anyMatch(unit -> unit.nodes().contains(node));
+    }
+
+    private static boolean isActivated(Unit unit) {
+        return unit instanceof Unit.Convolution convolution
+                && (convolution.activation() == Unit.Activation.HARD_SWISH
+                        || convolution.activation() == Unit.Activation.SILU);
+    }
+
+    private void readIntegers(
+            OperatorTimes times, OnnxModel integers, Map<String, Unit> unitOfNode) {
+        units.forEach(unit -> integerTimes.put(unit, 0.0));
+        for (OnnxNode node : integers.graph().nodes()) {
+            Unit unit = unitOfNode.get(node.name());
+            if (unit != null && !CONVERSIONS.contains(node.op())) {
+                integerTimes.merge(unit, times.ofAllFrom(node), Double::sum);
+            }
+        }
+    }
+
+    /**
+     * The units that should be in integers.
+     *
+     * @param penalty what a unit costs besides its time when it is in integers, in milliseconds
+     */
+    List<Unit> best(ToDoubleFunction<Unit> penalty) {
+        var cut = new MinimumCut();
+        var nodes = new HashMap<Unit, Integer>();
+        var makers = new HashMap<String, Integer>();
+        for (Unit unit : units) {
+            int node = cut.node();
+            nodes.put(unit, node);
+            makers.put(unit.output(), node);
+            cut.cost(cut.first(), node, floatTime(unit));
+            cut.cost(node, cut.second(), integerTime(unit) + penalty.applyAsDouble(unit));
+        }
+        for (Unit unit : units) {
+            for (String input : unit.inputs()) {
+                // A reader in integers of what is made in floats.
+                cut.cost(
+                        node(nodes, unit),
+                        makers.getOrDefault(input, cut.second()),
+                        conversions.in() * size(input, unit));
+            }
+        }
+        for (Unit unit : units) {
+            int leaves = cut.node();
+            double size = elements.getOrDefault(unit.output(), 0.0);
+            cut.cost(node(nodes, unit), leaves, conversions.out() * size);
+            for (OnnxNode reader : graph.readers(unit.output())) {
+                int reading =
+                        units.stream()
+                                .filter(other ->
+                                        other.nodes().contains(reader)
+                                                && other.inputs().contains(unit.output()))
+                                .findFirst()
+                                .map(other -> node(nodes, other))
+                                .orElse(cut.second());
+                cut.cost(leaves, reading, Double.MAX_VALUE / 4);
+            }
+        }
+        boolean[] onFirst = cut.onFirst();
+        var chosen = new ArrayList<Unit>();
+        for (Unit unit : units) {
+            if (onFirst[node(nodes, unit)]) {
+                chosen.add(unit);
+            }
+        }
+        return chosen;
+    }
+
+    private static int node(Map<Unit, Integer> nodes, Unit unit) {
+        return nodes.getOrDefault(unit, -1);
+    }
+
+    private double size(String input, Unit unit) {
+        Double known = elements.get(input);
+        return known != null ? known : elements.getOrDefault(unit.output(), 0.0);
+    }
+
+    /** What a unit takes in floats, in milliseconds. */
+    double floatTime(Unit unit) {
+        return floatTimes.getOrDefault(unit, 0.0);
+    }
+
+    /** What a unit takes in integers, in milliseconds. */
+    double integerTime(Unit unit) {
+        return integerTimes.getOrDefault(unit, 0.0);
+    }
+
+    /** What an element takes on its way to integers and back, in milliseconds. */
+    record Conversions(double in, double out) {
+        private static final long SIZE = 64;
+
+        static Conversions measured(OnnxModel versions, int threads) {
+            Map<String, ConstantTensor> constants =
+                    Map.of(
+                            "scale", ConstantTensor.scalar(1),
+                            "zero", ConstantTensor.bytes(ElementType.UINT8, List.of(), (byte) 0));
+            List<OnnxNode> nodes =
+                    List.of(
+                            OnnxNode.of("QuantizeLinear", List.of("x", "scale", "zero"), "a"),
+                            OnnxNode.of("Transpose", List.of("a"), "b")
+                                    .with("perm", List.of(0L, 2L, 3L, 1L)),
+                            OnnxNode.of("DequantizeLinear", List.of("b", "scale", "zero"), "c"),
+                            OnnxNode.of("Transpose", List.of("c"), "d")
+                                    .with("perm", List.of(0L, 3L, 1L, 2L)));
+            OnnxModel model =
+                    versions.fragment(
+                            nodes,
+                            constants,
+                            Map.of("x", ElementType.FLOAT),
+                            List.of("a", "b", "c", "d"));
+            try (var scope = new PointerScope()) {
+                OperatorTimes times =
+                        OperatorTimes.of(
+                                model,
+                                Map.of("x", Tensors.zeros(1, SIZE, SIZE, SIZE)),
+                                threads,
+                                RUNS);
+                double elements = (double) SIZE * SIZE * SIZE;
+                return new Conversions(
+                        (times.ofAllFrom(nodes.get(0)) + times.ofAllFrom(nodes.get(1))) / elements,
+                        (times.ofAllFrom(nodes.get(2)) + times.ofAllFrom(nodes.get(3))) / elements);
+            }
+        }
+    }
+}

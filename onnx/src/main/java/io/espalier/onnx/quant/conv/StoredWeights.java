@@ -1,0 +1,79 @@
+package io.espalier.onnx.quant.conv;
+
+import io.espalier.onnx.model.ConstantTensor;
+import io.espalier.onnx.model.ElementType;
+import io.espalier.onnx.model.OnnxNode;
+
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Weights of float operators kept as signed bytes with a scale for each output channel. The runtime
+ * makes floats of them when it loads the model, so they cost no time.
+ */
+final class StoredWeights {
+    /** Smaller weights are not worth two nodes. */
+    private static final long FROM = 1024;
+
+    private final RegionWriter writer;
+    private final Map<String, String> stored = new HashMap<>();
+
+    StoredWeights(RegionWriter writer) {
+        this.writer = writer;
+    }
+
+    /**
+     * Whether a node's weight, at a place of its inputs, can be kept so; the channels' axis or −1.
+     */
+    static int axis(OnnxNode node, ConstantTensor weight) {
+        if (weight.type() != ElementType.FLOAT
+                || weight.elements() < FROM
+                || weight.shape().size() < 2) {
+            return -1;
+        }
+        int last = weight.shape().size() - 1;
+        return switch (node.op()) {
+            case "Conv" -> 0;
+            case "MatMul" -> last;
+            case "Gemm" -> node.integer("transB", 0) == 1 ? 0 : last;
+            case "ConvTranspose" -> node.integer("group", 1) == 1 ? 1 : -1;
+            default -> -1;
+        };
+    }
+
+    /** The node reading its weight from bytes, or itself if that can't be. */
+    OnnxNode store(OnnxNode node, int limit) {
+        if (node.inputs().size() < 2 || !node.domain().isEmpty()) {
+            return node;
+        }
+        String name = node.input(1);
+        ConstantTensor weight = writer.source().constant(name);
+        int axis = weight == null ? -1 : axis(node, weight);
+        if (weight == null || axis < 0) {
+            return node;
+        }
+        String known = stored.get(name + "/" + axis);
+        if (known == null) {
+            known = write(name, RoundedWeight.along(axis, weight, limit), axis);
+            stored.put(name + "/" + axis, known);
+        }
+        return node.withInput(1, known);
+    }
+
+    /** Writes codes and scales, and gives the name of their product. */
+    String write(String name, RoundedWeight rounded, int axis) {
+        String codes = writer.constant(name + "_codes", rounded.codesTensor());
+        String cast = writer.freshName(name + "_cast");
+        writer.emit(OnnxNode.of("Cast", List.of(codes), cast).with("to", ElementType.FLOAT.code()));
+        var shape = new ArrayList<>(Collections.nCopies(rounded.shape().size(), 1L));
+        shape.set(axis, (long) rounded.scales().length);
+        String scales =
+                writer.constant(name + "_scales", ConstantTensor.floats(shape, rounded.scales()));
+        String product = writer.freshName(name + "_rounded");
+        writer.emit(OnnxNode.of("Mul", List.of(cast, scales), product));
+        return product;
+    }
+}
