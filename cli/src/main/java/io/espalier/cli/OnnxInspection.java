@@ -223,12 +223,7 @@ record OnnxInspection(Path file, OnnxModel model, Shapes shapes, ModelCost cost)
         description.put("metadata", model.metadata());
         description.put("inputs", describe(model.graph().inputs()));
         description.put("outputs", describe(model.graph().outputs()));
-        description.put(
-                "operators",
-                byOperator().entrySet().stream()
-                        .collect(
-                                Collectors.toMap(
-                                        Map.Entry::getKey, entry -> entry.getValue().size())));
+        description.put("operators", operatorCounts());
         description.put("parameters", cost.parameters());
         description.put("macs", cost.macs());
         description.put("bytes_moved", cost.bytes());
@@ -239,6 +234,12 @@ record OnnxInspection(Path file, OnnxModel model, Shapes shapes, ModelCost cost)
             description.put("program", String.join("\n", ModelProgram.of(model, shapes)));
         }
         return description;
+    }
+
+    private Map<String, Integer> operatorCounts() {
+        var counts = new TreeMap<String, Integer>();
+        byOperator().forEach((operator, rows) -> counts.put(operator, rows.size()));
+        return counts;
     }
 
     private Map<String, Long> constantBytes() {

@@ -372,6 +372,26 @@ class RulesTest {
     }
 
     @Test
+    @DisplayName("attention in one operator, and what the runtime fuses into convolutions")
+    void attention() {
+        check(
+                TestGraphs.opset(17)
+                        .input("x: Float[N, S, 8]")
+                        .input("y: Float[N, T, 8]")
+                        .input("p: Float[N, 4, H, W]")
+                        .weight("w", 8, 24)
+                        .weight("b", 24)
+                        .weight("c", 6, 4, 3, 3)
+                        .node("a = " + MS + "Attention(x, w, b)", integer("num_heads", 2))
+                        .node("m = " + MS + "MultiHeadAttention(x, y, y)", integer("num_heads", 2))
+                        .node(
+                                "f = " + MS + "FusedConv(p, c)",
+                                node -> node.with("activation", "Relu"))
+                        .node("g = " + MS + "Gelu(x)")
+                        .output("a"));
+    }
+
+    @Test
     @DisplayName("extents computed in the graph, as exporters write them")
     void arithmetic() {
         check(
