@@ -107,6 +107,13 @@ final class Optimize implements Runnable {
         } catch (IOException e) {
             throw new EspalierException(out + " can't be read: " + e.getMessage() + ".", e);
         }
+        Path weights = out.resolveSibling(out.getFileName() + ".data");
+        if (Files.exists(weights) && !Files.exists(out)) {
+            throw new EspalierException(
+                    weights
+                            + " is there already and may hold another model's weights; name another"
+                            + " file with -o.");
+        }
         if (Files.exists(out) && !force) {
             throw new EspalierException(
                     out + " is there already; --force replaces it, -o names another file.");

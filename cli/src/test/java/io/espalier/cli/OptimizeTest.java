@@ -131,6 +131,14 @@ class OptimizeTest {
         assertTrue(run.err().contains("is there already"), run.err());
         assertEquals("mine", Files.readString(out));
 
+        Path weights = folder.resolve("other.onnx.data");
+        Files.writeString(weights, "weights");
+        out = folder.resolve("other.onnx");
+        CommandLineRun beside = optimize("--force");
+        assertEquals(1, beside.code());
+        assertTrue(beside.err().contains("another model's weights"), beside.err());
+        assertEquals("weights", Files.readString(weights));
+
         out = model;
         CommandLineRun same = optimize("--force");
         assertEquals(1, same.code());
