@@ -49,11 +49,12 @@ final class ExplicitRanges {
         Map<Value, Value> now = new HashMap<>();
         Map<Value, Range> ranges = new HashMap<>();
         List<Node> nodes = new ArrayList<>();
+        Map<Value, Range> shifted = shifted(prepared);
         for (Node node : graph.nodes()) {
             Node current = node.withInputs(value -> now.getOrDefault(value, value));
             switch (current) {
                 case ModuleCall call when before.get(call.path()) instanceof Observer observer -> {
-                    Range range = Range.of(observer.name(), observer.quantizationParameters());
+                    Range range = observed(prepared, shifted, call, observer);
                     Value quantized = names.fresh(call.inputs().getFirst() + "_quantized");
                     addPair(nodes, call.inputs().getFirst(), quantized, call.result(), range);
                     ranges.put(call.result(), range);
@@ -75,12 +76,67 @@ final class ExplicitRanges {
                     current.modulePath()
                             .ifPresent(path ->
                                     modules.put(path, rounded(path, before.get(path), inRanges)));
+                    Range range = inRanges ? shifted.get(current.result()) : null;
+                    if (range != null) {
+                        Value quantized = names.fresh(current.result() + "_quantized");
+                        Value same = names.fresh(current.result() + "_observed");
+                        addPair(nodes, current.result(), quantized, same, range);
+                        now.put(current.result(), same);
+                    }
                 }
             }
         }
         List<Value> outputs =
                 graph.outputs().stream().map(value -> now.getOrDefault(value, value)).toList();
         return new GraphModule(graph.with(nodes, outputs), modules);
+    }
+
+    /** What an observer has seen; the range after a shift is one that the shift's codes have. */
+    private static Range observed(
+            GraphModule prepared, Map<Value, Range> shifted, ModuleCall call, Observer observer) {
+        Range range = Range.of(observer.name(), observer.quantizationParameters());
+        for (Node node : prepared.graph().nodes()) {
+            if (node instanceof ModuleCall norm
+                    && norm.result().equals(call.inputs().getFirst())
+                    && shifted.containsKey(norm.inputs().getFirst())) {
+                Range before = Objects.requireNonNull(shifted.get(norm.inputs().getFirst()));
+                return UniformAffine.of(prepared.modules().get(norm.path()))
+                        .flatMap(affine -> affine.after(before))
+                        .orElse(range);
+            }
+        }
+        return range;
+    }
+
+    /**
+     * The ranges of values that a layer computes and only a shift by one number reads, whose result
+     * is observed.
+     */
+    private static Map<Value, Range> shifted(GraphModule prepared) {
+        Graph graph = prepared.graph();
+        Map<String, Module> modules = prepared.modules();
+        Map<Value, Node> producers = graph.producers();
+        Map<Value, List<Node>> consumers = graph.consumers();
+        Map<Value, Range> ranges = new HashMap<>();
+        for (Node node : graph.nodes()) {
+            if (node instanceof ModuleCall observed
+                    && modules.get(observed.path()) instanceof Observer observer
+                    && producers.get(observed.inputs().getFirst()) instanceof ModuleCall norm
+                    && producers.get(norm.inputs().getFirst()) instanceof ModuleCall layer
+                    && modules.get(layer.path()) instanceof FusedChain chain
+                    && chain.packing().isPresent()
+                    && !graph.returns(layer.result())
+                    && consumers.getOrDefault(layer.result(), List.of()).equals(List.of(norm))) {
+                UniformAffine.of(modules.get(norm.path()))
+                        .flatMap(affine ->
+                                affine.before(
+                                        Range.of(
+                                                observer.name(),
+                                                observer.quantizationParameters())))
+                        .ifPresent(range -> ranges.put(layer.result(), range));
+            }
+        }
+        return ranges;
     }
 
     private static void addPair(

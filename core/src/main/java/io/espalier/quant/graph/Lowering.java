@@ -26,6 +26,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.SequencedMap;
 
 /**
@@ -95,6 +96,12 @@ final class Lowering {
                                 && hasKernel(chain)
                                 && allIntegers(call) ->
                         layer(call, chain);
+                case ModuleCall call when shifted(call).isPresent() ->
+                        forms.put(
+                                call.result(),
+                                new Form(
+                                        form(call.inputs().getFirst()).value(),
+                                        shifted(call).orElseThrow()));
                 case OperatorCall call when isPassing(call) -> passing(call);
                 default -> inFloats(node);
             }
@@ -173,6 +180,20 @@ final class Lowering {
                 new ModuleCall(
                         call.path(), inputs.stream().map(Form::value).toList(), call.result()));
         forms.put(call.result(), new Form(call.result(), output));
+    }
+
+    /**
+     * The range of a shift's result that has the codes of its input, if it is quantized so: then
+     * there is nothing to compute.
+     */
+    private Optional<Range> shifted(ModuleCall call) {
+        @Nullable Range input = form(call.inputs().getFirst()).range();
+        @Nullable Range output = rangeOf(call.result());
+        return input == null || output == null
+                ? Optional.empty()
+                : UniformAffine.of(before.get(call.path()))
+                        .flatMap(affine -> affine.after(input))
+                        .filter(output::equals);
     }
 
     private boolean isPassing(OperatorCall call) {
