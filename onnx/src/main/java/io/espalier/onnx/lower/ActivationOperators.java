@@ -190,14 +190,19 @@ final class ActivationOperators {
         call.give(call.apply(GraphOperator.WHERE, negative, scaled, x));
     }
 
-    /** Whether there is one slope, or one for each element of dimension 1. */
+    /**
+     * Whether there is one slope, or one for each element of dimension 1; old files have those as a
+     * row.
+     */
     private static boolean isByChannel(Call call, ConstantTensor slope) {
         if (slope.elements() == 1) {
             return slope.shape().size() <= call.rank(0);
         }
         List<Size> x = call.shape(0);
         int after = x.size() - 2;
-        int channels = slope.shape().size() - 1 - after;
+        boolean alone =
+                slope.shape().size() == 1 && !x.getLast().equals(Window.fixed(slope.elements()));
+        int channels = alone ? 0 : slope.shape().size() - 1 - after;
         return after >= 0
                 && channels >= 0
                 && slope.shape().get(channels) == slope.elements()

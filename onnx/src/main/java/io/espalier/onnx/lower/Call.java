@@ -12,6 +12,7 @@ import io.espalier.tensor.EspalierException;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
@@ -309,6 +310,6 @@ final class Call {
     }
 
     static List<Long> repeated(int count, long number) {
-        return java.util.Collections.nCopies(count, number);
+        return Collections.nCopies(count, number);
     }
 }

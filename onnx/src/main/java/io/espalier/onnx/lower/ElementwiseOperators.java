@@ -134,6 +134,7 @@ final class ElementwiseOperators {
     }
 
     private static void modulo(Call call) {
+        requireArithmetic(call);
         boolean signed = call.node.integer("fmod", 0) == 0;
         call.give(
                 call.apply(
@@ -142,7 +143,18 @@ final class ElementwiseOperators {
                         call.in(1)));
     }
 
+    /** libtorch stores these types, and computes next to nothing with them. */
+    private static void requireArithmetic(Call call) {
+        switch (call.type(0)) {
+            case UINT16, UINT32, UINT64 -> throw call.refused("its elements are " + call.type(0));
+            default -> {}
+        }
+    }
+
     private static Value folded(Call call, GraphOperator operator) {
+        if (call.inputs() > 1) {
+            requireArithmetic(call);
+        }
         Value all = call.in(0);
         for (int i = 1; i < call.inputs(); i++) {
             all = call.apply(operator, all, call.in(i));

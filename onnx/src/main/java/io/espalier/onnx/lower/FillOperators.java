@@ -9,6 +9,7 @@ import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
@@ -84,7 +85,7 @@ final class FillOperators {
                         negative,
                         call.apply(GraphOperator.ADD, index, depthTensor),
                         index);
-        List<Object> shape = new java.util.ArrayList<>(Call.repeated(rank, 1));
+        List<Object> shape = new ArrayList<>(Call.repeated(rank, 1));
         shape.set(axis, -1);
         Value numbers =
                 call.apply(

@@ -12,7 +12,6 @@ import io.espalier.onnx.model.OnnxNode;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;
-import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -21,7 +20,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
-import java.util.function.Function;
 import java.util.function.Supplier;
 
 /** The graph that is being written, and which of its values stand for those of the file. */
@@ -35,21 +33,17 @@ final class GraphWriter {
     private final Map<String, Value> values = new HashMap<>();
     private final Map<Object, Placed> modules = new HashMap<>();
     private final Set<OnnxNode> absorbed = new HashSet<>();
-    private final Set<String> weights;
+    private final Preparation prepared;
 
     /** A module and where it stands. */
     private record Placed(String path, Module module) {}
 
-    /**
-     * Begins an empty graph.
-     *
-     * @param weights the constants that training may change
-     */
-    GraphWriter(OnnxGraph graph, Facts facts, long opset, Set<String> weights) {
-        this.graph = graph;
+    /** Begins an empty graph. */
+    GraphWriter(Preparation prepared, Facts facts) {
+        this.prepared = prepared;
+        this.graph = prepared.model().graph();
         this.facts = facts;
-        this.opset = opset;
-        this.weights = weights;
+        this.opset = prepared.model().opset();
     }
 
     /** Says which value stands for one of the file. */
@@ -70,7 +64,7 @@ final class GraphWriter {
     private Value made(String name) {
         ConstantTensor constant = graph.constant(name);
         if (constant != null) {
-            return weights.contains(name) && constant.type().isFloating() && constant.elements() > 1
+            return prepared.isTrainable(name, constant)
                     ? builder.parameter(places.ofTensor(name), constant.toTensor())
                     : constant(name, constant.toTensor());
         }
@@ -149,13 +143,5 @@ final class GraphWriter {
         return absorbed.contains(node)
                 || node.outputs().stream()
                         .allMatch(output -> output.isEmpty() || facts.integers(output) != null);
-    }
-
-    /** What a function finds, with a default in the place of null. */
-    static <T> T orElse(@Nullable T found, Function<String, EspalierException> error, String why) {
-        if (found == null) {
-            throw error.apply(why);
-        }
-        return found;
     }
 }

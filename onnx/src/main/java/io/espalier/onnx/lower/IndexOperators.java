@@ -5,6 +5,7 @@ import io.espalier.graph.Size;
 import io.espalier.graph.Value;
 import io.espalier.nn.Embedding;
 import io.espalier.onnx.model.ConstantTensor;
+import io.espalier.onnx.model.ElementType;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -84,9 +85,7 @@ final class IndexOperators {
     }
 
     private static Value wide(Call call, int place, Value index) {
-        return call.type(place) == io.espalier.onnx.model.ElementType.INT64
-                ? index
-                : call.cast(index, io.espalier.onnx.model.ElementType.INT64);
+        return call.type(place) == ElementType.INT64 ? index : call.cast(index, ElementType.INT64);
     }
 
     private static void gatherElements(Call call) {

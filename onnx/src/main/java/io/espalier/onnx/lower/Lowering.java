@@ -17,7 +17,6 @@ import org.bytedeco.pytorch.NoGradGuard;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
-import java.util.Set;
 
 /**
  * Makes a file's model one of libtorch's, on which pruning, quantization, training and evaluation
@@ -45,13 +44,13 @@ public final class Lowering {
      *     the node
      */
     public static LoweredModel lower(OnnxModel model) {
-        Set<String> weights = Set.copyOf(model.graph().constants().keySet());
-        OnnxModel plain = Preparation.of(model);
+        Preparation prepared = Preparation.of(model);
+        OnnxModel plain = prepared.model();
         OnnxGraph graph = plain.graph();
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
             var facts = new ShapeFacts(graph, Shapes.of(plain));
-            var writer = new GraphWriter(graph, facts, plain.opset(), weights);
+            var writer = new GraphWriter(prepared, facts);
             List<String> inputs = new ArrayList<>();
             for (ValueInfoProto input : graph.inputs()) {
                 inputs.add(input.getName());

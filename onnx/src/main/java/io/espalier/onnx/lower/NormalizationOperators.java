@@ -14,6 +14,7 @@ import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxNode;
 
 import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -131,8 +132,8 @@ final class NormalizationOperators {
         int normalized = call.rank(0) - axis;
         boolean isLayer =
                 weight != null
-                        && weight.shape().size() == normalized
                         && normalized > 0
+                        && covers(call, axis, weight.shape())
                         && (bias == null ? !call.has(shift) : bias.shape().equals(weight.shape()));
         if (isLayer && weight != null) {
             call.give(
@@ -160,6 +161,17 @@ final class NormalizationOperators {
         call.give(call.has(shift) ? call.apply(GraphOperator.ADD, scaled, call.in(shift)) : scaled);
     }
 
+    /** Whether a weight has one number for each element that is normalized over. */
+    private static boolean covers(Call call, int axis, List<Long> weight) {
+        List<Size> last = call.shape(0).subList(axis, call.rank(0));
+        boolean fits = weight.size() == last.size();
+        for (int i = 0; fits && i < weight.size(); i++) {
+            boolean open = !(last.get(i) instanceof Size.Fixed) && weight.get(i) > 1;
+            fits = open || last.get(i).equals(new Size.Fixed(weight.get(i)));
+        }
+        return fits;
+    }
+
     private static List<Size> lastSizes(Call call, int axis) {
         return call.sizes(0).subList(axis, call.rank(0));
     }
@@ -177,8 +189,8 @@ final class NormalizationOperators {
      */
     private static void normalizeGroups(
             Call call,
-            @org.jspecify.annotations.Nullable ConstantTensor weight,
-            @org.jspecify.annotations.Nullable ConstantTensor bias,
+            @Nullable ConstantTensor weight,
+            @Nullable ConstantTensor bias,
             Size groups,
             double eps) {
         if (weight != null && bias != null && groups instanceof Size.Fixed(long number)) {

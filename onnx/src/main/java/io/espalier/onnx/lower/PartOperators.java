@@ -4,13 +4,10 @@ import io.espalier.graph.GraphOperator;
 import io.espalier.graph.Size;
 import io.espalier.graph.Value;
 
-import org.jspecify.annotations.Nullable;
-
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 
 /** Parts of tensors, and tensors put together of parts. */
 final class PartOperators {
@@ -64,8 +61,8 @@ final class PartOperators {
     }
 
     private static void slice(Call call) {
-        List<?> starts = numbers(call, "starts", 1);
-        List<?> ends = numbers(call, "ends", 2);
+        List<Object> starts = numbers(call, "starts", 1);
+        List<Object> ends = numbers(call, "ends", 2);
         List<Long> axes = call.longs("axes", 3);
         List<Long> steps = call.has(4) ? call.longs(4) : Call.repeated(starts.size(), 1);
         Value x = call.in(0);
@@ -81,16 +78,15 @@ final class PartOperators {
         call.give(x);
     }
 
-    private static List<?> numbers(Call call, String attribute, int place) {
-        return call.node.has(attribute)
-                ? call.node.integers(attribute)
-                : call.requireIntegers(place);
+    private static List<Object> numbers(Call call, String attribute, int place) {
+        return List.copyOf(
+                call.node.has(attribute)
+                        ? call.node.integers(attribute)
+                        : call.requireIntegers(place));
     }
 
-    private static Size size(@Nullable Object number) {
-        return number instanceof Size size
-                ? size
-                : new Size.Fixed((Long) Objects.requireNonNull(number));
+    private static Size size(Object number) {
+        return number instanceof Size size ? size : new Size.Fixed(((Number) number).longValue());
     }
 
     private static Value range(Call call, Value x, int axis, Size start, Size end, long step) {
@@ -137,7 +133,7 @@ final class PartOperators {
     }
 
     private static void pad(Call call) {
-        List<?> pads = numbers(call, "pads", 1);
+        List<Object> pads = numbers(call, "pads", 1);
         List<Long> axes = call.has(3) ? call.longs(3) : null;
         int rank = call.rank(0);
         Size[] before = new Size[rank];

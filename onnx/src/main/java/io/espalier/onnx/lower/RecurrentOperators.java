@@ -7,6 +7,7 @@ import io.espalier.nn.LSTM;
 import io.espalier.nn.Module;
 import io.espalier.nn.Recurrent;
 import io.espalier.onnx.model.ConstantTensor;
+import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
@@ -195,6 +196,6 @@ final class RecurrentOperators {
                 order[(int) (gate * size + i)] = gates[gate] * size + i;
             }
         }
-        return rows.index_select(0, io.espalier.tensor.Tensors.of(order, order.length));
+        return rows.index_select(0, Tensors.of(order, order.length));
     }
 }

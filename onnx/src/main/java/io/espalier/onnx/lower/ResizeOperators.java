@@ -4,6 +4,7 @@ import io.espalier.graph.GraphOperator;
 import io.espalier.graph.Size;
 import io.espalier.graph.Value;
 import io.espalier.onnx.model.ConstantTensor;
+import io.espalier.tensor.Tensors;
 
 import org.jspecify.annotations.Nullable;
 
@@ -37,12 +38,11 @@ final class ResizeOperators {
      * @param scales one for each dimension; null if sizes are given
      * @param sizes one for each dimension; null if scales are given
      */
-    @SuppressWarnings("ArrayRecordComponent") // read where it is made, never compared
     private record Wanted(
             String mode,
             String coordinates,
             String rounding,
-            double @Nullable [] scales,
+            @Nullable List<Double> scales,
             @Nullable List<Size> sizes) {
         boolean isNearest() {
             return mode.equals(NEAREST);
@@ -81,8 +81,8 @@ final class ResizeOperators {
         if (modes && call.has(3)) {
             return new Wanted(mode, coordinates, rounding, null, sizes(call, rank, axes));
         }
-        double[] scales = scales(call, place, rank, axes);
-        if (!modes && mode.equals(NEAREST) && Arrays.stream(scales).anyMatch(s -> s < 1)) {
+        List<Double> scales = scales(call, place, rank, axes);
+        if (!modes && mode.equals(NEAREST) && scales.stream().anyMatch(s -> s < 1)) {
             throw call.refused("it makes smaller as opsets before 11 did");
         }
         return new Wanted(
@@ -101,7 +101,7 @@ final class ResizeOperators {
         return all;
     }
 
-    private static double[] scales(Call call, int place, int rank, List<Long> axes) {
+    private static List<Double> scales(Call call, int place, int rank, List<Long> axes) {
         double[] all = new double[rank];
         Arrays.fill(all, 1);
         double[] given;
@@ -117,7 +117,7 @@ final class ResizeOperators {
         for (int i = 0; i < given.length; i++) {
             all[axes.isEmpty() ? i : call.axisOf(axes.get(i), rank)] = given[i];
         }
-        return all;
+        return Arrays.stream(all).boxed().toList();
     }
 
     private static GraphOperator operator(Call call, Wanted wanted) {
@@ -160,7 +160,7 @@ final class ResizeOperators {
             attributes.put("align_corners", wanted.coordinates.equals(ALIGN_CORNERS));
         }
         if (wanted.scales != null) {
-            attributes.put("scale_factors", Arrays.stream(wanted.scales).skip(2).boxed().toList());
+            attributes.put("scale_factors", wanted.scales.subList(2, rank));
         } else if (wanted.sizes != null) {
             attributes.put("output_size", wanted.sizes.subList(2, rank));
         }
@@ -169,7 +169,7 @@ final class ResizeOperators {
 
     private static boolean isKept(Call call, Wanted wanted, int dim) {
         return wanted.scales != null
-                ? wanted.scales[dim] == 1
+                ? wanted.scales.get(dim) == 1
                 : wanted.sizes != null && wanted.sizes.get(dim).equals(call.shape(0).get(dim));
     }
 
@@ -216,7 +216,7 @@ final class ResizeOperators {
     /** How many times longer a dimension becomes; NaN if that is known only when it runs. */
     private static double scale(Call call, Wanted wanted, int dim) {
         if (wanted.scales != null) {
-            return wanted.scales[dim];
+            return wanted.scales.get(dim);
         }
         return wanted.sizes != null
                         && wanted.sizes.get(dim) instanceof Size.Fixed(long out)
@@ -255,9 +255,7 @@ final class ResizeOperators {
     }
 
     private static Value chosen(Call call, Value x, int dim, long[] places) {
-        Value index =
-                call.constant(
-                        "places_" + dim, io.espalier.tensor.Tensors.of(places, places.length));
+        Value index = call.constant("places_" + dim, Tensors.of(places, places.length));
         return call.apply(GraphOperator.INDEX_SELECT, Map.of("dim", dim), x, index);
     }
 
@@ -266,8 +264,7 @@ final class ResizeOperators {
         Value matrix =
                 call.constant(
                         "weights_" + dim,
-                        io.espalier.tensor.Tensors.of(weights, line.in(), line.out())
-                                .to(call.type(0).libtorch()));
+                        Tensors.of(weights, line.in(), line.out()).to(call.type(0).libtorch()));
         Map<String, Object> swap = Map.of("dim0", dim, "dim1", -1);
         Value last = call.apply(GraphOperator.TRANSPOSE, swap, x);
         return call.apply(

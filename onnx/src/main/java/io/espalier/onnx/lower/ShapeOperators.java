@@ -30,17 +30,36 @@ final class ShapeOperators {
 
     private static void reshape(Call call) {
         List<Size> wanted = call.integers(1);
+        boolean copies = call.node.integer("allowzero", 0) == 0;
         if (wanted == null) {
-            call.give(call.apply(GraphOperator.RESHAPE_TO, call.in(0), call.in(1)));
+            Value shape = copies ? withoutZeros(call) : call.in(1);
+            call.give(call.apply(GraphOperator.RESHAPE_TO, call.in(0), shape));
             return;
         }
-        boolean copies = call.node.integer("allowzero", 0) == 0;
         List<Size> shape = new ArrayList<>();
         for (int i = 0; i < wanted.size(); i++) {
             boolean zero = wanted.get(i).equals(new Size.Fixed(0));
             shape.add(zero && copies ? new Size.OfOperand(i) : wanted.get(i));
         }
         call.give(call.apply(GraphOperator.RESHAPE, Map.of("shape", shape), call.in(0)));
+    }
+
+    /** A shape that is computed, with the input's own lengths in the place of zeros. */
+    private static Value withoutZeros(Call call) {
+        int wanted = Math.toIntExact(call.length(1, 0));
+        int rank = call.rank(0);
+        Value own = call.apply(GraphOperator.SHAPE, call.in(0));
+        Value fitting =
+                wanted <= rank
+                        ? call.apply(GraphOperator.SLICE, Map.of("start", 0, "end", wanted), own)
+                        : call.apply(
+                                GraphOperator.CAT,
+                                Map.of("dim", 0),
+                                own,
+                                call.tensorOf(
+                                        Collections.nCopies(wanted - rank, new Size.Fixed(0))));
+        Value zero = call.apply(GraphOperator.EQ_SCALAR, Map.of("other", 0), call.in(1));
+        return call.apply(GraphOperator.WHERE, zero, fitting, call.in(1));
     }
 
     private static void flatten(Call call) {

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.espalier.nn.BatchNorm2d;
 import io.espalier.nn.Conv2d;
 import io.espalier.nn.Linear;
+import io.espalier.nn.Module;
 import io.espalier.onnx.TestGraphs;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.tensor.EspalierException;
@@ -49,7 +50,7 @@ class LoweringTest {
 
         LoweredModel lowered = BothRuntimes.agree(model, Map.of("x", Tensors.randn(2, 3, 8, 8)));
 
-        Map<String, io.espalier.nn.Module> modules = lowered.module().modules();
+        Map<String, Module> modules = lowered.module().modules();
         assertInstanceOf(Conv2d.class, modules.get("backbone.conv1"));
         assertInstanceOf(BatchNorm2d.class, modules.get("bn"));
         assertInstanceOf(Linear.class, modules.get("head.fc"));
@@ -92,7 +93,7 @@ class LoweringTest {
         LoweredModel lowered = BothRuntimes.agree(model, Map.of("x", Tensors.randn(2, 5, 6)));
 
         BothRuntimes.agree(lowered, model, Map.of("x", Tensors.randn(3, 4, 6)));
-        assertTrue(lowered.module().graph().toString().contains("shape=[L * N, 2, 3]"));
+        assertTrue(lowered.module().graph().toString().contains("end=L"));
     }
 
     @Test
