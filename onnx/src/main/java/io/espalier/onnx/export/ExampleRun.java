@@ -28,6 +28,7 @@ final class ExampleRun {
     private final Map<Value, Seen> seen = new HashMap<>();
     private final IdentityHashMap<Node, List<Tensor>> operands = new IdentityHashMap<>();
     private @Nullable GraphTypes symbolic;
+    private boolean isSymbolicKnown;
 
     private ExampleRun(GraphModule module) {
         this.module = module;
@@ -86,11 +87,8 @@ final class ExampleRun {
         if (module.graph().signature().freeNames().isEmpty()) {
             return new Size.Fixed(of(value).shape().get(dim));
         }
-        try {
-            return types().of(value).shape().get(dim);
-        } catch (EspalierException e) { // a size that could not be found may be any
-            return new Size.Unknown();
-        }
+        GraphTypes types = types();
+        return types == null ? new Size.Unknown() : types.of(value).shape().get(dim);
     }
 
     /** Whether a value's extent is the same in each run. */
@@ -98,12 +96,16 @@ final class ExampleRun {
         return size(value, dim) instanceof Size.Fixed;
     }
 
-    private GraphTypes types() {
-        GraphTypes types = symbolic;
-        if (types == null) {
-            types = GraphTypes.of(module);
-            symbolic = types;
+    /** The sizes in any run; null where they could not be found. */
+    private @Nullable GraphTypes types() {
+        if (!isSymbolicKnown) {
+            isSymbolicKnown = true;
+            try {
+                symbolic = GraphTypes.of(module);
+            } catch (EspalierException e) { // it runs on none of the sizes tried
+                symbolic = null;
+            }
         }
-        return types;
+        return symbolic;
     }
 }

@@ -28,16 +28,32 @@ enum GateOrder {
         return kind == Kind.LSTM ? LSTM : GRU;
     }
 
-    /** A weight [gates · hidden, in] as that of one direction, [1, gates · hidden, in]. */
-    Tensor of(Tensor weight) {
-        return reordered(weight).unsqueeze(0);
+    /**
+     * Weights [gates · hidden, in], one for each direction, as [directions, gates · hidden, in].
+     */
+    Tensor of(List<Tensor> weights) {
+        return together(weights.stream().map(weight -> reordered(weight).unsqueeze(0)).toList());
     }
 
-    /** Numbers for each row as [1, gates · hidden, 1]; one for all as it is. */
-    Tensor ofRows(Tensor numbers) {
-        return numbers.numel() == 1
-                ? numbers.reshape(1)
-                : reordered(numbers).unsqueeze(0).unsqueeze(2);
+    /**
+     * Numbers for each row, or one for all rows, of each direction: [directions, gates · hidden,
+     * 1], or [1] where that is enough.
+     */
+    Tensor ofRows(List<Tensor> numbers, long rows) {
+        if (numbers.size() == 1 && numbers.getFirst().numel() == 1) {
+            return numbers.getFirst().detach().reshape(1);
+        }
+        return together(
+                numbers.stream()
+                        .map(each ->
+                                reordered(each.numel() == 1 ? each.reshape(1).expand(rows) : each)
+                                        .unsqueeze(0)
+                                        .unsqueeze(2))
+                        .toList());
+    }
+
+    private static Tensor together(List<Tensor> parts) {
+        return torch.cat(new TensorVector(parts.toArray(Tensor[]::new)), 0);
     }
 
     /** Rows gate by gate. */
@@ -46,6 +62,6 @@ enum GateOrder {
         long each = plain.size(0) / places.size();
         List<Tensor> parts = new ArrayList<>();
         places.forEach(place -> parts.add(plain.narrow(0, place * each, each)));
-        return torch.cat(new TensorVector(parts.toArray(Tensor[]::new)), 0);
+        return together(parts);
     }
 }

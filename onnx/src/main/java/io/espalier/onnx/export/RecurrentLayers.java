@@ -23,60 +23,68 @@ import java.util.Map;
 final class RecurrentLayers {
     private RecurrentLayers() {}
 
+    /** Where a weight of one direction lies. */
+    private record Part(Module module, String name) {
+        Tensor tensor(String ending) {
+            return module.buffer(name + ending);
+        }
+    }
+
     /** A network in floats. */
     static List<String> plain(LayerCall call, Recurrent recurrent) {
-        ModuleState state = call.state();
-        return new RecurrentWriter(
-                        call,
-                        recurrent.shape(),
-                        new RecurrentWriter.Gates() {
-                            @Override
-                            public String matrix(String kind, String suffix, GateOrder order) {
-                                String name = "weight_" + kind + suffix;
-                                return call.draft()
-                                        .state(
-                                                state.prefix() + name,
-                                                order.of(recurrent.value(name)));
-                            }
+        var gates =
+                new RecurrentWriter.Gates() {
+                    @Override
+                    public String matrix(String kind, List<String> suffixes, GateOrder order) {
+                        List<Tensor> weights =
+                                suffixes.stream()
+                                        .map(suffix -> recurrent.value("weight_" + kind + suffix))
+                                        .toList();
+                        String name = call.prefix() + "weight_" + kind + suffixes.getFirst();
+                        return call.draft().state(name, order.of(weights));
+                    }
 
-                            @Override
-                            public @Nullable Tensor bias(String kind, String suffix) {
-                                String name = "bias_" + kind + suffix;
-                                return recurrent.hasParameter(name) ? recurrent.value(name) : null;
-                            }
-                        })
-                .write(call.x());
+                    @Override
+                    public @Nullable Tensor bias(String kind, String suffix) {
+                        String name = "bias_" + kind + suffix;
+                        return recurrent.hasParameter(name) ? recurrent.value(name) : null;
+                    }
+                };
+        return new RecurrentWriter(call, recurrent.shape(), gates).write(call.x());
     }
 
     /** A network with small weights. */
     static List<String> small(LayerCall call) {
         Module module = call.module();
         boolean half = "FLOAT16".equals(call.attributes().get("dtype"));
-        return new RecurrentWriter(
-                        call,
-                        shape(call.attributes()),
-                        new RecurrentWriter.Gates() {
-                            @Override
-                            public String matrix(String kind, String suffix, GateOrder order) {
-                                String name = "weight_" + kind + suffix;
-                                return half
-                                        ? Casts.cast(
-                                                call.draft(),
-                                                ElementType.FLOAT,
-                                                call.draft()
-                                                        .state(
-                                                                call.prefix() + name,
-                                                                order.of(module.buffer(name))))
-                                        : stored(call.draft(), call.prefix(), module, name, order);
-                            }
+        var gates =
+                new RecurrentWriter.Gates() {
+                    @Override
+                    public String matrix(String kind, List<String> suffixes, GateOrder order) {
+                        List<Part> parts =
+                                suffixes.stream()
+                                        .map(suffix -> new Part(module, "weight_" + kind + suffix))
+                                        .toList();
+                        String name = call.prefix() + parts.getFirst().name();
+                        return half
+                                ? Casts.cast(
+                                        call.draft(),
+                                        ElementType.FLOAT,
+                                        call.draft().state(name, order.of(tensors(parts, ""))))
+                                : stored(call.draft(), name, parts, order);
+                    }
 
-                            @Override
-                            public @Nullable Tensor bias(String kind, String suffix) {
-                                String name = "bias_" + kind + suffix;
-                                return module.hasBuffer(name) ? module.buffer(name) : null;
-                            }
-                        })
-                .write(call.x());
+                    @Override
+                    public @Nullable Tensor bias(String kind, String suffix) {
+                        String name = "bias_" + kind + suffix;
+                        return module.hasBuffer(name) ? module.buffer(name) : null;
+                    }
+                };
+        return new RecurrentWriter(call, shape(call.attributes()), gates).write(call.x());
+    }
+
+    private static List<Tensor> tensors(List<Part> parts, String ending) {
+        return parts.stream().map(part -> part.tensor(ending)).toList();
     }
 
     /** A network whose inputs and outputs are rounded, too. */
@@ -94,14 +102,14 @@ final class RecurrentLayers {
         var gates =
                 new RecurrentWriter.Gates() {
                     @Override
-                    public String matrix(String kind, String suffix, GateOrder order) {
-                        String inner = kind + suffix;
-                        return stored(
-                                call.draft(),
-                                call.prefix() + inner + ".",
-                                module.module(inner),
-                                "weight",
-                                order);
+                    public String matrix(String kind, List<String> suffixes, GateOrder order) {
+                        List<Part> parts =
+                                suffixes.stream()
+                                        .map(suffix ->
+                                                new Part(module.module(kind + suffix), "weight"))
+                                        .toList();
+                        String name = call.prefix() + kind + suffixes.getFirst() + ".weight";
+                        return stored(call.draft(), name, parts, order);
                     }
 
                     @Override
@@ -143,24 +151,26 @@ final class RecurrentLayers {
     }
 
     /** Integers, which a runtime makes floats of when it loads the model. */
-    private static String stored(
-            Draft draft, String prefix, Module module, String name, GateOrder order) {
-        String integers = draft.state(prefix + name, order.of(module.buffer(name)));
-        String floats = Casts.cast(draft, ElementType.FLOAT, integers);
-        Tensor zeroPoint = module.buffer(name + "_zero_point");
+    private static String stored(Draft draft, String name, List<Part> parts, GateOrder order) {
+        long rows = parts.getFirst().tensor("").size(0);
+        String floats =
+                Casts.cast(
+                        draft, ElementType.FLOAT, draft.state(name, order.of(tensors(parts, ""))));
+        List<Tensor> zeroPoints = tensors(parts, "_zero_point");
         boolean symmetric = true;
-        for (long zero : Tensors.longs(zeroPoint)) {
-            symmetric &= zero == 0;
+        for (Tensor zeros : zeroPoints) {
+            symmetric &= !zeros.count_nonzero().item_bool();
         }
         if (!symmetric) {
-            String zeros =
-                    draft.state(
-                            prefix + name + "_zero_point",
-                            order.ofRows(zeroPoint.to(ScalarType.Float)));
-            floats = draft.node("Sub", floats, zeros);
+            List<Tensor> zeros =
+                    zeroPoints.stream().map(each -> each.to(ScalarType.Float)).toList();
+            floats =
+                    draft.node(
+                            "Sub",
+                            floats,
+                            draft.state(name + "_zero_point", order.ofRows(zeros, rows)));
         }
-        String scale =
-                draft.state(prefix + name + "_scale", order.ofRows(module.buffer(name + "_scale")));
-        return draft.node("Mul", floats, scale);
+        Tensor scales = order.ofRows(tensors(parts, "_scale"), rows);
+        return draft.node("Mul", floats, draft.state(name + "_scale", scales));
     }
 }

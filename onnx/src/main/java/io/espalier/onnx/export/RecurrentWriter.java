@@ -29,12 +29,13 @@ final class RecurrentWriter {
     /** Where the weights come from. */
     interface Gates {
         /**
-         * A weight in floats.
+         * A layer's weights in floats.
          *
          * @param kind {@code ih} or {@code hh}
-         * @return the value of [1, gates · hidden, in]
+         * @param suffixes the endings of its names, one for each direction
+         * @return the value of [directions, gates · hidden, in]
          */
-        String matrix(String kind, String suffix, GateOrder order);
+        String matrix(String kind, List<String> suffixes, GateOrder order);
 
         /** A bias [gates · hidden], if there is one. */
         @Nullable Tensor bias(String kind, String suffix);
@@ -111,11 +112,7 @@ final class RecurrentWriter {
         List<String> inputs = new ArrayList<>();
         inputs.add(fed);
         for (String kind : List.of("ih", "hh")) {
-            inputs.add(
-                    together(
-                            suffixes.stream()
-                                    .map(suffix -> gates.matrix(kind, suffix, order))
-                                    .toList()));
+            inputs.add(gates.matrix(kind, suffixes, order));
         }
         inputs.add(biases(layer, suffixes));
         inputs.add(""); // all sequences are of one length

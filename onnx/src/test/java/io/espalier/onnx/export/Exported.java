@@ -56,7 +56,7 @@ record Exported(Module module, OnnxModel file) {
         }
     }
 
-    private static void assertClose(Tensor expected, Tensor given, double tolerance) {
+    static void assertClose(Tensor expected, Tensor given, double tolerance) {
         assertArrayEquals(Tensors.shape(expected), Tensors.shape(given));
         assertEquals(Tensors.type(expected), Tensors.type(given));
         if (expected.numel() == 0) {
