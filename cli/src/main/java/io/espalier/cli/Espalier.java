@@ -23,6 +23,7 @@ import java.nio.file.Path;
             Inspect.class,
             Compare.class,
             Optimize.class,
+            Quantize.class,
             Run.class,
             Completion.class
         },

@@ -72,6 +72,11 @@ final class OnnxInputs {
         return batches;
     }
 
+    /** The inputs, which no model has been looked at for. */
+    Inputs all() {
+        return inputs;
+    }
+
     private Inputs inputs() {
         options.require(
                 options.batch == null || options.batch >= 1,

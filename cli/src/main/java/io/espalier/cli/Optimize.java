@@ -12,9 +12,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
-import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -76,7 +74,7 @@ final class Optimize implements Runnable {
 
     @Override
     public void run() {
-        requirePlace();
+        ResultFile.requirePlace(out, model, force);
         List<Pass> chosen =
                 passes.isEmpty() ? Repair.all() : passes.stream().map(Repair::pass).toList();
         Optimization found = Optimization.of(OnnxModel.load(model), inOrder(chosen), sizes);
@@ -96,28 +94,6 @@ final class Optimize implements Runnable {
             print(found, printer);
         }
         printer.flush();
-    }
-
-    private void requirePlace() {
-        try {
-            if (Files.exists(out) && Files.exists(model) && Files.isSameFile(out, model)) {
-                throw new EspalierException(
-                        out + " is the model itself; name another file for the result.");
-            }
-        } catch (IOException e) {
-            throw new EspalierException(out + " can't be read: " + e.getMessage() + ".", e);
-        }
-        Path weights = out.resolveSibling(out.getFileName() + ".data");
-        if (Files.exists(weights) && !Files.exists(out)) {
-            throw new EspalierException(
-                    weights
-                            + " is there already and may hold another model's weights; name another"
-                            + " file with -o.");
-        }
-        if (Files.exists(out) && !force) {
-            throw new EspalierException(
-                    out + " is there already; --force replaces it, -o names another file.");
-        }
     }
 
     /** Whatever order they were named in, passes run in theirs. */

@@ -11,7 +11,9 @@ import io.espalier.onnx.proto.TypeProto;
 import io.espalier.onnx.proto.ValueInfoProto;
 
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Random;
 
 /** Small models in files. */
 final class OnnxFile {
@@ -35,6 +37,30 @@ final class OnnxFile {
         GraphProto.Builder graph = graph("input_ids", ElementType.INT64, 0, -1);
         graph.addOutput(value("y", ElementType.INT64, 0, -1));
         graph.addNode(OnnxNode.of("Identity", List.of("input_ids"), "y").toProto());
+        return save(file, graph);
+    }
+
+    /** A small convolutional network that takes images, {@code image} [N, 3, 16, 16]. */
+    static Path ofConvolutions(Path file) {
+        GraphProto.Builder graph = graph("image", ElementType.FLOAT, 0, 3, 16, 16);
+        graph.addOutput(value("y", ElementType.FLOAT, 0, 64, 16, 16));
+        var random = new Random(5);
+        String input = "image";
+        long[][] shapes = {{64, 3, 3, 3}, {64, 64, 3, 3}};
+        for (int i = 0; i < 2; i++) {
+            var weight = new float[(int) Arrays.stream(shapes[i]).reduce(1, (a, b) -> a * b)];
+            for (int j = 0; j < weight.length; j++) {
+                weight[j] = (float) random.nextGaussian() / 8;
+            }
+            List<Long> shape = Arrays.stream(shapes[i]).boxed().toList();
+            graph.addInitializer(ConstantTensor.floats(shape, weight).toProto("w" + i));
+            graph.addNode(
+                    OnnxNode.of("Conv", List.of(input, "w" + i), "c" + i)
+                            .with("pads", List.of(1L, 1L, 1L, 1L))
+                            .toProto());
+            input = i == 0 ? "r0" : "y";
+            graph.addNode(OnnxNode.of("Relu", List.of("c" + i), input).toProto());
+        }
         return save(file, graph);
     }
 

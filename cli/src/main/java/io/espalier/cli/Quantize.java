@@ -1,0 +1,228 @@
+package io.espalier.cli;
+
+import io.espalier.onnx.inputs.Inputs;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.quant.QuantizationMode;
+import io.espalier.onnx.quant.QuantizationResult;
+import io.espalier.onnx.quant.QuantizationResult.Layer;
+import io.espalier.onnx.quant.Quantizer;
+import io.espalier.tensor.EspalierException;
+
+import org.jspecify.annotations.Nullable;
+
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+
+/** Makes an ONNX model smaller and faster. */
+@Command(
+        name = "quantize",
+        description =
+                "Makes an ONNX model smaller and faster: layers go over to 8-bit integers where"
+                    + " that saves time on this machine, fitted to the calibration data; what costs"
+                    + " too much accuracy stays in floats. Accuracy, size and speed are measured"
+                    + " before the model is written.",
+        footer = {
+            "",
+            "Modes: auto (what pays and stays within --max-drop); static (all layers that can be,"
+                    + " ranges found on the data); dynamic (matrix products, ranges found at each"
+                    + " call); weight-only (weights kept in 8 bits, all computed in floats).",
+            "Example: espalier quantize ocr.onnx -o ocr-int8.onnx --calibration lines/"
+                    + " --image-size 48x320 --channels 3 --mean 0.5 --std 0.5"
+        })
+final class Quantize implements Runnable {
+    /** Times of one model differ by as much from run to run. */
+    private static final double NOISE = 0.98;
+
+    @Parameters(index = "0", paramLabel = "MODEL", description = "An ONNX file.")
+    Path model;
+
+    @Option(
+            names = {"-o", "--out"},
+            required = true,
+            paramLabel = "OUT",
+            description = "The file to write.")
+    Path out;
+
+    @Option(
+            names = "--mode",
+            paramLabel = "MODE",
+            defaultValue = "auto",
+            description = "auto, static, dynamic or weight-only; auto if left out.")
+    String mode;
+
+    @Option(
+            names = "--max-drop",
+            paramLabel = "D",
+            description =
+                    "How far results may be from the float model's, as 1 less the cosine; 0.01 if"
+                            + " left out. For --mode auto.")
+    @Nullable Double maxDrop;
+
+    @Option(
+            names = "--keep-float",
+            paramLabel = "PATTERN",
+            description =
+                    "Keep layers of these names in floats; * stands for anything. May be repeated.")
+    List<String> keepFloat = List.of();
+
+    @Option(
+            names = "--reduce-range",
+            description = "Keep weights within 7 bits, for machines without VNNI.")
+    boolean reduceRange;
+
+    @Option(
+            names = "--threads",
+            paramLabel = "N",
+            description = "Threads that the model will run with; all cores if left out.")
+    @Nullable Integer threads;
+
+    @Mixin InputOptions inputs;
+
+    @Option(names = "--explain", description = "Print what became of each layer, and why.")
+    boolean explain;
+
+    @Option(
+            names = "--force",
+            description = "Replace OUT if it is there, and write a model that is slower or larger.")
+    boolean force;
+
+    @Option(names = "--json", description = "Print one JSON object instead of a table.")
+    boolean json;
+
+    @Spec CommandSpec spec;
+
+    @Override
+    public void run() {
+        Quantizer quantizer = quantizer();
+        ResultFile.requirePlace(out, model, force);
+        OnnxModel original = OnnxModel.load(model);
+        var given = new OnnxInputs(inputs);
+        // What is wrong with them, or has to be told of them, comes first.
+        given.checkedFor(original);
+        QuantizationResult result = quantized(quantizer, original, given.all());
+        objection(result);
+        result.model().save(out);
+        PrintWriter printer = spec.commandLine().getOut();
+        if (json) {
+            printer.println(Json.line(describe(result)));
+        } else {
+            print(result, printer);
+        }
+        printer.flush();
+    }
+
+    private static QuantizationResult quantized(
+            Quantizer quantizer, OnnxModel original, Inputs data) {
+        try (var steps = Steps.onStandardError()) {
+            return quantizer.progress(steps::say).quantize(original, data);
+        }
+    }
+
+    private Quantizer quantizer() {
+        Quantizer quantizer = Quantizer.of(mode());
+        if (maxDrop != null && mode() != QuantizationMode.AUTO) {
+            throw new ParameterException(spec.commandLine(), "--max-drop is for --mode auto.");
+        }
+        quantizer = maxDrop == null ? quantizer : quantizer.maxDrop(maxDrop);
+        quantizer = threads == null ? quantizer : quantizer.threads(threads);
+        quantizer = reduceRange ? quantizer.reduceRange() : quantizer;
+        return quantizer.keepFloat(keepFloat.toArray(String[]::new));
+    }
+
+    private QuantizationMode mode() {
+        return switch (mode) {
+            case "auto" -> QuantizationMode.AUTO;
+            case "static" -> QuantizationMode.STATIC;
+            case "dynamic" -> QuantizationMode.DYNAMIC;
+            case "weight-only" -> QuantizationMode.WEIGHT_ONLY;
+            default ->
+                    throw new ParameterException(
+                            spec.commandLine(),
+                            "--mode is auto, static, dynamic or weight-only, not "
+                                    + Printable.line(mode)
+                                    + ".");
+        };
+    }
+
+    private void objection(QuantizationResult result) {
+        boolean slower = result.time().speedup() < NOISE;
+        boolean larger = result.size() > 1;
+        if (!force && (slower || larger)) {
+            throw new EspalierException(
+                    String.format(
+                            Locale.ROOT,
+                            "The result would be %s than %s (%.2f times its speed, %.3f of its"
+                                    + " size). Nothing was written; --force writes it.",
+                            slower ? "slower" : "larger",
+                            model,
+                            result.time().speedup(),
+                            result.size()));
+        }
+    }
+
+    private void print(QuantizationResult result, PrintWriter printer) {
+        if (explain) {
+            var table = new Table(1, "layer", "operators", "precision", "why");
+            for (Layer layer : result.layers()) {
+                table.row(layer.name(), layer.operators(), layer.precision(), layer.why());
+            }
+            table.lines().forEach(printer::println);
+            printer.println();
+        }
+        new Table(1, "model", "size", "of model", "ms a run", "speed")
+                .row(row(model, result.bytesBefore(), 1, result.time().reference(), 1))
+                .row(
+                        row(
+                                out,
+                                result.bytesAfter(),
+                                result.size(),
+                                result.time().candidate(),
+                                result.time().speedup()))
+                .lines()
+                .forEach(printer::println);
+        printer.printf(
+                Locale.ROOT,
+                "%n%d of %d layers in integers; cosine to the float model %.5f on the calibration"
+                        + " data.%n",
+                result.layers().stream().filter(layer -> layer.precision().equals("int8")).count(),
+                result.layers().size(),
+                1 - result.drop());
+    }
+
+    private static String[] row(
+            Path file, long bytes, double share, double millis, double speedup) {
+        return new String[] {
+            file.toString(),
+            Table.megabytes(bytes),
+            String.format(Locale.ROOT, "%.3f", share),
+            String.format(Locale.ROOT, "%.3f", millis),
+            String.format(Locale.ROOT, "%.2f x", speedup)
+        };
+    }
+
+    private Map<String, Object> describe(QuantizationResult result) {
+        var description = new LinkedHashMap<String, Object>();
+        description.put("model", model.toString());
+        description.put("out", out.toString());
+        description.put("bytes_before", result.bytesBefore());
+        description.put("bytes_after", result.bytesAfter());
+        description.put("latency_ms_before", result.time().reference());
+        description.put("latency_ms_after", result.time().candidate());
+        description.put("speedup", result.time().speedup());
+        description.put("drop", result.drop());
+        description.put("layers", result.layers());
+        return description;
+    }
+}

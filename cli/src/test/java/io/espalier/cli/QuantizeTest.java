@@ -1,0 +1,114 @@
+package io.espalier.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.espalier.onnx.model.OnnxModel;
+
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+@DisplayName("The command quantize")
+class QuantizeTest {
+    @TempDir Path folder;
+    private Path model;
+    private Path out;
+
+    @BeforeEach
+    void model() {
+        model = OnnxFile.ofConvolutions(folder.resolve("m.onnx"));
+        out = folder.resolve("out.onnx");
+    }
+
+    private CommandLineRun quantize(String... options) {
+        var arguments =
+                new ArrayList<>(List.of("quantize", model.toString(), "-o", out.toString()));
+        arguments.addAll(List.of(options));
+        return CommandLineRun.of(arguments.toArray(String[]::new));
+    }
+
+    @Test
+    @DisplayName("writes a smaller model, and says what became of its layers")
+    void writes() throws IOException {
+        CommandLineRun run =
+                quantize("--random", "--mode", "static", "--explain", "--force", "--limit", "8");
+
+        assertEquals(0, run.code(), run.err());
+        assertTrue(Files.size(out) < 0.4 * Files.size(model), run.out());
+        assertTrue(run.out().contains("2 of 2 layers in integers"), run.out());
+        assertTrue(run.out().contains("Conv Relu"), run.out());
+        assertTrue(
+                OnnxModel.load(out).graph().nodes().stream()
+                        .anyMatch(node -> node.op().equals("QLinearConv")));
+    }
+
+    @Test
+    @DisplayName("keeps layers in floats by their names")
+    void keepsFloat() {
+        CommandLineRun run =
+                quantize("--random", "--mode", "static", "--force", "--keep-float", "c1*");
+
+        assertEquals(0, run.code(), run.err());
+        assertTrue(run.out().contains("1 of 1 layers in integers"), run.out());
+        assertTrue(
+                OnnxModel.load(out).graph().nodes().stream()
+                        .anyMatch(node -> node.op().equals("Conv")));
+    }
+
+    @Test
+    @DisplayName("says the same as JSON")
+    void json() {
+        CommandLineRun run = quantize("--random", "--force", "--json", "--limit", "8");
+
+        assertEquals(0, run.code(), run.err());
+        JsonNode found = JsonMapper.builder().build().readTree(run.out());
+        assertTrue(found.get("drop").asDouble() <= 0.01);
+        assertTrue(found.get("bytes_after").asLong() < found.get("bytes_before").asLong());
+        assertEquals(out.toString(), found.get("out").asString());
+    }
+
+    @ParameterizedTest(name = "{0} {1}")
+    @DisplayName("refuses what can't be, in one line,")
+    @CsvSource({
+        "--mode, int3, 2, --mode is auto",
+        "--max-drop, 2, 1, above 0 and below 1",
+        "--threads, 0, 1, from 1 to 1024",
+        "--keep-float, '', 2, --data",
+    })
+    void refuses(String option, String value, int code, String words) {
+        CommandLineRun run =
+                option.equals("--keep-float")
+                        ? quantize(option, value)
+                        : quantize("--random", option, value);
+
+        assertEquals(code, run.code(), run.err());
+        assertTrue(run.err().contains(words), run.err());
+        assertFalse(Files.exists(out));
+    }
+
+    @Test
+    @DisplayName("replaces nothing without --force")
+    void replacesNothing() throws IOException {
+        Files.writeString(out, "mine");
+
+        CommandLineRun run = quantize("--random");
+
+        assertEquals(1, run.code());
+        assertTrue(run.err().contains("--force"), run.err());
+        assertEquals("mine", Files.readString(out));
+    }
+}

@@ -1,0 +1,117 @@
+package io.espalier.onnx.quant;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.espalier.onnx.TestGraphs;
+import io.espalier.onnx.inputs.Inputs;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.model.OnnxNode;
+import io.espalier.onnx.quant.QuantizationResult.Layer;
+import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+
+@DisplayName("A quantizer")
+class QuantizerTest {
+    @ParameterizedTest
+    @EnumSource
+    @DisplayName("makes a smaller model that gives nearly the same, in each mode")
+    void modes(QuantizationMode mode) {
+        OnnxModel model = network();
+
+        QuantizationResult result = Quantizer.of(mode).threads(1).quantize(model, data());
+
+        assertTrue(result.size() < 0.5, result.summary());
+        assertTrue(result.drop() < 0.01, result.summary());
+        assertTrue(result.table().contains("int8"), result.table());
+    }
+
+    @Test
+    @DisplayName("leaves the model that it was given as it is")
+    void leavesTheModel() {
+        OnnxModel model = network();
+        String before = model.toProto().toString();
+
+        Quantizer.of(QuantizationMode.STATIC).quantize(model, data());
+
+        assertEquals(before, model.toProto().toString());
+    }
+
+    @Test
+    @DisplayName("keeps in floats what it is told to")
+    void keepsFloat() {
+        QuantizationResult result =
+                Quantizer.of(QuantizationMode.STATIC)
+                        .keepFloat("*MatMul*", "c0/Conv")
+                        .quantize(network(), data());
+
+        List<String> ops = result.model().graph().nodes().stream().map(OnnxNode::op).toList();
+        assertEquals(1, ops.stream().filter(op -> op.equals("QLinearConv")).count());
+        assertTrue(ops.contains("MatMul"), ops.toString());
+        assertTrue(
+                result.layers().stream()
+                        .filter(layer -> layer.operators().equals("MatMul"))
+                        .map(Layer::precision)
+                        .noneMatch(precision -> precision.equals("int8")));
+    }
+
+    @Test
+    @DisplayName("gives all back to float where the budget allows nothing")
+    void budgetOfNothing() {
+        QuantizationResult result = Quantizer.auto().maxDrop(1e-9).quantize(network(), data());
+
+        assertTrue(result.drop() < 1e-9, result.summary());
+    }
+
+    @Test
+    @DisplayName("refuses data that do not fit the model, and settings that can't be")
+    void refuses() {
+        Inputs wrong = Inputs.of(List.of(Map.of("x", Tensors.rand(1, 5))));
+
+        var data =
+                assertThrows(
+                        EspalierException.class, () -> Quantizer.auto().quantize(network(), wrong));
+        var drop = assertThrows(EspalierException.class, () -> Quantizer.auto().maxDrop(0));
+
+        assertTrue(String.valueOf(data.getMessage()).contains("x"), data.getMessage());
+        assertEquals(
+                "The accuracy that may be lost is above 0 and below 1, not 0.0.",
+                drop.getMessage());
+    }
+
+    private static Inputs data() {
+        List<Map<String, Tensor>> batches =
+                Stream.generate(() -> Map.of("x", Tensors.rand(4, 3, 16, 16))).limit(3).toList();
+        return Inputs.of(batches);
+    }
+
+    private static OnnxModel network() {
+        return TestGraphs.opset(17)
+                .input("x: Float[N, 3, 16, 16]")
+                .weight("w0", 32, 3, 3, 3)
+                .weight("w1", 64, 32, 3, 3)
+                .weight("w2", 64, 96)
+                .floats("b2", new float[96])
+                .node("c0 = Conv(x, w0)", n -> n.with("pads", List.of(1L, 1L, 1L, 1L)))
+                .node("a0 = Relu(c0)")
+                .node("c1 = Conv(a0, w1)")
+                .node("a1 = Relu(c1)")
+                .node("p = GlobalAveragePool(a1)")
+                .node("f = Flatten(p)")
+                .node("m = MatMul(f, w2)")
+                .node("y = Add(m, b2)")
+                .output("y")
+                .build();
+    }
+}
