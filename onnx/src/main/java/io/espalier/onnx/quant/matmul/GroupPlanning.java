@@ -24,14 +24,17 @@ import java.util.Optional;
  * @param plans for those that have something to quantize
  */
 record GroupPlanning(OnnxModel model, List<SiteGroup> groups, List<GroupPlan> plans) {
-    /** The share of channels that are no outliers. */
-    private static final double ORDINARY = 0.9;
+    /**
+     * Shares of channels that are no outliers, of which the better is taken. Dividing fewer leaves
+     * the weights more of their precision.
+     */
+    private static final double[] ORDINARY = {0.9, 0.98};
 
     /** How far outliers are brought to the others: all the way, new data leave the range. */
     private static final double STRENGTH = 0.75;
 
     /** How much of the error may be left at most for a division to be worth its time. */
-    private static final double WORTH = 0.97;
+    private static final double WORTH = 0.8;
 
     /** Plans for a model each of whose batches finds its own ranges. */
     static GroupPlanning dynamic(
@@ -74,7 +77,7 @@ record GroupPlanning(OnnxModel model, List<SiteGroup> groups, List<GroupPlan> pl
         return new GroupPlanning(shifted.model(), shifted.groups(), plans);
     }
 
-    /** Divides outliers or leaves them, whichever loses less. */
+    /** Divides more outliers, fewer or none, whichever loses least. */
     private static GroupPlan plan(
             ShiftedModel shifted, SiteGroup group, MatMulSettings settings, boolean fixed) {
         try (var scope = new PointerScope()) {
@@ -83,14 +86,22 @@ record GroupPlanning(OnnxModel model, List<SiteGroup> groups, List<GroupPlan> pl
             var ways = new ArrayList<Way>();
             ways.add(way(GroupPlan.ones(group.channels()), ranges, fixed));
             if (settings.smoothed() && !sharesWeights(graph, group)) {
-                ways.add(way(ranges.outlierFactors(ORDINARY, STRENGTH), ranges, fixed));
+                for (double ordinary : ORDINARY) {
+                    ways.add(way(ranges.outlierFactors(ordinary, STRENGTH), ranges, fixed));
+                }
             }
             List<List<Loss>> losses =
                     new GroupTrial(graph, group, shifted.samples(group), settings).losses(ways);
             double worth = ChannelGain.isFree(graph, group) ? 1 : WORTH;
-            boolean divided =
-                    ways.size() > 1 && error(losses.get(1)) < worth * error(losses.get(0));
-            int chosen = divided ? 1 : 0;
+            int chosen = 0;
+            double least = worth * error(losses.getFirst());
+            for (int w = 1; w < ways.size(); w++) {
+                double error = error(losses.get(w));
+                if (error < least) {
+                    least = error;
+                    chosen = w;
+                }
+            }
             float[] factors = ways.get(chosen).factors();
             return new GroupPlan(
                     group,
@@ -99,7 +110,7 @@ record GroupPlanning(OnnxModel model, List<SiteGroup> groups, List<GroupPlan> pl
                             ? Optional.of(ActivationRange.covering(ranges.dividedBy(factors)))
                             : Optional.empty(),
                     losses.get(chosen),
-                    remark(shifted.isShifted(group), divided));
+                    remark(shifted.isShifted(group), chosen > 0));
         }
     }
 

@@ -51,15 +51,17 @@ record GroupTrial(
         for (MatMulSite site : group.quantizable()) {
             try (var scope = new PointerScope()) {
                 Tensor weight = site.weight(graph);
+                List<Tensor> outputs =
+                        samples.stream().map(sample -> sample.rows().matmul(weight)).toList();
                 for (int w = 0; w < ways.size(); w++) {
-                    losses.get(w).add(loss(weight, ways.get(w)));
+                    losses.get(w).add(loss(weight, outputs, ways.get(w)));
                 }
             }
         }
         return losses;
     }
 
-    private Loss loss(Tensor weight, Way way) {
+    private Loss loss(Tensor weight, List<Tensor> outputs, Way way) {
         try (var scope = new PointerScope()) {
             Tensor factors = Tensors.of(way.factors());
             Tensor scaled = weight.mul(factors.unsqueeze(1));
@@ -67,16 +69,16 @@ record GroupTrial(
             Tensor drift = Tensors.zeros(weight.size(1));
             double squares = 0;
             long rows = 0;
-            for (ActivationSample sample : samples) {
+            for (int i = 0; i < samples.size(); i++) {
                 try (var each = new PointerScope()) {
+                    ActivationSample sample = samples.get(i);
                     Tensor x = sample.rows();
-                    Tensor output = x.matmul(weight);
                     Tensor quantized =
                             way.range()
                                     .apply(sample.ranges().dividedBy(way.factors()))
                                     .simulate(x.div(factors));
-                    Tensor error = quantized.matmul(rounded).sub(output);
-                    squares += relativeSquares(error, output);
+                    Tensor error = quantized.matmul(rounded).sub(outputs.get(i));
+                    squares += relativeSquares(error, outputs.get(i));
                     drift.add_(error.sum(0));
                     rows += x.size(0);
                 }

@@ -27,6 +27,9 @@ record MatMulSite(OnnxNode node, Optional<OnnxNode> add, Optional<String> floatB
     /** Smaller extents don't pay: quantizing the input costs more than the product saves. */
     private static final long LEAST_EXTENT = 16;
 
+    /** Sums of more products of 8-bit integers may exceed 32 bits. */
+    private static final long MOST_ROWS = Integer.MAX_VALUE / (255 * 127);
+
     /** The site that a node makes, if it is one. */
     static Optional<MatMulSite> at(OnnxGraph graph, OnnxNode node, MatMulSettings settings) {
         boolean product = node.is("MatMul") || (node.is("Gemm") && node.integer("transA", 0) == 0);
@@ -76,6 +79,9 @@ record MatMulSite(OnnxNode node, Optional<OnnxNode> add, Optional<String> floatB
         long rows = weight.elements() / Math.max(1, columns(node, weight));
         if (Math.min(rows, columns(node, weight)) < LEAST_EXTENT) {
             return "too small: [" + rows + ", " + columns(node, weight) + "]";
+        }
+        if (rows > MOST_ROWS) {
+            return "sums of " + rows + " products may exceed 32 bits";
         }
         return null;
     }

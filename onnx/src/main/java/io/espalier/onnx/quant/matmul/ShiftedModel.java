@@ -3,7 +3,7 @@ package io.espalier.onnx.quant.matmul;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.run.OnnxSession;
 import io.espalier.quant.accuracy.ChannelRanges;
-import io.espalier.tensor.Tensors;
+import io.espalier.quant.evaluation.TensorErrors;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
@@ -25,7 +25,7 @@ record ShiftedModel(
         List<SiteGroup> groups,
         ActivationStatistics statistics,
         Map<String, float[]> shifts) {
-    /** What rounding may change of a result, relative to its largest number. */
+    /** What rounding may change of a result, relative to its length. */
     private static final double SAME = 1e-4;
 
     /** Looks at a model on calibration data, and shifts a copy of it if the settings say so. */
@@ -51,27 +51,24 @@ record ShiftedModel(
     /** Whether the results of both for one batch are the same but for rounding. */
     private static boolean computesTheSame(
             OnnxModel model, OnnxModel other, Map<String, Tensor> batch) {
-        try (var scope = new PointerScope();
-                var one = OnnxSession.open(model);
-                var two = OnnxSession.open(other)) {
-            Map<String, Tensor> expected = one.run(batch);
-            Map<String, Tensor> found = two.run(batch);
+        try (var scope = new PointerScope()) {
+            Map<String, Tensor> expected = results(model, batch);
+            Map<String, Tensor> found = results(other, batch);
             for (Map.Entry<String, Tensor> result : expected.entrySet()) {
-                float[] wanted = Tensors.floats(result.getValue());
-                float[] values = Tensors.floats(Objects.requireNonNull(found.get(result.getKey())));
-                float largest = 0;
-                float difference = 0;
-                for (int i = 0; i < wanted.length; i++) {
-                    if (Float.isFinite(wanted[i])) {
-                        largest = Math.max(largest, Math.abs(wanted[i]));
-                        difference = Math.max(difference, Math.abs(wanted[i] - values[i]));
-                    }
-                }
-                if (!(difference <= SAME * largest)) {
+                var errors = new TensorErrors();
+                errors.add(result.getValue(), Objects.requireNonNull(found.get(result.getKey())));
+                if (!(errors.relative() <= SAME)) {
                     return false;
                 }
             }
             return true;
+        }
+    }
+
+    /** One model is open at a time: each has its weights in memory. */
+    private static Map<String, Tensor> results(OnnxModel model, Map<String, Tensor> batch) {
+        try (var session = OnnxSession.open(model)) {
+            return session.run(batch);
         }
     }
 

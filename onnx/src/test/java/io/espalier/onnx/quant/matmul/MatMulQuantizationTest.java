@@ -177,6 +177,22 @@ class MatMulQuantizationTest {
     }
 
     @Test
+    @DisplayName("stay float where their sums could exceed 32 bits")
+    void longSums() {
+        OnnxModel model =
+                TestGraphs.opset(17)
+                        .input("x: Float[N, 66313]")
+                        .weight("w", 66313, 16)
+                        .node("y = MatMul(x, w)")
+                        .output("y")
+                        .build();
+
+        SiteReport site = MatMulQuantization.dynamic(model, List.of()).sites().getFirst();
+
+        assertEquals("sums of 66313 products may exceed 32 bits", site.why());
+    }
+
+    @Test
     @DisplayName("that share a matrix store it once, which is then not multiplied")
     void sharedMatrix() {
         OnnxModel model =
