@@ -205,18 +205,31 @@ class OperatorsTest {
     void products() {
         agree(on("N, 5, 4").weight("w", 4, 3).node("y = MatMul(x, w)"), 2, 5, 4);
         agree(on("N, 5, 4").weight("w", 3, 5).node("y = MatMul(w, x)"), 2, 5, 4);
-        agree(on("N, 4").weight("w", 3, 4).weight("c", 3).node("y = Gemm(x, w, c)", OperatorsTest::gemm), 2, 4);
         agree(
-                on("2, 4").weight("w", 3, 4).weight("c", 2, 3).node("y = Gemm(x, w, c)", OperatorsTest::gemm),
+                on("N, 4")
+                        .weight("w", 3, 4)
+                        .weight("c", 3)
+                        .node("y = Gemm(x, w, c)", OperatorsTest::gemm),
                 2,
                 4);
-        agree(on("N, 4").weight("w", 4, 4).node("y = Einsum(x, w)", node -> node.with("equation", "bi,ij->bj")), 2, 4);
+        agree(
+                on("2, 4")
+                        .weight("w", 3, 4)
+                        .weight("c", 2, 3)
+                        .node("y = Gemm(x, w, c)", OperatorsTest::gemm),
+                2,
+                4);
+        agree(
+                on("N, 4")
+                        .weight("w", 4, 4)
+                        .node("y = Einsum(x, w)", node -> node.with("equation", "bi,ij->bj")),
+                2,
+                4);
     }
 
     private static OnnxNode gemm(OnnxNode node) {
         return node.with("transB", 1).with("alpha", 0.5f).with("beta", 2f);
     }
-
 
     @Test
     @DisplayName("normalizations")
