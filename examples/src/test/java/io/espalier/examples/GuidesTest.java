@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
@@ -21,13 +22,13 @@ class GuidesTest {
     private static final Path GUIDES = Path.of("..", "docs", "guide").toAbsolutePath().normalize();
 
     @ParameterizedTest
-    @ValueSource(strings = {"pruning", "training", "quantization", "saving"})
+    @ValueSource(strings = {"pruning", "training", "quantization", "saving", "onnx"})
     @DisplayName("The Java of a guide, from top to bottom, is one program that runs")
     void runs(String guide, @TempDir Path folder) throws IOException {
         Path file = folder.resolve("Guide.java");
         Files.writeString(
                 file,
-                String.join("\n", blocks("pruning.md", "text"))
+                imports(guide)
                         + "\nvoid main() throws Exception {\n"
                         + String.join("\n", blocks(guide + ".md", "java"))
                         + "}\n");
@@ -40,10 +41,17 @@ class GuidesTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"pruning", "training", "quantization", "saving"})
+    @ValueSource(strings = {"pruning", "training", "quantization", "saving", "onnx"})
     @DisplayName("A guide has the same Java in both languages")
     void sameInBothLanguages(String guide) throws IOException {
         assertEquals(blocks(guide + ".md", "java"), blocks(guide + ".zh-CN.md", "java"));
+    }
+
+    /** Those of the first guide, and what another has besides. */
+    private static String imports(String guide) throws IOException {
+        var imports = new LinkedHashSet<>(blocks("pruning.md", "text"));
+        imports.addAll(blocks(guide + ".md", "text"));
+        return String.join("\n", imports);
     }
 
     private static List<String> blocks(String guide, String language) throws IOException {
