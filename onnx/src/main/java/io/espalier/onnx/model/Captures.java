@@ -21,6 +21,16 @@ final class Captures {
         return captured;
     }
 
+    /** The names of all values that are made in a node's own graphs. */
+    static Set<String> inside(OnnxNode node) {
+        var inside = new HashSet<String>();
+        for (GraphProto graph : node.subgraphs()) {
+            inside.addAll(ownValues(graph));
+            graph.getNodeList().forEach(inner -> inside.addAll(inside(new OnnxNode(inner))));
+        }
+        return inside;
+    }
+
     private static Set<String> of(GraphProto graph) {
         var own = ownValues(graph);
         var captured = new LinkedHashSet<String>();

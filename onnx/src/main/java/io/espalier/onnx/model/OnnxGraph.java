@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -34,6 +35,7 @@ public final class OnnxGraph {
     private final Map<String, ValueInfoProto> valueInfo = new LinkedHashMap<>();
     private final Set<String> inputNames = new LinkedHashSet<>();
     private final Set<String> outputNames = new LinkedHashSet<>();
+    private final Set<String> innerNames = new HashSet<>();
     private final Map<OnnxNode, Double> places = new LinkedHashMap<>();
     private final Map<String, OnnxNode> producers = new HashMap<>();
     private final Map<String, Set<OnnxNode>> readers = new HashMap<>();
@@ -202,10 +204,13 @@ public final class OnnxGraph {
         return all.size() == 1 && !isOutput(value) ? all.iterator().next() : null;
     }
 
-    /** A name that no value has, like this one. */
+    /** A name that no value has, here or in a node's own graph, like this one. */
     public String freshName(String like) {
         String name = like;
-        while (name.isEmpty() || has(name) || outputNames.contains(name)) {
+        while (name.isEmpty()
+                || has(name)
+                || outputNames.contains(name)
+                || innerNames.contains(name)) {
             name = like + "_" + ++fresh;
         }
         return name;
@@ -240,6 +245,7 @@ public final class OnnxGraph {
         }
         node.outputs().stream().filter(o -> !o.isEmpty()).forEach(o -> producers.put(o, node));
         node.reads().forEach(r -> readers.computeIfAbsent(r, k -> new LinkedHashSet<>()).add(node));
+        innerNames.addAll(Captures.inside(node));
         places.put(node, place);
         sorted = null;
     }

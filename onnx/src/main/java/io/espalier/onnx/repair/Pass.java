@@ -8,6 +8,11 @@ import io.espalier.onnx.repair.Rewrite.Outcome;
  * Repair#all()}.
  */
 public final class Pass {
+    /** From here on operators broadcast as they do now. */
+    private static final long OLDEST_OPSET = 7;
+
+    private static final long NEWEST_OPSET = 23;
+
     private final String name;
     private final String description;
     private final Rewrite rewrite;
@@ -33,8 +38,10 @@ public final class Pass {
         return rewrite(model.copy()).model();
     }
 
+    /** Rewrites a model of its own, unless its operators are of versions that aren't known. */
     Outcome rewrite(OnnxModel model) {
-        return rewrite.of(model);
+        boolean known = model.opset() >= OLDEST_OPSET && model.opset() <= NEWEST_OPSET;
+        return known ? rewrite.of(model) : new Outcome(model, 0);
     }
 
     @Override

@@ -17,7 +17,8 @@ import java.util.stream.Collectors;
  * repaired.model().save(Path.of("ocr-repaired.onnx"));
  * }</pre>
  *
- * <p>Subgraphs, functions and operators of other domains are left as they are.
+ * <p>Subgraphs, functions and operators of other domains are left as they are, and so are models
+ * whose operators are of versions before 7 or after 23.
  */
 public final class Repair {
     /** What one pass brings to light is enough for the next; chains longer than this are none. */
@@ -55,7 +56,7 @@ public final class Repair {
                     new Pass(
                             "gelu",
                             "Recognizes GELU, by the error function or the hyperbolic tangent.",
-                            Rewrite.inPlace(Recognition::gelu)),
+                            Rewrite.inPlace(Recognition::gelu).callingRuntime()),
                     new Pass(
                             "hard-swish",
                             "Recognizes HardSwish, which a convolution before it takes in.",

@@ -1,6 +1,7 @@
 package io.espalier.onnx.repair;
 
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.model.OnnxNode;
 
 /** What a pass does to a model that is its own. */
 @FunctionalInterface
@@ -19,6 +20,21 @@ interface Rewrite {
                 model.graph().removeUnused();
             }
             return new Outcome(model, changes);
+        };
+    }
+
+    /** This one for a model that may then call the runtime's own operators. */
+    default Rewrite callingRuntime() {
+        return model -> {
+            Outcome outcome = of(model);
+            boolean declared = outcome.model().opsets().containsKey(OnnxNode.MICROSOFT);
+            boolean calls =
+                    outcome.model().graph().nodes().stream()
+                            .anyMatch(node -> node.domain().equals(OnnxNode.MICROSOFT));
+            return outcome.changes() > 0 && calls && !declared
+                    ? new Outcome(
+                            outcome.model().withOpset(OnnxNode.MICROSOFT, 1), outcome.changes())
+                    : outcome;
         };
     }
 

@@ -154,6 +154,35 @@ class OnnxModelTest {
         refused(file, longer.build().toByteArray(), "'w'");
     }
 
+    @Test
+    @DisplayName("gets new values under names that no graph inside a node uses either")
+    void freshNames() {
+        var inner =
+                GraphProto.newBuilder()
+                        .addNode(
+                                NodeProto.newBuilder()
+                                        .setOpType("Neg")
+                                        .addInput("x")
+                                        .addOutput("w"))
+                        .addOutput(ValueInfoProto.newBuilder().setName("w"));
+        var model = relu().toBuilder();
+        model.getGraphBuilder()
+                .addNode(
+                        NodeProto.newBuilder()
+                                .setOpType("If")
+                                .addInput("y")
+                                .addOutput("z")
+                                .addAttribute(
+                                        AttributeProto.newBuilder()
+                                                .setName("then_branch")
+                                                .setG(inner)));
+
+        OnnxGraph graph = OnnxModel.of(model.build()).graph();
+
+        assertEquals("w_1", graph.freshName("w"));
+        assertEquals("v", graph.freshName("v"));
+    }
+
     private static void refused(Path file, byte[] bytes, String words) throws IOException {
         Files.write(file, bytes);
 

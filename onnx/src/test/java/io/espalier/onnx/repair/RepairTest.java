@@ -9,9 +9,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.onnx.RealModels;
 import io.espalier.onnx.TestGraphs;
+import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
+import io.espalier.onnx.proto.ModelProto;
+import io.espalier.onnx.proto.OperatorSetIdProto;
 import io.espalier.tensor.EspalierException;
 
 import org.junit.jupiter.api.DisplayName;
@@ -22,6 +25,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.TreeSet;
 
 @DisplayName("A repaired model")
@@ -118,6 +122,54 @@ class RepairTest {
         assertEquals(2, repaired.toProto().getGraph().getInputCount());
         assertEquals(1, repaired.graph().inputs().size());
         assertSame(model, repaired, 2, 3, 5, 5);
+    }
+
+    @Test
+    @DisplayName("says that it calls the runtime's operators, if it does")
+    void runtimeOperators() {
+        OnnxModel model =
+                gelu(
+                        TestGraphs.opset(17)
+                                .input("x: Float[N, 4]")
+                                .constant("half", ConstantTensor.scalar(0.5f))
+                                .constant("one", ConstantTensor.scalar(1))
+                                .constant("root", ConstantTensor.scalar((float) Math.sqrt(2))));
+        assertEquals(Map.of("", 17L), model.opsets());
+
+        OnnxModel repaired = Repair.run(model).model();
+
+        assertEquals("Gelu 1", Results.operators(repaired));
+        assertEquals(Map.of("", 17L, OnnxNode.MICROSOFT, 1L), repaired.opsets());
+        assertSame(model, repaired, 3, 4);
+    }
+
+    private static OnnxModel gelu(TestGraphs graphs) {
+        ModelProto proto =
+                graphs.node("a = Div(x, root)")
+                        .node("b = Erf(a)")
+                        .node("c = Add(b, one)")
+                        .node("d = Mul(x, c)")
+                        .node("y = Mul(d, half)")
+                        .output("y")
+                        .build()
+                        .toProto();
+        return OnnxModel.of(proto.toBuilder().removeOpsetImport(1).build());
+    }
+
+    @Test
+    @DisplayName("is the same one where its operators are of versions that aren't known")
+    void unknownVersions() {
+        for (long opset : new long[] {6, 24}) {
+            OnnxModel model =
+                    OnnxModel.of(
+                            RandomGraphs.of(3).toProto().toBuilder()
+                                    .setOpsetImport(
+                                            0, OperatorSetIdProto.newBuilder().setVersion(opset))
+                                    .build());
+
+            assertTrue(Repair.run(model).changes().isEmpty());
+            Repair.all().forEach(pass -> Results.assertUntouched(pass.name(), model));
+        }
     }
 
     @Test
