@@ -1,0 +1,92 @@
+package io.espalier.onnx;
+
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
+import static com.tngtech.archunit.library.GeneralCodingRules.ACCESS_STANDARD_STREAMS;
+
+import com.tngtech.archunit.core.importer.ImportOption.DoNotIncludeTests;
+import com.tngtech.archunit.junit.AnalyzeClasses;
+import com.tngtech.archunit.junit.ArchTest;
+import com.tngtech.archunit.lang.ArchRule;
+
+/** The rooms for ONNX files, and who may know whom. */
+@AnalyzeClasses(packages = "io.espalier.onnx", importOptions = DoNotIncludeTests.class)
+class OnnxArchitectureTest {
+    @ArchTest
+    static final ArchRule ROOMS_POINT_ONE_WAY =
+            layeredArchitecture()
+                    .consideringOnlyDependenciesInLayers()
+                    .layer("proto")
+                    .definedBy("io.espalier.onnx.proto..")
+                    .layer("model")
+                    .definedBy("io.espalier.onnx.model..")
+                    .layer("shape")
+                    .definedBy("io.espalier.onnx.shape..")
+                    .layer("run")
+                    .definedBy("io.espalier.onnx.run..")
+                    .layer("inputs")
+                    .definedBy("io.espalier.onnx.inputs..")
+                    .layer("compare")
+                    .definedBy("io.espalier.onnx.compare..")
+                    .layer("repair")
+                    .definedBy("io.espalier.onnx.repair..")
+                    .layer("lower")
+                    .definedBy("io.espalier.onnx.lower..")
+                    .layer("export")
+                    .definedBy("io.espalier.onnx.export..")
+                    .layer("quant")
+                    .definedBy("io.espalier.onnx.quant..")
+                    .whereLayer("proto")
+                    .mayNotAccessAnyLayer()
+                    .whereLayer("model")
+                    .mayOnlyAccessLayers("proto")
+                    .whereLayer("shape")
+                    .mayOnlyAccessLayers("proto", "model")
+                    .whereLayer("run")
+                    .mayOnlyAccessLayers("proto", "model")
+                    .whereLayer("inputs")
+                    .mayOnlyAccessLayers("proto", "model")
+                    .whereLayer("compare")
+                    .mayOnlyAccessLayers("proto", "model", "shape", "run", "inputs")
+                    .whereLayer("repair")
+                    .mayOnlyAccessLayers("proto", "model", "shape", "run", "inputs")
+                    .whereLayer("lower")
+                    .mayOnlyAccessLayers("proto", "model", "shape", "repair")
+                    .whereLayer("export")
+                    .mayOnlyAccessLayers("proto", "model")
+                    .whereLayer("quant")
+                    .mayOnlyAccessLayers("proto", "model", "run", "inputs", "repair");
+
+    @ArchTest
+    static final ArchRule EVERY_PACKAGE_IS_A_KNOWN_ROOM =
+            classes()
+                    .should()
+                    .resideInAnyPackage(
+                            "io.espalier.onnx.proto..",
+                            "io.espalier.onnx.model..",
+                            "io.espalier.onnx.shape..",
+                            "io.espalier.onnx.run..",
+                            "io.espalier.onnx.inputs..",
+                            "io.espalier.onnx.compare..",
+                            "io.espalier.onnx.repair..",
+                            "io.espalier.onnx.lower..",
+                            "io.espalier.onnx.export..",
+                            "io.espalier.onnx.quant..");
+
+    @ArchTest
+    static final ArchRule ONLY_RUN_KNOWS_ONNX_RUNTIME =
+            noClasses()
+                    .that()
+                    .resideOutsideOfPackage("io.espalier.onnx.run..")
+                    .should()
+                    .dependOnClassesThat()
+                    .resideInAPackage("ai.onnxruntime..");
+
+    @ArchTest
+    static final ArchRule PRINTS_NOTHING =
+            noClasses()
+                    .that()
+                    .resideOutsideOfPackage("io.espalier.onnx.proto..")
+                    .should(ACCESS_STANDARD_STREAMS);
+}
