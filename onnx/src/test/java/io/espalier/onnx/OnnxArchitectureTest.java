@@ -56,7 +56,7 @@ class OnnxArchitectureTest {
                     .whereLayer("export")
                     .mayOnlyAccessLayers("proto", "model")
                     .whereLayer("quant")
-                    .mayOnlyAccessLayers("proto", "model", "run", "inputs", "repair");
+                    .mayOnlyAccessLayers("proto", "model", "run", "inputs", "compare", "repair");
 
     @ArchTest
     static final ArchRule EVERY_PACKAGE_IS_A_KNOWN_ROOM =

@@ -10,7 +10,7 @@ import java.util.Map;
  * there nobody reads, and it may be far off: in an 8-bit MiniLM that keeps a cosine of 0.99 where
  * there is text, that of all positions together is 0.76.
  */
-final class Padding {
+public final class Padding {
     private static final String MASK = "attention_mask";
 
     private final @Nullable Tensor mask;
@@ -20,7 +20,7 @@ final class Padding {
     }
 
     /** Of a batch; none without a mask [N, L], or if that hides nothing. */
-    static Padding of(Map<String, Tensor> batch) {
+    public static Padding of(Map<String, Tensor> batch) {
         Tensor mask = batch.get(MASK);
         return new Padding(
                 mask == null || mask.dim() != 2 || mask.count_nonzero().item_long() == mask.numel()
@@ -32,7 +32,7 @@ final class Padding {
      * A value without the hidden positions, [P, …], if it has some: [N, L, …] or, as heads of an
      * attention have them, [N, H, L, …].
      */
-    Tensor visible(Tensor value) {
+    public Tensor visible(Tensor value) {
         if (mask == null || value.dim() < 2 || value.size(0) != mask.size(0)) {
             return value;
         }

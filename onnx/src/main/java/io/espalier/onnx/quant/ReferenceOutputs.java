@@ -1,5 +1,6 @@
 package io.espalier.onnx.quant;
 
+import io.espalier.onnx.compare.Padding;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.run.OnnxSession;
 import io.espalier.tensor.Tensors;
@@ -15,7 +16,8 @@ import java.util.Map;
 
 /**
  * What the float model gives for some data, and how far another model is from it: 1 less the cosine
- * of the two, as a mean over the rows of the result that differs most.
+ * of the two, as a mean over the rows of the result that differs most, those aside that a mask
+ * hides.
  */
 final class ReferenceOutputs {
     /** Rows shorter than this are looked at together, example by example. */
@@ -54,12 +56,14 @@ final class ReferenceOutputs {
             OnnxSession session, Map<String, Tensor> batch, Map<String, Integer> rows) {
         var floats = new LinkedHashMap<String, float[]>();
         try (var scope = new PointerScope()) {
+            Padding padding = Padding.of(batch);
             session.run(batch)
                     .forEach((name, tensor) -> {
                         if (Tensors.type(tensor) == ScalarType.Float
                                 || Tensors.type(tensor) == ScalarType.Half) {
-                            floats.put(name, Tensors.floats(tensor));
-                            rows.put(name, row(Tensors.shape(tensor)));
+                            Tensor visible = padding.visible(tensor);
+                            floats.put(name, Tensors.floats(visible));
+                            rows.put(name, row(Tensors.shape(visible)));
                         }
                     });
         }
