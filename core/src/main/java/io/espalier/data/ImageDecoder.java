@@ -2,6 +2,7 @@ package io.espalier.data;
 
 import io.espalier.state.AtomicFile;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Internal;
 import io.espalier.tensor.Operators;
 import io.espalier.tensor.Tensors;
 
@@ -30,6 +31,7 @@ import javax.imageio.stream.ImageInputStream;
  *
  * <p>A decoder never changes: each setting gives another one.
  */
+@Internal
 public final class ImageDecoder {
     private static final ImageDecoder RGB =
             new ImageDecoder(0, 0, false, 3, false, new double[] {0}, new double[] {1});

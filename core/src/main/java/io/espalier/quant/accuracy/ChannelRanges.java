@@ -2,6 +2,7 @@ package io.espalier.quant.accuracy;
 
 import io.espalier.quant.observer.PerChannelMinMaxObserver;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Internal;
 
 import java.util.Arrays;
 
@@ -21,6 +22,7 @@ import java.util.Arrays;
  * @param max the largest value of each channel
  */
 @SuppressWarnings("ArrayRecordComponent") // made fresh, and never compared
+@Internal
 public record ChannelRanges(float[] min, float[] max) {
     /**
      * Ranges of as many channels as there are values in each array.

@@ -1,6 +1,7 @@
 package io.espalier.quant.evaluation;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Internal;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -17,6 +18,7 @@ import java.util.Arrays;
  * <p>Numbers that are not finite count as right where both are the same; elsewhere they make the
  * errors infinite and the cosine NaN.
  */
+@Internal
 public final class TensorErrors {
     private double largest;
     private double absolute;
