@@ -58,10 +58,10 @@ public final class StateFile implements TensorSource, AutoCloseable {
      * @throws EspalierException if it can't be read, is something else, or its header is damaged
      */
     public static StateFile open(Path file) {
-        if (file.toString().isEmpty()) {
+        if (Needed.of(file, "the file to read").toString().isEmpty()) {
             throw new EspalierException("Can't read a file: its path is empty; name a file.");
         }
-        if (Files.isDirectory(Needed.of(file, "the file to read"))) {
+        if (Files.isDirectory(file)) {
             throw new EspalierException("Can't read " + file + ": it is a folder; name a file.");
         }
         if (Files.exists(file) && !Files.isRegularFile(file)) {
