@@ -7,13 +7,10 @@ import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.proto.AttributeProto;
 import io.espalier.onnx.run.OnnxSession;
 import io.espalier.tensor.EspalierException;
-import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashSet;
@@ -188,39 +185,9 @@ final class ConstantFolding {
                         OnnxSession.open(
                                 subject.model().fragment(nodes, constants, Map.of(), outputs),
                                 settings -> settings.threads(1).optimized(false))) {
-            session.run(Map.of()).forEach((name, tensor) -> results.put(name, constant(tensor)));
+            session.run(Map.of())
+                    .forEach((name, tensor) -> results.put(name, ConstantTensor.of(tensor)));
         }
         return results;
-    }
-
-    private static ConstantTensor constant(Tensor tensor) {
-        ElementType type =
-                switch (Tensors.type(tensor)) {
-                    case Float -> ElementType.FLOAT;
-                    case Double -> ElementType.DOUBLE;
-                    case Half -> ElementType.FLOAT16;
-                    case BFloat16 -> ElementType.BFLOAT16;
-                    case Long -> ElementType.INT64;
-                    case Int -> ElementType.INT32;
-                    case Short -> ElementType.INT16;
-                    case Char -> ElementType.INT8;
-                    case Byte -> ElementType.UINT8;
-                    case UInt16 -> ElementType.UINT16;
-                    case UInt32 -> ElementType.UINT32;
-                    case UInt64 -> ElementType.UINT64;
-                    case Bool -> ElementType.BOOL;
-                    default ->
-                            throw new EspalierException(
-                                    "No constant is of type " + Tensors.type(tensor) + ".");
-                };
-        var bytes = MemorySegment.ofArray(new byte[Math.toIntExact(tensor.nbytes())]);
-        if (bytes.byteSize() > 0) {
-            bytes.copyFrom(Tensors.segment(tensor));
-        }
-        List<Long> shape = new ArrayList<>();
-        for (long extent : Tensors.shape(tensor)) {
-            shape.add(extent);
-        }
-        return ConstantTensor.of(type, shape, bytes);
     }
 }

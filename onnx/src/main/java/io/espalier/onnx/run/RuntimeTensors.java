@@ -7,7 +7,6 @@ import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
 import ai.onnxruntime.TensorInfo.OnnxTensorType;
 
-import io.espalier.onnx.model.ElementType;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
@@ -19,34 +18,8 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
 /** Tensors of the two libraries as each other's. */
-public final class RuntimeTensors {
+final class RuntimeTensors {
     private RuntimeTensors() {}
-
-    /**
-     * The type that a model calls a tensor's.
-     *
-     * @throws EspalierException if ONNX has none like it
-     */
-    public static ElementType elementType(Tensor tensor) {
-        return switch (Tensors.type(tensor)) {
-            case Float -> ElementType.FLOAT;
-            case Double -> ElementType.DOUBLE;
-            case Half -> ElementType.FLOAT16;
-            case BFloat16 -> ElementType.BFLOAT16;
-            case Long -> ElementType.INT64;
-            case Int -> ElementType.INT32;
-            case Short -> ElementType.INT16;
-            case Char -> ElementType.INT8;
-            case Byte -> ElementType.UINT8;
-            case UInt16 -> ElementType.UINT16;
-            case UInt32 -> ElementType.UINT32;
-            case UInt64 -> ElementType.UINT64;
-            case Bool -> ElementType.BOOL;
-            default ->
-                    throw new EspalierException(
-                            "ONNX has no tensors of type " + Tensors.type(tensor) + ".");
-        };
-    }
 
     /** A tensor of ONNX Runtime on the same memory, which must outlive it. */
     static OnnxTensor lend(OrtEnvironment environment, Tensor tensor) throws OrtException {

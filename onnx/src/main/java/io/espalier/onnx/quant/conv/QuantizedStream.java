@@ -5,7 +5,6 @@ import io.espalier.onnx.model.ElementType;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.run.OnnxSession;
-import io.espalier.onnx.run.RuntimeTensors;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -133,7 +132,7 @@ final class QuantizedStream implements AutoCloseable {
             Set<String> reads) {
         var types = new LinkedHashMap<String, ElementType>();
         for (String read : reads) {
-            types.put(read, RuntimeTensors.elementType(known(batches.getFirst(), read)));
+            types.put(read, ElementType.of(Tensors.type(known(batches.getFirst(), read))));
         }
         var used = new LinkedHashMap<String, ConstantTensor>();
         for (OnnxNode node : nodes) {

@@ -6,6 +6,8 @@ import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 
+import org.jspecify.annotations.Nullable;
+
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
@@ -36,6 +38,7 @@ final class RegionWriter {
     private final Map<String, Integer> readersLeft = new HashMap<>();
     private final Set<String> current = new HashSet<>();
     private final Map<String, Unit> unitOfNode = new LinkedHashMap<>();
+    private @Nullable Unit writing;
 
     /** Prepares for a model, which stays as it is. */
     RegionWriter(OnnxModel model, Calibrator calibrator, WeightRounding rounding) {
@@ -76,7 +79,7 @@ final class RegionWriter {
     }
 
     private void writeUnit(Unit unit) {
-        int before = graph.nodes().size();
+        writing = unit;
         switch (unit) {
             case Unit.Convolution convolution -> convolutions.writeIntegers(convolution);
             case Unit.Sum sum -> JoinWriter.write(sum, this, calibrator);
@@ -84,8 +87,7 @@ final class RegionWriter {
             case Unit.Joined joined -> JoinWriter.write(joined, this, calibrator);
             case Unit.Pool pool -> PoolWriter.write(pool, this, calibrator);
         }
-        List<OnnxNode> nodes = graph.nodes();
-        nodes.subList(before, nodes.size()).forEach(node -> unitOfNode.put(node.name(), unit));
+        writing = null;
     }
 
     private void writeFloat(OnnxNode node) {
@@ -137,6 +139,9 @@ final class RegionWriter {
     void emit(OnnxNode node) {
         graph.add(node);
         current.addAll(node.outputs());
+        if (writing != null) {
+            unitOfNode.put(node.name(), writing);
+        }
         calibrator.wrote(node);
     }
 
