@@ -37,6 +37,8 @@ class OnnxArchitectureTest {
                     .definedBy("io.espalier.onnx.export..")
                     .layer("quant")
                     .definedBy("io.espalier.onnx.quant..")
+                    .layer("tune")
+                    .definedBy("io.espalier.onnx.tune..")
                     .whereLayer("proto")
                     .mayNotAccessAnyLayer()
                     .whereLayer("model")
@@ -56,7 +58,11 @@ class OnnxArchitectureTest {
                     .whereLayer("export")
                     .mayOnlyAccessLayers("proto", "model")
                     .whereLayer("quant")
-                    .mayOnlyAccessLayers("proto", "model", "run", "inputs", "compare", "repair");
+                    .mayOnlyAccessLayers("proto", "model", "run", "inputs", "compare", "repair")
+                    .whereLayer("tune")
+                    .mayOnlyAccessLayers(
+                            "proto", "model", "shape", "run", "inputs", "compare", "repair",
+                            "lower", "quant");
 
     @ArchTest
     static final ArchRule EVERY_PACKAGE_IS_A_KNOWN_ROOM =
@@ -72,7 +78,8 @@ class OnnxArchitectureTest {
                             "io.espalier.onnx.repair..",
                             "io.espalier.onnx.lower..",
                             "io.espalier.onnx.export..",
-                            "io.espalier.onnx.quant..");
+                            "io.espalier.onnx.quant..",
+                            "io.espalier.onnx.tune..");
 
     @ArchTest
     static final ArchRule ONLY_RUN_KNOWS_ONNX_RUNTIME =

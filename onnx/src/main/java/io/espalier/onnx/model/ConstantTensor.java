@@ -223,6 +223,19 @@ public final class ConstantTensor {
         return of(type, shape, bytes);
     }
 
+    /**
+     * The same tensor, with all that the file says of it, with other elements: as many bytes,
+     * little-endian and row-major; they are not copied.
+     */
+    public ConstantTensor withBytes(MemorySegment others) {
+        if (others.byteSize() != byteSize() || type == ElementType.STRING) {
+            throw new EspalierException(
+                    "%d bytes don't make a tensor of %s.".formatted(others.byteSize(), this));
+        }
+        return new ConstantTensor(
+                header(proto.getName()).build(), type, elements, others.asReadOnly());
+    }
+
     /** The message as it came, or one with these elements: of this name, elements within. */
     public TensorProto toProto(String name) {
         if (proto.getDataLocation() != TensorProto.DataLocation.EXTERNAL && isSelfContained()) {

@@ -1,0 +1,192 @@
+package io.espalier.cli;
+
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.tune.OnnxPruner;
+import io.espalier.onnx.tune.PrunedModel;
+import io.espalier.onnx.tune.PrunedModel.Layer;
+import io.espalier.tensor.Libtorch;
+
+import org.jspecify.annotations.Nullable;
+
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** Puts zeros into an ONNX model's weights. */
+@Command(
+        name = "prune",
+        description =
+                "Prunes an ONNX model by masks: the weights of its convolutions, products and"
+                    + " recurrent layers get zeros, all else in the file stays as it is. 'finetune'"
+                    + " brings accuracy back and keeps the zeros; the file is as large as before,"
+                    + " until it is compressed.",
+        footer = {
+            "",
+            "Example: espalier prune ocr.onnx -o ocr-sparse.onnx --amount 0.5 --keep '*head*'"
+        })
+final class PruneCommand implements Runnable {
+    private static final Pattern N_OF_M = Pattern.compile("(\\d{1,6}):(\\d{1,6})");
+    private static final double HALF = 0.5;
+
+    @Parameters(index = "0", paramLabel = "MODEL", description = "An ONNX file.")
+    Path model;
+
+    @Option(
+            names = {"-o", "--out"},
+            required = true,
+            paramLabel = "OUT",
+            description = "The file to write.")
+    Path out;
+
+    @Option(
+            names = "--amount",
+            paramLabel = "SHARE",
+            description = "The share of the weights to prune, from 0 to 1; 0.5 if left out.")
+    @Nullable Double amount;
+
+    @Option(
+            names = "--global",
+            description =
+                    "Take the share of all layers together, most where weights are smallest; of"
+                            + " each layer if left out.")
+    boolean global;
+
+    @Option(
+            names = "--n-m",
+            paramLabel = "N:M",
+            description =
+                    "Keep N of every M neighbours along a layer's inputs, such as 2:4, instead of a"
+                            + " share.")
+    @Nullable String nOfM;
+
+    @Option(
+            names = "--method",
+            paramLabel = "METHOD",
+            defaultValue = "l1",
+            description =
+                    "Which weights go: l1, those of smallest magnitude, or random; l1 if left"
+                            + " out.")
+    String method;
+
+    @Option(
+            names = "--keep",
+            paramLabel = "PATTERN",
+            description =
+                    "Leave layers as they are whose node or weight has this name; * stands for"
+                            + " anything. May be repeated.")
+    List<String> keep = List.of();
+
+    @Option(
+            names = "--seed",
+            paramLabel = "N",
+            description = "The number that --method random draws from; 0 if left out.")
+    @Nullable Long seed;
+
+    @Option(names = "--force", description = "Replace OUT if it is there.")
+    boolean force;
+
+    @Option(names = "--json", description = "Print one JSON object instead of a table.")
+    boolean json;
+
+    @Spec CommandSpec spec;
+
+    @Override
+    public void run() {
+        OnnxPruner pruner = pruner().keep(keep.toArray(String[]::new));
+        ResultFile.requirePlace(out, model, force);
+        Libtorch.seed(seed == null ? 0 : seed);
+        PrunedModel pruned = pruner.prune(OnnxModel.load(model));
+        pruned.model().save(out);
+        PrintWriter printer = spec.commandLine().getOut();
+        if (json) {
+            printer.println(Json.line(describe(pruned)));
+        } else {
+            print(pruned, printer);
+        }
+        printer.flush();
+    }
+
+    private OnnxPruner pruner() {
+        boolean random = method.equals("random");
+        require(
+                random || method.equals("l1"),
+                "--method is l1 or random, not " + Printable.line(method) + ".");
+        require(seed == null || random, "--seed is for --method random.");
+        if (nOfM != null) {
+            require(amount == null, "--n-m says how much is pruned; leave --amount out.");
+            require(!random, "--n-m keeps the largest of each group; leave --method out.");
+            require(!global, "--n-m keeps as many in each layer; leave --global out.");
+            return groups(nOfM);
+        }
+        double share = amount == null ? HALF : amount;
+        require(share >= 0 && share <= 1, "--amount is a share from 0 to 1, not " + share + ".");
+        OnnxPruner pruner = random ? OnnxPruner.random(share) : OnnxPruner.l1(share);
+        return global ? pruner.globally() : pruner;
+    }
+
+    private OnnxPruner groups(String text) {
+        Matcher parts = N_OF_M.matcher(text);
+        require(
+                parts.matches(),
+                "--n-m is two numbers such as 2:4, not " + Printable.line(text) + ".");
+        return OnnxPruner.nOfM(Integer.parseInt(parts.group(1)), Integer.parseInt(parts.group(2)));
+    }
+
+    private void require(boolean holds, String usage) {
+        if (!holds) {
+            throw new ParameterException(spec.commandLine(), usage);
+        }
+    }
+
+    private void print(PrunedModel pruned, PrintWriter printer) {
+        var table = new Table(2, "layer", "operator", "weights", "zeros", "sparsity", "");
+        for (Layer layer : pruned.layers()) {
+            table.row(
+                    layer.name(),
+                    layer.operator(),
+                    Table.count(layer.elements()),
+                    Table.count(layer.zeros()),
+                    Table.percent(layer.sparsity()),
+                    layer.note());
+        }
+        table.row(
+                        "all",
+                        "",
+                        Table.count(pruned.elements()),
+                        Table.count(pruned.zeros()),
+                        Table.percent(pruned.sparsity()),
+                        "")
+                .lines()
+                .forEach(printer::println);
+        printer.printf(
+                "%n%s: %s; %s: %s.%n",
+                model,
+                Table.megabytes(Table.fileBytes(model)),
+                out,
+                Table.megabytes(Table.fileBytes(out)));
+    }
+
+    private Map<String, Object> describe(PrunedModel pruned) {
+        var description = new LinkedHashMap<String, Object>();
+        description.put("model", model.toString());
+        description.put("out", out.toString());
+        description.put("weights", pruned.elements());
+        description.put("zeros", pruned.zeros());
+        description.put("sparsity", pruned.sparsity());
+        description.put("bytes_before", Table.fileBytes(model));
+        description.put("bytes_after", Table.fileBytes(out));
+        description.put("layers", pruned.layers());
+        return description;
+    }
+}
