@@ -53,12 +53,26 @@ final class OnnxInputs {
                     Map.entry("--dimension", Set.of(Kind.RANDOM)));
 
     private final InputOptions options;
+    private final boolean toMeasure;
     private final Inputs inputs;
 
     /** What the options say; wrong use is refused here. */
     OnnxInputs(InputOptions options) {
+        this(options, false);
+    }
+
+    private OnnxInputs(InputOptions options, boolean toMeasure) {
         this.options = options;
+        this.toMeasure = toMeasure;
         this.inputs = inputs();
+    }
+
+    /**
+     * What the options say, or random numbers where they say nothing: for what is only measured
+     * with them, and not calibrated.
+     */
+    static OnnxInputs toMeasure(InputOptions options) {
+        return new OnnxInputs(options, true);
     }
 
     /**
@@ -68,7 +82,9 @@ final class OnnxInputs {
      */
     InputBatches checkedFor(OnnxModel model) {
         InputBatches batches = inputs.checkedFor(model);
-        batches.warning().ifPresent(options::warn);
+        if (!toMeasure) {
+            batches.warning().ifPresent(options::warn);
+        }
         return batches;
     }
 
@@ -104,6 +120,9 @@ final class OnnxInputs {
     private Kind kind() {
         if (options.random) {
             options.require(options.data == null, "--random takes no --data.");
+            return Kind.RANDOM;
+        }
+        if (toMeasure && options.data == null && options.tokenizer == null) {
             return Kind.RANDOM;
         }
         Path path = options.path();

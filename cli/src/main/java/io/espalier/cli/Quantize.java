@@ -36,8 +36,10 @@ import java.util.Map;
         footer = {
             "",
             "Modes: auto (what pays and stays within --max-drop); static (all layers that can be,"
-                    + " ranges found on the data); dynamic (matrix products, ranges found at each"
-                    + " call); weight-only (weights kept in 8 bits, all computed in floats).",
+                + " ranges found on the data); dynamic (matrix products, ranges found at each"
+                + " call); weight-only (weights kept in 8 bits, all computed in floats); float16"
+                + " (weights kept in 16-bit floats, all computed in floats: nothing is calibrated,"
+                + " and data only measure).",
             "Example: espalier quantize ocr.onnx -o ocr-int8.onnx --calibration lines/"
                     + " --image-size 48x320 --channels 3 --mean 0.5 --std 0.5"
         })
@@ -59,7 +61,7 @@ final class Quantize implements Runnable {
             names = "--mode",
             paramLabel = "MODE",
             defaultValue = "auto",
-            description = "auto, static, dynamic or weight-only; auto if left out.")
+            description = "auto, static, dynamic, weight-only or float16; auto if left out.")
     String mode;
 
     @Option(
@@ -108,7 +110,10 @@ final class Quantize implements Runnable {
         Quantizer quantizer = quantizer();
         ResultFile.requirePlace(out, model, force);
         OnnxModel original = OnnxModel.load(model);
-        var given = new OnnxInputs(inputs);
+        OnnxInputs given =
+                mode() == QuantizationMode.FLOAT16
+                        ? OnnxInputs.toMeasure(inputs)
+                        : new OnnxInputs(inputs);
         // What is wrong with them, or has to be told of them, comes first.
         given.checkedFor(original);
         QuantizationResult result = quantized(quantizer, original, given.all());
@@ -138,6 +143,10 @@ final class Quantize implements Runnable {
         quantizer = maxDrop == null ? quantizer : quantizer.maxDrop(maxDrop);
         quantizer = threads == null ? quantizer : quantizer.threads(threads);
         quantizer = reduceRange ? quantizer.reduceRange() : quantizer;
+        if (reduceRange && mode() == QuantizationMode.FLOAT16) {
+            throw new ParameterException(
+                    spec.commandLine(), "--reduce-range is for integers; --mode float16 has none.");
+        }
         return quantizer.keepFloat(keepFloat.toArray(String[]::new));
     }
 
@@ -147,10 +156,11 @@ final class Quantize implements Runnable {
             case "static" -> QuantizationMode.STATIC;
             case "dynamic" -> QuantizationMode.DYNAMIC;
             case "weight-only" -> QuantizationMode.WEIGHT_ONLY;
+            case "float16" -> QuantizationMode.FLOAT16;
             default ->
                     throw new ParameterException(
                             spec.commandLine(),
-                            "--mode is auto, static, dynamic or weight-only, not "
+                            "--mode is auto, static, dynamic, weight-only or float16, not "
                                     + Printable.line(mode)
                                     + ".");
         };
@@ -194,11 +204,22 @@ final class Quantize implements Runnable {
                 .forEach(printer::println);
         printer.printf(
                 Locale.ROOT,
-                "%n%d of %d layers in integers; cosine to the float model %.5f on the calibration"
-                        + " data.%n",
-                result.layers().stream().filter(layer -> layer.precision().equals("int8")).count(),
-                result.layers().size(),
+                "%n%s; cosine to the float model %.5f on the calibration data.%n",
+                share(result),
                 1 - result.drop());
+    }
+
+    /** How much of the model is in fewer bits. */
+    private String share(QuantizationResult result) {
+        boolean halves = mode() == QuantizationMode.FLOAT16;
+        String precision = halves ? "float16 stored" : "int8";
+        return String.format(
+                Locale.ROOT,
+                halves ? "%d of %d weights in 16 bits" : "%d of %d layers in integers",
+                result.layers().stream()
+                        .filter(layer -> layer.precision().equals(precision))
+                        .count(),
+                result.layers().size());
     }
 
     private static String[] row(

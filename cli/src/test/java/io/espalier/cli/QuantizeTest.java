@@ -57,6 +57,18 @@ class QuantizeTest {
     }
 
     @Test
+    @DisplayName("keeps weights in 16 bits without any data")
+    void halves() throws IOException {
+        CommandLineRun run = quantize("--mode", "float16", "--force");
+
+        assertEquals(0, run.code(), run.err());
+        assertFalse(run.err().contains("WARNING"), run.err());
+        assertTrue(Files.size(out) < 0.51 * Files.size(model), run.out());
+        assertTrue(run.out().contains("2 of 2 weights in 16 bits"), run.out());
+        assertTrue(run.out().contains("cosine to the float model 1.0000"), run.out());
+    }
+
+    @Test
     @DisplayName("keeps layers in floats by their names")
     void keepsFloat() {
         CommandLineRun run =
@@ -96,6 +108,20 @@ class QuantizeTest {
                         : quantize("--random", option, value);
 
         assertEquals(code, run.code(), run.err());
+        assertTrue(run.err().contains(words), run.err());
+        assertFalse(Files.exists(out));
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @DisplayName("refuses options that make no sense together, in one line,")
+    @CsvSource({
+        "--mode float16 --reduce-range, --reduce-range is for integers",
+        "--mode static --max-drop 0.1, --max-drop is for --mode auto",
+    })
+    void refusesTogether(String options, String words) {
+        CommandLineRun run = quantize(("--random " + options).split(" "));
+
+        assertEquals(2, run.code(), run.err());
         assertTrue(run.err().contains(words), run.err());
         assertFalse(Files.exists(out));
     }

@@ -28,6 +28,8 @@ import java.util.List;
 public final class ConstantTensor {
     private static final ValueLayout.OfFloat FLOAT =
             ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfShort SHORT =
+            ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfLong LONG =
             ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
@@ -96,6 +98,13 @@ public final class ConstantTensor {
         var bytes = MemorySegment.ofArray(new byte[Math.multiplyExact(values.length, 4)]);
         MemorySegment.copy(values, 0, bytes, FLOAT, 0, values.length);
         return of(ElementType.FLOAT, shape, bytes);
+    }
+
+    /** A tensor of 16-bit floats by their bits, in row-major order. */
+    public static ConstantTensor halves(List<Long> shape, short... bits) {
+        var bytes = MemorySegment.ofArray(new byte[Math.multiplyExact(bits.length, 2)]);
+        MemorySegment.copy(bits, 0, bytes, SHORT, 0, bits.length);
+        return of(ElementType.FLOAT16, shape, bytes);
     }
 
     /** A tensor of 64-bit integers, in row-major order. */

@@ -9,5 +9,7 @@ public enum QuantizationMode {
     /** Matrix products in integers, with ranges found at each call. */
     DYNAMIC,
     /** Weights kept in 8 bits; all is computed in floats. */
-    WEIGHT_ONLY
+    WEIGHT_ONLY,
+    /** Weights kept in 16-bit floats; all is computed in floats. */
+    FLOAT16
 }

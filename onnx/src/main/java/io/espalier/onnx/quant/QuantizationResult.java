@@ -34,7 +34,8 @@ public record QuantizationResult(
      *
      * @param name its node's name
      * @param operators what it consists of
-     * @param precision {@code int8}, {@code int8 stored} or {@code float}
+     * @param precision {@code int8}, {@code int8 stored}, {@code int4}, {@code float16 stored} or
+     *     {@code float}
      * @param why the reason in words
      */
     public record Layer(String name, String operators, String precision, String why) {}

@@ -4,6 +4,7 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.quant.QuantizationResult.Layer;
 import io.espalier.onnx.quant.conv.ConvolutionQuantization;
+import io.espalier.onnx.quant.half.HalfStorage;
 import io.espalier.onnx.quant.matmul.EmbeddingQuantization;
 import io.espalier.onnx.quant.matmul.MatMulQuantization;
 import io.espalier.onnx.quant.matmul.MatMulSettings;
@@ -57,6 +58,7 @@ final class QuantizationRun {
                     case STATIC -> allConvolutions(embeddings(products(repaired, true)));
                     case DYNAMIC -> stored(embeddings(products(repaired, false)));
                     case WEIGHT_ONLY -> stored(embeddings(repaired));
+                    case FLOAT16 -> halves(repaired);
                 };
         say("measuring");
         return result(step);
@@ -193,6 +195,21 @@ final class QuantizationRun {
         say("rounding weights");
         ConvolutionQuantization.Fitted fitted = convolutions(step.model()).store(data.batches());
         return step.then(fitted.model(), layers(fitted));
+    }
+
+    private Step halves(Step step) {
+        say("rounding weights");
+        HalfStorage.Result halved = HalfStorage.of(step.model(), this::mayBeIntegers);
+        return step.then(
+                halved.model(),
+                halved.weights().stream()
+                        .map(weight ->
+                                new Layer(
+                                        weight.name(),
+                                        weight.operators(),
+                                        weight.halved() ? "float16 stored" : "float",
+                                        weight.why()))
+                        .toList());
     }
 
     private ConvolutionQuantization convolutions(OnnxModel model) {

@@ -25,7 +25,7 @@ import java.util.stream.Stream;
 @DisplayName("A quantizer")
 class QuantizerTest {
     @ParameterizedTest
-    @EnumSource
+    @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "FLOAT16")
     @DisplayName("makes a smaller model that gives nearly the same, in each mode")
     void modes(QuantizationMode mode) {
         OnnxModel model = network();
@@ -35,6 +35,23 @@ class QuantizerTest {
         assertTrue(result.size() < 0.5, result.summary());
         assertTrue(result.drop() < 0.01, result.summary());
         assertTrue(result.table().contains("int8"), result.table());
+    }
+
+    @Test
+    @DisplayName("keeps weights in 16 bits, with results that are nearly the same")
+    void halves() {
+        OnnxModel model = network();
+
+        QuantizationResult result =
+                Quantizer.of(QuantizationMode.FLOAT16).threads(1).quantize(model, data());
+
+        assertTrue(result.size() < 0.53, result.summary());
+        assertTrue(result.drop() < 1e-5, result.summary());
+        assertEquals(
+                3,
+                result.layers().stream()
+                        .filter(layer -> layer.precision().equals("float16 stored"))
+                        .count());
     }
 
     @Test

@@ -5,9 +5,6 @@ import io.espalier.onnx.model.ElementType;
 import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxNode;
 
-import java.lang.foreign.MemorySegment;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -86,11 +83,11 @@ final class RowTable {
         if (!half) {
             return ConstantTensor.floats(shape, scales);
         }
-        var bytes = ByteBuffer.allocate(scales.length * 2).order(ByteOrder.LITTLE_ENDIAN);
-        for (float scale : scales) {
-            bytes.putShort(Float.floatToFloat16(scale));
+        var bits = new short[scales.length];
+        for (int row = 0; row < bits.length; row++) {
+            bits[row] = Float.floatToFloat16(scales[row]);
         }
-        return ConstantTensor.of(ElementType.FLOAT16, shape, MemorySegment.ofArray(bytes.array()));
+        return ConstantTensor.halves(shape, bits);
     }
 
     /** What brings a row's largest magnitude to 127. */
