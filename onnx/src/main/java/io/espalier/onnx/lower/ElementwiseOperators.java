@@ -181,7 +181,9 @@ final class ElementwiseOperators {
 
     /** Nothing is dropped when a model is run. */
     private static void dropout(Call call) {
-        if (call.has(2) && (call.constant(2) == null || call.longs(2).getFirst() != 0)) {
+        Double ratio = call.has(1) ? call.scalar(1) : null;
+        boolean trains = call.has(2) && (call.constant(2) == null || call.longs(2).getFirst() != 0);
+        if (trains && (ratio == null || ratio != 0)) {
             throw call.refused("it may drop elements, as in training");
         }
         call.give(call.in(0));

@@ -201,6 +201,11 @@ public final class OnnxNode {
         return new OnnxNode(proto.toBuilder().clearOutput().addAllOutput(outputs).build());
     }
 
+    /** Of another operator of the same domain. */
+    public OnnxNode withOp(String op) {
+        return new OnnxNode(proto.toBuilder().setOpType(op).build());
+    }
+
     /** The same node under another name. */
     public OnnxNode withName(String name) {
         return new OnnxNode(proto.toBuilder().setName(name).build());

@@ -7,37 +7,33 @@ import io.espalier.onnx.quant.conv.ConvolutionQuantization;
 import io.espalier.onnx.quant.half.HalfStorage;
 import io.espalier.onnx.quant.matmul.EmbeddingQuantization;
 import io.espalier.onnx.quant.matmul.MatMulQuantization;
-import io.espalier.onnx.quant.matmul.MatMulSettings;
-import io.espalier.onnx.quant.matmul.SiteReport;
 import io.espalier.onnx.repair.Repair;
-import io.espalier.onnx.run.OnnxSession;
-import io.espalier.onnx.run.PairedTime;
 
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Set;
 
 /** One model being quantized: repaired, fitted, judged, and where it lost too much, given back. */
 final class QuantizationRun {
-    private static final int TURNS = 4;
     private static final int MOST_FITS = 6;
 
-    /** Two timings of one model differ by as much. */
-    private static final double NOISE = 1.02;
+    /** The version of the standard whose operators the passes write. */
+    private static final long QUANTIZES_SINCE = 11;
 
     private final OnnxModel original;
     private final CalibrationData data;
     private final QuantizationSettings settings;
-    private final ReferenceOutputs reference;
+    private final Judgement judgement;
+    private final ProductSearch products;
 
     QuantizationRun(OnnxModel original, CalibrationData data, QuantizationSettings settings) {
         this.original = original;
         this.data = data;
         this.settings = settings;
         say("running the float model");
-        this.reference = ReferenceOutputs.of(original, data.batches(), settings.threads());
+        this.judgement = new Judgement(original, data, settings);
+        this.products = new ProductSearch(data, settings);
     }
 
     /** A model on its way, and what became of its layers. */
@@ -51,7 +47,8 @@ final class QuantizationRun {
 
     QuantizationResult run() {
         say("repairing the graph");
-        var repaired = new Step(Repair.run(original).model(), List.of());
+        var repaired =
+                new Step(Repair.raised(Repair.run(original).model(), QUANTIZES_SINCE), List.of());
         Step step =
                 switch (settings.mode()) {
                     case AUTO -> auto(repaired);
@@ -69,18 +66,11 @@ final class QuantizationRun {
                 Repair.run(step.model(), List.of(Repair.pass("shared-constants"))).model();
         return new QuantizationResult(
                 model,
-                reference.drop(model),
-                time(original, model),
+                judgement.drop(model),
+                judgement.time(model),
                 original.byteSize(),
                 model.byteSize(),
                 step.layers());
-    }
-
-    private PairedTime time(OnnxModel before, OnnxModel after) {
-        try (var first = OnnxSession.open(before, s -> s.threads(settings.threads()));
-                var second = OnnxSession.open(after, s -> s.threads(settings.threads()))) {
-            return PairedTime.of(first, second, data.first(), TURNS);
-        }
     }
 
     private void say(String words) {
@@ -89,66 +79,44 @@ final class QuantizationRun {
 
     /** What pays and stays within the budget: products, tables, then convolutions. */
     private Step auto(Step repaired) {
-        Step best = bestProducts(repaired);
+        ProductSearch.Found found = products.best(repaired.model(), judgement);
+        Step best = repaired.then(found.model(), found.layers());
         Step tables = embeddings(best);
-        if (reference.drop(tables.model()) <= settings.maxDrop()) {
+        if (judgement.isWithinBudget(tables.model())) {
             best = tables;
         }
-        return bestConvolutions(best);
+        return noWorse(bestConvolutions(best), repaired);
     }
 
-    /**
-     * Products with ranges found beforehand or at each call, or in floats: the fastest that holds.
-     */
-    private Step bestProducts(Step step) {
-        for (boolean fixed : new boolean[] {true, false}) {
-            say(fixed ? "fitting matrix products" : "trying ranges found at each call");
-            Step candidate = products(step, fixed);
-            if (candidate.layers().stream().noneMatch(layer -> layer.precision().equals("int8"))) {
-                return step;
-            }
-            boolean holds = reference.drop(candidate.model()) <= settings.maxDrop();
-            if (holds && time(step.model(), candidate.model()).speedup() > NOISE) {
-                return candidate;
-            }
+    /** What was found, if nothing about it is worse than what came in. */
+    private Step noWorse(Step found, Step repaired) {
+        if (judgement.isNoWorse(found.model())) {
+            return found;
         }
-        return step;
+        OnnxModel model = judgement.isNoWorse(repaired.model()) ? repaired.model() : original;
+        return new Step(model, inFloats(found.layers()));
+    }
+
+    private static List<Layer> inFloats(List<Layer> layers) {
+        return layers.stream()
+                .map(layer -> layer.precision().equals("float") ? layer : inFloats(layer))
+                .toList();
+    }
+
+    private static Layer inFloats(Layer layer) {
+        return new Layer(
+                layer.name(), layer.operators(), "float", "int8 makes the model no better");
     }
 
     private Step products(Step step, boolean fixed) {
-        MatMulQuantization.Result result =
-                fixed
-                        ? MatMulQuantization.fixed(step.model(), data.batches(), this::how)
-                        : MatMulQuantization.dynamic(step.model(), data.batches(), this::how);
-        return step.then(result.model(), layers(result.sites(), "MatMul"));
-    }
-
-    private MatMulSettings how(MatMulSettings start) {
-        return start.reduceRange(settings.reducedRange())
-                .keepingFloat(settings.keptFloat().toArray(String[]::new));
+        ProductSearch.Found found = products.all(step.model(), fixed);
+        return step.then(found.model(), found.layers());
     }
 
     private Step embeddings(Step step) {
         MatMulQuantization.Result result =
                 EmbeddingQuantization.eightBit(step.model(), settings.keptFloat());
-        return step.then(result.model(), layers(result.sites(), "Gather"));
-    }
-
-    private static List<Layer> layers(List<SiteReport> sites, String operator) {
-        return sites.stream()
-                .map(site ->
-                        new Layer(
-                                site.name(),
-                                operator,
-                                site.isQuantized() ? "int" + site.bits() : "float",
-                                site.why()
-                                        + (site.error().isPresent()
-                                                ? String.format(
-                                                        Locale.ROOT,
-                                                        ", error %.1f dB",
-                                                        10 * Math.log10(site.error().getAsDouble()))
-                                                : "")))
-                .toList();
+        return step.then(result.model(), ProductSearch.layers(result.sites(), "Gather"));
     }
 
     /** Convolutions in integers where they save time; those that lose most are given back. */
@@ -167,8 +135,8 @@ final class QuantizationRun {
                 break;
             }
             if (tried.add(fitted.inIntegers())
-                    && reference.drop(fitted.model()) <= settings.maxDrop()
-                    && time(step.model(), fitted.model()).speedup() > NOISE) {
+                    && judgement.isWithinBudget(fitted.model())
+                    && judgement.isFaster(step.model(), fitted.model())) {
                 return step.then(fitted.model(), layers(fitted));
             }
             price = price == 0 ? convolutions.mostGain() / 8 : price * 2;
@@ -180,9 +148,11 @@ final class QuantizationRun {
     private Step keptSmall(Step step, ConvolutionQuantization convolutions) {
         ConvolutionQuantization.Fitted fitted = convolutions.store(data.batches());
         boolean holds =
-                reference.drop(fitted.model()) <= settings.maxDrop()
-                        && time(step.model(), fitted.model()).speedup() > 1 / NOISE;
-        return holds ? step.then(fitted.model(), layers(fitted)) : step;
+                judgement.isWithinBudget(fitted.model())
+                        && !judgement.isSlower(step.model(), fitted.model());
+        return holds
+                ? step.then(fitted.model(), layers(fitted))
+                : step.then(step.model(), inFloats(layers(fitted)));
     }
 
     private Step allConvolutions(Step step) {

@@ -3,6 +3,7 @@ package io.espalier.onnx.quant;
 import io.espalier.onnx.compare.Padding;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.run.OnnxSession;
+import io.espalier.onnx.run.RoundingNoise;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -17,7 +18,7 @@ import java.util.Map;
 /**
  * What the float model gives for some data, and how far another model is from it: 1 less the cosine
  * of the two, as a mean over the rows of the result that differs most, those aside that a mask
- * hides.
+ * hides, and those differences that are only rounding.
  */
 final class ReferenceOutputs {
     /** Rows shorter than this are looked at together, example by example. */
@@ -28,16 +29,19 @@ final class ReferenceOutputs {
 
     private final List<Map<String, Tensor>> data;
     private final List<Map<String, float[]>> results = new ArrayList<>();
+    private final RoundingNoise noise;
     private final int threads;
 
-    private ReferenceOutputs(List<Map<String, Tensor>> data, int threads) {
+    private ReferenceOutputs(List<Map<String, Tensor>> data, RoundingNoise noise, int threads) {
         this.data = data;
+        this.noise = noise;
         this.threads = threads;
     }
 
     /** Runs the float model on the data, as far as its results fit. */
     static ReferenceOutputs of(OnnxModel model, List<Map<String, Tensor>> data, int threads) {
-        var outputs = new ReferenceOutputs(data, threads);
+        var noise = RoundingNoise.of(model, data.getFirst(), threads);
+        var outputs = new ReferenceOutputs(data, noise, threads);
         long numbers = 0;
         try (var session = OnnxSession.open(model, s -> s.threads(threads))) {
             for (Map<String, Tensor> batch : data) {
@@ -97,6 +101,7 @@ final class ReferenceOutputs {
                         .forEach((name, expected) -> {
                             float[] other = found.getOrDefault(name, new float[0]);
                             int row = rows.getOrDefault(name, 1);
+                            ignoreNoise(expected, other, noise.of(name));
                             add(name, expected, other, row, sums, counts);
                         });
             }
@@ -106,6 +111,15 @@ final class ReferenceOutputs {
             worst = Math.max(worst, sum.getValue() / counts.getOrDefault(sum.getKey(), 1L));
         }
         return worst;
+    }
+
+    /** Makes numbers equal that differ by no more than the float model does from itself. */
+    private static void ignoreNoise(float[] expected, float[] found, double noise) {
+        for (int i = 0; i < Math.min(expected.length, found.length); i++) {
+            if (Math.abs((double) expected[i] - found[i]) <= noise) {
+                found[i] = expected[i];
+            }
+        }
     }
 
     private static void add(

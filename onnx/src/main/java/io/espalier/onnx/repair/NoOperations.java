@@ -77,7 +77,14 @@ final class NoOperations {
             return maskUnused;
         }
         ConstantTensor training = graph.constant(node.input(2));
-        return maskUnused && training != null && training.toLongs()[0] == 0;
+        boolean drops = training == null || training.toLongs()[0] != 0;
+        return maskUnused && (!drops || dropsNothing(graph, node));
+    }
+
+    /** Whether the share that is dropped is none, as exporters write attention without dropout. */
+    private static boolean dropsNothing(OnnxGraph graph, OnnxNode node) {
+        ConstantTensor ratio = graph.constant(node.input(1));
+        return ratio != null && ratio.toFloats()[0] == 0;
     }
 
     private static boolean isUnread(OnnxGraph graph, String value) {

@@ -11,13 +11,11 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * A newer version of the standard's operators, where it has one that the graph spells out. From
- * version 11 on, what changed until 17 is known here, by the standard's Changelog.md; a model that
- * calls anything else stays at its version.
+ * A newer version of the standard's operators, where it has one that the graph spells out. What
+ * changed from version 11 to 17 is known here, by the standard's Changelog.md, and what changed
+ * before in {@link OldOperators}; a model that calls anything else stays at its version.
  */
 final class OpsetConversion {
-    private static final long OLDEST = 11;
-
     /** Operators that mean in version 17 what they mean in version 11. */
     private static final Set<String> UNCHANGED =
             Set.of(
@@ -44,25 +42,31 @@ final class OpsetConversion {
 
     /** Raises a model's version as far as a recognition needs, if it can be. */
     static Outcome raise(OnnxModel model) {
+        OnnxModel readable = atLeast(model, OldOperators.NEWEST);
+        OnnxModel raised = atLeast(readable, wanted(new Subject(readable)));
+        return raised == readable ? new Outcome(model, 0) : new Outcome(raised, 1);
+    }
+
+    /** The model in operators of at least a version up to 17, or itself if it can't be. */
+    static OnnxModel atLeast(OnnxModel model, long version) {
+        long from = model.opset();
         var subject = new Subject(model);
-        long wanted = wanted(subject);
         boolean possible =
-                model.opset() >= OLDEST
-                        && wanted > model.opset()
+                from >= OldOperators.OLDEST
+                        && version > from
                         && !model.hasFunctions()
                         && model.graph().nodes().stream().allMatch(n -> isKnown(subject, n));
         if (!possible) {
-            return new Outcome(model, 0);
+            return model;
         }
-        long from = model.opset();
-        OnnxModel raised = model.withOpset("", wanted);
+        OnnxModel raised = model.withOpset("", version);
         for (OnnxNode node : raised.graph().nodes()) {
             if (node.domain().isEmpty()) {
-                convert(raised.graph(), node, from, wanted);
+                convert(raised.graph(), node, from, version);
             }
         }
         raised.graph().removeUnused();
-        return new Outcome(raised, 1);
+        return raised;
     }
 
     /** The oldest version that has all that is recognized in the graph. */
@@ -81,12 +85,19 @@ final class OpsetConversion {
         if (!node.subgraphs().isEmpty()) {
             return false;
         }
-        if (!node.domain().isEmpty() || UNCHANGED.contains(node.op())) {
+        if (!node.domain().isEmpty()) {
             return true;
+        }
+        boolean isOld = subject.opset() < OldOperators.NEWEST && OldOperators.changed(node);
+        if (isOld && !OldOperators.canBeConverted(subject, node)) {
+            return false;
+        }
+        if (isOld || UNCHANGED.contains(node.op())) {
+            return !node.is("BatchNormalization") || hasOneResult(node);
         }
         return switch (node.op()) {
             case "Squeeze", "Unsqueeze", "ReduceSum", "Split", "Dropout", "RoiAlign" -> true;
-            case "BatchNormalization" -> node.outputs().stream().skip(1).allMatch(String::isEmpty);
+            case "BatchNormalization" -> hasOneResult(node);
             // Until version 12 they go over all dimensions from their axis on.
             case "Softmax", "LogSoftmax", "Hardmax" -> {
                 int rank = subject.rank(node.input(0));
@@ -97,17 +108,24 @@ final class OpsetConversion {
         };
     }
 
+    private static boolean hasOneResult(OnnxNode node) {
+        return node.outputs().stream().skip(1).allMatch(String::isEmpty);
+    }
+
     private static void convert(OnnxGraph graph, OnnxNode node, long from, long to) {
+        if (from < OldOperators.NEWEST && OldOperators.changed(node)) {
+            OldOperators.convert(graph, node);
+        }
         switch (node.op()) {
-            case "Squeeze", "Unsqueeze", "ReduceSum" -> asInput(graph, node, "axes", from);
-            case "Split" -> asInput(graph, node, "split", from);
+            case "Squeeze", "Unsqueeze", "ReduceSum" -> asInput(graph, node, "axes", from, to);
+            case "Split" -> asInput(graph, node, "split", from, to);
             case "Softmax", "LogSoftmax", "Hardmax" -> {
-                if (from < 13) {
+                if (from < 13 && to >= 13) {
                     graph.replace(node, node.with("axis", -1));
                 }
             }
             case "Dropout" -> {
-                if (from < 12) {
+                if (from < 12 && to >= 12) {
                     graph.replace(node, node.without("ratio"));
                 }
             }
@@ -122,8 +140,9 @@ final class OpsetConversion {
     }
 
     /** Since version 13 some lists of integers are inputs. */
-    private static void asInput(OnnxGraph graph, OnnxNode node, String attribute, long from) {
-        if (from >= 13 || !node.has(attribute)) {
+    private static void asInput(
+            OnnxGraph graph, OnnxNode node, String attribute, long from, long to) {
+        if (from >= 13 || to < 13 || !node.has(attribute)) {
             return;
         }
         List<Long> values = node.integers(attribute);

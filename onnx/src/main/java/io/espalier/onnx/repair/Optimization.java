@@ -4,12 +4,14 @@ import io.espalier.onnx.inputs.InputBatches;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.run.OnnxSession;
 import io.espalier.onnx.run.PairedTime;
+import io.espalier.onnx.run.RoundingNoise;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.jspecify.annotations.Nullable;
 
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -29,7 +31,7 @@ import java.util.Optional;
  *
  * @param repaired the repaired model, and what was done
  * @param error the largest difference of results, as a share of the largest of each result;
- *     infinite if they are not comparable
+ *     infinite if they are not comparable; 0 if no more than the given model's own rounding
  * @param originalBytes of the given model's message and weights
  * @param bytes of the repaired one's
  * @param time of one example, the given model as the reference
@@ -73,8 +75,10 @@ public record Optimization(
             List<InputBatches> trials = TrialInputs.of(model, original, sizes);
             double error = 0;
             for (InputBatches trial : trials) {
+                @Nullable RoundingNoise noise = null;
                 for (Map<String, Tensor> batch : trial) {
-                    error = Math.max(error, error(original, candidate, batch));
+                    noise = noise == null ? noise(model, batch) : noise;
+                    error = Math.max(error, error(original, candidate, batch, noise));
                 }
             }
             try (var first = trials.getFirst().iterator()) {
@@ -90,8 +94,15 @@ public record Optimization(
         }
     }
 
+    private static RoundingNoise noise(OnnxModel model, Map<String, Tensor> batch) {
+        return RoundingNoise.of(model, batch, Runtime.getRuntime().availableProcessors());
+    }
+
     private static double error(
-            OnnxSession original, OnnxSession candidate, Map<String, Tensor> batch) {
+            OnnxSession original,
+            OnnxSession candidate,
+            Map<String, Tensor> batch,
+            RoundingNoise noise) {
         try (var scope = new PointerScope()) {
             Map<String, Tensor> expected = original.run(batch);
             Map<String, Tensor> found = candidate.run(batch);
@@ -101,13 +112,15 @@ public record Optimization(
                 error =
                         other == null
                                 ? Double.POSITIVE_INFINITY
-                                : Math.max(error, error(output.getValue(), other));
+                                : Math.max(
+                                        error,
+                                        error(output.getValue(), other, noise.of(output.getKey())));
             }
             return error;
         }
     }
 
-    private static double error(Tensor expected, Tensor found) {
+    private static double error(Tensor expected, Tensor found, double noise) {
         if (Tensors.type(expected) != Tensors.type(found)
                 || !Arrays.equals(Tensors.shape(expected), Tensors.shape(found))) {
             return Double.POSITIVE_INFINITY;
@@ -126,7 +139,7 @@ public record Optimization(
         }
         double difference = a.sub(b).abs().max().item_double();
         double scale = a.abs().max().item_double();
-        if (difference == 0) {
+        if (difference <= noise) {
             return 0;
         }
         return expected.is_floating_point() ? difference / scale : Double.POSITIVE_INFINITY;
@@ -137,11 +150,7 @@ public record Optimization(
             OnnxSession original, OnnxSession candidate, Map<String, Tensor> batch) {
         var time = PairedTime.of(original, candidate, batch, TURNS);
         for (int round = 1; round < MOST_ROUNDS && time.speedup() < 1; round++) {
-            var more = PairedTime.of(original, candidate, batch, TURNS);
-            time =
-                    new PairedTime(
-                            Math.min(time.reference(), more.reference()),
-                            Math.min(time.candidate(), more.candidate()));
+            time = time.least(PairedTime.of(original, candidate, batch, TURNS));
         }
         return time;
     }

@@ -117,6 +117,16 @@ public final class Repair {
                                                         .collect(Collectors.joining(", ")))));
     }
 
+    /**
+     * The model in operators of at least a version of the standard, or itself if one of them can't
+     * be written so.
+     *
+     * @param opset up to 17
+     */
+    public static OnnxModel raised(OnnxModel model, long opset) {
+        return OpsetConversion.atLeast(model, opset);
+    }
+
     /** The model after all passes; the one given stays as it is. */
     public static Repaired run(OnnxModel model) {
         return run(model, ALL);

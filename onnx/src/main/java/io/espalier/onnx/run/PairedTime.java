@@ -26,6 +26,12 @@ public record PairedTime(double reference, double candidate) {
         return reference / candidate;
     }
 
+    /** The lesser times of two measurements. */
+    public PairedTime least(PairedTime other) {
+        return new PairedTime(
+                Math.min(reference, other.reference), Math.min(candidate, other.candidate));
+    }
+
     /**
      * Measures.
      *

@@ -96,6 +96,41 @@ record Contents(List<Long> shape, List<Fraction> elements) {
         return new Contents(shape, elements.stream().map(each).toList());
     }
 
+    /** The slices at some places of an axis. */
+    Contents taken(int axis, List<Integer> places) {
+        int inner = elements(shape.subList(axis + 1, shape.size()));
+        int outer = elements(shape.subList(0, axis));
+        int length = Math.toIntExact(shape.get(axis));
+        var taken = new ArrayList<Fraction>();
+        for (int block = 0; block < outer; block++) {
+            for (int place : places) {
+                int from = (block * length + place) * inner;
+                taken.addAll(elements.subList(from, from + inner));
+            }
+        }
+        var result = new ArrayList<>(shape);
+        result.set(axis, (long) places.size());
+        return new Contents(result, taken);
+    }
+
+    /** With the axes in another order: each one's place before. */
+    Contents transposed(List<Integer> axes) {
+        var result = axes.stream().map(shape::get).toList();
+        var moved = new ArrayList<Fraction>();
+        for (int at = 0; at < elements.size(); at++) {
+            int rest = at;
+            int from = 0;
+            for (int i = axes.size() - 1; i >= 0; i--) {
+                int extent = Math.toIntExact(result.get(i));
+                int stride = elements(shape.subList(axes.get(i) + 1, shape.size()));
+                from += rest % extent * stride;
+                rest /= extent;
+            }
+            moved.add(elements.get(from));
+        }
+        return new Contents(result, moved);
+    }
+
     List<Extent> whole() {
         return elements.stream().map(Fraction::whole).toList();
     }

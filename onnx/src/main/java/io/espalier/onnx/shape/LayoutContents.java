@@ -15,6 +15,7 @@ final class LayoutContents {
                 .standard(LayoutContents::concat, "Concat")
                 .standard(LayoutContents::gather, "Gather")
                 .standard(LayoutContents::slice, "Slice")
+                .standard(LayoutContents::transpose, "Transpose")
                 .standard(LayoutContents::split, "Split")
                 .standard(LayoutContents::filled, "ConstantOfShape")
                 .standard(LayoutContents::range, "Range")
@@ -61,23 +62,31 @@ final class LayoutContents {
     }
 
     private static void slice(Call call) {
-        List<Fraction> from = row(call, 0).elements();
-        List<Slices.Part> parts = Slices.parts(call);
-        if (parts.size() != 1) {
-            throw new Undecided();
+        Contents from = call.contents(0);
+        for (Slices.Part part : Slices.parts(call)) {
+            Extent of = Extent.of(from.shape().get(part.axis()));
+            Extent length = Slices.length(part, of);
+            Extent start = Slices.place(part.start(), of, part.step() > 0, true);
+            if (length == null || start == null) {
+                throw new Undecided();
+            }
+            var places = new ArrayList<Integer>();
+            for (long i = 0; i < Call.known(length); i++) {
+                places.add(Math.toIntExact(Call.known(start) + i * part.step()));
+            }
+            from = from.taken(part.axis(), places);
         }
-        Slices.Part part = parts.getFirst();
-        Extent of = Extent.of(from.size());
-        Extent length = Slices.length(part, of);
-        Extent start = Slices.place(part.start(), of, part.step() > 0, true);
-        if (length == null || start == null) {
-            throw new Undecided();
+        call.give(0, from);
+    }
+
+    private static void transpose(Call call) {
+        List<Long> order = call.node.integers("perm");
+        int rank = call.rank(0);
+        var axes = new ArrayList<Integer>();
+        for (int i = 0; i < rank; i++) {
+            axes.add(order.isEmpty() ? rank - 1 - i : Call.axis(order.get(i), rank));
         }
-        var elements = new ArrayList<Fraction>();
-        for (long i = 0; i < Call.known(length); i++) {
-            elements.add(from.get(Math.toIntExact(Call.known(start) + i * part.step())));
-        }
-        call.give(0, new Contents(List.of((long) elements.size()), elements));
+        call.give(0, call.contents(0).transposed(axes));
     }
 
     private static void split(Call call) {

@@ -27,6 +27,7 @@ class NoOperationsTest {
                 .input("x: Float[N, 3, 4]")
                 .constant("zero", ConstantTensor.scalar(0))
                 .floats("one", 1)
+                .constant("trains", ConstantTensor.bytes(ElementType.BOOL, List.of(), (byte) 1))
                 .constant("large", ConstantTensor.floats(List.of(1L, 1L, 1L, 1L), 1))
                 .integers("same", 0, 3, -1)
                 .integers("other", 0, 4, 3)
@@ -69,6 +70,7 @@ class NoOperationsTest {
     void removed() {
         removes("b = Identity(a)");
         removes("b = Dropout(a)");
+        removes("b = Dropout(a, zero, trains)");
         removes("b = Cast(a)", n -> n.with("to", ElementType.FLOAT.code()));
         removes("b = Sum(a)");
         removes("b = Concat(a)", n -> n.with("axis", 1));

@@ -56,6 +56,51 @@ class OpsetConversionTest {
     }
 
     @Test
+    @DisplayName("is raised from where attributes were what inputs are now")
+    void old() {
+        OnnxModel model =
+                TestGraphs.opset(9)
+                        .input("x: Float[N, 4, 6]")
+                        .constant("three", ConstantTensor.scalar(3))
+                        .constant("six", ConstantTensor.scalar(6))
+                        .weight("gain", 4)
+                        .weight("shift", 4)
+                        .weight("mean", 4)
+                        .floats("variance", 1, 2, 3, 4)
+                        .floats("scales", 1, 2, 1)
+                        .node("a = Add(x, three)")
+                        .node("b = Clip(a)", n -> n.with("min", 0f).with("max", 6f))
+                        .node("c = Mul(x, b)")
+                        .node("h = Div(c, six)")
+                        .node("n = BatchNormalization(h, gain, shift, mean, variance)")
+                        .node("l = Clip(n)", n -> n.with("max", 1f))
+                        .node(
+                                "p = Pad(l)",
+                                n ->
+                                        n.with("pads", List.of(0L, 0L, 1L, 0L, 1L, 2L))
+                                                .with("value", 2f))
+                        .node(
+                                "s = Slice(p)",
+                                n ->
+                                        n.with("starts", List.of(1L, 0L))
+                                                .with("ends", List.of(9L, -1L))
+                                                .with("axes", List.of(2L, 1L)))
+                        .node("t, places = TopK(s)", n -> n.with("k", 5).with("axis", 2))
+                        .node("u = Upsample(t, scales)", n -> n.with("mode", "nearest"))
+                        .node("y = Unsqueeze(u)", n -> n.with("axes", List.of(1L)))
+                        .output("y")
+                        .output("places")
+                        .build();
+
+        OnnxModel raised = Repair.pass(PASS).run(model);
+
+        assertEquals(14, raised.opset());
+        assertSame(model, raised, 2, 4, 6);
+        assertEquals(11, Repair.raised(model, 11).opset());
+        assertSame(model, Repair.raised(model, 11), 2, 4, 6);
+    }
+
+    @Test
     @DisplayName("stays where nothing is spelled out, or it is high enough")
     void notNeeded() {
         assertUntouched(PASS, hardSwish(14).output("h").build());
@@ -71,6 +116,12 @@ class OpsetConversionTest {
                 PASS,
                 hardSwish(11).node("y = Softmax(h)", n -> n.with("axis", 1)).output("y").build());
         assertUntouched(PASS, hardSwish(11).node("y = Magic(h)").output("y").build());
-        assertUntouched(PASS, hardSwish(10).output("h").build());
+        assertUntouched(
+                PASS,
+                hardSwish(11)
+                        .floats("scales", 1, 1, 0.5f)
+                        .node("y = Upsample(h, scales)")
+                        .output("y")
+                        .build());
     }
 }

@@ -438,6 +438,41 @@ class RulesTest {
     }
 
     @Test
+    @DisplayName("paddings as exporters write those of odd lengths: reversed and turned")
+    void paddings() {
+        check(
+                TestGraphs.opset(17)
+                        .input("x: Float[N, 4, 13, 18]")
+                        .integer("i2", 2)
+                        .integer("i3", 3)
+                        .integer("two", 2)
+                        .integers("nothing", 0)
+                        .integers("pairs", -1, 2)
+                        .integers("row", -1)
+                        .integers("last", -1)
+                        .integers("first", Long.MIN_VALUE + 1)
+                        .integers("four", 4)
+                        .node("shape = Shape(x)")
+                        .node("h = Gather(shape, i2)")
+                        .node("w = Gather(shape, i3)")
+                        .node("oddH = Mod(h, two)")
+                        .node("oddW = Mod(w, two)")
+                        .node("padH = Unsqueeze(oddH, nothing)")
+                        .node("padW = Unsqueeze(oddW, nothing)")
+                        .node("given = Concat(nothing, padW, nothing, padH)", integer("axis", 0))
+                        .node("others = ConstantOfShape(four)")
+                        .node("rest = Cast(others)", integer("to", 7))
+                        .node("all = Concat(given, rest)", integer("axis", 0))
+                        .node("sides = Reshape(all, pairs)")
+                        .node("reversed = Slice(sides, last, first, nothing, last)")
+                        .node("turned = Transpose(reversed)", integers("perm", 1L, 0L))
+                        .node("pads = Reshape(turned, row)")
+                        .node("y = Pad(x, pads)")
+                        .node("z = Relu(y)")
+                        .output("z"));
+    }
+
+    @Test
     @DisplayName("branches and loops")
     void controlFlow() {
         var twice = TestGraphs.opset(17).node("t = Concat(x, x)", integer("axis", 1)).output("t");

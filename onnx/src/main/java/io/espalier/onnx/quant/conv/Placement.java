@@ -188,20 +188,30 @@ final class Placement {
                     Map.of(
                             "scale", ConstantTensor.scalar(1),
                             "zero", ConstantTensor.bytes(ElementType.UINT8, List.of(), (byte) 0));
+            String domain = RegionWriter.domainOfConversions(versions);
             List<OnnxNode> nodes =
                     List.of(
-                            OnnxNode.of("QuantizeLinear", List.of("x", "scale", "zero"), "a"),
+                            OnnxNode.of(
+                                    domain,
+                                    "QuantizeLinear",
+                                    List.of("x", "scale", "zero"),
+                                    List.of("a")),
                             OnnxNode.of("Transpose", List.of("a"), "b")
                                     .with("perm", List.of(0L, 2L, 3L, 1L)),
-                            OnnxNode.of("DequantizeLinear", List.of("b", "scale", "zero"), "c"),
+                            OnnxNode.of(
+                                    domain,
+                                    "DequantizeLinear",
+                                    List.of("b", "scale", "zero"),
+                                    List.of("c")),
                             OnnxNode.of("Transpose", List.of("c"), "d")
                                     .with("perm", List.of(0L, 3L, 1L, 2L)));
             OnnxModel model =
-                    versions.fragment(
-                            nodes,
-                            constants,
-                            Map.of("x", ElementType.FLOAT),
-                            List.of("a", "b", "c", "d"));
+                    versions.withOpset(OnnxNode.MICROSOFT, 1)
+                            .fragment(
+                                    nodes,
+                                    constants,
+                                    Map.of("x", ElementType.FLOAT),
+                                    List.of("a", "b", "c", "d"));
             try (var scope = new PointerScope()) {
                 OperatorTimes times =
                         OperatorTimes.of(

@@ -26,9 +26,13 @@ final class RegionWriter {
     private static final List<Long> TO_CHANNELS_LAST = List.of(0L, 2L, 3L, 1L);
     private static final List<Long> TO_CHANNELS_FIRST = List.of(0L, 3L, 1L, 2L);
 
+    /** Since which version the standard has QuantizeLinear; before, the runtime alone. */
+    private static final long CONVERTS_SINCE = 10;
+
     private final OnnxGraph source;
     private final OnnxModel target;
     private final OnnxGraph graph;
+    private final String conversions;
     private final Calibrator calibrator;
     private final ConvolutionWriter convolutions;
     private final StoredWeights stored = new StoredWeights(this);
@@ -45,6 +49,7 @@ final class RegionWriter {
         this.source = model.graph();
         this.target = model.withOpset(OnnxNode.MICROSOFT, 1);
         this.graph = target.graph();
+        this.conversions = domainOfConversions(model);
         this.calibrator = calibrator;
         this.rounding = rounding;
         this.convolutions = new ConvolutionWriter(this, calibrator, rounding);
@@ -76,6 +81,11 @@ final class RegionWriter {
         source.outputs().forEach(output -> floats(output.getName()));
         graph.removeUnused();
         return target;
+    }
+
+    /** The domain of QuantizeLinear and DequantizeLinear in models of this version. */
+    static String domainOfConversions(OnnxModel versions) {
+        return versions.opset() >= CONVERTS_SINCE ? "" : OnnxNode.MICROSOFT;
     }
 
     private void writeUnit(Unit unit) {
@@ -184,7 +194,7 @@ final class RegionWriter {
         String rows = graph.freshName(value + "_quantized");
         var inputs = new ArrayList<>(List.of(value));
         inputs.addAll(constants(value, scale));
-        emit(OnnxNode.of("QuantizeLinear", inputs, rows));
+        emit(OnnxNode.of(conversions, "QuantizeLinear", inputs, List.of(rows)));
         String codes = graph.freshName(value + "_codes");
         emit(OnnxNode.of("Transpose", List.of(rows), codes).with("perm", TO_CHANNELS_LAST));
         return new IntegerValue(codes, scale);
@@ -205,7 +215,7 @@ final class RegionWriter {
         var inputs = new ArrayList<>(List.of(form.codes()));
         inputs.addAll(constants(value, form.scale()));
         return List.of(
-                OnnxNode.of("DequantizeLinear", inputs, rows),
+                OnnxNode.of(conversions, "DequantizeLinear", inputs, List.of(rows)),
                 OnnxNode.of("Transpose", List.of(rows), name).with("perm", TO_CHANNELS_FIRST));
     }
 

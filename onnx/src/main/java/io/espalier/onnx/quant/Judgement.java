@@ -1,0 +1,72 @@
+package io.espalier.onnx.quant;
+
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.run.OnnxSession;
+import io.espalier.onnx.run.PairedTime;
+
+/**
+ * Whether a candidate may take the float model's place: how far its results are, how fast it is.
+ */
+final class Judgement {
+    private static final int TURNS = 4;
+    private static final int MOST_AGAIN = 2;
+
+    /** Two timings of one model differ by as much. */
+    private static final double NOISE = 1.02;
+
+    private final OnnxModel original;
+    private final CalibrationData data;
+    private final QuantizationSettings settings;
+    private final ReferenceOutputs reference;
+
+    Judgement(OnnxModel original, CalibrationData data, QuantizationSettings settings) {
+        this.original = original;
+        this.data = data;
+        this.settings = settings;
+        this.reference = ReferenceOutputs.of(original, data.batches(), settings.threads());
+    }
+
+    /** How far the model's results are from those of the model that came in, from 0 on. */
+    double drop(OnnxModel model) {
+        return reference.drop(model);
+    }
+
+    boolean isWithinBudget(OnnxModel model) {
+        return drop(model) <= settings.maxDrop();
+    }
+
+    /** Times of the model that came in and of this one. */
+    PairedTime time(OnnxModel model) {
+        return time(original, model, 1);
+    }
+
+    boolean isFaster(OnnxModel before, OnnxModel after) {
+        return time(before, after, NOISE).speedup() > NOISE;
+    }
+
+    boolean isSlower(OnnxModel before, OnnxModel after) {
+        return time(before, after, 1).speedup() < 1 / NOISE;
+    }
+
+    /** Whether a model is as accurate as asked, no larger and no slower than what came in. */
+    boolean isNoWorse(OnnxModel model) {
+        return model.byteSize() <= original.byteSize()
+                && isWithinBudget(model)
+                && !isSlower(original, model);
+    }
+
+    /**
+     * The least times of both, taken again while the second is not faster by a factor, until
+     * patience ends: what else runs on the machine only ever adds.
+     */
+    private PairedTime time(OnnxModel before, OnnxModel after, double wanted) {
+        try (var first = OnnxSession.open(before, s -> s.threads(settings.threads()));
+                var second = OnnxSession.open(after, s -> s.threads(settings.threads()))) {
+            var time = PairedTime.of(first, second, data.first(), TURNS);
+            for (int again = 0; again < MOST_AGAIN && time.speedup() < wanted; again++) {
+                time = time.least(PairedTime.of(first, second, data.first(), TURNS));
+            }
+            return time;
+        }
+    }
+}
