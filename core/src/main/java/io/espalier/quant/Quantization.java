@@ -10,6 +10,7 @@ import org.bytedeco.pytorch.Tensor;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
@@ -240,7 +241,22 @@ public final class Quantization {
      * @throws EspalierException if the model is not converted, or the file can't be written
      */
     public static void save(Module model, Path file) {
-        QuantizedFile.save(Needed.of(model, "the model to save"), Needed.of(file, FILE));
+        save(model, file, Map.of());
+    }
+
+    /**
+     * Writes a converted model with notes of the program's own, such as the names of its classes,
+     * which {@code SafeTensors.header(file).metadata()} gives back.
+     *
+     * @param notes none of which is called {@code format}, or begins with {@code espalier.}
+     * @throws EspalierException if the model is not converted, a note is called so, or the file
+     *     can't be written
+     */
+    public static void save(Module model, Path file, Map<String, String> notes) {
+        QuantizedFile.save(
+                Needed.of(model, "the model to save"),
+                Needed.of(file, FILE),
+                Needed.of(notes, "the notes"));
     }
 
     /**

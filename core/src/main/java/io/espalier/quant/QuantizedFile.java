@@ -31,11 +31,18 @@ final class QuantizedFile {
 
     private QuantizedFile() {}
 
-    static void save(Module model, Path file) {
+    static void save(Module model, Path file, Map<String, String> notes) {
         Map<String, String> metadata = new LinkedHashMap<>(metadata(model));
         if (model instanceof GraphModule graph) {
             metadata.putAll(GraphFile.metadata(graph));
         }
+        notes.forEach((key, value) -> {
+            if (key.equals("format") || key.startsWith("espalier.")) {
+                throw new EspalierException(
+                        "A note in a file can't be called '" + key + "': that is the file's own.");
+            }
+            metadata.put(key, value);
+        });
         StateFile.write(file, model.stateDict(), metadata);
     }
 

@@ -39,6 +39,8 @@ class OnnxArchitectureTest {
                     .definedBy("io.espalier.onnx.quant..")
                     .layer("tune")
                     .definedBy("io.espalier.onnx.tune..")
+                    .layer("serve")
+                    .definedBy("io.espalier.onnx.serve..")
                     .whereLayer("proto")
                     .mayNotAccessAnyLayer()
                     .whereLayer("model")
@@ -54,15 +56,18 @@ class OnnxArchitectureTest {
                     .whereLayer("repair")
                     .mayOnlyAccessLayers("proto", "model", "shape", "run", "inputs")
                     .whereLayer("lower")
-                    .mayOnlyAccessLayers("proto", "model", "shape", "repair")
+                    .mayOnlyAccessLayers("proto", "model", "shape", "run", "inputs", "repair")
                     .whereLayer("export")
                     .mayOnlyAccessLayers("proto", "model")
                     .whereLayer("quant")
-                    .mayOnlyAccessLayers("proto", "model", "run", "inputs", "compare", "repair")
+                    .mayOnlyAccessLayers(
+                            "proto", "model", "run", "inputs", "compare", "repair", "lower")
                     .whereLayer("tune")
                     .mayOnlyAccessLayers(
                             "proto", "model", "shape", "run", "inputs", "compare", "repair",
-                            "lower", "quant");
+                            "lower", "quant")
+                    .whereLayer("serve")
+                    .mayOnlyAccessLayers("proto", "model", "run", "inputs", "repair", "lower");
 
     @ArchTest
     static final ArchRule EVERY_PACKAGE_IS_A_KNOWN_ROOM =
@@ -79,7 +84,8 @@ class OnnxArchitectureTest {
                             "io.espalier.onnx.lower..",
                             "io.espalier.onnx.export..",
                             "io.espalier.onnx.quant..",
-                            "io.espalier.onnx.tune..");
+                            "io.espalier.onnx.tune..",
+                            "io.espalier.onnx.serve..");
 
     @ArchTest
     static final ArchRule ONLY_RUN_KNOWS_ONNX_RUNTIME =

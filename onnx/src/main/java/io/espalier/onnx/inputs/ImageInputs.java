@@ -172,7 +172,7 @@ public final class ImageInputs extends Inputs {
 
     @Override
     BatchSource open(OnnxModel model, Signature signature) {
-        InputType input = signature.only("Images");
+        TensorInfo input = signature.only("Images");
         ImageDecoder sized = decoderFor(input);
         List<Labelled> chosen = selection.chosen(files());
         return ExampleSource.of(
@@ -184,7 +184,7 @@ public final class ImageInputs extends Inputs {
                 some -> made(input.name(), sized, some.stream().map(Labelled::file).toList()));
     }
 
-    private ImageDecoder decoderFor(InputType input) {
+    private ImageDecoder decoderFor(TensorInfo input) {
         int first = form.channelsLast ? 1 : 2;
         long channels = input.fixed(form.channelsLast ? 3 : 1).orElse(0);
         ImageDecoder sized = decoder;

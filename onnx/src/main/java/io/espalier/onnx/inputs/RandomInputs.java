@@ -1,7 +1,7 @@
 package io.espalier.onnx.inputs;
 
 import io.espalier.onnx.inputs.BatchSource.Made;
-import io.espalier.onnx.inputs.InputType.Extent;
+import io.espalier.onnx.inputs.TensorInfo.Extent;
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxModel;
@@ -119,7 +119,7 @@ public final class RandomInputs extends Inputs {
         return new RandomBatches(drawn, count, selection.seed().orElse(0));
     }
 
-    private long[] shape(InputType input, int batch) {
+    private long[] shape(TensorInfo input, int batch) {
         List<Extent> extents =
                 input.extents()
                         .orElseThrow(() ->
@@ -134,7 +134,7 @@ public final class RandomInputs extends Inputs {
     }
 
     /** A size for a dimension that the model leaves open. */
-    private long open(InputType input, int dimension, int dimensions, int batch) {
+    private long open(TensorInfo input, int dimension, int dimensions, int batch) {
         String symbol = input.symbol(dimension);
         String place = input.name() + "[" + dimension + "]";
         Integer chosen = sizes.getOrDefault(symbol, sizes.get(place));
@@ -173,7 +173,7 @@ public final class RandomInputs extends Inputs {
 
     /** What is drawn for one input. */
     @SuppressWarnings("ArrayRecordComponent") // made and read here alone
-    private record Drawn(InputType input, int rows, long[] shape) {
+    private record Drawn(TensorInfo input, int rows, long[] shape) {
         Tensor draw(Random random) {
             int count = Math.toIntExact(Arrays.stream(shape).reduce(1, Math::multiplyExact));
             if (input.type().isFloating()) {

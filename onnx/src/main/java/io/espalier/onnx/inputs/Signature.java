@@ -17,20 +17,44 @@ import java.util.OptionalLong;
 import java.util.stream.Collectors;
 
 /** All that a model says of its inputs, and whether a batch is that. */
-record Signature(List<InputType> inputs) {
-    static Signature of(OnnxModel model) {
-        List<InputType> inputs = model.graph().inputs().stream().map(InputType::of).toList();
+public record Signature(List<TensorInfo> inputs) {
+    /**
+     * What a file says.
+     *
+     * @throws EspalierException if it takes nothing, or something that is no tensor
+     */
+    public static Signature of(OnnxModel model) {
+        return of(model.graph().inputs().stream().map(TensorInfo::of).toList());
+    }
+
+    /**
+     * These inputs.
+     *
+     * @throws EspalierException if there are none, or one is of a type that can't be given
+     */
+    public static Signature of(List<TensorInfo> inputs) {
         if (inputs.isEmpty()) {
             throw new EspalierException("The model takes no inputs.");
         }
-        for (InputType input : inputs) {
+        for (TensorInfo input : inputs) {
             if (Elements.scalarType(input.type()).isEmpty()) {
                 throw new EspalierException(
                         "The model's input '%s' is of type %s, which can't be given."
                                 .formatted(input.name(), input.type()));
             }
         }
-        return new Signature(inputs);
+        return new Signature(List.copyOf(inputs));
+    }
+
+    /**
+     * Tensors of a call as the model takes them: in its order, elements converted where they can
+     * stand for the type wanted. One tensor for one input is meant, whatever its name.
+     *
+     * @throws EspalierException if names, types or shapes differ; the message says what the model
+     *     wants
+     */
+    public Map<String, Tensor> checked(Map<String, Tensor> tensors) {
+        return checked(new Made("The call", tensors));
     }
 
     /** The size of the first dimension, if all inputs have the same fixed one. */
@@ -46,7 +70,7 @@ record Signature(List<InputType> inputs) {
      *
      * @param what they are, for an error
      */
-    InputType only(String what) {
+    TensorInfo only(String what) {
         if (inputs.size() != 1) {
             throw new EspalierException(
                     "%s are one input. %s (give arrays named so)".formatted(what, wanted()));
@@ -57,7 +81,7 @@ record Signature(List<InputType> inputs) {
     /** What the model wants, as a sentence. */
     String wanted() {
         return inputs.stream()
-                .map(InputType::toString)
+                .map(TensorInfo::toString)
                 .collect(Collectors.joining(", ", "The model wants ", "."));
     }
 
@@ -70,7 +94,7 @@ record Signature(List<InputType> inputs) {
     Map<String, Tensor> checked(Made batch) {
         Map<String, Tensor> given = named(batch);
         var checked = new LinkedHashMap<String, Tensor>();
-        for (InputType input : inputs) {
+        for (TensorInfo input : inputs) {
             Tensor tensor = given.get(input.name());
             if (tensor == null || given.size() != inputs.size()) {
                 throw differs(batch, given, "");
@@ -100,7 +124,7 @@ record Signature(List<InputType> inputs) {
     /** First dimensions of one symbol have one size. */
     private void requireOneBatchSize(Made batch, Map<String, Tensor> given) {
         var sizes = new HashMap<String, Long>();
-        for (InputType input : inputs) {
+        for (TensorInfo input : inputs) {
             String symbol = input.symbol(0);
             Tensor tensor = given.get(input.name());
             if (!symbol.isEmpty() && tensor != null) {
@@ -119,7 +143,7 @@ record Signature(List<InputType> inputs) {
     private EspalierException differs(Made batch, Map<String, Tensor> given, String more) {
         String there =
                 given.entrySet().stream()
-                        .map(entry -> InputType.describe(entry.getKey(), entry.getValue()))
+                        .map(entry -> TensorInfo.describe(entry.getKey(), entry.getValue()))
                         .sorted()
                         .collect(Collectors.joining(", "));
         return new EspalierException(

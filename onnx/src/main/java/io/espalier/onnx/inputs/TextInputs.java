@@ -135,7 +135,7 @@ public final class TextInputs extends Inputs {
 
     private Made made(Tokenizer opened, Signature signature, List<String> some) {
         Map<String, Tensor> tokens = new HashMap<>(opened.encode(some));
-        tokens.keySet().retainAll(signature.inputs().stream().map(InputType::name).toList());
+        tokens.keySet().retainAll(signature.inputs().stream().map(TensorInfo::name).toList());
         return new Made(lines.toString(), tokens);
     }
 }

@@ -31,6 +31,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Function;
 import java.util.function.UnaryOperator;
 
 /**
@@ -40,7 +41,7 @@ import java.util.function.UnaryOperator;
  * <p>Safe to run from several threads. Inputs are read where they lie, results are tensors of the
  * caller's {@code PointerScope}.
  */
-public final class OnnxSession implements AutoCloseable {
+public final class OnnxSession implements RunningModel {
     private final OrtEnvironment environment = RuntimeEnvironment.get();
     private final OrtSession session;
     private final Set<String> results;
@@ -140,6 +141,7 @@ public final class OnnxSession implements AutoCloseable {
      * @throws EspalierException if an input is missing, unknown, or not of the model's type or
      *     shape
      */
+    @Override
     public Map<String, Tensor> run(Map<String, Tensor> inputs) {
         return run(inputs, results);
     }
@@ -156,6 +158,18 @@ public final class OnnxSession implements AutoCloseable {
             throw new EspalierException(
                     "The session gives " + results + "; asked for were " + some + ".");
         }
+        return run(inputs, some, OnnxSession::copies);
+    }
+
+    @Override
+    public void runOnly(Map<String, Tensor> inputs) {
+        run(inputs, results, result -> Map.of());
+    }
+
+    private Map<String, Tensor> run(
+            Map<String, Tensor> inputs,
+            Collection<String> some,
+            Function<OrtSession.Result, Map<String, Tensor>> read) {
         var values = new LinkedHashMap<String, OnnxTensor>();
         var lent = new ArrayList<Tensor>();
         try {
@@ -166,12 +180,7 @@ public final class OnnxSession implements AutoCloseable {
                 values.put(input.getKey(), RuntimeTensors.lend(environment, plain));
             }
             try (OrtSession.Result result = session.run(values, new LinkedHashSet<>(some))) {
-                var tensors = new LinkedHashMap<String, Tensor>();
-                for (Map.Entry<String, OnnxValue> value : result) {
-                    tensors.put(
-                            value.getKey(), RuntimeTensors.copy(value.getKey(), value.getValue()));
-                }
-                return tensors;
+                return read.apply(result);
             }
         } catch (OrtException e) {
             throw refused("ONNX Runtime can't run the model: ", e);
@@ -181,9 +190,12 @@ public final class OnnxSession implements AutoCloseable {
         }
     }
 
-    /** Runs without looking at the results, for measuring. */
-    void runOnly(Map<String, OnnxTensor> inputs) throws OrtException {
-        session.run(inputs, results).close();
+    private static Map<String, Tensor> copies(OrtSession.Result result) {
+        var tensors = new LinkedHashMap<String, Tensor>();
+        for (Map.Entry<String, OnnxValue> value : result) {
+            tensors.put(value.getKey(), RuntimeTensors.copy(value.getKey(), value.getValue()));
+        }
+        return tensors;
     }
 
     private void requireNames(Map<String, Tensor> inputs) {

@@ -1,20 +1,15 @@
 package io.espalier.onnx.run;
 
-import ai.onnxruntime.OnnxTensor;
-import ai.onnxruntime.OrtException;
-
 import io.espalier.tensor.EspalierException;
 
-import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 
-import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * The time of two sessions on the same inputs, in turns: the least of each, in milliseconds.
+ * The time of two models on the same inputs, in turns: the least of each, in milliseconds.
  *
- * <p>Threads of the session that ran before spin for a while and take a core; so each turn waits,
+ * <p>Threads of the model that ran before spin for a while and take a core; so each turn waits,
  * runs once untimed, and only then is timed.
  */
 public record PairedTime(double reference, double candidate) {
@@ -38,42 +33,28 @@ public record PairedTime(double reference, double candidate) {
      * @param turns how often each is timed, 1 or more
      */
     public static PairedTime of(
-            OnnxSession reference, OnnxSession candidate, Map<String, Tensor> inputs, int turns) {
-        var values = new LinkedHashMap<String, OnnxTensor>();
-        try (var scope = new PointerScope()) {
-            for (Map.Entry<String, Tensor> input : inputs.entrySet()) {
-                values.put(
-                        input.getKey(),
-                        RuntimeTensors.lend(
-                                RuntimeEnvironment.get(), input.getValue().contiguous()));
-            }
-            double first = Double.MAX_VALUE;
-            double second = Double.MAX_VALUE;
-            for (int turn = 0; turn < turns; turn++) {
-                first = Math.min(first, least(reference, values));
-                second = Math.min(second, least(candidate, values));
-            }
-            return new PairedTime(first, second);
-        } catch (OrtException e) {
-            throw OnnxSession.refused("ONNX Runtime can't run the model: ", e);
-        } finally {
-            values.values().forEach(OnnxTensor::close);
+            RunningModel reference, RunningModel candidate, Map<String, Tensor> inputs, int turns) {
+        double first = Double.MAX_VALUE;
+        double second = Double.MAX_VALUE;
+        for (int turn = 0; turn < turns; turn++) {
+            first = Math.min(first, least(reference, inputs));
+            second = Math.min(second, least(candidate, inputs));
         }
+        return new PairedTime(first, second);
     }
 
-    private static double least(OnnxSession session, Map<String, OnnxTensor> inputs)
-            throws OrtException {
+    private static double least(RunningModel model, Map<String, Tensor> inputs) {
         try {
             Thread.sleep(PAUSE_MS);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new EspalierException("The thread was interrupted while measuring.", e);
         }
-        session.runOnly(inputs);
+        model.runOnly(inputs);
         long least = Long.MAX_VALUE;
         for (int run = 0; run < RUNS_A_TURN; run++) {
             long start = System.nanoTime();
-            session.runOnly(inputs);
+            model.runOnly(inputs);
             least = Math.min(least, System.nanoTime() - start);
         }
         return least / 1e6;

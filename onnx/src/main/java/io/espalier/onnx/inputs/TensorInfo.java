@@ -17,18 +17,18 @@ import java.util.OptionalLong;
 import java.util.stream.Collectors;
 
 /**
- * What a model says of one of its inputs.
+ * What a model says of a tensor that it takes or gives.
  *
- * @param extents outermost first; empty if the model takes any shape
+ * @param extents outermost first; empty if nothing is said of the shape
  */
-record InputType(String name, ElementType type, Optional<List<Extent>> extents) {
+public record TensorInfo(String name, ElementType type, Optional<List<Extent>> extents) {
     /**
      * One dimension.
      *
      * @param fixed the size, if the model takes only one
      * @param symbol how the model calls it, if it does
      */
-    record Extent(OptionalLong fixed, String symbol) {
+    public record Extent(OptionalLong fixed, String symbol) {
         static Extent of(Dimension dimension) {
             // Some exporters write 0 or -1 for a size that may vary.
             return dimension.getDimValue() > 0
@@ -45,7 +45,12 @@ record InputType(String name, ElementType type, Optional<List<Extent>> extents) 
         }
     }
 
-    static InputType of(ValueInfoProto info) {
+    /** Copies the list. */
+    public TensorInfo {
+        extents = extents.map(List::copyOf);
+    }
+
+    static TensorInfo of(ValueInfoProto info) {
         if (info.getType().getValueCase() != TypeProto.ValueCase.TENSOR_TYPE) {
             throw new EspalierException(
                     "The model's input '%s' is no tensor but a %s, which can't be given."
@@ -58,7 +63,7 @@ record InputType(String name, ElementType type, Optional<List<Extent>> extents) 
                                             .replace("_type", "")));
         }
         TypeProto.Tensor tensor = info.getType().getTensorType();
-        return new InputType(
+        return new TensorInfo(
                 info.getName(),
                 ElementType.of(tensor.getElemType()),
                 tensor.hasShape()
