@@ -84,6 +84,8 @@ final class Quantize implements Runnable {
             description = "Keep weights within 7 bits, for machines without VNNI.")
     boolean reduceRange;
 
+    @Mixin WeightOptions weights;
+
     @Option(
             names = "--threads",
             paramLabel = "N",
@@ -147,6 +149,7 @@ final class Quantize implements Runnable {
             throw new ParameterException(
                     spec.commandLine(), "--reduce-range is for integers; --mode float16 has none.");
         }
+        quantizer = weights.applyTo(quantizer, mode());
         return quantizer.keepFloat(keepFloat.toArray(String[]::new));
     }
 
@@ -212,14 +215,18 @@ final class Quantize implements Runnable {
     /** How much of the model is in fewer bits. */
     private String share(QuantizationResult result) {
         boolean halves = mode() == QuantizationMode.FLOAT16;
-        String precision = halves ? "float16 stored" : "int8";
         return String.format(
                 Locale.ROOT,
                 halves ? "%d of %d weights in 16 bits" : "%d of %d layers in integers",
                 result.layers().stream()
-                        .filter(layer -> layer.precision().equals(precision))
+                        .map(Layer::precision)
+                        .filter(halves ? "float16 stored"::equals : Quantize::isInteger)
                         .count(),
                 result.layers().size());
+    }
+
+    private static boolean isInteger(String precision) {
+        return precision.equals("int8") || precision.equals("int4");
     }
 
     private static String[] row(

@@ -40,6 +40,20 @@ final class OnnxFile {
         return save(file, graph);
     }
 
+    /** A product with a matrix, {@code x} [N, 128] to {@code y} [N, 64]. */
+    static Path ofMatrices(Path file) {
+        GraphProto.Builder graph = graph("x", ElementType.FLOAT, 0, 128);
+        graph.addOutput(value("y", ElementType.FLOAT, 0, 64));
+        var random = new Random(6);
+        var weight = new float[128 * 64];
+        for (int i = 0; i < weight.length; i++) {
+            weight[i] = (float) random.nextGaussian();
+        }
+        graph.addInitializer(ConstantTensor.floats(List.of(128L, 64L), weight).toProto("w"));
+        graph.addNode(OnnxNode.of("MatMul", List.of("x", "w"), "y").toProto());
+        return save(file, graph);
+    }
+
     /** A small convolutional network that takes images, {@code image} [N, 3, 16, 16]. */
     static Path ofConvolutions(Path file) {
         GraphProto.Builder graph = graph("image", ElementType.FLOAT, 0, 3, 16, 16);

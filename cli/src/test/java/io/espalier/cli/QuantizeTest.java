@@ -69,6 +69,34 @@ class QuantizeTest {
     }
 
     @Test
+    @DisplayName("puts matrices into 4 bits, and says so")
+    void fourBits() {
+        model = OnnxFile.ofMatrices(folder.resolve("matrices.onnx"));
+
+        CommandLineRun run =
+                quantize(
+                        "--random",
+                        "--mode",
+                        "weight-only",
+                        "--bits",
+                        "4",
+                        "--block-size",
+                        "64",
+                        "--rounding",
+                        "nearest",
+                        "--force",
+                        "--json");
+
+        assertEquals(0, run.code(), run.err());
+        JsonNode layer = JsonMapper.builder().build().readTree(run.out()).get("layers").get(0);
+        assertEquals("int4", layer.get("precision").asString());
+        assertEquals("rounded to nearest, a scale for each 64 values", layer.get("why").asString());
+        assertTrue(
+                OnnxModel.load(out).graph().nodes().stream()
+                        .anyMatch(node -> node.op().equals("MatMulNBits")));
+    }
+
+    @Test
     @DisplayName("keeps layers in floats by their names")
     void keepsFloat() {
         CommandLineRun run =
@@ -117,6 +145,12 @@ class QuantizeTest {
     @CsvSource({
         "--mode float16 --reduce-range, --reduce-range is for integers",
         "--mode static --max-drop 0.1, --max-drop is for --mode auto",
+        "--bits 4, --bits 4 is for --mode weight-only",
+        "--mode weight-only --bits 3, '--bits is 8 or 4, not 3'",
+        "--mode weight-only --block-size 64, --block-size is for --bits 4",
+        "--mode weight-only --rounding gptq, --rounding is for --bits 4",
+        "--mode weight-only --bits 4 --rounding up, '--rounding is gptq or nearest, not up'",
+        "--embeddings int2, '--embeddings is float, int8 or int4, not int2'",
     })
     void refusesTogether(String options, String words) {
         CommandLineRun run = quantize(("--random " + options).split(" "));

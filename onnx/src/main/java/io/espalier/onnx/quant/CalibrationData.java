@@ -16,20 +16,17 @@ import java.util.Map;
 
 /** The batches that a model is fitted to, held while that lasts. */
 final class CalibrationData implements AutoCloseable {
-    /** As many examples as biases and ranges can be found from; more take time alone. */
-    private static final long MOST_EXAMPLES = 64;
-
     private final List<Map<String, Tensor>> batches = new ArrayList<>();
 
     private CalibrationData() {}
 
-    /** Reads as much as is needed. */
-    static CalibrationData read(OnnxModel model, Inputs inputs) {
+    /** Reads batches until there are so many examples, or no more. */
+    static CalibrationData read(OnnxModel model, Inputs inputs, long mostExamples) {
         var data = new CalibrationData();
         long examples = 0;
         InputBatches checked = inputs.checkedFor(model);
         try (InputBatches.Loop loop = checked.iterator()) {
-            while (examples < MOST_EXAMPLES && loop.hasNext()) {
+            while (examples < mostExamples && loop.hasNext()) {
                 try (var scope = new PointerScope()) {
                     var kept = new LinkedHashMap<String, Tensor>();
                     for (Map.Entry<String, Tensor> input : loop.next().entrySet()) {

@@ -5,6 +5,7 @@ import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.quant.QuantizationResult.Layer;
 import io.espalier.onnx.quant.conv.ConvolutionQuantization;
 import io.espalier.onnx.quant.half.HalfStorage;
+import io.espalier.onnx.quant.matmul.BlockQuantization;
 import io.espalier.onnx.quant.matmul.EmbeddingQuantization;
 import io.espalier.onnx.quant.matmul.MatMulQuantization;
 import io.espalier.onnx.repair.Repair;
@@ -54,8 +55,8 @@ final class QuantizationRun {
                     case AUTO -> auto(repaired);
                     case STATIC -> allConvolutions(embeddings(products(repaired, true)));
                     case DYNAMIC -> stored(embeddings(products(repaired, false)));
-                    case WEIGHT_ONLY -> stored(embeddings(repaired));
-                    case FLOAT16 -> halves(repaired);
+                    case WEIGHT_ONLY -> stored(blocks(embeddings(repaired)));
+                    case FLOAT16 -> halves(embeddings(repaired));
                 };
         say("measuring");
         return result(step);
@@ -114,9 +115,33 @@ final class QuantizationRun {
     }
 
     private Step embeddings(Step step) {
-        MatMulQuantization.Result result =
-                EmbeddingQuantization.eightBit(step.model(), settings.keptFloat());
+        return switch (settings.format().embeddingsIn(settings.mode())) {
+            case FLOAT -> step;
+            case INT8 ->
+                    tables(
+                            step,
+                            EmbeddingQuantization.eightBit(step.model(), settings.keptFloat()));
+            case INT4 ->
+                    tables(step, EmbeddingQuantization.fourBit(step.model(), settings.keptFloat()));
+        };
+    }
+
+    private static Step tables(Step step, MatMulQuantization.Result result) {
         return step.then(result.model(), ProductSearch.layers(result.sites(), "Gather"));
+    }
+
+    /** Matrices in 4 bits, if that is asked for. */
+    private Step blocks(Step step) {
+        if (settings.format().bits() == 8) {
+            return step;
+        }
+        say("fitting 4-bit weights");
+        MatMulQuantization.Result result =
+                BlockQuantization.of(
+                        step.model(),
+                        data.batches(),
+                        settings.format().blocks(settings.keptFloat()));
+        return step.then(result.model(), ProductSearch.layers(result.sites(), "MatMul"));
     }
 
     /** Convolutions in integers where they save time; those that lose most are given back. */

@@ -13,8 +13,15 @@ record QuantizationSettings(
         List<String> keptFloat,
         boolean reducedRange,
         int threads,
-        Consumer<String> progress) {
+        Consumer<String> progress,
+        WeightFormat format) {
     private static final double MAX_DROP = 0.01;
+
+    /** As many as biases and ranges can be found from. */
+    private static final long MOST_EXAMPLES = 64;
+
+    /** As many rows as a matrix has, and more, are wanted for how its numbers go together. */
+    private static final long MOST_EXAMPLES_OF_BLOCKS = 256;
 
     static QuantizationSettings of(QuantizationMode mode) {
         return new QuantizationSettings(
@@ -23,27 +30,42 @@ record QuantizationSettings(
                 List.of(),
                 false,
                 Runtime.getRuntime().availableProcessors(),
-                words -> {});
+                words -> {},
+                WeightFormat.DEFAULT);
     }
 
     QuantizationSettings withMaxDrop(double drop) {
-        return new QuantizationSettings(mode, drop, keptFloat, reducedRange, threads, progress);
+        return new QuantizationSettings(
+                mode, drop, keptFloat, reducedRange, threads, progress, format);
     }
 
     QuantizationSettings withKeptFloat(List<String> patterns) {
-        return new QuantizationSettings(mode, maxDrop, patterns, reducedRange, threads, progress);
+        return new QuantizationSettings(
+                mode, maxDrop, patterns, reducedRange, threads, progress, format);
     }
 
     QuantizationSettings withReducedRange() {
-        return new QuantizationSettings(mode, maxDrop, keptFloat, true, threads, progress);
+        return new QuantizationSettings(mode, maxDrop, keptFloat, true, threads, progress, format);
     }
 
     QuantizationSettings withThreads(int count) {
-        return new QuantizationSettings(mode, maxDrop, keptFloat, reducedRange, count, progress);
+        return new QuantizationSettings(
+                mode, maxDrop, keptFloat, reducedRange, count, progress, format);
     }
 
     QuantizationSettings withProgress(Consumer<String> listener) {
-        return new QuantizationSettings(mode, maxDrop, keptFloat, reducedRange, threads, listener);
+        return new QuantizationSettings(
+                mode, maxDrop, keptFloat, reducedRange, threads, listener, format);
+    }
+
+    QuantizationSettings withFormat(WeightFormat weights) {
+        return new QuantizationSettings(
+                mode, maxDrop, keptFloat, reducedRange, threads, progress, weights);
+    }
+
+    /** How many examples are looked at; more take time alone. */
+    long mostExamples() {
+        return format.bits() == 4 ? MOST_EXAMPLES_OF_BLOCKS : MOST_EXAMPLES;
     }
 
     /** Whether a node shall stay in floats by its name. */

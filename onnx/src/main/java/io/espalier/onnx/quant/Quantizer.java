@@ -2,6 +2,7 @@ package io.espalier.onnx.quant;
 
 import io.espalier.onnx.inputs.Inputs;
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.quant.matmul.RoundingMethod;
 import io.espalier.tensor.EspalierException;
 
 import java.util.List;
@@ -70,6 +71,45 @@ public final class Quantizer {
     }
 
     /**
+     * How many bits the weights of {@link QuantizationMode#WEIGHT_ONLY} have: 8 unless it is set, a
+     * scale for each channel, or 4, a scale for each block of a column of a matrix, for ONNX
+     * Runtime's own operator. Convolutions keep to 8.
+     *
+     * @param bits 8 or 4
+     */
+    public Quantizer bits(int bits) {
+        return with(settings.format().withBits(bits));
+    }
+
+    /**
+     * How many numbers share a scale in 4 bits; 32 unless it is set. Larger blocks take less room
+     * and lose more.
+     *
+     * @param numbers 16, 32, 64, 128 or 256
+     */
+    public Quantizer blockSize(int numbers) {
+        return with(settings.format().withBlock(numbers));
+    }
+
+    /** How 4-bit weights are rounded; by {@link RoundingMethod#GPTQ} unless it is set. */
+    public Quantizer rounding(RoundingMethod method) {
+        return with(settings.format().withRounding(method));
+    }
+
+    /**
+     * What tables of vectors are kept in. Unless it is set, 8-bit integers; 4-bit ones where
+     * weights have 4 bits, and floats in {@link QuantizationMode#FLOAT16}. {@link
+     * QuantizationMode#AUTO} leaves them float if they miss the budget.
+     */
+    public Quantizer embeddings(EmbeddingPrecision precision) {
+        return with(settings.format().withEmbeddings(precision));
+    }
+
+    private Quantizer with(WeightFormat format) {
+        return new Quantizer(settings.withFormat(format));
+    }
+
+    /**
      * How many threads the model will run with; all cores unless it is set.
      *
      * @param threads from 1 to 1024
@@ -91,10 +131,12 @@ public final class Quantizer {
      * Quantizes a model.
      *
      * @param data what it is calibrated, judged and measured with
-     * @throws EspalierException if the data does not fit the model, or ONNX Runtime can't run it
+     * @throws EspalierException if settings make no sense together, the data does not fit the
+     *     model, or ONNX Runtime can't run it
      */
     public QuantizationResult quantize(OnnxModel model, Inputs data) {
-        try (var calibration = CalibrationData.read(model, data)) {
+        settings.format().requireMeaningIn(settings.mode());
+        try (var calibration = CalibrationData.read(model, data, settings.mostExamples())) {
             return new QuantizationRun(model, calibration, settings).run();
         }
     }

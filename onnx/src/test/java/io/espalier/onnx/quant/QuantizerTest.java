@@ -9,6 +9,7 @@ import io.espalier.onnx.inputs.Inputs;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.quant.QuantizationResult.Layer;
+import io.espalier.onnx.quant.matmul.RoundingMethod;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
@@ -52,6 +53,83 @@ class QuantizerTest {
                 result.layers().stream()
                         .filter(layer -> layer.precision().equals("float16 stored"))
                         .count());
+    }
+
+    @Test
+    @DisplayName("puts matrices into 4 bits, and stores the rest in 8")
+    void fourBits() {
+        QuantizationResult result =
+                Quantizer.of(QuantizationMode.WEIGHT_ONLY)
+                        .bits(4)
+                        .blockSize(16)
+                        .threads(1)
+                        .quantize(network(), data());
+
+        List<String> ops = result.model().graph().nodes().stream().map(OnnxNode::op).toList();
+        assertTrue(ops.contains("MatMulNBits") && !ops.contains("MatMul"), ops.toString());
+        assertEquals(
+                List.of("int4", "int8 stored", "int8 stored"),
+                result.layers().stream()
+                        .map(Layer::precision)
+                        .filter(p -> !p.equals("float"))
+                        .toList());
+        assertTrue(result.drop() < 0.01, result.summary());
+    }
+
+    @Test
+    @DisplayName("keeps tables in what it is told to, in each mode")
+    void tables() {
+        OnnxModel model =
+                TestGraphs.opset(17)
+                        .input("x: Int64[N, L]")
+                        .weight("table", 1024, 32)
+                        .node("y = Gather(table, x)")
+                        .output("y")
+                        .build();
+        Inputs data = Inputs.of(List.of(Map.of("x", Tensors.of(new long[] {1, 5, 9, 1000}, 2, 2))));
+        for (QuantizationMode mode :
+                List.of(
+                        QuantizationMode.STATIC,
+                        QuantizationMode.DYNAMIC,
+                        QuantizationMode.WEIGHT_ONLY,
+                        QuantizationMode.FLOAT16)) {
+            Quantizer quantizer = Quantizer.of(mode).threads(1);
+
+            double integers =
+                    quantizer.embeddings(EmbeddingPrecision.INT8).quantize(model, data).size();
+            double floats =
+                    quantizer.embeddings(EmbeddingPrecision.FLOAT).quantize(model, data).size();
+
+            assertTrue(integers < 0.3, mode + " " + integers);
+            assertEquals(mode == QuantizationMode.FLOAT16 ? 0.5 : 1, floats, 0.01);
+        }
+    }
+
+    @Test
+    @DisplayName("refuses settings that make no sense together, before anything runs")
+    void refusesTogether() {
+        Map<String, Quantizer> wrong =
+                Map.of(
+                        "Weights of 4 bits are for the mode WEIGHT_ONLY, not AUTO.",
+                        Quantizer.auto().bits(4),
+                        "The size of blocks is for weights of 4 bits; those of 8 have a scale a"
+                                + " channel.",
+                        Quantizer.of(QuantizationMode.WEIGHT_ONLY).blockSize(64),
+                        "The rounding is chosen for weights of 4 bits; those of 8 go to the"
+                                + " nearest.",
+                        Quantizer.of(QuantizationMode.WEIGHT_ONLY)
+                                .rounding(RoundingMethod.NEAREST));
+
+        wrong.forEach((words, quantizer) ->
+                assertEquals(
+                        words,
+                        assertThrows(
+                                        EspalierException.class,
+                                        () -> quantizer.quantize(network(), data()))
+                                .getMessage()));
+        assertEquals(
+                "Weights have 8 bits or 4, not 5.",
+                assertThrows(EspalierException.class, () -> Quantizer.auto().bits(5)).getMessage());
     }
 
     @Test

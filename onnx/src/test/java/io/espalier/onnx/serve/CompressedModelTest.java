@@ -1,10 +1,11 @@
 package io.espalier.onnx.serve;
 
-import static java.util.Objects.requireNonNull;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import static java.util.Objects.requireNonNull;
 
 import io.espalier.graph.GraphModule;
 import io.espalier.nn.Linear;
@@ -126,7 +127,8 @@ class CompressedModelTest {
         try (var model = CompressedModel.load(words)) {
             Map<String, NumberArray> ids = Map.of("ids", NumberArray.of(new long[] {1, 9}, 1, 2));
 
-            assertArrayEquals(new long[] {1, 2, 3}, requireNonNull(model.runArrays(ids).get("y")).shape());
+            assertArrayEquals(
+                    new long[] {1, 2, 3}, requireNonNull(model.runArrays(ids).get("y")).shape());
         }
     }
 

@@ -88,7 +88,7 @@ final class ActivationStatistics {
     }
 
     /** Runs a model on each batch and hands over the values asked for, freed afterwards. */
-    private static void forEachBatch(
+    static void forEachBatch(
             OnnxModel model,
             Collection<String> values,
             Iterable<Map<String, Tensor>> calibration,

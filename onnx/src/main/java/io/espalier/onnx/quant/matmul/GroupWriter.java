@@ -75,12 +75,7 @@ final class GroupWriter {
 
     private Weight weight(MatMulSite site, GroupPlan plan) {
         // A matrix that several products share as it is is stored once.
-        String key =
-                "%s %d %s"
-                        .formatted(
-                                site.weightName(),
-                                site.node().integer("transB", 0),
-                                site.node().number("alpha", 1));
+        String key = site.matrixKey();
         if (plan.isSmoothed()) {
             return quantized(site, plan);
         }

@@ -130,6 +130,12 @@ record MatMulSite(OnnxNode node, Optional<OnnxNode> add, Optional<String> floatB
         return node.input(1);
     }
 
+    /** What tells its matrix, as it is multiplied by, from others. */
+    String matrixKey() {
+        return "%s %d %s"
+                .formatted(weightName(), node.integer("transB", 0), node.number("alpha", 1));
+    }
+
     /** The matrix's rows K, which are the input's channels. */
     long rows(OnnxGraph graph) {
         return required(graph, weightName()).shape().get(node.integer("transB", 0) == 0 ? 0 : 1);

@@ -1,0 +1,87 @@
+package io.espalier.onnx.quant;
+
+import io.espalier.onnx.quant.matmul.BlockSettings;
+import io.espalier.onnx.quant.matmul.RoundingMethod;
+import io.espalier.tensor.EspalierException;
+
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+
+/**
+ * What a quantizer was told of how weights are written; what is empty is as the mode has it.
+ *
+ * @param bits of the integers of weight-only quantization, 8 or 4
+ * @param block how many numbers share a scale in 4 bits
+ * @param rounding how 4-bit numbers are rounded
+ * @param embeddings what tables are kept in
+ */
+record WeightFormat(
+        int bits,
+        OptionalInt block,
+        Optional<RoundingMethod> rounding,
+        Optional<EmbeddingPrecision> embeddings) {
+    static final WeightFormat DEFAULT =
+            new WeightFormat(8, OptionalInt.empty(), Optional.empty(), Optional.empty());
+
+    WeightFormat {
+        if (bits != 8 && bits != 4) {
+            throw new EspalierException("Weights have 8 bits or 4, not " + bits + ".");
+        }
+    }
+
+    WeightFormat withBits(int count) {
+        return new WeightFormat(count, block, rounding, embeddings);
+    }
+
+    WeightFormat withBlock(int size) {
+        new BlockSettings(size, RoundingMethod.GPTQ, List.of());
+        return new WeightFormat(bits, OptionalInt.of(size), rounding, embeddings);
+    }
+
+    WeightFormat withRounding(RoundingMethod method) {
+        return new WeightFormat(bits, block, Optional.of(method), embeddings);
+    }
+
+    WeightFormat withEmbeddings(EmbeddingPrecision precision) {
+        return new WeightFormat(bits, block, rounding, Optional.of(precision));
+    }
+
+    /** How matrices become 4-bit integers. */
+    BlockSettings blocks(List<String> keptFloat) {
+        BlockSettings start = BlockSettings.DEFAULT;
+        return new BlockSettings(
+                block.orElse(start.block()), rounding.orElse(start.rounding()), keptFloat);
+    }
+
+    /** What tables are kept in, in a mode. */
+    EmbeddingPrecision embeddingsIn(QuantizationMode mode) {
+        return embeddings.orElse(
+                mode == QuantizationMode.FLOAT16
+                        ? EmbeddingPrecision.FLOAT
+                        : bits == 4 ? EmbeddingPrecision.INT4 : EmbeddingPrecision.INT8);
+    }
+
+    /**
+     * Whether all this makes sense together.
+     *
+     * @throws EspalierException if it does not; the message says what is wrong
+     */
+    void requireMeaningIn(QuantizationMode mode) {
+        require(
+                bits == 8 || mode == QuantizationMode.WEIGHT_ONLY,
+                "Weights of 4 bits are for the mode WEIGHT_ONLY, not " + mode + ".");
+        require(
+                bits == 4 || block.isEmpty(),
+                "The size of blocks is for weights of 4 bits; those of 8 have a scale a channel.");
+        require(
+                bits == 4 || rounding.isEmpty(),
+                "The rounding is chosen for weights of 4 bits; those of 8 go to the nearest.");
+    }
+
+    private static void require(boolean holds, String otherwise) {
+        if (!holds) {
+            throw new EspalierException(otherwise);
+        }
+    }
+}
