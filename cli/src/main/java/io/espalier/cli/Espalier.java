@@ -25,6 +25,7 @@ import java.nio.file.Path;
             Optimize.class,
             Quantize.class,
             PruneCommand.class,
+            Finetune.class,
             Run.class,
             Completion.class
         },

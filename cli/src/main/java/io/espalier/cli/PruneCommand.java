@@ -56,11 +56,11 @@ final class PruneCommand implements Runnable {
     @Nullable Double amount;
 
     @Option(
-            names = "--global",
+            names = "--per-layer",
             description =
-                    "Take the share of all layers together, most where weights are smallest; of"
-                            + " each layer if left out.")
-    boolean global;
+                    "Take the share of each layer by itself; of all together, most where weights"
+                            + " are small, if left out.")
+    boolean perLayer;
 
     @Option(
             names = "--n-m",
@@ -126,13 +126,13 @@ final class PruneCommand implements Runnable {
         if (nOfM != null) {
             require(amount == null, "--n-m says how much is pruned; leave --amount out.");
             require(!random, "--n-m keeps the largest of each group; leave --method out.");
-            require(!global, "--n-m keeps as many in each layer; leave --global out.");
+            require(!perLayer, "--n-m keeps as many in each layer; leave --per-layer out.");
             return groups(nOfM);
         }
         double share = amount == null ? HALF : amount;
         require(share >= 0 && share <= 1, "--amount is a share from 0 to 1, not " + share + ".");
         OnnxPruner pruner = random ? OnnxPruner.random(share) : OnnxPruner.l1(share);
-        return global ? pruner.globally() : pruner;
+        return perLayer ? pruner.perLayer() : pruner;
     }
 
     private OnnxPruner groups(String text) {

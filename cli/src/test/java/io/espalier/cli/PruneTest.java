@@ -53,7 +53,7 @@ class PruneTest {
     @Test
     @DisplayName("writes a model with zeros, and says how many each layer has")
     void writes() {
-        CommandLineRun run = prune("--amount", "0.25");
+        CommandLineRun run = prune("--amount", "0.25", "--per-layer");
 
         assertEquals(0, run.code(), run.err());
         assertEquals(432, zeros("w0"));
@@ -76,7 +76,7 @@ class PruneTest {
     @Test
     @DisplayName("says the same as JSON")
     void json() {
-        CommandLineRun run = prune("--global", "--method", "random", "--seed", "4", "--json");
+        CommandLineRun run = prune("--method", "random", "--seed", "4", "--json");
 
         assertEquals(0, run.code(), run.err());
         JsonNode found = JsonMapper.builder().build().readTree(run.out());
@@ -92,7 +92,7 @@ class PruneTest {
         "--method l3, 2, --method is l1 or random",
         "--n-m 2, 2, two numbers such as 2:4",
         "--n-m 5:4, 1, N:M sparsity keeps",
-        "--n-m 2:4 --global, 2, leave --global out",
+        "--n-m 2:4 --per-layer, 2, leave --per-layer out",
         "--n-m 2:4 --amount 0.5, 2, leave --amount out",
         "--n-m 2:4 --method random, 2, leave --method out",
         "--seed 3, 2, --seed is for --method random",

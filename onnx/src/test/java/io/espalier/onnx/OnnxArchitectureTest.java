@@ -31,6 +31,8 @@ class OnnxArchitectureTest {
                     .definedBy("io.espalier.onnx.compare..")
                     .layer("repair")
                     .definedBy("io.espalier.onnx.repair..")
+                    .layer("fit")
+                    .definedBy("io.espalier.onnx.fit..")
                     .layer("lower")
                     .definedBy("io.espalier.onnx.lower..")
                     .layer("export")
@@ -55,16 +57,18 @@ class OnnxArchitectureTest {
                     .mayOnlyAccessLayers("proto", "model", "shape", "run", "inputs")
                     .whereLayer("repair")
                     .mayOnlyAccessLayers("proto", "model", "shape", "run", "inputs")
+                    .whereLayer("fit")
+                    .mayOnlyAccessLayers("proto", "model", "run")
                     .whereLayer("lower")
                     .mayOnlyAccessLayers("proto", "model", "shape", "run", "inputs", "repair")
                     .whereLayer("export")
                     .mayOnlyAccessLayers("proto", "model")
                     .whereLayer("quant")
                     .mayOnlyAccessLayers(
-                            "proto", "model", "run", "inputs", "compare", "repair", "lower")
+                            "proto", "model", "run", "inputs", "compare", "repair", "fit", "lower")
                     .whereLayer("tune")
                     .mayOnlyAccessLayers(
-                            "proto", "model", "shape", "run", "inputs", "compare", "repair",
+                            "proto", "model", "shape", "run", "inputs", "compare", "repair", "fit",
                             "lower", "quant")
                     .whereLayer("serve")
                     .mayOnlyAccessLayers("proto", "model", "run", "inputs", "repair", "lower");
@@ -85,6 +89,7 @@ class OnnxArchitectureTest {
                             "io.espalier.onnx.export..",
                             "io.espalier.onnx.quant..",
                             "io.espalier.onnx.tune..",
+                            "io.espalier.onnx.fit..",
                             "io.espalier.onnx.serve..");
 
     @ArchTest

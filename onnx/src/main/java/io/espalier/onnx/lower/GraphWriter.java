@@ -16,6 +16,7 @@ import org.bytedeco.pytorch.Tensor;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -34,6 +35,8 @@ final class GraphWriter {
     private final Map<Object, Placed> modules = new HashMap<>();
     private final Set<OnnxNode> absorbed = new HashSet<>();
     private final Preparation prepared;
+    private final Map<String, OnnxNode> layers = new LinkedHashMap<>();
+    private final Map<String, String> tensors = new LinkedHashMap<>();
 
     /** A module and where it stands. */
     private record Placed(String path, Module module) {}
@@ -64,9 +67,12 @@ final class GraphWriter {
     private Value made(String name) {
         ConstantTensor constant = graph.constant(name);
         if (constant != null) {
-            return prepared.isTrainable(name, constant)
-                    ? builder.parameter(places.ofTensor(name), constant.toTensor())
-                    : constant(name, constant.toTensor());
+            if (!prepared.isTrainable(name, constant)) {
+                return constant(name, constant.toTensor());
+            }
+            String place = places.ofTensor(name);
+            tensors.put(place, name);
+            return builder.parameter(place, constant.toTensor());
         }
         List<Size> integers = facts.integers(name);
         if (integers == null) {
@@ -129,8 +135,14 @@ final class GraphWriter {
         if (placed == null) {
             placed = new Placed(places.ofModule(weight, node), maker.get());
             modules.put(key, placed);
+            layers.put(placed.path, node);
         }
         return builder.callAll(placed.path, placed.module, results, operands);
+    }
+
+    /** What the module's weights were made of. */
+    LoweredWeights weights() {
+        return new LoweredWeights(prepared.model(), layers, tensors);
     }
 
     /** Leaves a node out, whose result another gives. */

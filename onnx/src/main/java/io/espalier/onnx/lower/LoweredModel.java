@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.SequencedMap;
 
 /**
@@ -17,8 +18,18 @@ import java.util.SequencedMap;
  * @param module takes and gives tensors in the order of these names
  * @param inputs the names of what the file's model is given, in its order
  * @param outputs the names of what it gives, in its order
+ * @param weights what the module's weights were made of; empty where nobody knows any more
  */
-public record LoweredModel(GraphModule module, List<String> inputs, List<String> outputs) {
+public record LoweredModel(
+        GraphModule module,
+        List<String> inputs,
+        List<String> outputs,
+        Optional<LoweredWeights> weights) {
+    /** A module that was not made of a file's model just now. */
+    public LoweredModel(GraphModule module, List<String> inputs, List<String> outputs) {
+        this(module, inputs, outputs, Optional.empty());
+    }
+
     /** Copies the lists. */
     public LoweredModel {
         inputs = List.copyOf(inputs);

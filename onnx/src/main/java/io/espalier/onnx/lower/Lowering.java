@@ -17,6 +17,7 @@ import org.bytedeco.pytorch.NoGradGuard;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 
 /**
  * Makes a file's model one of libtorch's, on which pruning, quantization, training and evaluation
@@ -63,7 +64,11 @@ public final class Lowering {
             }
             List<String> outputs = graph.outputs().stream().map(ValueInfoProto::getName).toList();
             Value[] returned = outputs.stream().map(writer::value).toArray(Value[]::new);
-            return new LoweredModel(writer.builder.returning(returned), inputs, outputs);
+            return new LoweredModel(
+                    writer.builder.returning(returned),
+                    inputs,
+                    outputs,
+                    Optional.of(writer.weights()));
         }
     }
 

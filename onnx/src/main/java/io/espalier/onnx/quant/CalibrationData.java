@@ -15,13 +15,17 @@ import java.util.List;
 import java.util.Map;
 
 /** The batches that a model is fitted to, held while that lasts. */
-final class CalibrationData implements AutoCloseable {
+public final class CalibrationData implements AutoCloseable {
     private final List<Map<String, Tensor>> batches = new ArrayList<>();
 
     private CalibrationData() {}
 
-    /** Reads batches until there are so many examples, or no more. */
-    static CalibrationData read(OnnxModel model, Inputs inputs, long mostExamples) {
+    /**
+     * Reads batches until there are so many examples, or no more.
+     *
+     * @throws EspalierException if they are not what the model takes, or there are none
+     */
+    public static CalibrationData read(OnnxModel model, Inputs inputs, long mostExamples) {
         var data = new CalibrationData();
         long examples = 0;
         InputBatches checked = inputs.checkedFor(model);
@@ -46,7 +50,8 @@ final class CalibrationData implements AutoCloseable {
         return data;
     }
 
-    private static long examples(Map<String, Tensor> batch) {
+    /** How many examples a batch has. */
+    public static long examples(Map<String, Tensor> batch) {
         for (Tensor tensor : batch.values()) {
             if (tensor.dim() > 0) {
                 return tensor.size(0);
@@ -55,7 +60,8 @@ final class CalibrationData implements AutoCloseable {
         return 1;
     }
 
-    List<Map<String, Tensor>> batches() {
+    /** The batches; they are this one's. */
+    public List<Map<String, Tensor>> batches() {
         return batches;
     }
 

@@ -208,7 +208,9 @@ final class QuantizationRun {
     }
 
     private ConvolutionQuantization convolutions(OnnxModel model) {
-        return ConvolutionQuantization.of(model, this::mayBeIntegers, settings.reducedRange());
+        ConvolutionQuantization convolutions =
+                ConvolutionQuantization.of(model, this::mayBeIntegers, settings.reducedRange());
+        return settings.fitsWeights() ? convolutions.fittingWeights() : convolutions;
     }
 
     private boolean mayBeIntegers(OnnxNode node) {

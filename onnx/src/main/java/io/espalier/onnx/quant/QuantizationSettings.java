@@ -14,7 +14,8 @@ record QuantizationSettings(
         boolean reducedRange,
         int threads,
         Consumer<String> progress,
-        WeightFormat format) {
+        WeightFormat format,
+        boolean fitsWeights) {
     private static final double MAX_DROP = 0.01;
 
     /** As many as biases and ranges can be found from. */
@@ -31,36 +32,43 @@ record QuantizationSettings(
                 false,
                 Runtime.getRuntime().availableProcessors(),
                 words -> {},
-                WeightFormat.DEFAULT);
+                WeightFormat.DEFAULT,
+                false);
     }
 
     QuantizationSettings withMaxDrop(double drop) {
         return new QuantizationSettings(
-                mode, drop, keptFloat, reducedRange, threads, progress, format);
+                mode, drop, keptFloat, reducedRange, threads, progress, format, fitsWeights);
     }
 
     QuantizationSettings withKeptFloat(List<String> patterns) {
         return new QuantizationSettings(
-                mode, maxDrop, patterns, reducedRange, threads, progress, format);
+                mode, maxDrop, patterns, reducedRange, threads, progress, format, fitsWeights);
     }
 
     QuantizationSettings withReducedRange() {
-        return new QuantizationSettings(mode, maxDrop, keptFloat, true, threads, progress, format);
+        return new QuantizationSettings(
+                mode, maxDrop, keptFloat, true, threads, progress, format, fitsWeights);
     }
 
     QuantizationSettings withThreads(int count) {
         return new QuantizationSettings(
-                mode, maxDrop, keptFloat, reducedRange, count, progress, format);
+                mode, maxDrop, keptFloat, reducedRange, count, progress, format, fitsWeights);
     }
 
     QuantizationSettings withProgress(Consumer<String> listener) {
         return new QuantizationSettings(
-                mode, maxDrop, keptFloat, reducedRange, threads, listener, format);
+                mode, maxDrop, keptFloat, reducedRange, threads, listener, format, fitsWeights);
+    }
+
+    QuantizationSettings withFittedWeights() {
+        return new QuantizationSettings(
+                mode, maxDrop, keptFloat, reducedRange, threads, progress, format, true);
     }
 
     QuantizationSettings withFormat(WeightFormat weights) {
         return new QuantizationSettings(
-                mode, maxDrop, keptFloat, reducedRange, threads, progress, weights);
+                mode, maxDrop, keptFloat, reducedRange, threads, progress, weights, fitsWeights);
     }
 
     /** How many examples are looked at; more take time alone. */

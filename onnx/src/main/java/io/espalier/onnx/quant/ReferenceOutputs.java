@@ -20,7 +20,7 @@ import java.util.Map;
  * of the two, as a mean over the rows of the result that differs most, those aside that a mask
  * hides, and those differences that are only rounding.
  */
-final class ReferenceOutputs {
+public final class ReferenceOutputs {
     /** Rows shorter than this are looked at together, example by example. */
     private static final int SHORTEST_ROW = 16;
 
@@ -39,7 +39,8 @@ final class ReferenceOutputs {
     }
 
     /** Runs the float model on the data, as far as its results fit. */
-    static ReferenceOutputs of(OnnxModel model, List<Map<String, Tensor>> data, int threads) {
+    public static ReferenceOutputs of(
+            OnnxModel model, List<Map<String, Tensor>> data, int threads) {
         var noise = RoundingNoise.of(model, data.getFirst(), threads);
         var outputs = new ReferenceOutputs(data, noise, threads);
         long numbers = 0;
@@ -90,7 +91,7 @@ final class ReferenceOutputs {
     }
 
     /** How far the results of another model are from these, from 0 on. */
-    double drop(OnnxModel candidate) {
+    public double drop(OnnxModel candidate) {
         var sums = new LinkedHashMap<String, Double>();
         var counts = new LinkedHashMap<String, Long>();
         try (var session = OnnxSession.open(candidate, s -> s.threads(threads))) {

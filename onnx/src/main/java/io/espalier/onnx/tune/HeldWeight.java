@@ -160,6 +160,12 @@ record HeldWeight(String name, ConstantTensor tensor, List<Form> forms) {
         return tensor;
     }
 
+    /** What the file has to hold for the layer to read these floats. */
+    ConstantTensor withRead(Tensor read) {
+        Tensor now = held(read).to(tensor.type().libtorch()).contiguous();
+        return tensor.withBytes(ConstantTensor.of(now).bytes());
+    }
+
     /** Puts another tensor of its type and shape in its place. */
     static void replace(OnnxGraph graph, String name, ConstantTensor by) {
         OnnxNode node = graph.producer(name);

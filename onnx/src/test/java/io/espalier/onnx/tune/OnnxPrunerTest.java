@@ -78,7 +78,7 @@ class OnnxPrunerTest {
     void smallest() {
         OnnxModel model = network();
 
-        PrunedModel pruned = OnnxPruner.l1(0.25).prune(model);
+        PrunedModel pruned = OnnxPruner.l1(0.25).perLayer().prune(model);
 
         float[] before = constant(model, "conv.weight");
         float[] after = constant(pruned.model(), "conv.weight");
@@ -121,7 +121,7 @@ class OnnxPrunerTest {
     }
 
     @Test
-    @DisplayName("takes a share of all layers together if it is to be global")
+    @DisplayName("takes a share of all layers together if nothing else is said")
     void global() {
         OnnxModel model =
                 TestGraphs.opset(17)
@@ -138,7 +138,7 @@ class OnnxPrunerTest {
                         .output("y")
                         .build();
 
-        PrunedModel pruned = OnnxPruner.l1(0.5).globally().prune(model);
+        PrunedModel pruned = OnnxPruner.l1(0.5).prune(model);
 
         assertEquals(8, zeros(constant(pruned.model(), "small")));
         assertEquals(0, zeros(constant(pruned.model(), "large")));
@@ -270,13 +270,12 @@ class OnnxPrunerTest {
     }
 
     @Test
-    @DisplayName("refuses a model without layers, and N:M of all layers together")
+    @DisplayName("refuses a model without layers")
     void refusesWithoutLayers() {
         OnnxModel model =
                 TestGraphs.opset(17).input("x: Float[N]").node("y = Relu(x)").output("y").build();
         OnnxPruner pruner = OnnxPruner.nOfM(2, 4);
 
         assertThrows(EspalierException.class, () -> pruner.prune(model));
-        assertThrows(EspalierException.class, pruner::globally);
     }
 }

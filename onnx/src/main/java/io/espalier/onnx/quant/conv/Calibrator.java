@@ -32,6 +32,14 @@ interface Calibrator {
     AffineScale ofFunction(
             IntegerValue value, Sample.Function function, Sample.Candidate candidate);
 
+    /**
+     * The weight that a convolution should have in place of its own.
+     *
+     * @param input nodes that give its input as floats, last, from what was written; none where
+     *     that is written
+     */
+    ConstantTensor weight(OnnxNode node, ConstantTensor weight, List<OnnxNode> input);
+
     /** What a layer's bias should be for its outputs to have the float model's means. */
     float[] bias(String output, float[] bias, Trial withBias);
 

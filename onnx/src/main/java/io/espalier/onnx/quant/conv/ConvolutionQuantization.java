@@ -1,5 +1,6 @@
 package io.espalier.onnx.quant.conv;
 
+import io.espalier.onnx.fit.ReferenceStream;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 
@@ -13,6 +14,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
@@ -25,14 +27,25 @@ public final class ConvolutionQuantization {
     private final OnnxModel model;
     private final List<Unit> units;
     private final WeightRounding rounding;
+    private final boolean fitsWeights;
     private final Map<String, Double> errors = new HashMap<>();
     private @Nullable Placement placement;
     private Map<String, double[]> means = Map.of();
 
-    private ConvolutionQuantization(OnnxModel model, List<Unit> units, WeightRounding rounding) {
+    private ConvolutionQuantization(
+            OnnxModel model, List<Unit> units, WeightRounding rounding, boolean fitsWeights) {
         this.model = model;
         this.units = units;
         this.rounding = rounding;
+        this.fitsWeights = fitsWeights;
+    }
+
+    /**
+     * The same, with weights moved before they are rounded, by least squares, so that each layer
+     * gives of its quantized input what it gave of the float one. Weights that are zero stay zero.
+     */
+    public ConvolutionQuantization fittingWeights() {
+        return new ConvolutionQuantization(model, units, rounding, true);
     }
 
     /**
@@ -48,7 +61,7 @@ public final class ConvolutionQuantization {
                         .filter(unit -> unit.nodes().stream().allMatch(mayBeIntegers))
                         .toList();
         return new ConvolutionQuantization(
-                model, units, new WeightRounding(reducedRange ? 63 : 127, true));
+                model, units, new WeightRounding(reducedRange ? 63 : 127, true), false);
     }
 
     /** A model, what became of its layers, and how many of them are in integers. */
@@ -124,7 +137,9 @@ public final class ConvolutionQuantization {
             means = FloatMeans.of(model, convolutions(), data);
         }
         OnnxModel versions = model.withOpset(OnnxNode.MICROSOFT, 1);
-        try (var calibrator = new InSequence(versions, data, means)) {
+        Optional<ReferenceStream> reference =
+                fitsWeights ? Optional.of(new ReferenceStream(model, data)) : Optional.empty();
+        try (var calibrator = new InSequence(versions, data, means, reference)) {
             OnnxModel written = new RegionWriter(model, calibrator, rounding).write(placed);
             errors.putAll(calibrator.errors());
             return new Fitted(written, reports(new HashSet<>(placed)), placed.size());

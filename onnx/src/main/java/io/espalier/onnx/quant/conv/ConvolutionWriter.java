@@ -40,7 +40,8 @@ final class ConvolutionWriter {
             return;
         }
         float[] bias = bias(node, Math.toIntExact(weight.shape().getFirst()));
-        RoundedWeight rounded = RoundedWeight.along(0, weight, rounding.limit());
+        ConstantTensor near = calibrator.weight(node, weight, List.of());
+        RoundedWeight rounded = RoundedWeight.along(0, near, rounding.limit());
         float[] fitted =
                 calibrator.bias(node.output(), bias, floatTrial(node, rounded, bias, List.of()));
         String codes = stored.write(node.input(1), rounded, 0);
@@ -79,9 +80,13 @@ final class ConvolutionWriter {
         ConstantTensor weight =
                 Objects.requireNonNull(writer.source().constant(node.input(1)), node::name);
         float[] bias = bias(node, Math.toIntExact(weight.shape().getFirst()));
-        RoundedWeight rounded =
-                RoundedWeight.along(0, weight, rounding.limit(), floors(bias, input.scale()));
         List<OnnxNode> before = writer.dequantize(node.input(0), input, "trial_input");
+        RoundedWeight rounded =
+                RoundedWeight.along(
+                        0,
+                        calibrator.weight(node, weight, before),
+                        rounding.limit(),
+                        floors(bias, input.scale()));
         Calibrator.Fit fit =
                 calibrator.fit(
                         unit.raw(),

@@ -1,10 +1,17 @@
 package io.espalier.onnx.quant.conv;
 
+import io.espalier.onnx.fit.LayerRows;
+import io.espalier.onnx.fit.NormalEquations;
+import io.espalier.onnx.fit.ReferenceStream;
+import io.espalier.onnx.fit.ValueStream;
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.tensor.Tensors;
 
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 
 import java.lang.foreign.MemorySegment;
@@ -12,7 +19,10 @@ import java.lang.foreign.ValueLayout;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 
 /**
@@ -22,17 +32,26 @@ import java.util.function.Supplier;
  * means).
  */
 final class InSequence implements Calibrator, AutoCloseable {
-    private final QuantizedStream stream;
+    /** Weights stay nearer to what they were the more of the inputs' variance is rounding. */
+    private static final double RIDGE = 0.1;
+
+    private final ValueStream stream;
     private final Map<String, double[]> floatMeans;
+    private final Optional<ReferenceStream> reference;
     private final Map<String, Double> errors = new HashMap<>();
 
     /**
      * @param floatMeans of each channel of the outputs of convolutions, in the float model
+     * @param reference the float model on the same data, where weights are fitted to it too
      */
     InSequence(
-            OnnxModel versions, List<Map<String, Tensor>> data, Map<String, double[]> floatMeans) {
-        this.stream = new QuantizedStream(versions, data);
+            OnnxModel versions,
+            List<Map<String, Tensor>> data,
+            Map<String, double[]> floatMeans,
+            Optional<ReferenceStream> reference) {
+        this.stream = new ValueStream(versions, data);
         this.floatMeans = floatMeans;
+        this.reference = reference;
     }
 
     @Override
@@ -87,6 +106,38 @@ final class InSequence implements Calibrator, AutoCloseable {
         MemorySegment bytes = Tensors.segment(codes);
         for (long i = 0; i < bytes.byteSize(); i++) {
             counts[Byte.toUnsignedInt(bytes.get(ValueLayout.JAVA_BYTE, i))]++;
+        }
+    }
+
+    @Override
+    public ConstantTensor weight(OnnxNode node, ConstantTensor weight, List<OnnxNode> input) {
+        Optional<LayerRows> rows = LayerRows.of(node, weight.shape());
+        return reference.isPresent() && rows.isPresent()
+                ? leastSquares(node, weight, input, rows.get(), reference.get())
+                : weight;
+    }
+
+    private ConstantTensor leastSquares(
+            OnnxNode node,
+            ConstantTensor weight,
+            List<OnnxNode> input,
+            LayerRows rows,
+            ReferenceStream floats) {
+        try (var scope = new PointerScope();
+                var noGrad = new NoGradGuard();
+                var sums = new NormalEquations()) {
+            var batch = new AtomicInteger();
+            Consumer<Tensor> add =
+                    x -> rows.addTo(sums, x, floats.value(node.output(), batch.getAndIncrement()));
+            if (input.isEmpty()) {
+                stream.forEach(node.input(0), add);
+            } else {
+                stream.tryOut(input, Map.of(), input.getLast().output(), add);
+            }
+            Tensor start = rows.matrix(weight.toTensor());
+            Tensor mask = start.ne(new Scalar(0));
+            Tensor found = sums.solve(start, mask, RIDGE, true).weight();
+            return ConstantTensor.of(rows.weight(found).contiguous());
         }
     }
 
@@ -162,5 +213,6 @@ final class InSequence implements Calibrator, AutoCloseable {
     @Override
     public void close() {
         stream.close();
+        reference.ifPresent(ReferenceStream::close);
     }
 }

@@ -3,6 +3,7 @@ package io.espalier.onnx.quant.conv;
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxNode;
 
+import java.util.List;
 import java.util.Set;
 import java.util.function.Supplier;
 
@@ -33,6 +34,11 @@ final class Unfitted implements Calibrator {
     public AffineScale ofFunction(
             IntegerValue value, Sample.Function function, Sample.Candidate candidate) {
         return candidate.of(1);
+    }
+
+    @Override
+    public ConstantTensor weight(OnnxNode node, ConstantTensor weight, List<OnnxNode> input) {
+        return weight;
     }
 
     @Override

@@ -1,4 +1,4 @@
-package io.espalier.onnx.quant.conv;
+package io.espalier.onnx.fit;
 
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.ElementType;
@@ -24,13 +24,13 @@ import java.util.function.Consumer;
 import java.util.function.Supplier;
 
 /**
- * The calibration data on its way through the quantized model while that is being written: nodes
- * are added in order, and run by ONNX Runtime's own kernels when a value is asked for. What the
- * next layer is fitted to is therefore what it will be given.
+ * Data on its way through a model while that is being written: nodes are added in order, and run by
+ * ONNX Runtime's own kernels when a value is asked for. What the next layer is fitted to is
+ * therefore what it will be given.
  *
  * <p>Only values that somebody still reads are held.
  */
-final class QuantizedStream implements AutoCloseable {
+public final class ValueStream implements AutoCloseable {
     private final OnnxModel versions;
     private final List<Map<String, Tensor>> batches = new ArrayList<>();
     private final Map<String, ConstantTensor> constants = new HashMap<>();
@@ -42,7 +42,7 @@ final class QuantizedStream implements AutoCloseable {
      *
      * @param versions whose versions of operators the nodes call
      */
-    QuantizedStream(OnnxModel versions, List<Map<String, Tensor>> inputs) {
+    public ValueStream(OnnxModel versions, List<Map<String, Tensor>> inputs) {
         this.versions = versions;
         for (Map<String, Tensor> batch : inputs) {
             var values = new HashMap<String, Tensor>();
@@ -52,22 +52,33 @@ final class QuantizedStream implements AutoCloseable {
     }
 
     /** Says whom to ask which values will still be read. */
-    void begin(Supplier<Set<String>> asked) {
+    public void begin(Supplier<Set<String>> asked) {
         live = asked;
     }
 
     /** Makes a constant known to the nodes that come. */
-    void addConstant(String name, ConstantTensor constant) {
+    public void addConstant(String name, ConstantTensor constant) {
         constants.put(name, constant);
     }
 
     /** Adds a node of the quantized model. */
-    void add(OnnxNode node) {
+    public void add(OnnxNode node) {
         waiting.add(node);
     }
 
+    /** How many batches there are. */
+    public int batches() {
+        return batches.size();
+    }
+
+    /** A value for one batch, which stays the stream's. */
+    public Tensor value(String name, int batch) {
+        advance(name);
+        return known(batches.get(batch), name);
+    }
+
     /** Shows a value to somebody, batch after batch. */
-    void forEach(String value, Consumer<Tensor> reader) {
+    public void forEach(String value, Consumer<Tensor> reader) {
         advance(value);
         for (Map<String, Tensor> batch : batches) {
             try (var scope = new PointerScope()) {
@@ -77,7 +88,7 @@ final class QuantizedStream implements AutoCloseable {
     }
 
     /** Shows what nodes would make of the values so far, without adding them. */
-    void tryOut(
+    public void tryOut(
             List<OnnxNode> nodes,
             Map<String, ConstantTensor> own,
             String result,

@@ -1,0 +1,226 @@
+package io.espalier.cli;
+
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.tune.FineTuner;
+import io.espalier.onnx.tune.TunedModel;
+
+import org.jspecify.annotations.Nullable;
+
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.OptionalDouble;
+
+/** Gives an ONNX model its accuracy back. */
+@Command(
+        name = "finetune",
+        description =
+                "Gives an ONNX model its accuracy back after pruning, or puts it into 8-bit"
+                    + " integers and fits it there. Without labels it learns from the float model"
+                    + " (--teacher): each layer is fitted to the teacher's by least squares on the"
+                    + " inputs. What is zero in a weight stays zero.",
+        footer = {
+            "",
+            "With --epochs, gradients follow: against the teacher's results, or against class"
+                    + " numbers (--labels). Normalizations keep their running statistics.",
+            "Example: espalier finetune ocr-sparse.onnx --teacher ocr.onnx -o ocr-tuned.onnx --data"
+                    + " lines/ --image-size 48x320 --channels 3 --mean 0.5 --std 0.5"
+        })
+final class Finetune implements Runnable {
+    @Parameters(index = "0", paramLabel = "MODEL", description = "An ONNX file.")
+    Path model;
+
+    @Option(
+            names = {"-o", "--out"},
+            required = true,
+            paramLabel = "OUT",
+            description = "The file to write.")
+    Path out;
+
+    @Option(
+            names = "--teacher",
+            paramLabel = "REF",
+            description =
+                    "The float model that MODEL was made of, to learn from; MODEL itself with"
+                            + " --int8 if left out.")
+    @Nullable Path teacher;
+
+    @Option(
+            names = "--int8",
+            description =
+                    "Put all layers that can be into 8-bit integers, each fitted to what the"
+                            + " integer layers before it give.")
+    boolean integers;
+
+    @Option(
+            names = "--epochs",
+            paramLabel = "N",
+            description =
+                    "Train on all inputs so often by gradients; by labels 10 times if left out,"
+                            + " else not at all.")
+    @Nullable Integer epochs;
+
+    @Option(
+            names = "--minutes",
+            paramLabel = "M",
+            description = "End training by gradients after so many minutes.")
+    @Nullable Double minutes;
+
+    @Option(
+            names = "--lr",
+            paramLabel = "RATE",
+            description = "The learning rate of training by gradients; 1e-5 if left out.")
+    @Nullable Double rate;
+
+    @Option(
+            names = "--checkpoint",
+            paramLabel = "DIR",
+            description = "Write what is reached to this folder from time to time.")
+    @Nullable Path checkpoint;
+
+    @Option(
+            names = "--resume",
+            description = "Go on from what an earlier run with the same options left there.")
+    boolean resume;
+
+    @Option(
+            names = "--threads",
+            paramLabel = "N",
+            description = "Threads of ONNX Runtime; all cores if left out.")
+    @Nullable Integer threads;
+
+    @Mixin InputOptions inputs;
+
+    @Option(names = "--force", description = "Replace OUT if it is there.")
+    boolean force;
+
+    @Option(names = "--json", description = "Print one JSON object instead of a table.")
+    boolean json;
+
+    @Spec CommandSpec spec;
+
+    @Override
+    public void run() {
+        require(
+                teacher == null || inputs.labels == null,
+                "Give --teacher or --labels; one says what is right.");
+        require(
+                teacher != null || inputs.labels != null || integers,
+                "Say what to learn from: --teacher REF, the float model, or --labels FILE.");
+        require(checkpoint != null || !resume, "--resume goes on from --checkpoint DIR.");
+        ResultFile.requirePlace(out, model, force);
+        OnnxModel original = OnnxModel.load(model);
+        FineTuner tuner = tuner(original);
+        var given = new OnnxInputs(inputs);
+        // What is wrong with them, or has to be told of them, comes first.
+        given.checkedFor(original);
+        long began = System.nanoTime();
+        TunedModel tuned;
+        try (var progress = StageProgress.onStandardError()) {
+            tuned = tuner.progress(progress::at).tune(original, given.all());
+        }
+        tuned.model().save(out);
+        double seconds = (System.nanoTime() - began) / 1e9;
+        PrintWriter printer = spec.commandLine().getOut();
+        if (json) {
+            printer.println(Json.line(describe(tuned, seconds)));
+        } else {
+            print(tuned, seconds, printer);
+        }
+        printer.flush();
+    }
+
+    private FineTuner tuner(OnnxModel original) {
+        FineTuner tuner =
+                inputs.labels != null
+                        ? FineTuner.byLabels()
+                        : FineTuner.distilling(
+                                teacher == null ? original : OnnxModel.load(teacher));
+        tuner = epochs == null ? tuner : tuner.epochs(epochs);
+        tuner = minutes == null ? tuner : tuner.minutes(minutes);
+        tuner = rate == null ? tuner : tuner.learningRate(rate);
+        tuner = threads == null ? tuner : tuner.threads(threads);
+        tuner = inputs.seed == null ? tuner : tuner.seed(inputs.seed);
+        tuner = checkpoint == null ? tuner : tuner.checkpoints(checkpoint, resume);
+        return integers ? tuner.toIntegers() : tuner;
+    }
+
+    private void require(boolean holds, String usage) {
+        if (!holds) {
+            throw new ParameterException(spec.commandLine(), usage);
+        }
+    }
+
+    private void print(TunedModel tuned, double seconds, PrintWriter printer) {
+        printer.printf(
+                Locale.ROOT,
+                "%d layers fitted, %d steps by gradients, in %d:%02d.%n",
+                tuned.layersFitted(),
+                tuned.steps(),
+                (int) seconds / 60,
+                (int) seconds % 60);
+        if (tuned.dropBefore().isPresent()) {
+            printer.printf(
+                    Locale.ROOT,
+                    "Cosine to the teacher's results on the data: %.5f before, %.5f now.%n",
+                    1 - tuned.dropBefore().getAsDouble(),
+                    1 - tuned.dropAfter().orElse(0));
+        }
+        if (!tuned.frozen().isEmpty()) {
+            printer.printf(
+                    "Gradients could not change: %s.%n",
+                    Printable.line(String.join(", ", tuned.frozen())));
+        }
+        tuned.integers()
+                .ifPresent(integer ->
+                        printer.printf(
+                                Locale.ROOT,
+                                "%d of %d layers in integers; %.2f times as fast as %s.%n",
+                                integer.layers().stream()
+                                        .filter(layer -> layer.precision().equals("int8"))
+                                        .count(),
+                                integer.layers().size(),
+                                integer.time().speedup(),
+                                model));
+        printer.printf(
+                "%s: %s; %s: %s.%n",
+                model,
+                Table.megabytes(Table.fileBytes(model)),
+                out,
+                Table.megabytes(Table.fileBytes(out)));
+    }
+
+    private Map<String, Object> describe(TunedModel tuned, double seconds) {
+        var description = new LinkedHashMap<String, Object>();
+        description.put("model", model.toString());
+        description.put("out", out.toString());
+        description.put("layers_fitted", tuned.layersFitted());
+        description.put("steps", tuned.steps());
+        description.put("seconds", seconds);
+        description.put("drop_before", number(tuned.dropBefore()));
+        description.put("drop_after", number(tuned.dropAfter()));
+        description.put("frozen", tuned.frozen());
+        tuned.integers()
+                .ifPresent(integer -> {
+                    description.put("speedup", integer.time().speedup());
+                    description.put("layers", integer.layers());
+                });
+        description.put("bytes_before", Table.fileBytes(model));
+        description.put("bytes_after", Table.fileBytes(out));
+        return description;
+    }
+
+    private static @Nullable Double number(OptionalDouble value) {
+        return value.isPresent() ? (Double) value.getAsDouble() : null;
+    }
+}

@@ -1,0 +1,164 @@
+package io.espalier.onnx.tune;
+
+import io.espalier.onnx.inputs.Inputs;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.tensor.EspalierException;
+
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.function.Consumer;
+
+/**
+ * Gives an ONNX model its accuracy back after it was pruned, or puts it into 8-bit integers and
+ * fits it there. It needs inputs, and a teacher or labels.
+ *
+ * <pre>{@code
+ * TunedModel tuned = FineTuner.distilling(model).tune(pruned, lines);
+ * tuned.model().save(Path.of("tuned.onnx"));
+ * }</pre>
+ *
+ * <p>With a teacher, which is the float model that the pruned one was made of, layers are fitted
+ * first, one after the other and without gradients: each gives, of what the fitted layers before it
+ * give, what the teacher's layer gives, as nearly as least squares can. That takes seconds to
+ * minutes and needs no labels, and libtorch need not know the model's operators. Training by
+ * gradients, against the teacher's results or against labels, can follow; it needs a model that
+ * {@link io.espalier.onnx.lower.Lowering} knows. Normalizations keep their running statistics.
+ *
+ * <p>What is zero in a weight stays zero. The file's weights and biases change, and nothing else in
+ * it. A fine-tuner never changes: each setting gives another.
+ */
+public final class FineTuner {
+    private static final int EPOCHS_BY_LABELS = 10;
+
+    private final FineTuningSettings settings;
+
+    private FineTuner(FineTuningSettings settings) {
+        this.settings = settings;
+    }
+
+    /** Is told how far a fine-tuning is. */
+    @FunctionalInterface
+    public interface Listener {
+        /**
+         * Something was done.
+         *
+         * @param stage what is being done, in words
+         * @param done how much of it
+         * @param total how much there is of it in all
+         */
+        void at(String stage, long done, long total);
+    }
+
+    /**
+     * Learns from another model what is right: no labels are needed.
+     *
+     * @param teacher the float model, with results of the same names
+     */
+    public static FineTuner distilling(OnnxModel teacher) {
+        return new FineTuner(new FineTuningSettings()).with(s -> s.teacher = Optional.of(teacher));
+    }
+
+    /**
+     * Learns from the labels of the inputs: class numbers from 0 on, which the model's first result
+     * has a score each for, [N, C].
+     */
+    public static FineTuner byLabels() {
+        return new FineTuner(new FineTuningSettings()).with(s -> s.epochs = EPOCHS_BY_LABELS);
+    }
+
+    private FineTuner with(Consumer<FineTuningSettings> change) {
+        return new FineTuner(settings.with(change));
+    }
+
+    /**
+     * How often to train on all inputs by gradients; with a teacher none unless it is set, by
+     * labels 10 times.
+     *
+     * @param count 0 or more
+     */
+    public FineTuner epochs(int count) {
+        require(count >= 0, "Epochs are 0 or more, not " + count + ".");
+        return with(s -> s.epochs = count);
+    }
+
+    /**
+     * Ends training by gradients after so many minutes, whatever the epochs.
+     *
+     * @param most above 0
+     */
+    public FineTuner minutes(double most) {
+        require(most > 0, "Training takes some time above 0 minutes, not " + most + ".");
+        return with(s -> s.minutes = OptionalDouble.of(most));
+    }
+
+    /**
+     * The rate at which gradients move weights (Adam's), falling to 0 along half a cosine; 1e-5
+     * unless it is set.
+     *
+     * @param rate above 0
+     */
+    public FineTuner learningRate(double rate) {
+        require(rate > 0, "A learning rate is above 0, not " + rate + ".");
+        return with(s -> s.learningRate = rate);
+    }
+
+    /** Seeds the order in which batches are trained on. */
+    public FineTuner seed(long seed) {
+        return with(s -> s.seed = seed);
+    }
+
+    /**
+     * Puts all layers that can be into 8-bit integers, fitted to the teacher's by least squares as
+     * ONNX Runtime's integer kernels compute them ({@link
+     * io.espalier.onnx.quant.QuantizationMode#STATIC}).
+     */
+    public FineTuner toIntegers() {
+        return with(s -> s.integers = true);
+    }
+
+    /**
+     * How many threads ONNX Runtime uses; all cores unless it is set.
+     *
+     * @param count 1 or more
+     */
+    public FineTuner threads(int count) {
+        require(count >= 1, "A session has 1 thread or more, not " + count + ".");
+        return with(s -> s.threads = count);
+    }
+
+    /**
+     * Writes what it has reached to a folder from time to time.
+     *
+     * @param goOn whether to go on from what an earlier run with the same settings left there
+     */
+    public FineTuner checkpoints(Path folder, boolean goOn) {
+        return with(s -> {
+            s.checkpoints = Optional.of(folder);
+            s.goingOn = goOn;
+        });
+    }
+
+    /** Tells somebody how far it is. */
+    public FineTuner progress(Listener listener) {
+        return with(s -> s.listener = listener);
+    }
+
+    private static void require(boolean holds, String message) {
+        if (!holds) {
+            throw new EspalierException(message);
+        }
+    }
+
+    /**
+     * Fine-tunes a model, which stays as it is.
+     *
+     * @param data inputs of the kind that the model is for; labels too, where they are learned from
+     * @throws EspalierException if the data does not fit the model, the teacher has none of its
+     *     results, labels are missing, or gradients are asked for and libtorch lacks an operator;
+     *     the message names it
+     */
+    public TunedModel tune(OnnxModel model, Inputs data) {
+        return new FineTuningRun(model, settings).run(data);
+    }
+}

@@ -1,0 +1,129 @@
+package io.espalier.onnx.tune;
+
+import io.espalier.onnx.inputs.Inputs;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.proto.ValueInfoProto;
+import io.espalier.onnx.quant.CalibrationData;
+import io.espalier.onnx.quant.QuantizationMode;
+import io.espalier.onnx.quant.QuantizationResult;
+import io.espalier.onnx.quant.Quantizer;
+import io.espalier.onnx.quant.ReferenceOutputs;
+import io.espalier.state.AtomicFile;
+import io.espalier.tensor.EspalierException;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalDouble;
+
+/** One fine-tuning: layers fitted, then trained, then put into integers, as far as is asked for. */
+final class FineTuningRun {
+    /** More examples make layers no better and take more time. */
+    private static final int MOST_EXAMPLES = 256;
+
+    private final OnnxModel original;
+    private final FineTuningSettings settings;
+
+    FineTuningRun(OnnxModel original, FineTuningSettings settings) {
+        this.original = original;
+        this.settings = settings;
+    }
+
+    /** A model on its way, and what was done to it. */
+    private record Step(OnnxModel model, int layersFitted, long steps, List<String> frozen) {}
+
+    TunedModel run(Inputs inputs) {
+        settings.checkpoints.ifPresent(FineTuningRun::prepare);
+        try (var data = CalibrationData.read(original, inputs, MOST_EXAMPLES)) {
+            Optional<OnnxModel> teacher = settings.teacher;
+            if (teacher.isEmpty()) {
+                Step step = trained(inputs, data, new Step(original, 0, 0, List.of()));
+                return result(step, OptionalDouble.empty(), Optional.empty(), inputs);
+            }
+            requireSameNames(teacher.get());
+            settings.listener.at("running the teacher", 0, 1);
+            var reference = ReferenceOutputs.of(teacher.get(), data.batches(), settings.threads);
+            double before = reference.drop(original);
+            Step step = trained(inputs, data, fitted(teacher.get(), data, reference, before));
+            return result(step, OptionalDouble.of(before), Optional.of(reference), inputs);
+        }
+    }
+
+    private static void prepare(Path folder) {
+        try {
+            Files.createDirectories(folder);
+        } catch (IOException e) {
+            throw new EspalierException(
+                    "Can't write to " + folder + ": " + AtomicFile.reason(e) + ".", e);
+        }
+    }
+
+    private void requireSameNames(OnnxModel teacher) {
+        List<String> own = names(original.graph().outputs());
+        List<String> others = names(teacher.graph().outputs());
+        if (own.stream().noneMatch(others::contains)) {
+            throw new EspalierException(
+                    "The teacher gives %s and the model %s; it can teach what they both give."
+                            .formatted(others, own));
+        }
+    }
+
+    private static List<String> names(List<ValueInfoProto> values) {
+        return values.stream().map(ValueInfoProto::getName).toList();
+    }
+
+    /** Layers by least squares, if the model is nearer to its teacher then. */
+    private Step fitted(
+            OnnxModel teacher, CalibrationData data, ReferenceOutputs reference, double before) {
+        Path kept = settings.checkpoints.map(f -> f.resolve("fitted.onnx")).orElse(null);
+        if (kept != null && settings.goingOn && Files.exists(kept)) {
+            return new Step(OnnxModel.load(kept), 0, 0, List.of());
+        }
+        LayerFit.Fitted fitted = LayerFit.of(original, teacher, data.batches(), settings.listener);
+        boolean nearer = fitted.layers() > 0 && reference.drop(fitted.model()) < before;
+        Step step =
+                nearer
+                        ? new Step(fitted.model(), fitted.layers(), 0, List.of())
+                        : new Step(original, 0, 0, List.of());
+        if (kept != null) {
+            step.model().save(kept);
+        }
+        return step;
+    }
+
+    private Step trained(Inputs inputs, CalibrationData data, Step step) {
+        if (settings.epochs == 0) {
+            return step;
+        }
+        var training = new GradientTraining(step.model(), settings);
+        GradientTraining.Trained trained = training.run(inputs, data);
+        return new Step(trained.model(), step.layersFitted(), trained.steps(), trained.frozen());
+    }
+
+    private TunedModel result(
+            Step step, OptionalDouble before, Optional<ReferenceOutputs> reference, Inputs inputs) {
+        Optional<QuantizationResult> integers =
+                settings.integers ? Optional.of(integers(step.model(), inputs)) : Optional.empty();
+        OnnxModel model = integers.map(QuantizationResult::model).orElse(step.model());
+        return new TunedModel(
+                model,
+                before,
+                reference.isPresent()
+                        ? OptionalDouble.of(reference.get().drop(model))
+                        : OptionalDouble.empty(),
+                step.layersFitted(),
+                step.steps(),
+                step.frozen(),
+                integers);
+    }
+
+    private QuantizationResult integers(OnnxModel model, Inputs inputs) {
+        return Quantizer.of(QuantizationMode.STATIC)
+                .fittingWeights()
+                .threads(settings.threads)
+                .progress(words -> settings.listener.at(words, 0, 1))
+                .quantize(model, inputs);
+    }
+}

@@ -1,0 +1,227 @@
+package io.espalier.onnx.tune;
+
+import io.espalier.onnx.fit.LayerRows;
+import io.espalier.onnx.fit.NormalEquations;
+import io.espalier.onnx.fit.ReferenceStream;
+import io.espalier.onnx.fit.ValueStream;
+import io.espalier.onnx.model.ConstantTensor;
+import io.espalier.onnx.model.OnnxGraph;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.model.OnnxNode;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.jspecify.annotations.Nullable;
+
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.BiConsumer;
+import java.util.function.Function;
+import java.util.function.Predicate;
+import java.util.stream.IntStream;
+
+/**
+ * Fits a model to its teacher layer after layer, without gradients: each layer gets those weights
+ * with which it gives, of what the fitted layers before it give, what the teacher's layer of the
+ * same name gives, as nearly as least squares can. Weights that are zero stay zero. (As Frantar and
+ * Alistarh, <a href="https://arxiv.org/abs/2208.11580">Optimal Brain Compression</a>, 2022, for a
+ * mask that is given.)
+ */
+final class Reconstruction implements AutoCloseable {
+    private final OnnxGraph student;
+    private final ValueStream ofStudent;
+    private final ReferenceStream ofTeacher;
+    private final Predicate<String> mayChange;
+    private final double ridge;
+    private final Map<String, Integer> studentReaders = new HashMap<>();
+    private final Map<String, ConstantTensor> fitted = new LinkedHashMap<>();
+
+    /**
+     * @param student its constants are in sight
+     * @param teacher so are its
+     * @param data what both are run on
+     * @param mayChange which constants may get other values
+     * @param ridge how strongly weights are held to what they are
+     */
+    Reconstruction(
+            OnnxModel student,
+            OnnxModel teacher,
+            List<Map<String, Tensor>> data,
+            Predicate<String> mayChange,
+            double ridge) {
+        this.student = student.graph();
+        this.mayChange = mayChange;
+        this.ridge = ridge;
+        this.ofStudent = stream(student, data, studentReaders);
+        this.ofTeacher = new ReferenceStream(teacher, data);
+    }
+
+    private static ValueStream stream(
+            OnnxModel model, List<Map<String, Tensor>> data, Map<String, Integer> readers) {
+        OnnxGraph graph = model.graph();
+        for (OnnxNode node : graph.nodes()) {
+            node.reads().forEach(read -> readers.merge(read, 1, Integer::sum));
+        }
+        var stream = new ValueStream(model, data);
+        graph.constants().forEach(stream::addConstant);
+        stream.begin(() -> {
+            Set<String> live = new HashSet<>();
+            readers.forEach((value, left) -> {
+                if (left > 0) {
+                    live.add(value);
+                }
+            });
+            return live;
+        });
+        return stream;
+    }
+
+    /** The layers that can be fitted, in order. */
+    private List<OnnxNode> layers() {
+        return student.nodes().stream().filter(node -> rows(node) != null).toList();
+    }
+
+    private @Nullable LayerRows rows(OnnxNode node) {
+        ConstantTensor weight = node.inputs().size() < 2 ? null : student.constant(node.input(1));
+        boolean fits =
+                weight != null
+                        && weight.type().isFloating()
+                        && mayChange.test(node.input(1))
+                        && student.onlyReader(node.input(1)) == node
+                        && ofTeacher.makes(node.output());
+        return fits && weight != null ? LayerRows.of(node, weight.shape()).orElse(null) : null;
+    }
+
+    /**
+     * Fits all layers.
+     *
+     * @param progress is told how many of how many layers are done
+     * @return how many there are
+     */
+    int run(BiConsumer<Integer, Integer> progress) {
+        List<OnnxNode> layers = layers();
+        int done = 0;
+        for (OnnxNode node : student.nodes()) {
+            LayerRows rows = rows(node);
+            if (rows != null) {
+                fit(node, rows);
+                progress.accept(++done, layers.size());
+            }
+            ofStudent.add(node);
+            node.reads().forEach(read -> studentReaders.merge(read, -1, Integer::sum));
+        }
+        return done;
+    }
+
+    /** The constants that have other values now, by their names in the student. */
+    Map<String, ConstantTensor> constants() {
+        return fitted;
+    }
+
+    private void fit(OnnxNode node, LayerRows rows) {
+        ConstantTensor held = Objects.requireNonNull(student.constant(node.input(1)));
+        try (var scope = new PointerScope();
+                var noGrad = new NoGradGuard();
+                var sums = new NormalEquations()) {
+            Tensor start = rows.matrix(held.toTensor().to(ScalarType.Float));
+            Optional<Bias> bias = bias(node, start.size(0) * start.size(1));
+            String target = bias.map(Bias::target).orElse(node.output());
+            for (int batch = 0; batch < ofStudent.batches(); batch++) {
+                try (var inner = new PointerScope()) {
+                    Tensor x = ofStudent.value(node.input(0), batch);
+                    Tensor y = ofTeacher.value(target, batch);
+                    rows.addTo(sums, x.to(ScalarType.Float), y.to(ScalarType.Float));
+                }
+            }
+            Tensor mask = start.ne(new Scalar(0));
+            NormalEquations.Solution found = sums.solve(start, mask, ridge, bias.isPresent());
+            put(node.input(1), rows.weight(found.weight()));
+            bias.ifPresent(b -> put(b.name(), b.moved().apply(found.bias().reshape(-1))));
+        }
+    }
+
+    /**
+     * A constant that moves each output of a layer by a number of its own, or by a multiple.
+     *
+     * @param target the value that has it in it
+     */
+    private record Bias(String name, String target, Function<Tensor, Tensor> moved) {}
+
+    /** The one of a layer; empty if there is none that may change. */
+    private Optional<Bias> bias(OnnxNode node, long outputs) {
+        if (node.is("Gemm")) {
+            float beta = node.number("beta", 1);
+            return vector(node.input(2), outputs)
+                    .map(name ->
+                            new Bias(name, node.output(), found -> found.div(new Scalar(beta))));
+        }
+        if (!node.input(2).isEmpty()) {
+            return vector(node.input(2), outputs)
+                    .map(name -> new Bias(name, node.output(), found -> found));
+        }
+        OnnxNode next = student.onlyReader(node.output());
+        if (next != null && next.is("Add") && node.is("MatMul") && ofTeacher.makes(next.output())) {
+            int other = next.input(0).equals(node.output()) ? 1 : 0;
+            return vector(next.input(other), outputs)
+                    .map(name -> new Bias(name, next.output(), found -> found));
+        }
+        return next != null && next.is("BatchNormalization") && node.is("Conv")
+                ? normalized(node, next, outputs)
+                : Optional.empty();
+    }
+
+    /** The shift of a normalization moves by what its factor makes of the layer's. */
+    private Optional<Bias> normalized(OnnxNode layer, OnnxNode node, long outputs) {
+        List<Optional<String>> vectors =
+                IntStream.of(1, 2, 4).mapToObj(i -> vector(node.input(i), outputs)).toList();
+        if (!vectors.stream().allMatch(Optional::isPresent) || node.has("training_mode")) {
+            return Optional.empty();
+        }
+        Tensor variance = floats(node.input(4)).add(new Scalar(node.number("epsilon", 1e-5f)));
+        Tensor factor = floats(node.input(1)).div(variance.sqrt());
+        String shift = node.input(2);
+        return Optional.of(
+                new Bias(shift, layer.output(), found -> floats(shift).add(found.mul(factor))));
+    }
+
+    /** A constant of so many numbers along the last dimension that nobody else reads. */
+    private Optional<String> vector(String name, long outputs) {
+        ConstantTensor held = name.isEmpty() ? null : student.constant(name);
+        return held != null
+                        && mayChange.test(name)
+                        && held.elements() == outputs
+                        && held.shape().getLast() == outputs
+                        && student.readers(name).size() == 1
+                ? Optional.of(name)
+                : Optional.empty();
+    }
+
+    private Tensor floats(String name) {
+        ConstantTensor held =
+                Objects.requireNonNull(fitted.getOrDefault(name, student.constant(name)));
+        return held.toTensor().to(ScalarType.Float).reshape(-1);
+    }
+
+    private void put(String name, Tensor tensor) {
+        ConstantTensor before = Objects.requireNonNull(student.constant(name));
+        ConstantTensor now = ConstantTensor.of(tensor.to(before.type().libtorch()));
+        ConstantTensor same = before.withBytes(now.bytes());
+        fitted.put(name, same);
+        ofStudent.addConstant(name, same);
+    }
+
+    @Override
+    public void close() {
+        ofStudent.close();
+        ofTeacher.close();
+    }
+}

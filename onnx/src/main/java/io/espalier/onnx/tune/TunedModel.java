@@ -1,0 +1,35 @@
+package io.espalier.onnx.tune;
+
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.quant.QuantizationResult;
+
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalDouble;
+
+/**
+ * A fine-tuned model.
+ *
+ * @param model the model to save
+ * @param dropBefore how far the results of the model that came in are from the teacher's on the
+ *     data: 1 less their cosine, as a mean; empty without a teacher
+ * @param dropAfter the same of this model
+ * @param layersFitted how many layers were fitted by least squares
+ * @param steps how many steps by gradients were made
+ * @param frozen parameters and constants that gradients could not change, since the file computes
+ *     them or holds them in another arrangement
+ * @param integers what became of the layers in integers, if that was asked for
+ */
+public record TunedModel(
+        OnnxModel model,
+        OptionalDouble dropBefore,
+        OptionalDouble dropAfter,
+        int layersFitted,
+        long steps,
+        List<String> frozen,
+        Optional<QuantizationResult> integers) {
+    /** Copies the list. */
+    public TunedModel {
+        frozen = List.copyOf(frozen);
+    }
+}

@@ -1,0 +1,363 @@
+package io.espalier.onnx.tune;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.espalier.onnx.TestGraphs;
+import io.espalier.onnx.inputs.ImageInputs;
+import io.espalier.onnx.inputs.Inputs;
+import io.espalier.onnx.model.ConstantTensor;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.model.OnnxNode;
+import io.espalier.onnx.run.OnnxSession;
+import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Libtorch;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+
+import javax.imageio.ImageIO;
+
+@DisplayName("A fine-tuner")
+class FineTunerTest {
+    @TempDir Path folder;
+    private final List<Map<String, Tensor>> batches = new ArrayList<>();
+
+    @BeforeEach
+    void data() {
+        Libtorch.seed(1);
+        for (int i = 0; i < 4; i++) {
+            batches.add(Map.of("x", Tensors.randn(8, 4, 6, 6)));
+        }
+    }
+
+    private Inputs inputs() {
+        return Inputs.of(batches);
+    }
+
+    /** Convolutions with a bias, without, by channel; a normalization; products of each kind. */
+    private static OnnxModel network() {
+        return TestGraphs.opset(17)
+                .input("x: Float[N, 4, 6, 6]")
+                .weight("c0.weight", 8, 4, 3, 3)
+                .weight("c0.bias", 8)
+                .weight("c1.weight", 8, 1, 3, 3)
+                .weight("c2.weight", 16, 8, 1, 1)
+                .weight("scale", 16)
+                .weight("shift", 16)
+                .weight("mean", 16)
+                .constant("variance", ConstantTensor.floats(List.of(16L), filled(16, 300)))
+                .weight("head", 16, 12)
+                .weight("head_bias", 12)
+                .weight("last", 5, 12)
+                .weight("last_bias", 5)
+                .node("a = Conv(x, c0.weight, c0.bias)", FineTunerTest::padded)
+                .node("b = Relu(a)")
+                .node("c = Conv(b, c1.weight)", node -> padded(node).with("group", 8))
+                .node("d = Conv(c, c2.weight)")
+                .node("e = BatchNormalization(d, scale, shift, mean, variance)")
+                .node("f = Relu(e)")
+                .node("g = GlobalAveragePool(f)")
+                .node("h = Flatten(g)")
+                .node("i = MatMul(h, head)")
+                .node("j = Add(i, head_bias)")
+                .node("k = Relu(j)")
+                .node(
+                        "l = Gemm(k, last, last_bias)",
+                        node -> node.with("transB", 1).with("alpha", 0.1f))
+                .node("y = Softmax(l)")
+                .output("y")
+                .build();
+    }
+
+    private static OnnxNode padded(OnnxNode node) {
+        return node.with("pads", List.of(1L, 1L, 1L, 1L));
+    }
+
+    private static float[] filled(int count, float value) {
+        var values = new float[count];
+        Arrays.fill(values, value);
+        return values;
+    }
+
+    private static float[] constant(OnnxModel model, String name) {
+        return Objects.requireNonNull(model.graph().constant(name)).toFloats();
+    }
+
+    private static void assertZerosStay(OnnxModel before, OnnxModel after) {
+        before.graph()
+                .constants()
+                .forEach((name, held) -> {
+                    if (held.shape().size() >= 2) {
+                        float[] was = held.toFloats();
+                        float[] is = constant(after, name);
+                        for (int i = 0; i < was.length; i++) {
+                            assertEquals(was[i] == 0, is[i] == 0, name + " at " + i);
+                        }
+                    }
+                });
+    }
+
+    @Test
+    @DisplayName("brings a pruned model nearer to its teacher, layer by layer, and keeps its zeros")
+    void fits() {
+        OnnxModel teacher = network();
+        OnnxModel pruned = OnnxPruner.l1(0.4).prune(teacher).model();
+
+        TunedModel tuned = FineTuner.distilling(teacher).tune(pruned, inputs());
+
+        double before = tuned.dropBefore().orElseThrow();
+        assertTrue(before > 1e-3, tuned.toString());
+        assertTrue(tuned.dropAfter().orElseThrow() < before / 3, tuned.toString());
+        assertEquals(5, tuned.layersFitted());
+        // A convolution without a bias moves its outputs by the normalization after it.
+        assertFalse(Arrays.equals(constant(pruned, "shift"), constant(tuned.model(), "shift")));
+        assertZerosStay(pruned, tuned.model());
+    }
+
+    @Test
+    @DisplayName("changes weights and biases, and nothing else in the file")
+    void changesNothingElse() {
+        OnnxModel teacher = network();
+        OnnxModel pruned = OnnxPruner.l1(0.4).prune(teacher).model();
+        String before = pruned.toProto().toString();
+
+        OnnxModel tuned = FineTuner.distilling(teacher).tune(pruned, inputs()).model();
+
+        assertEquals(before, pruned.toProto().toString());
+        assertEquals(
+                pruned.toProto().getGraph().getNodeList(),
+                tuned.toProto().getGraph().getNodeList());
+        assertEquals(pruned.graph().constants().keySet(), tuned.graph().constants().keySet());
+        assertEquals(
+                List.of(16L, 12L), Objects.requireNonNull(tuned.graph().constant("head")).shape());
+    }
+
+    @Test
+    @DisplayName("fits a model exactly that only lost its biases")
+    void findsBiases() {
+        OnnxModel teacher = network();
+        OnnxModel student =
+                teacher.rewritten(graph -> {
+                    for (String bias : List.of("c0.bias", "head_bias", "last_bias")) {
+                        int count = constant(teacher, bias).length;
+                        graph.setConstant(
+                                bias,
+                                ConstantTensor.floats(List.of((long) count), new float[count]));
+                    }
+                });
+
+        TunedModel tuned = FineTuner.distilling(teacher).tune(student, inputs());
+
+        assertTrue(tuned.dropBefore().orElseThrow() > 1e-3, tuned.toString());
+        assertTrue(tuned.dropAfter().orElseThrow() < 1e-4, tuned.toString());
+        assertEquals(constant(teacher, "c0.bias")[3], constant(tuned.model(), "c0.bias")[3], 1e-3);
+        assertEquals(
+                constant(teacher, "last_bias")[3], constant(tuned.model(), "last_bias")[3], 1e-2);
+    }
+
+    @Test
+    @DisplayName("writes back to where weights hide: Constant nodes, transposed, shared by nobody")
+    void hiddenWeights() {
+        OnnxModel teacher = hidden();
+        OnnxModel pruned = OnnxPruner.l1(0.5).prune(teacher).model();
+
+        TunedModel fitted = FineTuner.distilling(teacher).tune(pruned, features());
+        TunedModel trained =
+                FineTuner.distilling(teacher).epochs(3).learningRate(1e-3).tune(pruned, features());
+
+        assertTrue(fitted.dropAfter().orElseThrow() < fitted.dropBefore().orElseThrow());
+        assertEquals(List.of(), trained.frozen());
+        for (TunedModel tuned : List.of(fitted, trained)) {
+            float[] was = value(pruned);
+            float[] is = value(tuned.model());
+            for (int i = 0; i < was.length; i++) {
+                assertEquals(was[i] == 0, is[i] == 0);
+            }
+            assertFalse(Arrays.equals(was, is));
+        }
+    }
+
+    private static OnnxModel hidden() {
+        var values = new float[48];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = (float) Math.sin(i * 1.7);
+        }
+        return TestGraphs.opset(17)
+                .input("x: Float[N, 6]")
+                .node(
+                        "m = Constant()",
+                        node -> node.with("value", ConstantTensor.floats(List.of(8L, 6L), values)))
+                .node("t = Transpose(m)")
+                .node("y = MatMul(x, t)")
+                .output("y")
+                .build();
+    }
+
+    private static float[] value(OnnxModel model) {
+        OnnxNode node = Objects.requireNonNull(model.graph().producer("m"));
+        return Objects.requireNonNull(node.tensor("value")).toFloats();
+    }
+
+    /** Inputs of which each number follows from others. */
+    private static Inputs features() {
+        List<Map<String, Tensor>> all = new ArrayList<>();
+        for (int i = 0; i < 3; i++) {
+            Tensor base = Tensors.randn(32, 6);
+            all.add(
+                    Map.of(
+                            "x",
+                            base.add(base.roll(new long[] {1}, new long[] {1}), new Scalar(3))));
+        }
+        return Inputs.of(all);
+    }
+
+    @Test
+    @DisplayName("trains by gradients against the teacher's results, zeros kept")
+    void gradients() {
+        OnnxModel teacher = network();
+        OnnxModel pruned = OnnxPruner.l1(0.4).prune(teacher).model();
+
+        TunedModel fitted = FineTuner.distilling(teacher).tune(pruned, inputs());
+        TunedModel tuned =
+                FineTuner.distilling(teacher).epochs(25).learningRate(2e-3).tune(pruned, inputs());
+
+        assertEquals(100, tuned.steps());
+        assertTrue(
+                tuned.dropAfter().orElseThrow() < fitted.dropAfter().orElseThrow(),
+                fitted.dropAfter() + " " + tuned.dropAfter());
+        assertZerosStay(pruned, tuned.model());
+        assertEquals(List.of(), tuned.frozen());
+        assertEquals(constant(pruned, "mean")[2], constant(tuned.model(), "mean")[2]);
+    }
+
+    @Test
+    @DisplayName("goes on from a checkpoint to the same weights as without a break")
+    void resumes() {
+        OnnxModel teacher = network();
+        OnnxModel pruned = OnnxPruner.l1(0.4).prune(teacher).model();
+        FineTuner tuner = FineTuner.distilling(teacher).learningRate(1e-3).epochs(4);
+
+        TunedModel whole = tuner.tune(pruned, inputs());
+        Path file = folder.resolve("run");
+        assertThrows(
+                IllegalStateException.class,
+                () ->
+                        tuner.checkpoints(file, false)
+                                .progress((stage, done, total) -> {
+                                    if (stage.equals("training") && done == 9) {
+                                        throw new IllegalStateException("killed");
+                                    }
+                                })
+                                .tune(pruned, inputs()));
+        TunedModel resumed = tuner.checkpoints(file, true).tune(pruned, inputs());
+
+        assertTrue(Files.exists(file.resolve("fitted.onnx")));
+        assertEquals(whole.model().toProto(), resumed.model().toProto());
+    }
+
+    @Test
+    @DisplayName("learns from labels, and refuses what are none")
+    void labels() throws IOException {
+        OnnxModel model = classifier();
+        Files.writeString(folder.resolve("labels.tsv"), "file\ttext\nred.png\t1\nblue.png\t0\n");
+        Files.writeString(
+                folder.resolve("words.tsv"), "file\ttext\nred.png\tred\nblue.png\tblue\n");
+        image("red.png", 0xff0000);
+        image("blue.png", 0x0000ff);
+        ImageInputs images = Inputs.images(folder, 4, 4);
+        FineTuner tuner = FineTuner.byLabels().epochs(60).learningRate(0.05);
+
+        TunedModel tuned = tuner.tune(model, images.labels(folder.resolve("labels.tsv")));
+
+        assertEquals(60, tuned.steps());
+        assertTrue(tuned.dropAfter().isEmpty());
+        try (var session = OnnxSession.open(tuned.model())) {
+            for (Map<String, Tensor> batch : images.checkedFor(model)) {
+                float[] scores =
+                        Tensors.floats(Objects.requireNonNull(session.run(batch).get("y")));
+                // Ordered by name: blue first.
+                assertTrue(scores[0] > scores[1]);
+                assertTrue(scores[3] > scores[2]);
+            }
+        }
+        Inputs words = images.labels(folder.resolve("words.tsv"));
+        assertThrows(EspalierException.class, () -> tuner.tune(model, words));
+        assertThrows(EspalierException.class, () -> tuner.tune(model, images));
+    }
+
+    private static OnnxModel classifier() {
+        return TestGraphs.opset(17)
+                .input("x: Float[N, 3, 4, 4]")
+                .weight("w", 4, 3, 1, 1)
+                .weight("h", 4, 2)
+                .node("a = Conv(x, w)")
+                .node("b = GlobalAveragePool(a)")
+                .node("c = Flatten(b)")
+                .node("y = MatMul(c, h)")
+                .output("y")
+                .build();
+    }
+
+    private void image(String name, int rgb) throws IOException {
+        var image = new BufferedImage(4, 4, BufferedImage.TYPE_INT_RGB);
+        for (int i = 0; i < 16; i++) {
+            image.setRGB(i % 4, i / 4, rgb);
+        }
+        ImageIO.write(image, "png", folder.resolve(name).toFile());
+    }
+
+    @Test
+    @DisplayName("puts layers into integers, nearer to the teacher than rounding alone")
+    void integers() {
+        OnnxModel model = network();
+
+        TunedModel tuned =
+                FineTuner.distilling(model).toIntegers().threads(1).tune(model, inputs());
+
+        assertTrue(
+                tuned.model().graph().nodes().stream()
+                        .anyMatch(node -> node.op().equals("QLinearConv")));
+        assertTrue(tuned.dropAfter().orElseThrow() < 0.05, tuned.dropAfter().toString());
+    }
+
+    @Test
+    @DisplayName("refuses a teacher of other results, and numbers of no meaning")
+    void refuses() {
+        OnnxModel model = network();
+        OnnxModel other = hidden().rewritten(graph -> {});
+        FineTuner tuner = FineTuner.distilling(renamed(other));
+
+        var refused = assertThrows(EspalierException.class, () -> tuner.tune(model, inputs()));
+        assertTrue(String.valueOf(refused.getMessage()).contains("The teacher gives"));
+        assertThrows(EspalierException.class, () -> tuner.epochs(-1));
+        assertThrows(EspalierException.class, () -> tuner.minutes(0));
+        assertThrows(EspalierException.class, () -> tuner.learningRate(-1));
+        assertThrows(EspalierException.class, () -> tuner.threads(0));
+    }
+
+    private static OnnxModel renamed(OnnxModel model) {
+        return TestGraphs.opset(model.opset())
+                .input("x: Float[N, 4]")
+                .node("z = Relu(x)")
+                .output("z")
+                .build();
+    }
+}
