@@ -28,7 +28,7 @@ import java.util.stream.Collectors;
                     + " result is held against the model on random inputs before it is written.",
         footer = {
             "",
-            "Passes, in the order in which they run: constant-folding, no-operations,"
+            "Passes, in the order in which they run: functions, constant-folding, no-operations,"
                     + " common-subexpressions, shape-arithmetic, opset, layer-normalization, gelu,"
                     + " hard-swish, sigmoid, fold-following, fold-preceding, affine-layout,"
                     + " dead-channels, dead-code, shared-constants.",

@@ -122,18 +122,37 @@ public final class ValueStream implements AutoCloseable {
                 kept.add(name);
             }
         }
+        kept.removeIf(batches.getFirst()::containsKey);
         Set<String> reads = reads(waiting);
         reads.removeIf(constants::containsKey);
+        List<String> tensors;
         try (var session = open(waiting, constants, kept, reads)) {
+            tensors = session.tensors();
             for (Map<String, Tensor> batch : batches) {
                 try (var scope = new PointerScope()) {
-                    session.run(only(batch, reads))
+                    session.run(only(batch, reads), tensors)
                             .forEach((name, tensor) -> batch.put(name, Tensors.keep(tensor)));
                 }
             }
         }
-        waiting.clear();
-        forgetAllBut(later, value);
+        kept.removeAll(tensors);
+        waiting.retainAll(makersOf(kept));
+        var needed = reads(waiting);
+        needed.addAll(later);
+        forgetAllBut(needed, value);
+    }
+
+    /** The nodes that wait and are needed for values that can't be held: they will run again. */
+    private Set<OnnxNode> makersOf(List<String> values) {
+        var wanted = new HashSet<>(values);
+        var makers = new HashSet<OnnxNode>();
+        for (OnnxNode node : waiting.reversed()) {
+            if (node.outputs().stream().anyMatch(wanted::contains)) {
+                makers.add(node);
+                wanted.addAll(node.reads());
+            }
+        }
+        return makers;
     }
 
     private OnnxSession open(

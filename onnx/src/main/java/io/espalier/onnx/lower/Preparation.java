@@ -24,6 +24,7 @@ import java.util.stream.Stream;
 record Preparation(OnnxModel model, Set<String> weights) {
     private static final List<Pass> PASSES =
             Stream.of(
+                            "functions",
                             "constant-folding",
                             "no-operations",
                             "shape-arithmetic",

@@ -1,5 +1,6 @@
 package io.espalier.onnx.model;
 
+import io.espalier.onnx.proto.FunctionProto;
 import io.espalier.onnx.proto.GraphProto;
 import io.espalier.onnx.proto.ModelProto;
 import io.espalier.onnx.proto.OperatorSetIdProto;
@@ -11,6 +12,7 @@ import io.espalier.tensor.EspalierException;
 import java.nio.file.Path;
 import java.util.Collection;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 
@@ -206,6 +208,17 @@ public final class OnnxModel {
     /** Whether functions of its own stand beside the graph. */
     public boolean hasFunctions() {
         return rest.getFunctionsCount() > 0;
+    }
+
+    /** The functions of its own. */
+    public List<FunctionProto> functions() {
+        return rest.getFunctionsList();
+    }
+
+    /** The model without its functions, which nothing may call. */
+    public OnnxModel withoutFunctions() {
+        return new OnnxModel(
+                rest.toBuilder().clearFunctions().build(), graph.copy(), externalBytes);
     }
 
     /** About the bytes of its files: nodes, constants and all that stands beside them. */

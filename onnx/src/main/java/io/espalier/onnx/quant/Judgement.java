@@ -9,10 +9,13 @@ import io.espalier.onnx.run.PairedTime;
  */
 final class Judgement {
     private static final int TURNS = 4;
-    private static final int MOST_AGAIN = 2;
+    private static final int MOST_AGAIN = 4;
 
     /** Two timings of one model differ by as much. */
     private static final double NOISE = 1.02;
+
+    /** What a run of a few microseconds may take more by chance. */
+    private static final double NOISE_MS = 0.02;
 
     private final OnnxModel original;
     private final CalibrationData data;
@@ -45,7 +48,8 @@ final class Judgement {
     }
 
     boolean isSlower(OnnxModel before, OnnxModel after) {
-        return time(before, after, 1).speedup() < 1 / NOISE;
+        PairedTime time = time(before, after, 1);
+        return time.candidate() > time.reference() * NOISE + NOISE_MS;
     }
 
     /** Whether a model is as accurate as asked, no larger and no slower than what came in. */

@@ -48,8 +48,7 @@ final class QuantizationRun {
 
     QuantizationResult run() {
         say("repairing the graph");
-        var repaired =
-                new Step(Repair.raised(Repair.run(original).model(), QUANTIZES_SINCE), List.of());
+        var repaired = new Step(Repair.raised(repaired(), QUANTIZES_SINCE), List.of());
         Step step =
                 switch (settings.mode()) {
                     case AUTO -> auto(repaired);
@@ -72,6 +71,11 @@ final class QuantizationRun {
                 original.byteSize(),
                 model.byteSize(),
                 step.layers());
+    }
+
+    /** Functions come apart even if that takes room: what is in them can be smaller then. */
+    private OnnxModel repaired() {
+        return Repair.run(Repair.pass("functions").run(original)).model();
     }
 
     private void say(String words) {

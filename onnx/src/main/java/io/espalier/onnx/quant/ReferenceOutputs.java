@@ -18,11 +18,15 @@ import java.util.Map;
 /**
  * What the float model gives for some data, and how far another model is from it: 1 less the cosine
  * of the two, as a mean over the rows of the result that differs most, those aside that a mask
- * hides, and those differences that are only rounding.
+ * hides, and those differences that are only rounding. Where all results are integers, it is the
+ * share of those that are others.
  */
 public final class ReferenceOutputs {
     /** Rows shorter than this are looked at together, example by example. */
     private static final int SHORTEST_ROW = 16;
+
+    /** In the place of a row's length where results are integers, each right or wrong. */
+    private static final int LABELS = 0;
 
     /** A gigabyte of results would crowd out the model. */
     private static final long MOST_NUMBERS = 1L << 26;
@@ -62,15 +66,15 @@ public final class ReferenceOutputs {
         var floats = new LinkedHashMap<String, float[]>();
         try (var scope = new PointerScope()) {
             Padding padding = Padding.of(batch);
-            session.run(batch)
-                    .forEach((name, tensor) -> {
-                        if (Tensors.type(tensor) == ScalarType.Float
-                                || Tensors.type(tensor) == ScalarType.Half) {
-                            Tensor visible = padding.visible(tensor);
-                            floats.put(name, Tensors.floats(visible));
-                            rows.put(name, row(Tensors.shape(visible)));
-                        }
-                    });
+            Map<String, Tensor> results = session.run(batch, session.tensors());
+            boolean real = results.values().stream().anyMatch(Tensor::is_floating_point);
+            results.forEach((name, tensor) -> {
+                if (tensor.is_floating_point() == real) {
+                    Tensor visible = padding.visible(tensor);
+                    floats.put(name, Tensors.floats(visible.to(ScalarType.Float).contiguous()));
+                    rows.put(name, real ? row(Tensors.shape(visible)) : LABELS);
+                }
+            });
         }
         return floats;
     }
@@ -132,6 +136,13 @@ public final class ReferenceOutputs {
             Map<String, Long> counts) {
         if (expected.length != found.length) {
             sums.put(name, Double.POSITIVE_INFINITY);
+            return;
+        }
+        if (row == LABELS) {
+            for (int at = 0; at < expected.length; at++) {
+                sums.merge(name, expected[at] == found[at] ? 0.0 : 1.0, Double::sum);
+            }
+            counts.merge(name, (long) expected.length, Long::sum);
             return;
         }
         for (int at = 0; at + row <= expected.length; at += row) {

@@ -104,8 +104,8 @@ public record Optimization(
             Map<String, Tensor> batch,
             RoundingNoise noise) {
         try (var scope = new PointerScope()) {
-            Map<String, Tensor> expected = original.run(batch);
-            Map<String, Tensor> found = candidate.run(batch);
+            Map<String, Tensor> expected = original.run(batch, original.tensors());
+            Map<String, Tensor> found = candidate.run(batch, original.tensors());
             double error = 0;
             for (Map.Entry<String, Tensor> output : expected.entrySet()) {
                 Tensor other = found.get(output.getKey());

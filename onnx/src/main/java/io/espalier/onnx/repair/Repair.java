@@ -17,8 +17,8 @@ import java.util.stream.Collectors;
  * repaired.model().save(Path.of("ocr-repaired.onnx"));
  * }</pre>
  *
- * <p>Subgraphs, functions and operators of other domains are left as they are, and so are models
- * whose operators are of versions before 7 or after 23.
+ * <p>Subgraphs and operators of other domains are left as they are, and so are models whose
+ * operators are of versions before 7 or after 23.
  */
 public final class Repair {
     /** What one pass brings to light is enough for the next; chains longer than this are none. */
@@ -26,6 +26,11 @@ public final class Repair {
 
     private static final List<Pass> ALL =
             List.of(
+                    new Pass(
+                            "functions",
+                            "Puts the nodes of the file's own functions in the place of their"
+                                    + " calls.",
+                            FunctionCalls::inline),
                     new Pass(
                             "constant-folding",
                             "Computes what is the same in each run, unless it would take more"
@@ -158,10 +163,6 @@ public final class Repair {
 
     /** About as many bytes as the model's file has. */
     static long bytes(OnnxModel model) {
-        long nodes =
-                model.graph().nodes().stream()
-                        .mapToLong(n -> n.toProto().getSerializedSize())
-                        .sum();
-        return model.constantBytes() + nodes;
+        return model.byteSize();
     }
 }

@@ -1,5 +1,7 @@
 package io.espalier.onnx.run;
 
+import ai.onnxruntime.NodeInfo;
+import ai.onnxruntime.OnnxJavaType;
 import ai.onnxruntime.OnnxTensor;
 import ai.onnxruntime.OnnxValue;
 import ai.onnxruntime.OrtEnvironment;
@@ -8,6 +10,7 @@ import ai.onnxruntime.OrtLoggingLevel;
 import ai.onnxruntime.OrtSession;
 import ai.onnxruntime.OrtSession.SessionOptions;
 import ai.onnxruntime.OrtSession.SessionOptions.OptLevel;
+import ai.onnxruntime.TensorInfo;
 
 import com.google.protobuf.CodedOutputStream;
 
@@ -218,6 +221,25 @@ public final class OnnxSession implements RunningModel {
     /** Ends the noting of times, and gives the file that they are in. */
     Path endProfiling() throws OrtException {
         return Path.of(session.endProfiling());
+    }
+
+    /**
+     * The names of the results and taps that are tensors of numbers; others are texts, lists, maps.
+     */
+    public List<String> tensors() {
+        try {
+            Map<String, NodeInfo> known = session.getOutputInfo();
+            return results.stream()
+                    .filter(name -> {
+                        NodeInfo info = known.get(name);
+                        return info != null
+                                && info.getInfo() instanceof TensorInfo tensor
+                                && tensor.type != OnnxJavaType.STRING;
+                    })
+                    .toList();
+        } catch (OrtException e) {
+            throw refused("ONNX Runtime can't describe the model's results: ", e);
+        }
     }
 
     /** The names of what it is given. */

@@ -30,8 +30,9 @@ public final class RoundingNoise {
         try (var scope = new PointerScope();
                 var fused = OnnxSession.open(model, s -> s.threads(threads));
                 var plain = OnnxSession.open(model, s -> s.threads(threads).optimized(false))) {
-            Map<String, Tensor> expected = fused.run(batch);
-            plain.run(batch).forEach((name, found) -> noise.add(name, expected.get(name), found));
+            Map<String, Tensor> expected = fused.run(batch, fused.tensors());
+            plain.run(batch, fused.tensors())
+                    .forEach((name, found) -> noise.add(name, expected.get(name), found));
         } catch (EspalierException e) {
             // What runs in one way alone has nothing to be compared with.
             noise.largest.clear();

@@ -39,17 +39,33 @@ final class StoredWeights {
             case "Conv" -> 0;
             case "MatMul" -> last;
             case "Gemm" -> node.integer("transB", 0) == 1 ? 0 : last;
+            case "LSTM", "GRU", "RNN" -> 1;
             case "ConvTranspose" -> node.integer("group", 1) == 1 ? 1 : -1;
             default -> -1;
         };
     }
 
-    /** The node reading its weight from bytes, or itself if that can't be. */
+    /** The node reading its weights from bytes, or itself if that can't be. */
     OnnxNode store(OnnxNode node, int limit) {
-        if (node.inputs().size() < 2 || !node.domain().isEmpty()) {
+        if (!node.domain().isEmpty()) {
             return node;
         }
-        String name = node.input(1);
+        OnnxNode stored = store(node, 1, limit);
+        // Recurrent layers have a second one, for their own results.
+        return node.inputs().size() > 2 && !node.input(2).isEmpty() && isRecurrent(node)
+                ? store(stored, 2, limit)
+                : stored;
+    }
+
+    private static boolean isRecurrent(OnnxNode node) {
+        return node.is("LSTM") || node.is("GRU") || node.is("RNN");
+    }
+
+    private OnnxNode store(OnnxNode node, int place, int limit) {
+        if (node.inputs().size() <= place) {
+            return node;
+        }
+        String name = node.input(place);
         ConstantTensor weight = writer.source().constant(name);
         int axis = weight == null ? -1 : axis(node, weight);
         if (weight == null || axis < 0) {
@@ -60,7 +76,7 @@ final class StoredWeights {
             known = write(name, RoundedWeight.along(axis, weight, limit), axis);
             stored.put(name + "/" + axis, known);
         }
-        return node.withInput(1, known);
+        return node.withInput(place, known);
     }
 
     /** Writes codes and scales, and gives the name of their product. */

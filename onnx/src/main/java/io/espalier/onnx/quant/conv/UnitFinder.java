@@ -1,6 +1,7 @@
 package io.espalier.onnx.quant.conv;
 
 import io.espalier.onnx.model.ConstantTensor;
+import io.espalier.onnx.model.ElementType;
 import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.quant.conv.Unit.Activation;
@@ -70,6 +71,7 @@ final class UnitFinder {
         ConstantTensor weight = graph.constant(node.input(1));
         boolean known =
                 weight != null
+                        && weight.type() == ElementType.FLOAT
                         && weight.shape().size() == PICTURE_RANK
                         && weight.elements() > 0
                         && !graph.isOutput(node.output())
