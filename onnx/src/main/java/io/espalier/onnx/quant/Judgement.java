@@ -4,6 +4,8 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.run.OnnxSession;
 import io.espalier.onnx.run.PairedTime;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * Whether a candidate may take the float model's place: how far its results are, how fast it is.
  */
@@ -21,6 +23,10 @@ final class Judgement {
     private final CalibrationData data;
     private final QuantizationSettings settings;
     private final ReferenceOutputs reference;
+    private @Nullable OnnxModel lastJudged;
+    private double lastDrop;
+    private @Nullable OnnxModel lastTimed;
+    private @Nullable PairedTime lastTime;
 
     Judgement(OnnxModel original, CalibrationData data, QuantizationSettings settings) {
         this.original = original;
@@ -31,7 +37,11 @@ final class Judgement {
 
     /** How far the model's results are from those of the model that came in, from 0 on. */
     double drop(OnnxModel model) {
-        return reference.drop(model);
+        if (lastJudged != model) {
+            lastDrop = reference.drop(model);
+            lastJudged = model;
+        }
+        return lastDrop;
     }
 
     boolean isWithinBudget(OnnxModel model) {
@@ -40,7 +50,13 @@ final class Judgement {
 
     /** Times of the model that came in and of this one. */
     PairedTime time(OnnxModel model) {
-        return time(original, model, 1);
+        PairedTime known = lastTime;
+        if (known == null || lastTimed != model) {
+            known = time(original, model, 1);
+            lastTime = known;
+            lastTimed = model;
+        }
+        return known;
     }
 
     boolean isFaster(OnnxModel before, OnnxModel after) {
@@ -56,7 +72,7 @@ final class Judgement {
     boolean isNoWorse(OnnxModel model) {
         return model.byteSize() <= original.byteSize()
                 && isWithinBudget(model)
-                && !isSlower(original, model);
+                && time(model).speedup() >= 1 / NOISE;
     }
 
     /**

@@ -1,16 +1,21 @@
 package io.espalier.onnx.quant;
 
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.quant.QuantizationResult.Layer;
+import io.espalier.onnx.quant.conv.ConvolutionQuantization;
 import io.espalier.onnx.quant.matmul.MatMulQuantization;
 import io.espalier.onnx.quant.matmul.MatMulSettings;
+import io.espalier.onnx.quant.matmul.OutputLayers;
 import io.espalier.onnx.quant.matmul.SiteReport;
 
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
+import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 
 /**
@@ -24,14 +29,21 @@ final class ProductSearch {
 
     private final CalibrationData data;
     private final QuantizationSettings settings;
+    private final OutputLayers outputs;
 
-    ProductSearch(CalibrationData data, QuantizationSettings settings) {
+    ProductSearch(CalibrationData data, QuantizationSettings settings, OutputLayers outputs) {
         this.data = data;
         this.settings = settings;
+        this.outputs = outputs;
     }
 
-    /** A model, and what became of its products. */
-    record Found(OnnxModel model, List<Layer> layers) {}
+    /**
+     * A model, and what became of its products.
+     *
+     * @param model in which output layers are still as they were
+     * @param finish what makes the whole of it: output layers fitted to what they are given
+     */
+    record Found(OnnxModel model, List<Layer> layers, UnaryOperator<OnnxModel> finish) {}
 
     /** The best way for a model. */
     Found best(OnnxModel model, Judgement judgement) {
@@ -39,24 +51,87 @@ final class ProductSearch {
         for (boolean fixed : new boolean[] {true, false}) {
             settings.progress()
                     .accept(fixed ? "fitting matrix products" : "trying ranges found at each call");
-            MatMulQuantization.Result all = products(model, fixed, Set.of());
-            sites = all.sites();
+            Way way = way(model, fixed, Set.of());
+            sites = way.sites();
             if (sites.stream().noneMatch(SiteReport::isQuantized)) {
-                return new Found(model, layers(sites, "MatMul"));
+                return inFloats(model, sites);
             }
-            Set<String> givenBack = Set.of();
-            MatMulQuantization.Result candidate = all;
-            boolean holds = judgement.isWithinBudget(candidate.model());
+            boolean holds = judgement.isWithinBudget(way.whole());
             for (double share = FIRST_GIVEN_BACK; !holds && share < 1; share *= 2) {
-                givenBack = worst(sites, share);
-                candidate = products(model, fixed, givenBack);
-                holds = judgement.isWithinBudget(candidate.model());
+                way = way(model, fixed, worst(sites, share));
+                holds = judgement.isWithinBudget(way.whole());
             }
-            if (holds && judgement.isFaster(model, candidate.model())) {
-                return new Found(candidate.model(), layers(candidate.sites(), givenBack));
+            if (holds && judgement.isFaster(model, way.whole())) {
+                return found(way);
             }
         }
-        return new Found(model, inFloats(layers(sites, "MatMul")));
+        return inFloats(model, sites);
+    }
+
+    /**
+     * A way to compute the products.
+     *
+     * @param model in which output layers are still as they were
+     * @param whole with these fitted and in integers
+     * @param sites what became of all of them
+     */
+    private record Way(
+            boolean fixed,
+            Set<String> givenBack,
+            OnnxModel model,
+            OnnxModel whole,
+            List<SiteReport> sites) {}
+
+    private Way way(OnnxModel model, boolean fixed, Set<String> givenBack) {
+        Set<String> kept = new HashSet<>(givenBack);
+        kept.addAll(outputs.names());
+        MatMulQuantization.Result inner = products(model, fixed, kept);
+        if (outputs.isEmpty()) {
+            return new Way(fixed, givenBack, inner.model(), inner.model(), inner.sites());
+        }
+        MatMulQuantization.Result last = output(inner.model(), fixed, givenBack);
+        var sites = new ArrayList<SiteReport>();
+        inner.sites().stream()
+                .filter(site -> !outputs.names().contains(site.name()))
+                .forEach(sites::add);
+        last.sites().stream()
+                .filter(site -> outputs.names().contains(site.name()))
+                .forEach(sites::add);
+        return new Way(fixed, givenBack, inner.model(), last.model(), sites);
+    }
+
+    /** Output layers fitted to what the rest gives them, and in integers. */
+    private MatMulQuantization.Result output(OnnxModel rest, boolean fixed, Set<String> givenBack) {
+        Set<String> kept = new HashSet<>(givenBack);
+        OnnxModel refitted = outputs.refitted(rest);
+        for (OnnxNode node : refitted.graph().nodes()) {
+            if ((node.is("MatMul") || node.is("Gemm")) && !outputs.names().contains(node.name())) {
+                kept.add(node.name());
+            }
+        }
+        return products(refitted, fixed, kept);
+    }
+
+    private Found found(Way way) {
+        return new Found(
+                way.model(),
+                layers(way.sites(), way.givenBack()),
+                rest -> stored(output(rest, way.fixed(), way.givenBack()).model()));
+    }
+
+    private Found inFloats(OnnxModel model, List<SiteReport> sites) {
+        return new Found(
+                model,
+                QuantizationRun.inFloats(layers(sites, "MatMul")),
+                rest -> stored(outputs.refitted(rest)));
+    }
+
+    /** Output layers that stay float, with their weights kept in 8 bits. */
+    private OnnxModel stored(OnnxModel model) {
+        return ConvolutionQuantization.stored(
+                model,
+                node -> outputs.names().contains(node.name()) && !settings.keepsFloat(node),
+                settings.reducedRange());
     }
 
     /** The names of those products in integers that lose most. */
@@ -88,7 +163,8 @@ final class ProductSearch {
     /** All products in integers, in one of the ways. */
     Found all(OnnxModel model, boolean fixed) {
         MatMulQuantization.Result result = products(model, fixed, Set.of());
-        return new Found(result.model(), layers(result.sites(), "MatMul"));
+        return new Found(
+                result.model(), layers(result.sites(), "MatMul"), UnaryOperator.identity());
     }
 
     private static List<Layer> layers(List<SiteReport> sites, Set<String> givenBack) {
@@ -101,19 +177,6 @@ final class ProductSearch {
                                         "float",
                                         "given back: int8 loses most here")
                                 : layer)
-                .toList();
-    }
-
-    private static List<Layer> inFloats(List<Layer> layers) {
-        return layers.stream()
-                .map(layer ->
-                        layer.precision().equals("float")
-                                ? layer
-                                : new Layer(
-                                        layer.name(),
-                                        layer.operators(),
-                                        "float",
-                                        "int8 saves no time here, or loses too much"))
                 .toList();
     }
 

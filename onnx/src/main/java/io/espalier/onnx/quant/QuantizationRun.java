@@ -8,17 +8,15 @@ import io.espalier.onnx.quant.half.HalfStorage;
 import io.espalier.onnx.quant.matmul.BlockQuantization;
 import io.espalier.onnx.quant.matmul.EmbeddingQuantization;
 import io.espalier.onnx.quant.matmul.MatMulQuantization;
+import io.espalier.onnx.quant.matmul.OutputLayers;
 import io.espalier.onnx.repair.Repair;
 
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
-import java.util.Set;
+import java.util.function.Predicate;
 
 /** One model being quantized: repaired, fitted, judged, and where it lost too much, given back. */
 final class QuantizationRun {
-    private static final int MOST_FITS = 6;
-
     /** The version of the standard whose operators the passes write. */
     private static final long QUANTIZES_SINCE = 11;
 
@@ -26,7 +24,6 @@ final class QuantizationRun {
     private final CalibrationData data;
     private final QuantizationSettings settings;
     private final Judgement judgement;
-    private final ProductSearch products;
 
     QuantizationRun(OnnxModel original, CalibrationData data, QuantizationSettings settings) {
         this.original = original;
@@ -34,7 +31,6 @@ final class QuantizationRun {
         this.settings = settings;
         say("running the float model");
         this.judgement = new Judgement(original, data, settings);
-        this.products = new ProductSearch(data, settings);
     }
 
     /** A model on its way, and what became of its layers. */
@@ -52,18 +48,17 @@ final class QuantizationRun {
         Step step =
                 switch (settings.mode()) {
                     case AUTO -> auto(repaired);
-                    case STATIC -> allConvolutions(embeddings(products(repaired, true)));
-                    case DYNAMIC -> stored(embeddings(products(repaired, false)));
-                    case WEIGHT_ONLY -> stored(blocks(embeddings(repaired)));
-                    case FLOAT16 -> halves(embeddings(repaired));
+                    case STATIC -> compact(allConvolutions(embeddings(products(repaired, true))));
+                    case DYNAMIC -> compact(stored(embeddings(products(repaired, false))));
+                    case WEIGHT_ONLY -> compact(stored(blocks(embeddings(repaired))));
+                    case FLOAT16 -> compact(halves(embeddings(repaired)));
                 };
         say("measuring");
         return result(step);
     }
 
     private QuantizationResult result(Step step) {
-        OnnxModel model =
-                Repair.run(step.model(), List.of(Repair.pass("shared-constants"))).model();
+        OnnxModel model = step.model();
         return new QuantizationResult(
                 model,
                 judgement.drop(model),
@@ -78,19 +73,35 @@ final class QuantizationRun {
         return Repair.run(Repair.pass("functions").run(original)).model();
     }
 
+    /** The same with each constant once, and short names for what is new. */
+    private Step compact(Step step) {
+        OnnxModel shared =
+                Repair.run(step.model(), List.of(Repair.pass("shared-constants"))).model();
+        return new Step(ShortNames.in(shared, original.graph()), step.layers());
+    }
+
     private void say(String words) {
         settings.progress().accept(words);
     }
 
     /** What pays and stays within the budget: products, tables, then convolutions. */
     private Step auto(Step repaired) {
-        ProductSearch.Found found = products.best(repaired.model(), judgement);
-        Step best = repaired.then(found.model(), found.layers());
-        Step tables = embeddings(best);
-        if (judgement.isWithinBudget(tables.model())) {
-            best = tables;
+        try (var outputs = OutputLayers.of(repaired.model(), data.batches())) {
+            var products = new ProductSearch(data, settings, outputs);
+            ProductSearch.Found found = products.best(repaired.model(), judgement);
+            Step best = repaired.then(found.model(), found.layers());
+            Step tables = embeddings(best);
+            if (judgement.isWithinBudget(tables.model())) {
+                best = tables;
+            }
+            ConvolutionQuantization convolutions =
+                    convolutions(
+                            best.model(),
+                            node -> mayBeIntegers(node) && !outputs.names().contains(node.name()));
+            var search = new ConvolutionSearch(convolutions, data, settings, judgement);
+            ConvolutionSearch.Found fastest = search.best(best.model(), found.finish());
+            return noWorse(compact(best.then(fastest.model(), fastest.layers())), repaired);
         }
-        return noWorse(bestConvolutions(best), repaired);
     }
 
     /** What was found, if nothing about it is worse than what came in. */
@@ -102,7 +113,7 @@ final class QuantizationRun {
         return new Step(model, inFloats(found.layers()));
     }
 
-    private static List<Layer> inFloats(List<Layer> layers) {
+    static List<Layer> inFloats(List<Layer> layers) {
         return layers.stream()
                 .map(layer -> layer.precision().equals("float") ? layer : inFloats(layer))
                 .toList();
@@ -114,7 +125,8 @@ final class QuantizationRun {
     }
 
     private Step products(Step step, boolean fixed) {
-        ProductSearch.Found found = products.all(step.model(), fixed);
+        ProductSearch.Found found =
+                new ProductSearch(data, settings, OutputLayers.none()).all(step.model(), fixed);
         return step.then(found.model(), found.layers());
     }
 
@@ -148,52 +160,18 @@ final class QuantizationRun {
         return step.then(result.model(), ProductSearch.layers(result.sites(), "MatMul"));
     }
 
-    /** Convolutions in integers where they save time; those that lose most are given back. */
-    private Step bestConvolutions(Step step) {
-        ConvolutionQuantization convolutions = convolutions(step.model());
-        if (!convolutions.isEmpty()) {
-            say("measuring operators");
-            convolutions.measure(data.first(), settings.threads());
-        }
-        double price = 0;
-        Set<Integer> tried = new HashSet<>();
-        for (int fit = 0; fit < MOST_FITS && !convolutions.isEmpty(); fit++) {
-            say("fitting layers, attempt " + (fit + 1));
-            ConvolutionQuantization.Fitted fitted = convolutions.fit(data.batches(), price);
-            if (fitted.inIntegers() == 0) {
-                break;
-            }
-            if (tried.add(fitted.inIntegers())
-                    && judgement.isWithinBudget(fitted.model())
-                    && judgement.isFaster(step.model(), fitted.model())) {
-                return step.then(fitted.model(), layers(fitted));
-            }
-            price = price == 0 ? convolutions.mostGain() / 8 : price * 2;
-        }
-        return keptSmall(step, convolutions);
-    }
-
-    /** Weights kept in 8 bits if that stays within the budget. */
-    private Step keptSmall(Step step, ConvolutionQuantization convolutions) {
-        ConvolutionQuantization.Fitted fitted = convolutions.store(data.batches());
-        boolean holds =
-                judgement.isWithinBudget(fitted.model())
-                        && !judgement.isSlower(step.model(), fitted.model());
-        return holds
-                ? step.then(fitted.model(), layers(fitted))
-                : step.then(step.model(), inFloats(layers(fitted)));
-    }
-
     private Step allConvolutions(Step step) {
         say("fitting layers");
-        ConvolutionQuantization.Fitted fitted = convolutions(step.model()).fitAll(data.batches());
-        return step.then(fitted.model(), layers(fitted));
+        ConvolutionQuantization.Fitted fitted =
+                convolutions(step.model(), this::mayBeIntegers).fitAll(data.batches());
+        return step.then(fitted.model(), ConvolutionSearch.layers(fitted));
     }
 
     private Step stored(Step step) {
         say("rounding weights");
-        ConvolutionQuantization.Fitted fitted = convolutions(step.model()).store(data.batches());
-        return step.then(fitted.model(), layers(fitted));
+        ConvolutionQuantization.Fitted fitted =
+                convolutions(step.model(), this::mayBeIntegers).store(data.batches());
+        return step.then(fitted.model(), ConvolutionSearch.layers(fitted));
     }
 
     private Step halves(Step step) {
@@ -211,24 +189,14 @@ final class QuantizationRun {
                         .toList());
     }
 
-    private ConvolutionQuantization convolutions(OnnxModel model) {
+    private ConvolutionQuantization convolutions(
+            OnnxModel model, Predicate<OnnxNode> mayBeIntegers) {
         ConvolutionQuantization convolutions =
-                ConvolutionQuantization.of(model, this::mayBeIntegers, settings.reducedRange());
+                ConvolutionQuantization.of(model, mayBeIntegers, settings.reducedRange());
         return settings.fitsWeights() ? convolutions.fittingWeights() : convolutions;
     }
 
     private boolean mayBeIntegers(OnnxNode node) {
         return !settings.keepsFloat(node);
-    }
-
-    private static String precision(ConvolutionQuantization.LayerReport layer) {
-        return layer.inIntegers() ? "int8" : layer.hasWeight() ? "int8 stored" : "float";
-    }
-
-    private static List<Layer> layers(ConvolutionQuantization.Fitted fitted) {
-        return fitted.layers().stream()
-                .map(layer ->
-                        new Layer(layer.name(), layer.operators(), precision(layer), layer.why()))
-                .toList();
     }
 }

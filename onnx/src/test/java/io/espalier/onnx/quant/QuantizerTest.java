@@ -162,6 +162,22 @@ class QuantizerTest {
     }
 
     @Test
+    @DisplayName("gives what it adds short names, and leaves those that were there")
+    void shortNames() {
+        OnnxModel model = network();
+
+        OnnxModel quantized = Quantizer.of(QuantizationMode.STATIC).quantize(model, data()).model();
+
+        for (OnnxNode node : quantized.graph().nodes()) {
+            for (String value : node.outputs()) {
+                assertTrue(model.graph().has(value) || value.matches("q[0-9a-z]{1,2}"), value);
+            }
+        }
+        assertEquals(model.graph().outputs(), quantized.graph().outputs());
+        assertEquals(model.graph().inputs(), quantized.graph().inputs());
+    }
+
+    @Test
     @DisplayName("gives all back to float where the budget allows nothing")
     void budgetOfNothing() {
         QuantizationResult result = Quantizer.auto().maxDrop(1e-9).quantize(network(), data());

@@ -24,6 +24,12 @@ import java.util.stream.Collectors;
  * and fits them to data, layer after layer.
  */
 public final class ConvolutionQuantization {
+    /** Prices of error, in milliseconds, are looked for from 1 on, in steps of this factor. */
+    private static final double PRICE_STEP = 8;
+
+    private static final double HIGHEST_PRICE = 1e12;
+    private static final int PRICE_STEPS = 8;
+
     private final OnnxModel model;
     private final List<Unit> units;
     private final WeightRounding rounding;
@@ -51,7 +57,7 @@ public final class ConvolutionQuantization {
     /**
      * Looks at a repaired model, which stays as it is.
      *
-     * @param mayBeIntegers which nodes need not stay in floats
+     * @param mayBeIntegers which nodes need not stay in floats, nor keep their weights so
      * @param reducedRange whether weights keep to 7 bits
      */
     public static ConvolutionQuantization of(
@@ -61,7 +67,21 @@ public final class ConvolutionQuantization {
                         .filter(unit -> unit.nodes().stream().allMatch(mayBeIntegers))
                         .toList();
         return new ConvolutionQuantization(
-                model, units, new WeightRounding(reducedRange ? 63 : 127, true), false);
+                model,
+                units,
+                new WeightRounding(reducedRange ? 63 : 127, true, mayBeIntegers),
+                false);
+    }
+
+    /**
+     * A model with weights of float operators kept in 8 bits, rounded to nearest.
+     *
+     * @param which the nodes of which
+     */
+    public static OnnxModel stored(
+            OnnxModel model, Predicate<OnnxNode> which, boolean reducedRange) {
+        var rounding = new WeightRounding(reducedRange ? 63 : 127, true, which);
+        return new RegionWriter(model, new Unfitted(), rounding).write(List.of());
     }
 
     /** A model, what became of its layers, and how many of them are in integers. */
@@ -91,29 +111,65 @@ public final class ConvolutionQuantization {
     }
 
     /**
-     * The model with those units in integers that save time, fitted to the data.
+     * The layers that should be in integers for the fastest model of those whose errors stay below
+     * a limit; all that save time where there is no limit.
      *
-     * @param price how many milliseconds all the error that integers brought in the last fit is
-     *     worth; 0 for the fastest model
+     * @param allowed for the sum of errors that layers had when they were last fitted
      */
-    public Fitted fit(List<Map<String, Tensor>> data, double price) {
+    public Choice fastest(double allowed) {
         Placement measured = placement;
         if (measured == null) {
-            return fitted(units, data);
+            return new Choice(units);
         }
-        double all = Math.max(errors.values().stream().mapToDouble(e -> e).sum(), 1e-12);
-        return fitted(measured.best(unit -> price * error(unit) / all), data);
+        List<Unit> best = measured.best(unit -> 0);
+        double low = 0;
+        double high = 1;
+        while (errors(best) > allowed && high < HIGHEST_PRICE) {
+            double price = high;
+            best = measured.best(unit -> price * error(unit));
+            low = errors(best) > allowed ? high : low;
+            high *= PRICE_STEP;
+        }
+        high /= PRICE_STEP;
+        for (int step = 0; step < PRICE_STEPS && low > 0; step++) {
+            double middle = Math.sqrt(low * high);
+            List<Unit> found = measured.best(unit -> middle * error(unit));
+            if (errors(found) > allowed) {
+                low = middle;
+            } else {
+                high = middle;
+                best = found;
+            }
+        }
+        return new Choice(best);
     }
 
-    /** What all units would save in integers, in milliseconds. */
-    public double mostGain() {
-        Placement measured = placement;
-        return measured == null
-                ? 0
-                : units.stream()
-                        .mapToDouble(u -> measured.floatTime(u) - measured.integerTime(u))
-                        .filter(gain -> gain > 0)
-                        .sum();
+    /** Layers that were chosen for integers. */
+    public static final class Choice {
+        private final List<Unit> units;
+
+        private Choice(List<Unit> units) {
+            this.units = List.copyOf(units);
+        }
+
+        /** Whether there are none. */
+        public boolean isEmpty() {
+            return units.isEmpty();
+        }
+    }
+
+    /** The sum of the errors that layers had when they were last fitted. */
+    public double errorsOf(Choice choice) {
+        return errors(choice.units);
+    }
+
+    private double errors(List<Unit> of) {
+        return of.stream().mapToDouble(this::error).sum();
+    }
+
+    /** The model with these layers in integers, fitted to the data. */
+    public Fitted fit(List<Map<String, Tensor>> data, Choice choice) {
+        return fitted(choice.units, data);
     }
 
     /** The model with all units in integers, fitted to the data. */

@@ -133,8 +133,8 @@ final class ConvolutionWriter {
                         ConstantTensor.floats(channels, weight.scales())));
         inputs.add(
                 writer.constant(
-                        value + "_weight_zero_points",
-                        ConstantTensor.bytes(ElementType.INT8, channels, new byte[bias.length])));
+                        value + "_weight_zero_point",
+                        ConstantTensor.bytes(ElementType.INT8, List.of(), (byte) 0)));
         inputs.addAll(writer.constants(value, scale));
         inputs.add(
                 writer.constant(
@@ -143,12 +143,14 @@ final class ConvolutionWriter {
         OnnxNode integers =
                 OnnxNode.of(OnnxNode.MICROSOFT, "QLinearConv", inputs, List.of(name))
                         .with("channels_last", 1);
-        for (String attribute : List.of("dilations", "kernel_shape", "pads", "strides")) {
-            if (node.has(attribute)) {
+        for (String attribute : List.of("dilations", "pads", "strides")) {
+            long ifAbsent = attribute.equals("pads") ? 0 : 1;
+            if (node.integers(attribute).stream().anyMatch(number -> number != ifAbsent)) {
                 integers = integers.with(attribute, node.integers(attribute));
             }
         }
-        writer.emit(integers.with("group", node.integer("group", 1)));
+        long groups = node.integer("group", 1);
+        writer.emit(groups == 1 ? integers : integers.with("group", groups));
         return new IntegerValue(name, scale);
     }
 

@@ -103,7 +103,7 @@ final class RegionWriter {
     private void writeFloat(OnnxNode node) {
         node.reads().forEach(this::floats);
         node.outputs().forEach(floats::add);
-        if (!rounding.storesFloats()) {
+        if (!rounding.stores(node)) {
             emit(node);
         } else if (node.is("Conv")) {
             convolutions.writeFloat(node, stored);

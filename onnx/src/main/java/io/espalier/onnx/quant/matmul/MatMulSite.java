@@ -181,6 +181,20 @@ record MatMulSite(OnnxNode node, Optional<OnnxNode> add, Optional<String> floatB
         return constant;
     }
 
+    /** Puts another matrix [K, N] and another vector in the place of its own. */
+    void set(OnnxGraph graph, Tensor matrix, float[] bias) {
+        boolean transposed = node.integer("transB", 0) != 0;
+        Tensor laid = transposed ? matrix.t().contiguous() : matrix.contiguous();
+        String name =
+                graph.addConstant(
+                        weightName() + "_fitted",
+                        ConstantTensor.floats(
+                                List.of(laid.size(0), laid.size(1)), Tensors.floats(laid)));
+        OnnxNode moved = node.withInput(1, name).without("alpha");
+        graph.replace(node, moved);
+        new MatMulSite(moved, add, floatBecause).setBias(graph, bias);
+    }
+
     /** Puts another vector in the place of the one that is added, or adds one. */
     void setBias(OnnxGraph graph, float[] bias) {
         String name =

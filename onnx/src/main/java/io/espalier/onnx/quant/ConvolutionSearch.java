@@ -1,0 +1,104 @@
+package io.espalier.onnx.quant;
+
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.quant.QuantizationResult.Layer;
+import io.espalier.onnx.quant.conv.ConvolutionQuantization;
+
+import java.util.List;
+import java.util.function.UnaryOperator;
+
+/**
+ * Finds which convolutions are computed in integers: those that save time; where too much is lost,
+ * those that lose most for the time they save go back to floats.
+ */
+final class ConvolutionSearch {
+    private static final int MOST_FITS = 6;
+
+    /** How much of what the budget leaves is aimed at. */
+    private static final double AIM = 0.9;
+
+    /** The part of the error that is given back at least. */
+    private static final double STEP = 0.8;
+
+    private final ConvolutionQuantization convolutions;
+    private final CalibrationData data;
+    private final QuantizationSettings settings;
+    private final Judgement judgement;
+
+    ConvolutionSearch(
+            ConvolutionQuantization convolutions,
+            CalibrationData data,
+            QuantizationSettings settings,
+            Judgement judgement) {
+        this.convolutions = convolutions;
+        this.data = data;
+        this.settings = settings;
+        this.judgement = judgement;
+    }
+
+    /** A model, and what became of its convolutions. */
+    record Found(OnnxModel model, List<Layer> layers) {}
+
+    /**
+     * The best way for a model.
+     *
+     * @param floats the model with its convolutions in floats
+     * @param finish what is still to be done to a fitted model before it is judged
+     */
+    Found best(OnnxModel floats, UnaryOperator<OnnxModel> finish) {
+        if (convolutions.isEmpty()) {
+            return keptSmall(floats, finish);
+        }
+        say("measuring operators");
+        convolutions.measure(data.first(), settings.threads());
+        double lostWithout = judgement.drop(floats);
+        double allowed = Double.POSITIVE_INFINITY;
+        for (int fit = 1; fit <= MOST_FITS; fit++) {
+            var placed = convolutions.fastest(allowed);
+            if (placed.isEmpty()) {
+                break;
+            }
+            say("fitting layers, attempt " + fit);
+            ConvolutionQuantization.Fitted fitted = convolutions.fit(data.batches(), placed);
+            OnnxModel candidate = finish.apply(fitted.model());
+            double lost = judgement.drop(candidate);
+            if (lost <= settings.maxDrop()) {
+                if (judgement.isFaster(floats, candidate)) {
+                    return new Found(candidate, layers(fitted));
+                }
+                break;
+            }
+            double errors = convolutions.errorsOf(placed);
+            double byError = Math.max(lost - lostWithout, Double.MIN_NORMAL) / errors;
+            allowed = Math.min(STEP * errors, AIM * (settings.maxDrop() - lostWithout) / byError);
+        }
+        return keptSmall(floats, finish);
+    }
+
+    /** Weights kept in 8 bits if that stays within the budget. */
+    private Found keptSmall(OnnxModel floats, UnaryOperator<OnnxModel> finish) {
+        say("rounding weights");
+        ConvolutionQuantization.Fitted fitted = convolutions.store(data.batches());
+        OnnxModel candidate = finish.apply(fitted.model());
+        boolean holds =
+                judgement.isWithinBudget(candidate) && !judgement.isSlower(floats, candidate);
+        return holds
+                ? new Found(candidate, layers(fitted))
+                : new Found(floats, QuantizationRun.inFloats(layers(fitted)));
+    }
+
+    private void say(String words) {
+        settings.progress().accept(words);
+    }
+
+    static List<Layer> layers(ConvolutionQuantization.Fitted fitted) {
+        return fitted.layers().stream()
+                .map(layer ->
+                        new Layer(layer.name(), layer.operators(), precision(layer), layer.why()))
+                .toList();
+    }
+
+    private static String precision(ConvolutionQuantization.LayerReport layer) {
+        return layer.inIntegers() ? "int8" : layer.hasWeight() ? "int8 stored" : "float";
+    }
+}
