@@ -24,6 +24,7 @@ import java.nio.file.Path;
             Compare.class,
             Optimize.class,
             Quantize.class,
+            SensitivityCommand.class,
             PruneCommand.class,
             Finetune.class,
             Run.class,

@@ -105,6 +105,40 @@ public final class ConvolutionQuantization {
         return units.isEmpty();
     }
 
+    /** All layers that could be in integers. */
+    public List<Layer> layers() {
+        return units.stream().map(Layer::new).toList();
+    }
+
+    /** A layer that could be in integers. */
+    public static final class Layer {
+        private final Unit unit;
+
+        private Layer(Unit unit) {
+            this.unit = unit;
+        }
+
+        /** Its node's name. */
+        public String name() {
+            return unit.name();
+        }
+
+        /** What it consists of. */
+        public String operators() {
+            return ConvolutionQuantization.operators(unit);
+        }
+    }
+
+    /** The model with one layer in integers, fitted to the data, and nothing else changed. */
+    public OnnxModel alone(Layer layer, List<Map<String, Tensor>> data) {
+        var nothingStored = new WeightRounding(rounding.limit(), false);
+        return written(List.of(layer.unit), data, nothingStored);
+    }
+
+    private static String operators(Unit unit) {
+        return unit.nodes().stream().map(OnnxNode::op).collect(Collectors.joining(" "));
+    }
+
     /** Measures what each unit takes in floats and in integers, on one batch. */
     public void measure(Map<String, Tensor> inputs, int threads) {
         placement = Placement.measured(model, units, rounding, inputs, threads);
@@ -189,6 +223,12 @@ public final class ConvolutionQuantization {
     }
 
     Fitted fitted(Collection<Unit> placed, List<Map<String, Tensor>> data) {
+        OnnxModel written = written(placed, data, rounding);
+        return new Fitted(written, reports(new HashSet<>(placed)), placed.size());
+    }
+
+    private OnnxModel written(
+            Collection<Unit> placed, List<Map<String, Tensor>> data, WeightRounding how) {
         if (means.isEmpty()) {
             means = FloatMeans.of(model, convolutions(), data);
         }
@@ -196,9 +236,9 @@ public final class ConvolutionQuantization {
         Optional<ReferenceStream> reference =
                 fitsWeights ? Optional.of(new ReferenceStream(model, data)) : Optional.empty();
         try (var calibrator = new InSequence(versions, data, means, reference)) {
-            OnnxModel written = new RegionWriter(model, calibrator, rounding).write(placed);
+            OnnxModel written = new RegionWriter(model, calibrator, how).write(placed);
             errors.putAll(calibrator.errors());
-            return new Fitted(written, reports(new HashSet<>(placed)), placed.size());
+            return written;
         }
     }
 
@@ -215,9 +255,7 @@ public final class ConvolutionQuantization {
             reports.add(
                     new LayerReport(
                             unit.name(),
-                            unit.nodes().stream()
-                                    .map(OnnxNode::op)
-                                    .collect(Collectors.joining(" ")),
+                            operators(unit),
                             placed.contains(unit),
                             unit instanceof Unit.Convolution,
                             why(unit)));

@@ -1,0 +1,121 @@
+package io.espalier.cli;
+
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.quant.LayerSensitivity;
+import io.espalier.onnx.quant.LayerSensitivity.Entry;
+
+import org.jspecify.annotations.Nullable;
+
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+
+/** Ranks an ONNX model's layers by what they cost in integers. */
+@Command(
+        name = "sensitivity",
+        description =
+                "Puts one layer of an ONNX model at a time into 8-bit integers, measures how far"
+                        + " the results move, and ranks the layers: those that hurt most first.",
+        footer = {
+            "",
+            "Example: espalier sensitivity ocr.onnx --data lines/ --image-size 48x320 --channels 3"
+                    + " --mean 0.5 --std 0.5 --journal ocr.journal"
+        })
+final class SensitivityCommand implements Runnable {
+    @Parameters(index = "0", paramLabel = "MODEL", description = "An ONNX file.")
+    Path model;
+
+    @Option(
+            names = "--journal",
+            paramLabel = "FILE",
+            description =
+                    "Keep what is measured in FILE, layer after layer; if FILE is there, go on from"
+                            + " what it has.")
+    @Nullable Path journal;
+
+    @Option(
+            names = "--threads",
+            paramLabel = "N",
+            description = "Threads that the models run with; all cores if left out.")
+    @Nullable Integer threads;
+
+    @Mixin InputOptions inputs;
+
+    @Option(names = "--json", description = "Print one JSON object instead of a table.")
+    boolean json;
+
+    @Spec CommandSpec spec;
+
+    @Override
+    public void run() {
+        OnnxModel original = OnnxModel.load(model);
+        var given = new OnnxInputs(inputs);
+        // What is wrong with them, or has to be told of them, comes first.
+        given.checkedFor(original);
+        List<Entry> ranked;
+        try (var display = new Display()) {
+            LayerSensitivity measuring = LayerSensitivity.measuring().listener(display::show);
+            measuring = threads == null ? measuring : measuring.threads(threads);
+            measuring = journal == null ? measuring : measuring.journal(journal);
+            ranked = measuring.of(original, given.all());
+        }
+        PrintWriter printer = spec.commandLine().getOut();
+        if (json) {
+            var description = new LinkedHashMap<String, Object>();
+            description.put("model", model.toString());
+            description.put("layers", ranked);
+            printer.println(Json.line(description));
+        } else {
+            print(ranked, printer);
+        }
+        printer.flush();
+    }
+
+    /** Progress, whose total the first layer tells. */
+    private static final class Display implements AutoCloseable {
+        private @Nullable Progress progress;
+
+        void show(Entry entry, int done, int all) {
+            Progress shown = progress;
+            if (shown == null) {
+                shown = Progress.of("Measuring layers", all);
+                progress = shown;
+            }
+            shown.step(Printable.line(entry.layer()));
+        }
+
+        @Override
+        public void close() {
+            if (progress != null) {
+                progress.close();
+            }
+        }
+    }
+
+    private static void print(List<Entry> ranked, PrintWriter printer) {
+        if (ranked.isEmpty()) {
+            printer.println("The model has no layer that could be in 8-bit integers.");
+            return;
+        }
+        var table = new Table(2, "layer", "operators", "drop");
+        for (Entry entry : ranked) {
+            table.row(
+                    Printable.line(entry.layer()),
+                    Printable.line(entry.operators()),
+                    String.format(Locale.ROOT, "%.6f", entry.drop()));
+        }
+        table.lines().forEach(printer::println);
+        printer.printf(
+                "%nDrop: 1 less the cosine of the results to the float model's, with this layer"
+                        + " alone in integers.%n");
+    }
+}

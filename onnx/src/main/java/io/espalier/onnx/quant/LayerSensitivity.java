@@ -1,0 +1,181 @@
+package io.espalier.onnx.quant;
+
+import io.espalier.onnx.inputs.Inputs;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.quant.conv.ConvolutionQuantization;
+import io.espalier.onnx.quant.matmul.EmbeddingQuantization;
+import io.espalier.onnx.quant.matmul.MatMulQuantization;
+import io.espalier.onnx.quant.matmul.SiteReport;
+import io.espalier.onnx.repair.Repair;
+import io.espalier.tensor.EspalierException;
+
+import org.jspecify.annotations.Nullable;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Supplier;
+
+/**
+ * What each layer of an ONNX model costs in accuracy when it alone is in 8-bit integers.
+ *
+ * <pre>{@code
+ * List<LayerSensitivity.Entry> ranked = LayerSensitivity.measuring().of(model, lines);
+ * IO.println(ranked.getFirst());   // the layer that hurts most
+ * }</pre>
+ *
+ * <p>Each setting gives a changed copy.
+ */
+public final class LayerSensitivity {
+    private static final long MOST_EXAMPLES = 64;
+    private static final int QUANTIZES_SINCE = 11;
+
+    private final int threads;
+    private final Listener listener;
+    private final @Nullable Path journal;
+
+    private LayerSensitivity(int threads, Listener listener, @Nullable Path journal) {
+        this.threads = threads;
+        this.listener = listener;
+        this.journal = journal;
+    }
+
+    /**
+     * A layer and what it costs.
+     *
+     * @param layer its node's name, in the repaired graph
+     * @param operators what it consists of
+     * @param drop how far the model's results are from the float model's if this layer alone is in
+     *     integers: 1 less their cosine, as a mean
+     */
+    public record Entry(String layer, String operators, double drop) {}
+
+    /** Is told of each layer that was measured. */
+    @FunctionalInterface
+    public interface Listener {
+        /**
+         * A layer was measured.
+         *
+         * @param done how many are
+         * @param all how many there are
+         */
+        void measured(Entry entry, int done, int all);
+    }
+
+    /** With all cores, silently, without a journal. */
+    public static LayerSensitivity measuring() {
+        return new LayerSensitivity(
+                Runtime.getRuntime().availableProcessors(), (entry, done, all) -> {}, null);
+    }
+
+    /**
+     * How many threads the models run with.
+     *
+     * @param count from 1 to 1024
+     */
+    public LayerSensitivity threads(int count) {
+        if (count < 1 || count > 1024) {
+            throw new EspalierException("A session has from 1 to 1024 threads, not " + count + ".");
+        }
+        return new LayerSensitivity(count, listener, journal);
+    }
+
+    /** Tells somebody how far it is. */
+    public LayerSensitivity listener(Listener told) {
+        return new LayerSensitivity(threads, told, journal);
+    }
+
+    /**
+     * Keeps what is measured in a file, layer after layer. If the file is there, what it has is not
+     * measured again: work that was stopped goes on.
+     */
+    public LayerSensitivity journal(Path file) {
+        return new LayerSensitivity(threads, listener, file);
+    }
+
+    /**
+     * Measures all layers of a model.
+     *
+     * @return those that cost most first
+     * @throws EspalierException if the data does not fit the model, or the journal is of another
+     */
+    public List<Entry> of(OnnxModel model, Inputs inputs) {
+        try (var data = CalibrationData.read(model, inputs, MOST_EXAMPLES);
+                var kept = journal(model, data)) {
+            OnnxModel repaired =
+                    Repair.raised(
+                            Repair.run(Repair.pass("functions").run(model)).model(),
+                            QUANTIZES_SINCE);
+            var reference = ReferenceOutputs.of(model, data.batches(), threads);
+            Map<Entry, Supplier<OnnxModel>> alone = alone(repaired, data);
+            var entries = new ArrayList<Entry>();
+            alone.forEach((layer, quantized) -> {
+                String name = layer.layer() + " " + layer.operators();
+                double drop =
+                        kept.find(name)
+                                .orElseGet(() -> {
+                                    double found = reference.drop(quantized.get());
+                                    kept.put(name, found);
+                                    return found;
+                                });
+                var entry = new Entry(layer.layer(), layer.operators(), drop);
+                entries.add(entry);
+                listener.measured(entry, entries.size(), alone.size());
+            });
+            entries.sort(Comparator.comparingDouble(Entry::drop).reversed());
+            return List.copyOf(entries);
+        }
+    }
+
+    private Journal journal(OnnxModel model, CalibrationData data) {
+        return journal == null
+                ? Journal.none()
+                : Journal.at(journal, Digest.of(model, data, "sensitivity"));
+    }
+
+    /** Each layer, and how a model is made in which it alone is in integers. */
+    private static Map<Entry, Supplier<OnnxModel>> alone(OnnxModel model, CalibrationData data) {
+        var alone = new LinkedHashMap<Entry, Supplier<OnnxModel>>();
+        var convolutions = ConvolutionQuantization.of(model, node -> true, false);
+        convolutions
+                .layers()
+                .forEach(layer ->
+                        alone.put(
+                                new Entry(layer.name(), layer.operators(), 0),
+                                () -> convolutions.alone(layer, data.batches())));
+        List<SiteReport> products = MatMulQuantization.dynamic(model, List.of()).sites();
+        for (String name : names(products)) {
+            alone.put(
+                    new Entry(name, "MatMul", 0),
+                    () ->
+                            MatMulQuantization.fixed(
+                                            model,
+                                            data.batches(),
+                                            how -> how.keepingFloat(others(products, name)))
+                                    .model());
+        }
+        List<SiteReport> tables = EmbeddingQuantization.eightBit(model, List.of()).sites();
+        for (String name : names(tables)) {
+            alone.put(
+                    new Entry(name, "Gather", 0),
+                    () ->
+                            EmbeddingQuantization.eightBit(model, List.of(others(tables, name)))
+                                    .model());
+        }
+        return alone;
+    }
+
+    private static List<String> names(List<SiteReport> sites) {
+        return sites.stream().filter(SiteReport::isQuantized).map(SiteReport::name).toList();
+    }
+
+    private static String[] others(List<SiteReport> sites, String name) {
+        return sites.stream()
+                .map(SiteReport::name)
+                .filter(other -> !other.equals(name))
+                .toArray(String[]::new);
+    }
+}
