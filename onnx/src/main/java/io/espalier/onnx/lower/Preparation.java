@@ -28,6 +28,7 @@ record Preparation(OnnxModel model, Set<String> weights) {
                             "constant-folding",
                             "no-operations",
                             "shape-arithmetic",
+                            "branches",
                             "opset",
                             "layer-normalization",
                             "gelu",

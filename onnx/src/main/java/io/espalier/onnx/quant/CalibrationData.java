@@ -16,21 +16,25 @@ import java.util.Map;
 
 /** The batches that a model is fitted to, held while that lasts. */
 public final class CalibrationData implements AutoCloseable {
+    /** Values inside are many times larger than inputs, and some of them are held for all data. */
+    private static final long MOST_BYTES = 64L << 20;
+
     private final List<Map<String, Tensor>> batches = new ArrayList<>();
 
     private CalibrationData() {}
 
     /**
-     * Reads batches until there are so many examples, or no more.
+     * Reads batches until there are so many examples, or they take much room, or no more.
      *
      * @throws EspalierException if they are not what the model takes, or there are none
      */
     public static CalibrationData read(OnnxModel model, Inputs inputs, long mostExamples) {
         var data = new CalibrationData();
         long examples = 0;
+        long bytes = 0;
         InputBatches checked = inputs.checkedFor(model);
         try (InputBatches.Loop loop = checked.iterator()) {
-            while (examples < mostExamples && loop.hasNext()) {
+            while (examples < mostExamples && bytes < MOST_BYTES && loop.hasNext()) {
                 try (var scope = new PointerScope()) {
                     var kept = new LinkedHashMap<String, Tensor>();
                     for (Map.Entry<String, Tensor> input : loop.next().entrySet()) {
@@ -38,6 +42,7 @@ public final class CalibrationData implements AutoCloseable {
                     }
                     data.batches.add(kept);
                     examples += examples(kept);
+                    bytes += kept.values().stream().mapToLong(Tensor::nbytes).sum();
                 }
             }
         } catch (RuntimeException e) {

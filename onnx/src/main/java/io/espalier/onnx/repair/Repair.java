@@ -50,6 +50,10 @@ public final class Repair {
                             "Replaces what is computed from shapes and is the same in each run.",
                             Rewrite.inPlace(ShapeArithmetic::compute)),
                     new Pass(
+                            "branches",
+                            "Puts a branch that is the same in each run in the place of its If.",
+                            Rewrite.inPlace(KnownBranches::inline)),
+                    new Pass(
                             "opset",
                             "Raises the version of the operators if an operator recognized below"
                                     + " needs it.",

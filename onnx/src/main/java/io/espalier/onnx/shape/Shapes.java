@@ -11,6 +11,7 @@ import org.jspecify.annotations.Nullable;
 
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * The types and extents of all values of a model's graph, found without running it.
@@ -111,5 +112,22 @@ public final class Shapes {
                         || contents.elements().stream().anyMatch(e -> e.denominator() != 1)
                 ? null
                 : contents.whole();
+    }
+
+    /**
+     * Whether a condition holds, as far as that follows from the inputs' extents; empty if it
+     * doesn't, or the value is not one truth value.
+     */
+    public Optional<Boolean> truth(String value) {
+        Contents contents = scope.contents(value);
+        boolean known =
+                contents != null
+                        && elements(value) == ElementType.BOOL
+                        && contents.elements().size() == 1
+                        && contents.elements().getFirst().denominator() == 1
+                        && contents.whole().getFirst().isKnown();
+        return known && contents != null
+                ? Optional.of(contents.whole().getFirst().value() != 0)
+                : Optional.empty();
     }
 }
