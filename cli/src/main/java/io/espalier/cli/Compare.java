@@ -1,5 +1,9 @@
 package io.espalier.cli;
 
+import io.espalier.onnx.run.ModelRuntime;
+
+import org.jspecify.annotations.Nullable;
+
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -16,9 +20,10 @@ import java.util.Locale;
 @Command(
         name = "compare",
         description =
-                "Compares two ONNX files, or two saved graphs, on the same inputs: how far the"
-                        + " outputs are apart, sizes and times, the models taking turns; of ONNX"
-                        + " files also memory and each layer.",
+                "Compares two ONNX files, two saved graphs, or a saved graph with the ONNX file"
+                    + " that it was made of, on the same inputs: how far the outputs are apart,"
+                    + " sizes and times, the models taking turns; with ONNX files also memory, and"
+                    + " each layer where ONNX Runtime runs both.",
         footer = {
             "",
             "Of ONNX files, layers are values that have one name, one shape and real numbers in"
@@ -28,6 +33,8 @@ import java.util.Locale;
                     + " compare such models in a program, by Evaluation.compare.",
             "Example: espalier compare ocr.onnx ocr-int8.onnx --data lines --image-size 48x320"
                     + " --mean 0.5 --std 0.5",
+            "Example: espalier compare ocr.onnx ocr-int8.safetensors --data lines --image-size"
+                    + " 48x320 --mean 0.5 --std 0.5",
             "Example: espalier compare mild.safetensors strong.safetensors --data digits.npz"
         })
 final class Compare implements Runnable {
@@ -61,6 +68,15 @@ final class Compare implements Runnable {
             description = "Threads that run an ONNX file; one for each core if left out.")
     int threads;
 
+    @Option(
+            names = "--runtime",
+            paramLabel = "RUNTIME",
+            converter = RuntimeWord.class,
+            description =
+                    "What runs CAND: onnxruntime or libtorch; if left out, ONNX Runtime runs ONNX"
+                            + " files and libtorch saved graphs.")
+    @Nullable ModelRuntime runtime;
+
     @Option(names = "--json", description = "Print one JSON object instead of a table.")
     boolean json;
 
@@ -71,11 +87,17 @@ final class Compare implements Runnable {
         require(layers >= 0, "--layers is 0 or more, not " + layers + ".");
         require(threads >= 0, "--threads is 0 or more, not " + threads + ".");
         require(
-                isOnnx(reference) == isOnnx(candidate),
-                "An ONNX file is compared with another one, not with a saved graph.");
+                isOnnx(reference) || !isOnnx(candidate),
+                "A saved graph is compared with another one, or beside an ONNX file that comes"
+                        + " first.");
+        require(
+                runtime != ModelRuntime.ONNX_RUNTIME || isOnnx(candidate),
+                "A saved graph is run by libtorch, not by ONNX Runtime.");
         PrintWriter out = spec.commandLine().getOut();
         if (isOnnx(reference)) {
-            new OnnxComparison(reference, candidate, inputs, layers, threads).run(json, out);
+            boolean libtorch = runtime == ModelRuntime.LIBTORCH || !isOnnx(candidate);
+            new OnnxComparison(reference, candidate, libtorch, inputs, layers, threads)
+                    .run(json, out);
         } else {
             inputs.requireNone("--layers", "--threads");
             new GraphComparison(reference, candidate, inputs).run(json, out);

@@ -1,5 +1,6 @@
 package io.espalier.cli;
 
+import io.espalier.onnx.run.ModelRuntime;
 import io.espalier.state.SafeTensors;
 import io.espalier.state.SavedModel;
 import io.espalier.state.StoredTensor;
@@ -59,6 +60,17 @@ final class Inspect implements Runnable {
                             + " x=1x3x48x320; for several inputs, several times.")
     Map<String, String> inputs = new LinkedHashMap<>();
 
+    @Option(
+            names = "--runtime",
+            paramLabel = "RUNTIME",
+            converter = RuntimeWord.class,
+            defaultValue = "onnxruntime",
+            description =
+                    "Show an ONNX model as it is (onnxruntime), or as libtorch would run it"
+                            + " (libtorch): the program that it becomes, with what each step costs;"
+                            + " ${DEFAULT-VALUE} if left out.")
+    ModelRuntime runtime = ModelRuntime.ONNX_RUNTIME;
+
     @Option(names = "--json", description = "Print one JSON object instead of a table.")
     boolean json;
 
@@ -76,6 +88,15 @@ final class Inspect implements Runnable {
     }
 
     private void inspectOnnx(PrintWriter out) {
+        if (runtime == ModelRuntime.LIBTORCH) {
+            var lowered = LoweredInspection.of(file, extents());
+            if (json) {
+                out.println(Json.line(lowered.describe()));
+            } else {
+                lowered.lines().forEach(line -> out.println(Printable.line(line)));
+            }
+            return;
+        }
         var inspection = OnnxInspection.of(file, extents());
         if (json) {
             out.println(Json.line(inspection.describe(program)));
@@ -106,6 +127,9 @@ final class Inspect implements Runnable {
     private void inspect(PrintWriter out) {
         if (program || !inputs.isEmpty()) {
             throw wrong("--program and --input are for ONNX models (*.onnx).");
+        }
+        if (spec.commandLine().getParseResult().hasMatchedOption("--runtime")) {
+            throw wrong("--runtime is for ONNX models (*.onnx); libtorch runs other files.");
         }
         SavedModel model = read();
         if (json) {

@@ -4,7 +4,11 @@ import io.espalier.onnx.compare.ComparisonSettings;
 import io.espalier.onnx.compare.ModelComparison;
 import io.espalier.onnx.compare.ValueError;
 import io.espalier.onnx.inputs.InputBatches;
+import io.espalier.onnx.lower.LoweredFile;
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.run.ModelRuntime;
+import io.espalier.onnx.serve.CompressedModel;
+import io.espalier.onnx.serve.ServingSettings;
 
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -15,44 +19,72 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalLong;
 
-/** Two ONNX files beside each other. */
+/** An ONNX file, and beside it another one or a saved graph. */
 final class OnnxComparison {
     private final Path reference;
     private final Path candidate;
+    private final boolean libtorch;
     private final InputOptions options;
     private final int layers;
     private final int threads;
 
     /**
+     * @param libtorch whether that runs the candidate
      * @param layers how many are printed; none are compared for 0
      * @param threads one for each core for 0
      */
-    OnnxComparison(Path reference, Path candidate, InputOptions options, int layers, int threads) {
+    OnnxComparison(
+            Path reference,
+            Path candidate,
+            boolean libtorch,
+            InputOptions options,
+            int layers,
+            int threads) {
         this.reference = reference;
         this.candidate = candidate;
+        this.libtorch = libtorch;
         this.options = options;
-        this.layers = layers;
+        this.layers = libtorch ? 0 : layers;
         this.threads = threads;
     }
 
     void run(boolean json, PrintWriter out) {
         var chosen = new OnnxInputs(options);
         OnnxModel first = OnnxModel.load(reference);
-        OnnxModel second = OnnxModel.load(candidate);
         InputBatches inputs = chosen.checkedFor(first);
         long steps = inputs.count().orElse(Progress.UNKNOWN);
         ModelComparison found;
         try (var progress =
                 Progress.of("Comparing", layers == 0 || steps < 0 ? steps : 2 * steps)) {
-            found = ModelComparison.of(first, second, inputs, how -> settings(how, progress::step));
+            found = compared(first, inputs, progress::step);
         }
         long bytes = Table.fileBytes(reference) + first.externalBytes();
-        long candidateBytes = Table.fileBytes(candidate) + second.externalBytes();
+        long candidateBytes = Table.fileBytes(candidate) + externalBytes();
         if (json) {
             out.println(Json.line(describe(found, bytes, candidateBytes)));
         } else {
             print(found, bytes, candidateBytes, out);
         }
+    }
+
+    private ModelComparison compared(OnnxModel first, InputBatches inputs, Runnable step) {
+        return libtorch
+                ? ModelComparison.of(
+                        first,
+                        () -> CompressedModel.load(candidate, this::onLibtorch),
+                        inputs,
+                        how -> settings(how, step))
+                : ModelComparison.of(
+                        first, OnnxModel.load(candidate), inputs, how -> settings(how, step));
+    }
+
+    private ServingSettings onLibtorch(ServingSettings usual) {
+        ServingSettings chosen = usual.runtime(ModelRuntime.LIBTORCH);
+        return threads == 0 ? chosen : chosen.threads(threads);
+    }
+
+    private long externalBytes() {
+        return LoweredFile.looksLikeOne(candidate) ? 0 : OnnxModel.load(candidate).externalBytes();
     }
 
     private ComparisonSettings settings(ComparisonSettings usual, Runnable step) {

@@ -3,9 +3,10 @@ package io.espalier.cli;
 import io.espalier.onnx.inputs.Inputs;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.quant.QuantizationMode;
-import io.espalier.onnx.quant.QuantizationResult;
+import io.espalier.onnx.quant.QuantizationOutcome;
 import io.espalier.onnx.quant.QuantizationResult.Layer;
 import io.espalier.onnx.quant.Quantizer;
+import io.espalier.onnx.run.ModelRuntime;
 import io.espalier.tensor.EspalierException;
 
 import org.jspecify.annotations.Nullable;
@@ -65,6 +66,17 @@ final class Quantize implements Runnable {
     String mode;
 
     @Option(
+            names = "--runtime",
+            paramLabel = "RUNTIME",
+            defaultValue = "onnxruntime",
+            converter = RuntimeWord.class,
+            description =
+                    "What will run the result: onnxruntime (OUT is an ONNX file) or libtorch (OUT"
+                            + " is a saved graph, *.safetensors, run by CompressedModel);"
+                            + " ${DEFAULT-VALUE} if left out. For libtorch --mode is auto.")
+    ModelRuntime runtime = ModelRuntime.ONNX_RUNTIME;
+
+    @Option(
             names = "--max-drop",
             paramLabel = "D",
             description =
@@ -110,6 +122,7 @@ final class Quantize implements Runnable {
     @Override
     public void run() {
         Quantizer quantizer = quantizer();
+        requireFileOfRuntime();
         ResultFile.requirePlace(out, model, force);
         OnnxModel original = OnnxModel.load(model);
         OnnxInputs given =
@@ -118,9 +131,9 @@ final class Quantize implements Runnable {
                         : new OnnxInputs(inputs);
         // What is wrong with them, or has to be told of them, comes first.
         given.checkedFor(original);
-        QuantizationResult result = quantized(quantizer, original, given.all());
+        QuantizationOutcome result = quantized(quantizer, original, given.all());
         objection(result);
-        result.model().save(out);
+        result.save(out);
         PrintWriter printer = spec.commandLine().getOut();
         if (json) {
             printer.println(Json.line(describe(result)));
@@ -130,10 +143,28 @@ final class Quantize implements Runnable {
         printer.flush();
     }
 
-    private static QuantizationResult quantized(
-            Quantizer quantizer, OnnxModel original, Inputs data) {
+    private void requireFileOfRuntime() {
+        boolean libtorch = runtime == ModelRuntime.LIBTORCH;
+        if (libtorch && mode() != QuantizationMode.AUTO) {
+            throw new ParameterException(
+                    spec.commandLine(), "For --runtime libtorch --mode is auto.");
+        }
+        String name = out.toString().toLowerCase(Locale.ROOT);
+        if (name.endsWith(libtorch ? ".onnx" : ".safetensors")) {
+            throw new ParameterException(
+                    spec.commandLine(),
+                    libtorch
+                            ? "For --runtime libtorch OUT is a saved graph: call it *.safetensors."
+                            : "OUT is an ONNX file: call it *.onnx, or add --runtime libtorch.");
+        }
+    }
+
+    private QuantizationOutcome quantized(Quantizer quantizer, OnnxModel original, Inputs data) {
         try (var steps = Steps.onStandardError()) {
-            return quantizer.progress(steps::say).quantize(original, data);
+            Quantizer told = quantizer.progress(steps::say);
+            return runtime == ModelRuntime.LIBTORCH
+                    ? told.quantizeForLibtorch(original, data)
+                    : told.quantize(original, data);
         }
     }
 
@@ -169,7 +200,7 @@ final class Quantize implements Runnable {
         };
     }
 
-    private void objection(QuantizationResult result) {
+    private void objection(QuantizationOutcome result) {
         boolean slower = result.time().speedup() < NOISE;
         boolean larger = result.size() > 1;
         if (!force && (slower || larger)) {
@@ -185,7 +216,7 @@ final class Quantize implements Runnable {
         }
     }
 
-    private void print(QuantizationResult result, PrintWriter printer) {
+    private void print(QuantizationOutcome result, PrintWriter printer) {
         if (explain) {
             var table = new Table(1, "layer", "operators", "precision", "why");
             for (Layer layer : result.layers()) {
@@ -213,7 +244,7 @@ final class Quantize implements Runnable {
     }
 
     /** How much of the model is in fewer bits. */
-    private String share(QuantizationResult result) {
+    private String share(QuantizationOutcome result) {
         boolean halves = mode() == QuantizationMode.FLOAT16;
         return String.format(
                 Locale.ROOT,
@@ -240,7 +271,7 @@ final class Quantize implements Runnable {
         };
     }
 
-    private Map<String, Object> describe(QuantizationResult result) {
+    private Map<String, Object> describe(QuantizationOutcome result) {
         var description = new LinkedHashMap<String, Object>();
         description.put("model", model.toString());
         description.put("out", out.toString());

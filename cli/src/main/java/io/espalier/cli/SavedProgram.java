@@ -13,10 +13,11 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 
 /**
- * The program of a saved graph.
+ * The program of a graph.
  *
  * @param cost of one call with one input; empty where the file alone can't be run
  * @param unknown why there is no cost
@@ -25,15 +26,16 @@ record SavedProgram(Graph graph, Optional<GraphCost> cost, String unknown) {
     /** The program that a file holds, if it does. */
     static Optional<SavedProgram> of(SavedModel model) {
         return GraphFile.program(model.file(), model.metadata())
-                .map(graph -> {
-                    try {
-                        var cost = GraphCost.of(Quantization.loadGraph(model.file()));
-                        return new SavedProgram(graph, Optional.of(cost), "");
-                    } catch (EspalierException e) {
-                        return new SavedProgram(
-                                graph, Optional.empty(), String.valueOf(e.getMessage()));
-                    }
-                });
+                .map(graph -> of(graph, () -> GraphCost.of(Quantization.loadGraph(model.file()))));
+    }
+
+    /** A program with what it costs, if that can be known. */
+    static SavedProgram of(Graph graph, Supplier<GraphCost> cost) {
+        try {
+            return new SavedProgram(graph, Optional.of(cost.get()), "");
+        } catch (EspalierException e) {
+            return new SavedProgram(graph, Optional.empty(), String.valueOf(e.getMessage()));
+        }
     }
 
     /** As a table with what each step gives and costs, or as it is. */

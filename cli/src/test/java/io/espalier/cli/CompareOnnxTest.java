@@ -193,8 +193,12 @@ class CompareOnnxTest {
         Path graph = folder.resolve("graph.safetensors");
         assertFails(
                 2,
-                "An ONNX file is compared with another one",
-                compare(one, graph, "--data", lines.toString()));
+                "beside an ONNX file that comes first",
+                compare(graph, one, "--data", lines.toString()));
+        assertFails(
+                2,
+                "A saved graph is run by libtorch",
+                compare(one, graph, "--data", lines.toString(), "--runtime", "onnxruntime"));
         assertFails(
                 2,
                 "--limit is for ONNX files.",

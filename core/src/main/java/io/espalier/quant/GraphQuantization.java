@@ -18,6 +18,7 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Predicate;
 
 /**
  * The steps of {@link Quantization#quantize}, one by one:
@@ -125,6 +126,18 @@ public final class GraphQuantization {
                             + " before convert.");
         }
         return GraphPasses.reference(prepared);
+    }
+
+    /**
+     * Takes layers back to floats that lose too much in integers, and all that was quantized for
+     * them alone.
+     *
+     * @param reference what {@link #convertToReference} gave; it stays as it is
+     * @param isFloat whether a layer is to be in floats, by its path
+     */
+    public static GraphModule inFloat(GraphModule reference, Predicate<String> isFloat) {
+        return GraphPasses.inFloat(
+                Needed.of(reference, "the graph module"), Needed.of(isFloat, "the choice"));
     }
 
     /**

@@ -12,6 +12,7 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
 /** The passes that quantize a graph, in their order. Each makes a new one. */
@@ -48,6 +49,15 @@ public final class GraphPasses {
      */
     public static GraphModule reference(GraphModule prepared) {
         return ExplicitRanges.apply(prepared);
+    }
+
+    /**
+     * The graph with explicit ranges in which some layers are in floats again.
+     *
+     * @param isFloat by the layer's path
+     */
+    public static GraphModule inFloat(GraphModule reference, Predicate<String> isFloat) {
+        return FloatAgain.apply(reference, isFloat);
     }
 
     /**

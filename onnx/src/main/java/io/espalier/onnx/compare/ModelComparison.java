@@ -8,6 +8,7 @@ import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.proto.ValueInfoProto;
 import io.espalier.onnx.run.OnnxSession;
 import io.espalier.onnx.run.PairedTime;
+import io.espalier.onnx.run.RunningModel;
 import io.espalier.quant.evaluation.TensorErrors;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
@@ -16,15 +17,18 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
+import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 
 /**
- * What one model gives and costs beside another on the same inputs, both run by ONNX Runtime.
- * Positions that an input {@code attention_mask} [N, L] hides are left out of the errors.
+ * What one model gives and costs beside another on the same inputs, run by ONNX Runtime, or the
+ * other one otherwise. Positions that an input {@code attention_mask} [N, L] hides are left out of
+ * the errors.
  *
  * <pre>{@code
  * InputBatches lines = Inputs.images(Path.of("lines"), 48, 320).normalize(0.5, 0.5).checkedFor(ocr);
@@ -71,34 +75,71 @@ public record ModelComparison(
             UnaryOperator<ComparisonSettings> how) {
         ComparisonSettings settings = how.apply(ComparisonSettings.DEFAULT);
         requireSameOutputs(reference, candidate);
+        ModelComparison whole =
+                compared(reference, () -> session(candidate, settings), inputs, settings);
+        return settings.layers()
+                ? whole.with(
+                        errors(reference, LayerErrors.of(reference, candidate, inputs, settings)))
+                : whole;
+    }
+
+    /**
+     * Compares a model with one that is run otherwise, of which nothing is known but its outputs.
+     *
+     * @param reference the one that is held to be right, run by ONNX Runtime
+     * @param candidate makes the other one ready, which is closed afterwards
+     * @param inputs for the reference
+     * @throws EspalierException if ONNX Runtime refuses the first, the second takes other inputs,
+     *     or their outputs have other names or shapes
+     */
+    public static ModelComparison of(
+            OnnxModel reference,
+            Supplier<? extends RunningModel> candidate,
+            InputBatches inputs,
+            UnaryOperator<ComparisonSettings> how) {
+        return compared(reference, candidate, inputs, how.apply(ComparisonSettings.DEFAULT));
+    }
+
+    private static OnnxSession session(OnnxModel model, ComparisonSettings settings) {
+        return OnnxSession.open(model, how -> how.threads(settings.threads()));
+    }
+
+    /** The two in all but their layers. */
+    private static ModelComparison compared(
+            OnnxModel reference,
+            Supplier<? extends RunningModel> candidate,
+            InputBatches inputs,
+            ComparisonSettings settings) {
         try (var noGrad = new NoGradGuard();
-                var memory = new SessionMemory(settings.threads(), inputs)) {
-            OnnxSession first = memory.open(reference);
+                var memory = new SessionMemory(inputs)) {
+            RunningModel first = memory.open(() -> session(reference, settings));
             OptionalLong firstBytes = memory.grownBy();
-            OnnxSession second = memory.open(candidate);
+            RunningModel second = memory.open(candidate);
             OptionalLong secondBytes = memory.grownBy();
             var outputs = new LinkedHashMap<String, TensorErrors>();
             long examples = outputErrors(first, second, inputs, settings, outputs);
             Timed timed = time(first, second, inputs, settings.turns());
-            memory.close();
             return new ModelComparison(
                     examples,
                     timed.batch,
                     errors(reference, outputs),
-                    settings.layers()
-                            ? errors(
-                                    reference,
-                                    LayerErrors.of(reference, candidate, inputs, settings))
-                            : List.of(),
+                    List.of(),
                     timed.time,
                     firstBytes,
                     secondBytes);
         }
     }
 
+    private ModelComparison with(List<ValueError> found) {
+        return new ModelComparison(
+                examples, batch, outputs, found, time, referenceMemory, candidateMemory);
+    }
+
     private static void requireSameOutputs(OnnxModel reference, OnnxModel candidate) {
-        List<String> wanted = outputs(reference);
-        List<String> found = outputs(candidate);
+        requireSameNames(outputs(reference), outputs(candidate));
+    }
+
+    private static void requireSameNames(Collection<String> wanted, Collection<String> found) {
         if (wanted.size() != found.size() || !found.containsAll(wanted)) {
             throw new EspalierException(
                     "The reference gives %s, the candidate %s; compare models of one purpose."
@@ -111,8 +152,8 @@ public record ModelComparison(
     }
 
     private static long outputErrors(
-            OnnxSession reference,
-            OnnxSession candidate,
+            RunningModel reference,
+            RunningModel candidate,
             InputBatches inputs,
             ComparisonSettings settings,
             Map<String, TensorErrors> errors) {
@@ -121,6 +162,7 @@ public record ModelComparison(
             try (var scope = new PointerScope()) {
                 Map<String, Tensor> expected = reference.run(batch);
                 Map<String, Tensor> found = candidate.run(batch);
+                requireSameNames(expected.keySet(), found.keySet());
                 Padding padding = Padding.of(batch);
                 expected.forEach((name, tensor) ->
                         add(
@@ -151,7 +193,7 @@ public record ModelComparison(
     private record Timed(long batch, PairedTime time) {}
 
     private static Timed time(
-            OnnxSession first, OnnxSession second, InputBatches inputs, int turns) {
+            RunningModel first, RunningModel second, InputBatches inputs, int turns) {
         try (var loop = inputs.iterator()) {
             Map<String, Tensor> batch = loop.next();
             return new Timed(examples(batch), PairedTime.of(first, second, batch, turns));

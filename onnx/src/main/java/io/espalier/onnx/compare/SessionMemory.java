@@ -1,8 +1,7 @@
 package io.espalier.onnx.compare;
 
 import io.espalier.onnx.inputs.InputBatches;
-import io.espalier.onnx.model.OnnxModel;
-import io.espalier.onnx.run.OnnxSession;
+import io.espalier.onnx.run.RunningModel;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
@@ -14,6 +13,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
+import java.util.function.Supplier;
 
 /**
  * Opens sessions and tells by how much the process has grown with each, as Linux counts it: what
@@ -23,23 +23,21 @@ final class SessionMemory implements AutoCloseable {
     private static final Path STATUS = Path.of("/proc/self/status");
     private static final Path RESET = Path.of("/proc/self/clear_refs");
 
-    private final int threads;
     private final InputBatches inputs;
-    private final List<OnnxSession> opened = new ArrayList<>();
+    private final List<RunningModel> opened = new ArrayList<>();
     private OptionalLong grown = OptionalLong.empty();
 
-    SessionMemory(int threads, InputBatches inputs) {
-        this.threads = threads;
+    SessionMemory(InputBatches inputs) {
         this.inputs = inputs;
     }
 
     /** Opens a session, and runs it once. */
-    OnnxSession open(OnnxModel model) {
+    RunningModel open(Supplier<? extends RunningModel> made) {
         try (var loop = inputs.iterator();
                 var scope = new PointerScope()) {
             Map<String, Tensor> batch = loop.next();
             OptionalLong before = bytes("VmRSS:");
-            OnnxSession session = OnnxSession.open(model, settings -> settings.threads(threads));
+            RunningModel session = made.get();
             opened.add(session);
             boolean reset = resetPeak();
             session.run(batch);
@@ -86,7 +84,7 @@ final class SessionMemory implements AutoCloseable {
 
     @Override
     public void close() {
-        opened.forEach(OnnxSession::close);
+        opened.forEach(RunningModel::close);
         opened.clear();
     }
 }

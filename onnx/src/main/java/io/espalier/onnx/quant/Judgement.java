@@ -3,6 +3,7 @@ package io.espalier.onnx.quant;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.run.OnnxSession;
 import io.espalier.onnx.run.PairedTime;
+import io.espalier.onnx.run.RunningModel;
 
 import org.jspecify.annotations.Nullable;
 
@@ -44,6 +45,11 @@ final class Judgement {
         return lastDrop;
     }
 
+    /** The same of a model of any runtime. */
+    double drop(RunningModel model) {
+        return reference.drop(model);
+    }
+
     boolean isWithinBudget(OnnxModel model) {
         return drop(model) <= settings.maxDrop();
     }
@@ -82,11 +88,22 @@ final class Judgement {
     private PairedTime time(OnnxModel before, OnnxModel after, double wanted) {
         try (var first = OnnxSession.open(before, s -> s.threads(settings.threads()));
                 var second = OnnxSession.open(after, s -> s.threads(settings.threads()))) {
-            var time = PairedTime.of(first, second, data.first(), TURNS);
-            for (int again = 0; again < MOST_AGAIN && time.speedup() < wanted; again++) {
-                time = time.least(PairedTime.of(first, second, data.first(), TURNS));
-            }
-            return time;
+            return time(first, second, wanted);
         }
+    }
+
+    /** Times of the model that came in, and of one of any runtime. */
+    PairedTime time(RunningModel model) {
+        try (var first = OnnxSession.open(original, s -> s.threads(settings.threads()))) {
+            return time(first, model, 1);
+        }
+    }
+
+    private PairedTime time(RunningModel first, RunningModel second, double wanted) {
+        var time = PairedTime.of(first, second, data.first(), TURNS);
+        for (int again = 0; again < MOST_AGAIN && time.speedup() < wanted; again++) {
+            time = time.least(PairedTime.of(first, second, data.first(), TURNS));
+        }
+        return time;
     }
 }

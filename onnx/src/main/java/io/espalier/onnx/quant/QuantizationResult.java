@@ -3,8 +3,8 @@ package io.espalier.onnx.quant;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.run.PairedTime;
 
+import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
 
 /**
  * A quantized model, what it cost and what it brought.
@@ -23,7 +23,8 @@ public record QuantizationResult(
         PairedTime time,
         long bytesBefore,
         long bytesAfter,
-        List<Layer> layers) {
+        List<Layer> layers)
+        implements QuantizationOutcome {
     /** Keeps a copy of the list. */
     public QuantizationResult {
         layers = List.copyOf(layers);
@@ -40,39 +41,8 @@ public record QuantizationResult(
      */
     public record Layer(String name, String operators, String precision, String why) {}
 
-    /** How much of the bytes is left, from 0 to 1 and above. */
-    public double size() {
-        return bytesBefore == 0 ? 1 : (double) bytesAfter / bytesBefore;
-    }
-
-    /** A line for each layer, and the sum of it. */
-    public String table() {
-        int width = layers.stream().mapToInt(layer -> layer.name().length()).max().orElse(0);
-        var text = new StringBuilder();
-        for (Layer layer : layers) {
-            text.append(
-                    ("%-" + Math.max(width, 1) + "s  %-12s  %s (%s)%n")
-                            .formatted(
-                                    layer.name(),
-                                    layer.precision(),
-                                    layer.operators(),
-                                    layer.why()));
-        }
-        return text + summary();
-    }
-
-    /** Size, speed and accuracy in a line. */
-    public String summary() {
-        return String.format(
-                Locale.ROOT,
-                "%.2f MB -> %.2f MB (%.3f), %.2f ms -> %.2f ms (%.2fx), cosine to the float model"
-                        + " %.5f",
-                bytesBefore / 1e6,
-                bytesAfter / 1e6,
-                size(),
-                time.reference(),
-                time.candidate(),
-                time.speedup(),
-                1 - drop);
+    @Override
+    public void save(Path file) {
+        model.save(file);
     }
 }

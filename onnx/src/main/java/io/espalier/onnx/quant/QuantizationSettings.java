@@ -78,7 +78,11 @@ record QuantizationSettings(
 
     /** Whether a node shall stay in floats by its name. */
     boolean keepsFloat(OnnxNode node) {
-        return keptFloat.stream().anyMatch(pattern -> matches(pattern, node.name()));
+        return keepsFloat(node.name());
+    }
+
+    boolean keepsFloat(String name) {
+        return keptFloat.stream().anyMatch(pattern -> matches(pattern, name));
     }
 
     private static boolean matches(String pattern, String name) {

@@ -149,4 +149,21 @@ public final class Quantizer {
             return new QuantizationRun(model, calibration, settings).run();
         }
     }
+
+    /**
+     * Quantizes a model for libtorch, whose kernels compute activations with the convolutions
+     * before them: the result is run by {@code CompressedModel}, in the place of ONNX Runtime.
+     * Layers are convolutions and linear ones, with ranges found beforehand; those that lose too
+     * much for {@link #maxDrop} stay in floats, whatever the mode. {@link #keepFloat} takes names
+     * as {@link LibtorchResult#table} has them.
+     *
+     * @param data what it is calibrated, judged and measured with
+     * @throws EspalierException if the data does not fit the model, libtorch lacks one of its
+     *     operators, or it has no layer that could be in integers
+     */
+    public LibtorchResult quantizeForLibtorch(OnnxModel model, Inputs data) {
+        try (var calibration = CalibrationData.read(model, data, settings.mostExamples())) {
+            return new LibtorchRun(model, calibration, settings).run();
+        }
+    }
 }

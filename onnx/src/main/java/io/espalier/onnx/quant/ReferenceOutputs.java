@@ -4,6 +4,7 @@ import io.espalier.onnx.compare.Padding;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.run.OnnxSession;
 import io.espalier.onnx.run.RoundingNoise;
+import io.espalier.onnx.run.RunningModel;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -62,11 +63,11 @@ public final class ReferenceOutputs {
     }
 
     private Map<String, float[]> run(
-            OnnxSession session, Map<String, Tensor> batch, Map<String, Integer> rows) {
+            RunningModel session, Map<String, Tensor> batch, Map<String, Integer> rows) {
         var floats = new LinkedHashMap<String, float[]>();
         try (var scope = new PointerScope()) {
             Padding padding = Padding.of(batch);
-            Map<String, Tensor> results = session.run(batch, session.tensors());
+            Map<String, Tensor> results = session.runTensors(batch);
             boolean real = results.values().stream().anyMatch(Tensor::is_floating_point);
             results.forEach((name, tensor) -> {
                 if (tensor.is_floating_point() == real) {
@@ -96,20 +97,25 @@ public final class ReferenceOutputs {
 
     /** How far the results of another model are from these, from 0 on. */
     public double drop(OnnxModel candidate) {
+        try (var session = OnnxSession.open(candidate, s -> s.threads(threads))) {
+            return drop(session);
+        }
+    }
+
+    /** How far the results of a model of any runtime are from these, from 0 on. */
+    double drop(RunningModel candidate) {
         var sums = new LinkedHashMap<String, Double>();
         var counts = new LinkedHashMap<String, Long>();
-        try (var session = OnnxSession.open(candidate, s -> s.threads(threads))) {
-            for (int i = 0; i < results.size(); i++) {
-                var rows = new LinkedHashMap<String, Integer>();
-                Map<String, float[]> found = run(session, data.get(i), rows);
-                results.get(i)
-                        .forEach((name, expected) -> {
-                            float[] other = found.getOrDefault(name, new float[0]);
-                            int row = rows.getOrDefault(name, 1);
-                            ignoreNoise(expected, other, noise.of(name));
-                            add(name, expected, other, row, sums, counts);
-                        });
-            }
+        for (int i = 0; i < results.size(); i++) {
+            var rows = new LinkedHashMap<String, Integer>();
+            Map<String, float[]> found = run(candidate, data.get(i), rows);
+            results.get(i)
+                    .forEach((name, expected) -> {
+                        float[] other = found.getOrDefault(name, new float[0]);
+                        int row = rows.getOrDefault(name, 1);
+                        ignoreNoise(expected, other, noise.of(name));
+                        add(name, expected, other, row, sums, counts);
+                    });
         }
         double worst = 0;
         for (Map.Entry<String, Double> sum : sums.entrySet()) {

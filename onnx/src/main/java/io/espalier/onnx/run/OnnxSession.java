@@ -223,6 +223,11 @@ public final class OnnxSession implements RunningModel {
         return Path.of(session.endProfiling());
     }
 
+    @Override
+    public Map<String, Tensor> runTensors(Map<String, Tensor> inputs) {
+        return run(inputs, tensors());
+    }
+
     /**
      * The names of the results and taps that are tensors of numbers; others are texts, lists, maps.
      */

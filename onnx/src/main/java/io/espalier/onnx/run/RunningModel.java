@@ -16,6 +16,11 @@ public interface RunningModel extends AutoCloseable {
      */
     Map<String, Tensor> run(Map<String, Tensor> inputs);
 
+    /** Runs the model for those of its results that are tensors of numbers. */
+    default Map<String, Tensor> runTensors(Map<String, Tensor> inputs) {
+        return run(inputs);
+    }
+
     /** Runs without looking at the results, for measuring. */
     default void runOnly(Map<String, Tensor> inputs) {
         try (var scope = new PointerScope()) {

@@ -43,7 +43,7 @@ import java.util.function.UnaryOperator;
  * first. Safe to run from any number of threads at once; a run holds no memory when it is done, but
  * for its results.
  */
-public final class CompressedModel implements AutoCloseable {
+public final class CompressedModel implements RunningModel {
     private final ModelRuntime runtime;
     private final ModelInterface names;
     private final Signature signature;
@@ -137,6 +137,7 @@ public final class CompressedModel implements AutoCloseable {
      * @throws EspalierException if names, types or shapes are not what the model wants, or it is
      *     closed
      */
+    @Override
     public Map<String, Tensor> run(Map<String, Tensor> inputs) {
         Needed.of(inputs, "the inputs");
         @Nullable PointerScope outer = PointerScope.getInnerScope();
