@@ -46,6 +46,18 @@ final class WeightOptions {
                             + " int4 with --bits 4, float with --mode float16.")
     @Nullable String embeddings;
 
+    @Option(
+            names = "--portable",
+            description =
+                    "Write operators of the standard alone, integers between QuantizeLinear and"
+                            + " DequantizeLinear.")
+    boolean portable;
+
+    @Option(
+            names = "--per-tensor",
+            description = "Give 8-bit weights one scale instead of one a channel.")
+    boolean perTensor;
+
     @Spec(Spec.Target.MIXEE)
     CommandSpec command;
 
@@ -58,9 +70,17 @@ final class WeightOptions {
                 "--bits 4 is for --mode weight-only.");
         require(four || blockSize == null, "--block-size is for --bits 4.");
         require(four || rounding == null, "--rounding is for --bits 4.");
+        require(
+                !portable || !(four || "int4".equals(embeddings)),
+                "--portable has no 4-bit integers; leave --bits 4 and --embeddings int4 out.");
+        require(
+                !perTensor || !(four || mode == QuantizationMode.FLOAT16),
+                "--per-tensor is for weights of 8 bits.");
         Quantizer with = four ? quantizer.bits(4) : quantizer;
         with = blockSize == null ? with : with.blockSize(blockSize);
         with = rounding == null ? with : with.rounding(method(rounding));
+        with = portable ? with.portable() : with;
+        with = perTensor ? with.perTensor() : with;
         return embeddings == null ? with : with.embeddings(precision(embeddings));
     }
 

@@ -97,6 +97,25 @@ class QuantizeTest {
     }
 
     @Test
+    @DisplayName("writes the standard's operators alone, and one scale for a weight, if told so")
+    void portable() {
+        CommandLineRun run =
+                quantize("--random", "--mode", "static", "--portable", "--per-tensor", "--force");
+
+        assertEquals(0, run.code(), run.err());
+        OnnxModel written = OnnxModel.load(out);
+        assertEquals(List.of(""), List.copyOf(written.opsets().keySet()));
+        assertEquals(
+                List.of(1L),
+                written.graph().nodes().stream()
+                        .filter(node -> node.is("DequantizeLinear"))
+                        .map(node -> written.graph().constants().get(node.input(1)))
+                        .map(scale -> scale == null ? 0L : scale.elements())
+                        .distinct()
+                        .toList());
+    }
+
+    @Test
     @DisplayName("keeps layers in floats by their names")
     void keepsFloat() {
         CommandLineRun run =
@@ -150,6 +169,9 @@ class QuantizeTest {
         "--mode weight-only --block-size 64, --block-size is for --bits 4",
         "--mode weight-only --rounding gptq, --rounding is for --bits 4",
         "--mode weight-only --bits 4 --rounding up, '--rounding is gptq or nearest, not up'",
+        "--mode weight-only --bits 4 --portable, --portable has no 4-bit integers",
+        "--embeddings int4 --portable, --portable has no 4-bit integers",
+        "--mode float16 --per-tensor, --per-tensor is for weights of 8 bits",
         "--embeddings int2, '--embeddings is float, int8 or int4, not int2'",
     })
     void refusesTogether(String options, String words) {

@@ -186,6 +186,18 @@ public final class OnnxModel {
         return new OnnxModel(ids.build(), graph.copy(), externalBytes);
     }
 
+    /** The same model, which names no version of this domain's operators if it calls none. */
+    public OnnxModel withoutUnusedOpset(String domain) {
+        if (hasFunctions() || graph.nodes().stream().anyMatch(node -> node.calls(domain))) {
+            return this;
+        }
+        var ids = rest.toBuilder().clearOpsetImport();
+        rest.getOpsetImportList().stream()
+                .filter(id -> !id.getDomain().equals(domain))
+                .forEach(ids::addOpsetImport);
+        return new OnnxModel(ids.build(), graph.copy(), externalBytes);
+    }
+
     /** The version of the file's format. */
     public long irVersion() {
         return rest.getIrVersion();

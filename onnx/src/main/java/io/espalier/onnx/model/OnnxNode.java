@@ -71,6 +71,14 @@ public final class OnnxNode {
         return op().equals(op) && domain().isEmpty();
     }
 
+    /** Whether it is an operator of this domain, or one within a graph inside it is. */
+    boolean calls(String domain) {
+        return domain().equals(domain)
+                || subgraphs().stream()
+                        .flatMap(graph -> graph.getNodeList().stream())
+                        .anyMatch(node -> new OnnxNode(node).calls(domain));
+    }
+
     /** Its name, or its operator and first result where the file gives none. */
     public String name() {
         return proto.getName().isEmpty()

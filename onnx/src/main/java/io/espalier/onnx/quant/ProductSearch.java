@@ -131,7 +131,8 @@ final class ProductSearch {
         return ConvolutionQuantization.stored(
                 model,
                 node -> outputs.names().contains(node.name()) && !settings.keepsFloat(node),
-                settings.reducedRange());
+                settings.reducedRange(),
+                settings.format().perTensor());
     }
 
     /** The names of those products in integers that lose most. */
@@ -157,6 +158,8 @@ final class ProductSearch {
 
     private MatMulSettings how(MatMulSettings start, List<String> patterns) {
         return start.reduceRange(settings.reducedRange())
+                .portable(settings.format().portable())
+                .perTensor(settings.format().perTensor())
                 .keepingFloat(patterns.toArray(String[]::new));
     }
 

@@ -4,11 +4,13 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.quant.QuantizationResult.Layer;
 import io.espalier.onnx.quant.conv.ConvolutionQuantization;
+import io.espalier.onnx.quant.conv.PortableForm;
 import io.espalier.onnx.quant.half.HalfStorage;
 import io.espalier.onnx.quant.matmul.BlockQuantization;
 import io.espalier.onnx.quant.matmul.EmbeddingQuantization;
 import io.espalier.onnx.quant.matmul.MatMulQuantization;
 import io.espalier.onnx.quant.matmul.OutputLayers;
+import io.espalier.onnx.repair.Pass;
 import io.espalier.onnx.repair.Repair;
 
 import java.util.ArrayList;
@@ -44,7 +46,7 @@ final class QuantizationRun {
 
     QuantizationResult run() {
         say("repairing the graph");
-        var repaired = new Step(Repair.raised(repaired(), QUANTIZES_SINCE), List.of());
+        var repaired = new Step(repaired(), List.of());
         Step step =
                 switch (settings.mode()) {
                     case AUTO -> auto(repaired);
@@ -55,6 +57,19 @@ final class QuantizationRun {
                 };
         say("measuring");
         return result(step);
+    }
+
+    /** The model cleaned up, in operators that the passes know. */
+    private OnnxModel repaired() {
+        // Functions come apart even if that takes room: what is in them can be smaller then.
+        OnnxModel plain = Repair.pass("functions").run(original);
+        if (!settings.format().portable()) {
+            return Repair.raised(Repair.run(plain).model(), QUANTIZES_SINCE);
+        }
+        // A GELU by itself is the runtime's own operator; spelled out, it is the standard's.
+        List<Pass> passes =
+                Repair.all().stream().filter(pass -> !pass.name().equals("gelu")).toList();
+        return Repair.raised(Repair.run(plain, passes).model(), PortableForm.SINCE_OPSET);
     }
 
     private QuantizationResult result(Step step) {
@@ -68,15 +83,11 @@ final class QuantizationRun {
                 step.layers());
     }
 
-    /** Functions come apart even if that takes room: what is in them can be smaller then. */
-    private OnnxModel repaired() {
-        return Repair.run(Repair.pass("functions").run(original)).model();
-    }
-
-    /** The same with each constant once, and short names for what is new. */
+    /** The same as it is written: each constant once, and short names for what is new. */
     private Step compact(Step step) {
-        OnnxModel shared =
-                Repair.run(step.model(), List.of(Repair.pass("shared-constants"))).model();
+        OnnxModel written =
+                settings.format().portable() ? PortableForm.of(step.model()) : step.model();
+        OnnxModel shared = Repair.run(written, List.of(Repair.pass("shared-constants"))).model();
         return new Step(ShortNames.in(shared, original.graph()), step.layers());
     }
 
@@ -193,6 +204,7 @@ final class QuantizationRun {
             OnnxModel model, Predicate<OnnxNode> mayBeIntegers) {
         ConvolutionQuantization convolutions =
                 ConvolutionQuantization.of(model, mayBeIntegers, settings.reducedRange());
+        convolutions = settings.format().perTensor() ? convolutions.perTensor() : convolutions;
         return settings.fitsWeights() ? convolutions.fittingWeights() : convolutions;
     }
 

@@ -105,6 +105,23 @@ public final class Quantizer {
         return with(settings.format().withEmbeddings(precision));
     }
 
+    /**
+     * Writes operators of the standard alone: integers between QuantizeLinear and DequantizeLinear,
+     * which each runtime reads, and ONNX Runtime makes its own operators of. Operators of the
+     * runtime's that the model came with stay.
+     */
+    public Quantizer portable() {
+        return with(settings.format().withStandardOperators());
+    }
+
+    /**
+     * Gives weights of 8 bits one scale, instead of one for each channel, as some accelerators want
+     * them. It costs accuracy.
+     */
+    public Quantizer perTensor() {
+        return with(settings.format().withOneScale());
+    }
+
     private Quantizer with(WeightFormat format) {
         return new Quantizer(settings.withFormat(format));
     }

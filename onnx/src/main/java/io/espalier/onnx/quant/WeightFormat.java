@@ -15,14 +15,19 @@ import java.util.OptionalInt;
  * @param block how many numbers share a scale in 4 bits
  * @param rounding how 4-bit numbers are rounded
  * @param embeddings what tables are kept in
+ * @param portable whether operators of the standard alone are written
+ * @param perTensor whether all channels of a weight of 8 bits share one scale
  */
 record WeightFormat(
         int bits,
         OptionalInt block,
         Optional<RoundingMethod> rounding,
-        Optional<EmbeddingPrecision> embeddings) {
+        Optional<EmbeddingPrecision> embeddings,
+        boolean portable,
+        boolean perTensor) {
     static final WeightFormat DEFAULT =
-            new WeightFormat(8, OptionalInt.empty(), Optional.empty(), Optional.empty());
+            new WeightFormat(
+                    8, OptionalInt.empty(), Optional.empty(), Optional.empty(), false, false);
 
     WeightFormat {
         if (bits != 8 && bits != 4) {
@@ -31,20 +36,29 @@ record WeightFormat(
     }
 
     WeightFormat withBits(int count) {
-        return new WeightFormat(count, block, rounding, embeddings);
+        return new WeightFormat(count, block, rounding, embeddings, portable, perTensor);
     }
 
     WeightFormat withBlock(int size) {
         new BlockSettings(size, RoundingMethod.GPTQ, List.of());
-        return new WeightFormat(bits, OptionalInt.of(size), rounding, embeddings);
+        return new WeightFormat(
+                bits, OptionalInt.of(size), rounding, embeddings, portable, perTensor);
     }
 
     WeightFormat withRounding(RoundingMethod method) {
-        return new WeightFormat(bits, block, Optional.of(method), embeddings);
+        return new WeightFormat(bits, block, Optional.of(method), embeddings, portable, perTensor);
     }
 
     WeightFormat withEmbeddings(EmbeddingPrecision precision) {
-        return new WeightFormat(bits, block, rounding, Optional.of(precision));
+        return new WeightFormat(bits, block, rounding, Optional.of(precision), portable, perTensor);
+    }
+
+    WeightFormat withStandardOperators() {
+        return new WeightFormat(bits, block, rounding, embeddings, true, perTensor);
+    }
+
+    WeightFormat withOneScale() {
+        return new WeightFormat(bits, block, rounding, embeddings, portable, true);
     }
 
     /** How matrices become 4-bit integers. */
@@ -77,6 +91,14 @@ record WeightFormat(
         require(
                 bits == 4 || rounding.isEmpty(),
                 "The rounding is chosen for weights of 4 bits; those of 8 go to the nearest.");
+        require(
+                !portable
+                        || (bits == 8 && !embeddings.equals(Optional.of(EmbeddingPrecision.INT4))),
+                "The standard's operators have no 4-bit integers that runtimes share; a portable"
+                        + " model has 8.");
+        require(
+                !perTensor || (bits == 8 && mode != QuantizationMode.FLOAT16),
+                "One scale for a tensor is for weights of 8 bits.");
     }
 
     private static void require(boolean holds, String otherwise) {

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.onnx.TestGraphs;
 import io.espalier.onnx.inputs.Inputs;
+import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.quant.QuantizationResult.Layer;
@@ -19,8 +20,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.Stream;
 
 @DisplayName("A quantizer")
@@ -103,6 +106,61 @@ class QuantizerTest {
             assertTrue(integers < 0.3, mode + " " + integers);
             assertEquals(mode == QuantizationMode.FLOAT16 ? 0.5 : 1, floats, 0.01);
         }
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    @DisplayName("writes operators of the standard alone if told so, in each mode")
+    void portable(QuantizationMode mode) {
+        Quantizer quantizer = Quantizer.of(mode).threads(1);
+        OnnxModel model = network();
+
+        QuantizationResult result = quantizer.portable().quantize(model, data());
+
+        assertEquals(List.of(""), List.copyOf(result.model().opsets().keySet()));
+        assertTrue(result.drop() < 0.01, result.summary());
+        if (mode == QuantizationMode.STATIC) {
+            List<String> ops = result.model().graph().nodes().stream().map(OnnxNode::op).toList();
+            assertTrue(ops.contains("DequantizeLinear"), ops.toString());
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "FLOAT16")
+    @DisplayName("gives a weight one scale if told so, in each mode")
+    void perTensor(QuantizationMode mode) {
+        Quantizer quantizer = Quantizer.of(mode).threads(1);
+
+        QuantizationResult result = quantizer.perTensor().quantize(network(), data());
+
+        assertTrue(result.drop() < 0.02, result.summary());
+        assertEquals(Set.of(1L), scalesOfWeights(result.model()));
+        assertTrue(
+                scalesOfWeights(quantizer.quantize(network(), data()).model()).size() > 1,
+                "a scale for each channel otherwise");
+    }
+
+    /** How many scales weights have, in each of the forms that are written. */
+    private static Set<Long> scalesOfWeights(OnnxModel model) {
+        Map<String, Integer> places =
+                Map.of(
+                        "QLinearConv",
+                        4,
+                        "MatMulIntegerToFloat",
+                        3,
+                        "Mul",
+                        1,
+                        "DequantizeLinear",
+                        1);
+        var scales = new HashSet<Long>();
+        for (OnnxNode node : model.graph().nodes()) {
+            Integer place = places.get(node.op());
+            ConstantTensor scale = place == null ? null : model.graph().constant(node.input(place));
+            if (scale != null) {
+                scales.add(scale.elements());
+            }
+        }
+        return scales;
     }
 
     @Test

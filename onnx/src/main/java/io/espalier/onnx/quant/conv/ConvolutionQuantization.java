@@ -69,7 +69,7 @@ public final class ConvolutionQuantization {
         return new ConvolutionQuantization(
                 model,
                 units,
-                new WeightRounding(reducedRange ? 63 : 127, true, mayBeIntegers),
+                new WeightRounding(reducedRange ? 63 : 127, true, mayBeIntegers, false),
                 false);
     }
 
@@ -77,11 +77,18 @@ public final class ConvolutionQuantization {
      * A model with weights of float operators kept in 8 bits, rounded to nearest.
      *
      * @param which the nodes of which
+     * @param reducedRange whether weights keep to 7 bits
+     * @param perTensor whether all channels of a weight share one scale
      */
     public static OnnxModel stored(
-            OnnxModel model, Predicate<OnnxNode> which, boolean reducedRange) {
-        var rounding = new WeightRounding(reducedRange ? 63 : 127, true, which);
+            OnnxModel model, Predicate<OnnxNode> which, boolean reducedRange, boolean perTensor) {
+        var rounding = new WeightRounding(reducedRange ? 63 : 127, true, which, perTensor);
         return new RegionWriter(model, new Unfitted(), rounding).write(List.of());
+    }
+
+    /** The same with one scale for all channels of a weight. */
+    public ConvolutionQuantization perTensor() {
+        return new ConvolutionQuantization(model, units, rounding.withOneScale(), fitsWeights);
     }
 
     /** A model, what became of its layers, and how many of them are in integers. */

@@ -36,12 +36,12 @@ final class ConvolutionWriter {
                         && (node.input(2).isEmpty()
                                 || writer.source().constant(node.input(2)) != null);
         if (weight == null || !corrected) {
-            writer.emit(stored.store(node, rounding.limit()));
+            writer.emit(stored.store(node, rounding));
             return;
         }
         float[] bias = bias(node, Math.toIntExact(weight.shape().getFirst()));
         ConstantTensor near = calibrator.weight(node, weight, List.of());
-        RoundedWeight rounded = RoundedWeight.along(0, near, rounding.limit());
+        RoundedWeight rounded = rounding.rounded(0, near);
         float[] fitted =
                 calibrator.bias(node.output(), bias, floatTrial(node, rounded, bias, List.of()));
         String codes = stored.write(node.input(1), rounded, 0);
@@ -82,11 +82,8 @@ final class ConvolutionWriter {
         float[] bias = bias(node, Math.toIntExact(weight.shape().getFirst()));
         List<OnnxNode> before = writer.dequantize(node.input(0), input, "trial_input");
         RoundedWeight rounded =
-                RoundedWeight.along(
-                        0,
-                        calibrator.weight(node, weight, before),
-                        rounding.limit(),
-                        floors(bias, input.scale()));
+                rounding.rounded(
+                        0, calibrator.weight(node, weight, before), floors(bias, input.scale()));
         Calibrator.Fit fit =
                 calibrator.fit(
                         unit.raw(),
@@ -127,10 +124,7 @@ final class ConvolutionWriter {
         var inputs = new ArrayList<>(List.of(input.codes()));
         inputs.addAll(writer.constants(node.input(0), input.scale()));
         inputs.add(writer.constant(value + "_weight", weight.codesTensor()));
-        inputs.add(
-                writer.constant(
-                        value + "_weight_scales",
-                        ConstantTensor.floats(channels, weight.scales())));
+        inputs.add(writer.constant(value + "_weight_scales", weight.scalesTensor(channels)));
         inputs.add(
                 writer.constant(
                         value + "_weight_zero_point",

@@ -108,7 +108,7 @@ final class RegionWriter {
         } else if (node.is("Conv")) {
             convolutions.writeFloat(node, stored);
         } else {
-            emit(stored.store(node, rounding.limit()));
+            emit(stored.store(node, rounding));
         }
     }
 

@@ -3,6 +3,7 @@ package io.espalier.onnx.quant.conv;
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.ElementType;
 
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -64,6 +65,29 @@ final class RoundedWeight {
 
     private int channel(int i) {
         return i / inner % scales.length;
+    }
+
+    /** The weight rounded with one scale for all channels: the largest that one of them needs. */
+    RoundedWeight perTensor(ConstantTensor weight, int limit) {
+        float largest = 0;
+        for (float scale : scales) {
+            largest = Math.max(largest, scale);
+        }
+        var floors = new float[scales.length];
+        Arrays.fill(floors, largest);
+        var rounded = new RoundedWeight(new byte[codes.length], floors, shape, inner);
+        rounded.fit(weight.toFloats(), limit);
+        return rounded;
+    }
+
+    /** The scales as a tensor of this shape, or without dimensions where all channels share one. */
+    ConstantTensor scalesTensor(List<Long> perChannel) {
+        for (float scale : scales) {
+            if (scale != scales[0]) {
+                return ConstantTensor.floats(perChannel, scales);
+            }
+        }
+        return ConstantTensor.scalar(scales[0]);
     }
 
     /** The weight that the codes stand for. */

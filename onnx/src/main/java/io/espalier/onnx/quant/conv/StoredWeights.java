@@ -46,14 +46,14 @@ final class StoredWeights {
     }
 
     /** The node reading its weights from bytes, or itself if that can't be. */
-    OnnxNode store(OnnxNode node, int limit) {
+    OnnxNode store(OnnxNode node, WeightRounding rounding) {
         if (!node.domain().isEmpty()) {
             return node;
         }
-        OnnxNode stored = store(node, 1, limit);
+        OnnxNode stored = store(node, 1, rounding);
         // Recurrent layers have a second one, for their own results.
         return node.inputs().size() > 2 && !node.input(2).isEmpty() && isRecurrent(node)
-                ? store(stored, 2, limit)
+                ? store(stored, 2, rounding)
                 : stored;
     }
 
@@ -61,7 +61,7 @@ final class StoredWeights {
         return node.is("LSTM") || node.is("GRU") || node.is("RNN");
     }
 
-    private OnnxNode store(OnnxNode node, int place, int limit) {
+    private OnnxNode store(OnnxNode node, int place, WeightRounding rounding) {
         if (node.inputs().size() <= place) {
             return node;
         }
@@ -73,7 +73,7 @@ final class StoredWeights {
         }
         String known = stored.get(name + "/" + axis);
         if (known == null) {
-            known = write(name, RoundedWeight.along(axis, weight, limit), axis);
+            known = write(name, rounding.rounded(axis, weight), axis);
             stored.put(name + "/" + axis, known);
         }
         return node.withInput(place, known);
@@ -86,8 +86,7 @@ final class StoredWeights {
         writer.emit(OnnxNode.of("Cast", List.of(codes), cast).with("to", ElementType.FLOAT.code()));
         var shape = new ArrayList<>(Collections.nCopies(rounded.shape().size(), 1L));
         shape.set(axis, (long) rounded.scales().length);
-        String scales =
-                writer.constant(name + "_scales", ConstantTensor.floats(shape, rounded.scales()));
+        String scales = writer.constant(name + "_scales", rounded.scalesTensor(shape));
         String product = writer.freshName(name + "_rounded");
         writer.emit(OnnxNode.of("Mul", List.of(cast, scales), product));
         return product;

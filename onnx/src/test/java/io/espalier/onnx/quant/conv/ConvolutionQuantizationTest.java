@@ -1,5 +1,6 @@
 package io.espalier.onnx.quant.conv;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -20,6 +21,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.stream.Stream;
 
 @DisplayName("A convolutional network in integers")
@@ -55,6 +57,65 @@ class ConvolutionQuantizationTest {
                                 "QLinearGlobalAveragePool")),
                 ops.toString());
         assertClose(model, quantized, 0.03);
+    }
+
+    @ParameterizedTest(name = "with {0}")
+    @ValueSource(strings = {"Relu", "HardSwish", "Clip", "Silu", "nothing", "joins"})
+    @DisplayName(
+            "is the same in operators of the standard alone, to which the runtime does the same,")
+    void portable(String kind) {
+        OnnxModel quantized = all(kind.equals("joins") ? joined() : network(kind));
+
+        OnnxModel portable = PortableForm.of(quantized);
+
+        assertFalse(portable.opsets().containsKey(OnnxNode.MICROSOFT));
+        assertTrue(portable.graph().nodes().stream().allMatch(node -> node.domain().isEmpty()));
+        assertEquals(0, count(portable, "Transpose"), "channels come first throughout");
+        assertClose(quantized, portable, 0.01);
+    }
+
+    @Test
+    @DisplayName("is transposed for a reader of integers that nobody knows")
+    void portableBesideOthers() {
+        OnnxModel quantized =
+                all(network("Relu"))
+                        .rewritten(graph -> {
+                            OnnxNode conv =
+                                    graph.nodes().stream()
+                                            .filter(node -> node.op().equals("QLinearConv"))
+                                            .findFirst()
+                                            .orElseThrow();
+                            graph.add(OnnxNode.of("Shape", List.of(conv.output()), "shape"));
+                            graph.addOutput("shape");
+                        });
+        try (var scope = new PointerScope();
+                var session = OnnxSession.open(PortableForm.of(quantized))) {
+            Tensor shape = session.run(Map.of("x", Tensors.rand(4, 3, 16, 16))).get("shape");
+
+            assertArrayEquals(
+                    new long[] {4, 16, 16, 48}, Tensors.longs(Objects.requireNonNull(shape)));
+        }
+    }
+
+    @Test
+    @DisplayName("has one scale for a weight if that is asked for")
+    void perTensor() {
+        OnnxModel model = network("Relu");
+        try (var scope = new PointerScope()) {
+            ConvolutionQuantization quantization =
+                    ConvolutionQuantization.of(model, node -> true, false).perTensor();
+
+            for (OnnxModel found :
+                    List.of(
+                            quantization.fitAll(data()).model(),
+                            quantization.store(data()).model())) {
+                assertTrue(
+                        found.graph().constants().entrySet().stream()
+                                .filter(constant -> constant.getKey().contains("scales"))
+                                .allMatch(constant -> constant.getValue().elements() == 1));
+                assertClose(model, found, 0.04);
+            }
+        }
     }
 
     @Test
