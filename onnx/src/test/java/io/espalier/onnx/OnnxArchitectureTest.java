@@ -58,7 +58,7 @@ class OnnxArchitectureTest {
                     .whereLayer("repair")
                     .mayOnlyAccessLayers("proto", "model", "shape", "run", "inputs")
                     .whereLayer("fit")
-                    .mayOnlyAccessLayers("proto", "model", "run")
+                    .mayOnlyAccessLayers("proto", "model", "shape", "run")
                     .whereLayer("lower")
                     .mayOnlyAccessLayers("proto", "model", "shape", "run", "inputs", "repair")
                     .whereLayer("export")

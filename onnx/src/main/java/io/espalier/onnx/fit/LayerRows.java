@@ -1,13 +1,15 @@
 package io.espalier.onnx.fit;
 
 import io.espalier.onnx.model.OnnxNode;
-import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.LongOptional;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 
@@ -19,8 +21,30 @@ public sealed interface LayerRows {
     /** Rows of a batch beyond these are thinned out. */
     long MOST_ROWS = 1 << 14;
 
-    /** What the layer is given and gives for a batch, added to the sums. */
-    void addTo(NormalEquations sums, Tensor input, Tensor output);
+    /** Columns of convolutions are made for as many examples as have so many numbers. */
+    long MOST_NUMBERS = 1 << 24;
+
+    /** What the layer is given and gives for some examples, added to one half of the sums. */
+    void addTo(NormalEquations sums, Tensor input, Tensor output, int half);
+
+    /**
+     * What the layer is given and gives for a batch, added to the sums: the first examples to one
+     * half, the others to the other.
+     */
+    default void addTo(NormalEquations sums, Tensor input, Tensor output) {
+        long examples = output.dim() == 0 ? 0 : output.size(0);
+        if (examples < 2 || input.size(0) != examples) {
+            addTo(sums, input, output, 0);
+            return;
+        }
+        long part = examples / 2;
+        addTo(sums, input.narrow(0, 0, part), output.narrow(0, 0, part), 0);
+        addTo(
+                sums,
+                input.narrow(0, part, examples - part),
+                output.narrow(0, part, examples - part),
+                1);
+    }
 
     /** The weight that the node reads as [groups, outputs, inputs]. */
     Tensor matrix(Tensor weight);
@@ -66,7 +90,7 @@ public sealed interface LayerRows {
     }
 
     private static List<Long> orElse(List<Long> given, int count, long value) {
-        return given.isEmpty() ? java.util.Collections.nCopies(count, value) : given;
+        return given.isEmpty() ? Collections.nCopies(count, value) : given;
     }
 
     /**
@@ -91,41 +115,47 @@ public sealed interface LayerRows {
         }
 
         @Override
-        public void addTo(NormalEquations sums, Tensor input, Tensor output) {
-            for (long example = 0; example < input.size(0); example++) {
+        public void addTo(NormalEquations sums, Tensor input, Tensor output, int half) {
+            long examples = input.size(0);
+            long each = input.numel() / Math.max(1, examples);
+            for (long size : shape.subList(2, shape.size())) {
+                each *= size;
+            }
+            long together = Math.max(1, MOST_NUMBERS / Math.max(1, each));
+            long rows = output.numel() / Math.max(1, output.size(1));
+            long step = Math.ceilDiv(rows, MOST_ROWS);
+            for (long from = 0; from < examples; from += together) {
                 try (var scope = new PointerScope()) {
+                    long count = Math.min(together, examples - from);
                     add(
                             sums,
-                            input.narrow(0, example, 1),
-                            output.narrow(0, example, 1),
-                            input.size(0));
+                            input.narrow(0, from, count),
+                            output.narrow(0, from, count),
+                            step,
+                            half);
                 }
             }
         }
 
-        private void add(NormalEquations sums, Tensor input, Tensor output, long examples) {
+        private void add(NormalEquations sums, Tensor input, Tensor output, long step, int half) {
             boolean line = shape.size() == 3;
             Tensor plane = line ? input.unsqueeze(2) : input;
             Tensor columns =
                     torch.im2col(
                             torch.constant_pad_nd(plane, padding()),
-                            plane(shape.subList(2, shape.size()), 1),
-                            plane(dilations, 1),
+                            plane(shape.subList(2, shape.size())),
+                            plane(dilations),
                             new long[] {0, 0},
-                            plane(strides, 1));
-            long positions = columns.size(2);
-            Tensor x = columns.reshape(groups, -1, positions);
-            Tensor y = output.reshape(groups, -1, positions);
-            long step = Math.ceilDiv(positions * examples, MOST_ROWS);
-            if (step > 1) {
-                x = x.slice(2, optional(0), optional(positions), step);
-                y = y.slice(2, optional(0), optional(positions), step);
-            }
-            sums.add(x.transpose(1, 2), y.transpose(1, 2));
+                            plane(strides));
+            sums.add(rows(columns, step), rows(output.flatten(2, -1), step), half);
         }
 
-        private static org.bytedeco.pytorch.LongOptional optional(long value) {
-            return new org.bytedeco.pytorch.LongOptional(value);
+        /** [examples, groups · channels, positions] as [groups, examples · positions, channels]. */
+        private Tensor rows(Tensor channels, long step) {
+            Tensor some = every(channels, 2, step);
+            return some.reshape(some.size(0), groups, -1, some.size(2))
+                    .permute(1, 0, 3, 2)
+                    .flatten(1, 2);
         }
 
         /** Numbers of the last dimension first, before and after it. */
@@ -140,10 +170,10 @@ public sealed interface LayerRows {
         }
 
         /** Two numbers, where a line has one. */
-        private static long[] plane(List<Long> numbers, long ofLine) {
+        private static long[] plane(List<Long> numbers) {
             List<Long> both = new ArrayList<>(numbers);
             if (both.size() == 1) {
-                both.addFirst(ofLine);
+                both.addFirst(1L);
             }
             return both.stream().mapToLong(Long::longValue).toArray();
         }
@@ -167,34 +197,29 @@ public sealed interface LayerRows {
      */
     record Product(boolean transposed, float factor) implements LayerRows {
         @Override
-        public void addTo(NormalEquations sums, Tensor input, Tensor output) {
+        public void addTo(NormalEquations sums, Tensor input, Tensor output, int half) {
             Tensor x = input.reshape(1, -1, input.size(-1));
             Tensor y = output.reshape(1, -1, output.size(-1));
             long step = Math.ceilDiv(x.size(1), MOST_ROWS);
-            if (step > 1) {
-                var all = new org.bytedeco.pytorch.LongOptional(x.size(1));
-                var none = new org.bytedeco.pytorch.LongOptional(0);
-                x = x.slice(1, none, all, step);
-                y = y.slice(1, none, all, step);
-            }
-            sums.add(x, y);
+            sums.add(every(x, 1, step), every(y, 1, step), half);
         }
 
         @Override
         public Tensor matrix(Tensor weight) {
             Tensor rows = transposed ? weight : weight.t();
-            return rows.mul(new org.bytedeco.pytorch.Scalar(factor)).unsqueeze(0);
+            return rows.mul(new Scalar(factor)).unsqueeze(0);
         }
 
         @Override
         public Tensor weight(Tensor matrix) {
-            Tensor rows = matrix.squeeze(0).div(new org.bytedeco.pytorch.Scalar(factor));
+            Tensor rows = matrix.squeeze(0).div(new Scalar(factor));
             return (transposed ? rows : rows.t()).contiguous();
         }
     }
 
-    /** Whether a tensor has as many elements as another. */
-    static boolean isLike(Tensor a, Tensor b) {
-        return java.util.Arrays.equals(Tensors.shape(a), Tensors.shape(b));
+    private static Tensor every(Tensor tensor, long dim, long step) {
+        return step <= 1
+                ? tensor
+                : tensor.slice(dim, new LongOptional(0), new LongOptional(tensor.size(dim)), step);
     }
 }

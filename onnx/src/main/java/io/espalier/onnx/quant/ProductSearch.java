@@ -170,6 +170,11 @@ final class ProductSearch {
                 result.model(), layers(result.sites(), "MatMul"), UnaryOperator.identity());
     }
 
+    /** The same, with output layers fitted to what the rest of the finished model gives them. */
+    Found allFitted(OnnxModel model) {
+        return found(way(model, true, Set.of()));
+    }
+
     private static List<Layer> layers(List<SiteReport> sites, Set<String> givenBack) {
         return layers(sites, "MatMul").stream()
                 .map(layer ->

@@ -50,7 +50,12 @@ final class QuantizationRun {
         Step step =
                 switch (settings.mode()) {
                     case AUTO -> auto(repaired);
-                    case STATIC -> compact(allConvolutions(embeddings(products(repaired, true))));
+                    case STATIC ->
+                            compact(
+                                    settings.fitsWeights()
+                                            ? allFitted(repaired)
+                                            : allConvolutions(
+                                                    embeddings(products(repaired, true))));
                     case DYNAMIC -> compact(stored(embeddings(products(repaired, false))));
                     case WEIGHT_ONLY -> compact(stored(blocks(embeddings(repaired))));
                     case FLOAT16 -> compact(halves(embeddings(repaired)));
@@ -139,6 +144,16 @@ final class QuantizationRun {
         ProductSearch.Found found =
                 new ProductSearch(data, settings, OutputLayers.none()).all(step.model(), fixed);
         return step.then(found.model(), found.layers());
+    }
+
+    /** All in integers, and output layers fitted to what these give at last. */
+    private Step allFitted(Step repaired) {
+        try (var outputs = OutputLayers.of(repaired.model(), data.batches())) {
+            ProductSearch.Found found =
+                    new ProductSearch(data, settings, outputs).allFitted(repaired.model());
+            Step all = allConvolutions(embeddings(repaired.then(found.model(), found.layers())));
+            return new Step(found.finish().apply(all.model()), all.layers());
+        }
     }
 
     private Step embeddings(Step step) {

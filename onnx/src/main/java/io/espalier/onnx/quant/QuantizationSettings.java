@@ -73,7 +73,7 @@ record QuantizationSettings(
 
     /** How many examples are looked at; more take time alone. */
     long mostExamples() {
-        return format.bits() == 4 ? MOST_EXAMPLES_OF_BLOCKS : MOST_EXAMPLES;
+        return format.bits() == 4 || fitsWeights ? MOST_EXAMPLES_OF_BLOCKS : MOST_EXAMPLES;
     }
 
     /** Whether a node shall stay in floats by its name. */

@@ -25,6 +25,8 @@ import java.util.function.Consumer;
  * gradients, against the teacher's results or against labels, can follow; it needs a model that
  * {@link io.espalier.onnx.lower.Lowering} knows. Normalizations keep their running statistics.
  *
+ * <p>At most 256 examples are looked at, and fewer large ones, so that memory stays bounded.
+ *
  * <p>What is zero in a weight stays zero. The file's weights and biases change, and nothing else in
  * it. A fine-tuner never changes: each setting gives another.
  */

@@ -1,19 +1,16 @@
 package io.espalier.onnx.tune;
 
+import io.espalier.onnx.fit.StreamBudget;
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
-import io.espalier.onnx.model.OnnxNode;
-import io.espalier.onnx.quant.CalibrationData;
 import io.espalier.onnx.repair.Pass;
 import io.espalier.onnx.repair.Repair;
 import io.espalier.onnx.shape.Shapes;
-import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -22,15 +19,6 @@ import java.util.stream.Stream;
 
 /** Fits a file's layers to those of another, and writes what they became back to their places. */
 final class LayerFit {
-    /** Found on text recognition at half of the weights; a tenth and ten times of it are worse. */
-    private static final double RIDGE = 0.01;
-
-    /** What both models' values may take while they go through their layers. */
-    private static final long MOST_BYTES = 1L << 30;
-
-    /** How many values of a model are alive at once, as a guess. */
-    private static final int LIVE = 3;
-
     private static final List<Pass> IN_SIGHT =
             Stream.of("constant-folding", "no-operations", "dead-code").map(Repair::pass).toList();
 
@@ -56,9 +44,8 @@ final class LayerFit {
                 new Reconstruction(
                         student,
                         reference,
-                        asMuchAsFits(student, data),
-                        name -> held.getOrDefault(name, Optional.empty()).isPresent(),
-                        RIDGE)) {
+                        StreamBudget.asMuchAsFits(student, data),
+                        name -> held.getOrDefault(name, Optional.empty()).isPresent())) {
             int layers = fit.run((done, total) -> listener.at("fitting layers", done, total));
             Map<String, ConstantTensor> changed = new LinkedHashMap<>();
             try (var scope = new PointerScope();
@@ -76,31 +63,5 @@ final class LayerFit {
                             changed.forEach((name, by) -> HeldWeight.replace(graph, name, by))),
                     layers);
         }
-    }
-
-    /** Batches from the first on, as many as both models' values leave room for. */
-    private static List<Map<String, Tensor>> asMuchAsFits(
-            OnnxModel model, List<Map<String, Tensor>> data) {
-        Map<String, List<Long>> extents = new LinkedHashMap<>();
-        data.getFirst()
-                .forEach((name, tensor) ->
-                        extents.put(name, Arrays.stream(Tensors.shape(tensor)).boxed().toList()));
-        Shapes shapes = Shapes.of(model, extents);
-        long largest = 1;
-        for (OnnxNode node : model.graph().nodes()) {
-            List<Long> shape = shapes.extents(node.output());
-            if (shape != null) {
-                largest = Math.max(largest, shape.stream().reduce(1L, (a, b) -> a * b));
-            }
-        }
-        long perExample =
-                Math.max(1, largest * Float.BYTES / CalibrationData.examples(data.getFirst()));
-        long room = MOST_BYTES / (2 * LIVE * perExample);
-        int taken = 0;
-        long examples = 0;
-        while (taken < data.size() && (taken == 0 || examples < room)) {
-            examples += CalibrationData.examples(data.get(taken++));
-        }
-        return data.subList(0, taken);
     }
 }

@@ -41,7 +41,6 @@ final class Reconstruction implements AutoCloseable {
     private final ValueStream ofStudent;
     private final ReferenceStream ofTeacher;
     private final Predicate<String> mayChange;
-    private final double ridge;
     private final Map<String, Integer> studentReaders = new HashMap<>();
     private final Map<String, ConstantTensor> fitted = new LinkedHashMap<>();
 
@@ -50,17 +49,14 @@ final class Reconstruction implements AutoCloseable {
      * @param teacher so are its
      * @param data what both are run on
      * @param mayChange which constants may get other values
-     * @param ridge how strongly weights are held to what they are
      */
     Reconstruction(
             OnnxModel student,
             OnnxModel teacher,
             List<Map<String, Tensor>> data,
-            Predicate<String> mayChange,
-            double ridge) {
+            Predicate<String> mayChange) {
         this.student = student.graph();
         this.mayChange = mayChange;
-        this.ridge = ridge;
         this.ofStudent = stream(student, data, studentReaders);
         this.ofTeacher = new ReferenceStream(teacher, data);
     }
@@ -143,7 +139,7 @@ final class Reconstruction implements AutoCloseable {
                 }
             }
             Tensor mask = start.ne(new Scalar(0));
-            NormalEquations.Solution found = sums.solve(start, mask, ridge, bias.isPresent());
+            NormalEquations.Solution found = sums.solve(start, mask, bias.isPresent());
             put(node.input(1), rows.weight(found.weight()));
             bias.ifPresent(b -> put(b.name(), b.moved().apply(found.bias().reshape(-1))));
         }

@@ -1,6 +1,7 @@
 package io.espalier.onnx.quant.conv;
 
 import io.espalier.onnx.fit.ReferenceStream;
+import io.espalier.onnx.fit.StreamBudget;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 
@@ -235,7 +236,8 @@ public final class ConvolutionQuantization {
     }
 
     private OnnxModel written(
-            Collection<Unit> placed, List<Map<String, Tensor>> data, WeightRounding how) {
+            Collection<Unit> placed, List<Map<String, Tensor>> all, WeightRounding how) {
+        List<Map<String, Tensor>> data = fitsWeights ? StreamBudget.asMuchAsFits(model, all) : all;
         if (means.isEmpty()) {
             means = FloatMeans.of(model, convolutions(), data);
         }

@@ -32,9 +32,6 @@ import java.util.function.Supplier;
  * means).
  */
 final class InSequence implements Calibrator, AutoCloseable {
-    /** Weights stay nearer to what they were the more of the inputs' variance is rounding. */
-    private static final double RIDGE = 0.1;
-
     private final ValueStream stream;
     private final Map<String, double[]> floatMeans;
     private final Optional<ReferenceStream> reference;
@@ -136,7 +133,7 @@ final class InSequence implements Calibrator, AutoCloseable {
             }
             Tensor start = rows.matrix(weight.toTensor());
             Tensor mask = start.ne(new Scalar(0));
-            Tensor found = sums.solve(start, mask, RIDGE, true).weight();
+            Tensor found = sums.solve(start, mask, true).weight();
             return ConstantTensor.of(rows.weight(found).contiguous());
         }
     }
