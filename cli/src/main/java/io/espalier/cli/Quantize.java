@@ -4,8 +4,10 @@ import io.espalier.onnx.inputs.Inputs;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.quant.QuantizationMode;
 import io.espalier.onnx.quant.QuantizationOutcome;
+import io.espalier.onnx.quant.QuantizationResult;
 import io.espalier.onnx.quant.QuantizationResult.Layer;
 import io.espalier.onnx.quant.Quantizer;
+import io.espalier.onnx.quant.Recipe;
 import io.espalier.onnx.run.ModelRuntime;
 import io.espalier.tensor.EspalierException;
 
@@ -25,6 +27,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
 
 /** Makes an ONNX model smaller and faster. */
 @Command(
@@ -99,6 +103,20 @@ final class Quantize implements Runnable {
     @Mixin WeightOptions weights;
 
     @Option(
+            names = "--recipe",
+            paramLabel = "FILE",
+            description =
+                    "Do what a recipe says of each layer, without a search: a YAML file from"
+                            + " --save-recipe.")
+    @Nullable Path recipe;
+
+    @Option(
+            names = "--save-recipe",
+            paramLabel = "FILE",
+            description = "Write what became of each layer as a recipe.")
+    @Nullable Path savedRecipe;
+
+    @Option(
             names = "--threads",
             paramLabel = "N",
             description = "Threads that the model will run with; all cores if left out.")
@@ -124,6 +142,9 @@ final class Quantize implements Runnable {
         Quantizer quantizer = quantizer();
         requireFileOfRuntime();
         ResultFile.requirePlace(out, model, force);
+        if (savedRecipe != null) {
+            ResultFile.requirePlace(savedRecipe, model, force);
+        }
         OnnxModel original = OnnxModel.load(model);
         OnnxInputs given =
                 mode() == QuantizationMode.FLOAT16
@@ -133,7 +154,14 @@ final class Quantize implements Runnable {
         given.checkedFor(original);
         QuantizationOutcome result = quantized(quantizer, original, given.all());
         objection(result);
+        Optional<Recipe> found =
+                savedRecipe != null && result instanceof QuantizationResult onnx
+                        ? Optional.of(onnx.recipe())
+                        : Optional.empty();
         result.save(out);
+        if (savedRecipe != null) {
+            found.ifPresent(written -> written.save(savedRecipe));
+        }
         PrintWriter printer = spec.commandLine().getOut();
         if (json) {
             printer.println(Json.line(describe(result)));
@@ -148,6 +176,10 @@ final class Quantize implements Runnable {
         if (libtorch && mode() != QuantizationMode.AUTO) {
             throw new ParameterException(
                     spec.commandLine(), "For --runtime libtorch --mode is auto.");
+        }
+        if (libtorch && (recipe != null || savedRecipe != null)) {
+            throw new ParameterException(
+                    spec.commandLine(), "Recipes are for --runtime onnxruntime.");
         }
         String name = out.toString().toLowerCase(Locale.ROOT);
         if (name.endsWith(libtorch ? ".onnx" : ".safetensors")) {
@@ -172,6 +204,15 @@ final class Quantize implements Runnable {
         Quantizer quantizer = Quantizer.of(mode());
         if (maxDrop != null && mode() != QuantizationMode.AUTO) {
             throw new ParameterException(spec.commandLine(), "--max-drop is for --mode auto.");
+        }
+        if (recipe != null) {
+            if (mode() != QuantizationMode.AUTO || maxDrop != null) {
+                throw new ParameterException(
+                        spec.commandLine(),
+                        "--recipe says of each layer what it becomes; leave out --mode and"
+                                + " --max-drop.");
+            }
+            quantizer = quantizer.recipe(Recipe.load(recipe));
         }
         quantizer = maxDrop == null ? quantizer : quantizer.maxDrop(maxDrop);
         quantizer = threads == null ? quantizer : quantizer.threads(threads);
@@ -257,7 +298,7 @@ final class Quantize implements Runnable {
     }
 
     private static boolean isInteger(String precision) {
-        return precision.equals("int8") || precision.equals("int4");
+        return Set.of("int8", "int8 dynamic", "int4").contains(precision);
     }
 
     private static String[] row(

@@ -193,4 +193,34 @@ class QuantizeTest {
         assertTrue(run.err().contains("--force"), run.err());
         assertEquals("mine", Files.readString(out));
     }
+
+    @Test
+    @DisplayName("saves a recipe and follows it, and refuses one beside a mode")
+    void recipe() throws IOException {
+        Path recipe = folder.resolve("recipe.yaml");
+        CommandLineRun first =
+                quantize(
+                        "--random",
+                        "--mode",
+                        "static",
+                        "--limit",
+                        "8",
+                        "--force",
+                        "--save-recipe",
+                        recipe.toString());
+        byte[] found = Files.readAllBytes(out);
+
+        CommandLineRun again =
+                quantize("--random", "--limit", "8", "--force", "--recipe", recipe.toString());
+        CommandLineRun both =
+                quantize("--random", "--mode", "static", "--recipe", recipe.toString());
+
+        assertEquals(0, first.code(), first.err());
+        assertTrue(Files.readString(recipe).contains("espalier-recipe: 1"));
+        assertEquals(0, again.code(), again.err());
+        assertTrue(again.out().contains("2 of 2 layers in integers"), again.out());
+        assertEquals(found.length, Files.size(out));
+        assertEquals(2, both.code());
+        assertTrue(both.err().contains("leave out --mode"), both.err());
+    }
 }

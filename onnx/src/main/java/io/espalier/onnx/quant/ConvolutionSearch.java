@@ -75,6 +75,23 @@ final class ConvolutionSearch {
         return keptSmall(floats, finish);
     }
 
+    /** The way that a recipe names. */
+    Found of(OnnxModel floats, UnaryOperator<OnnxModel> finish, Recipe recipe) {
+        var placed = convolutions.choice(recipe.in(Recipe.INTEGERS));
+        if (placed.isEmpty() && recipe.in(Recipe.STORED).isEmpty()) {
+            return new Found(finish.apply(floats), QuantizationRun.inFloats(all()));
+        }
+        say("fitting layers");
+        ConvolutionQuantization.Fitted fitted = convolutions.fit(data.batches(), placed);
+        return new Found(finish.apply(fitted.model()), layers(fitted));
+    }
+
+    private List<Layer> all() {
+        return convolutions.layers().stream()
+                .map(layer -> new Layer(layer.name(), layer.operators(), Recipe.FLOAT, "as asked"))
+                .toList();
+    }
+
     /**
      * Weights kept in 8 bits if that stays within the budget; the runtime makes floats of them when
      * it loads the model, so they cost no time.

@@ -8,6 +8,7 @@ import io.espalier.onnx.quant.matmul.MatMulQuantization;
 import io.espalier.onnx.quant.matmul.MatMulSettings;
 import io.espalier.onnx.quant.matmul.OutputLayers;
 import io.espalier.onnx.quant.matmul.SiteReport;
+import io.espalier.tensor.EspalierException;
 
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -69,6 +70,31 @@ final class ProductSearch {
     }
 
     /**
+     * The way that a recipe names.
+     *
+     * @throws EspalierException if it wants some with ranges found at each call, and some without
+     */
+    Found of(OnnxModel model, Recipe recipe) {
+        List<SiteReport> sites = MatMulQuantization.dynamic(model, List.of()).sites();
+        Set<String> names = sites.stream().map(SiteReport::name).collect(Collectors.toSet());
+        Set<String> fixed = new HashSet<>(recipe.in(Recipe.INTEGERS));
+        Set<String> dynamic = new HashSet<>(recipe.in(Recipe.DYNAMIC));
+        fixed.retainAll(names);
+        dynamic.retainAll(names);
+        if (!fixed.isEmpty() && !dynamic.isEmpty()) {
+            throw new EspalierException(
+                    "A recipe has all matrix products in int8 or all in int8 dynamic, besides those"
+                            + " in floats; this one has both.");
+        }
+        if (fixed.isEmpty() && dynamic.isEmpty()) {
+            return inFloats(model, sites);
+        }
+        names.removeAll(fixed);
+        names.removeAll(dynamic);
+        return found(way(model, dynamic.isEmpty(), names));
+    }
+
+    /**
      * A way to compute the products.
      *
      * @param model in which output layers are still as they were
@@ -115,7 +141,7 @@ final class ProductSearch {
     private Found found(Way way) {
         return new Found(
                 way.model(),
-                layers(way.sites(), way.givenBack()),
+                layers(way.sites(), way.givenBack(), way.fixed()),
                 rest -> stored(output(rest, way.fixed(), way.givenBack()).model()));
     }
 
@@ -130,7 +156,13 @@ final class ProductSearch {
     private OnnxModel stored(OnnxModel model) {
         return ConvolutionQuantization.stored(
                 model,
-                node -> outputs.names().contains(node.name()) && !settings.keepsFloat(node),
+                node ->
+                        outputs.names().contains(node.name())
+                                && !settings.keepsFloat(node)
+                                && !settings.recipe()
+                                        .map(recipe -> recipe.in(Recipe.FLOAT))
+                                        .orElse(Set.of())
+                                        .contains(node.name()),
                 settings.reducedRange(),
                 settings.format().perTensor());
     }
@@ -167,7 +199,7 @@ final class ProductSearch {
     Found all(OnnxModel model, boolean fixed) {
         MatMulQuantization.Result result = products(model, fixed, Set.of());
         return new Found(
-                result.model(), layers(result.sites(), "MatMul"), UnaryOperator.identity());
+                result.model(), layers(result.sites(), Set.of(), fixed), UnaryOperator.identity());
     }
 
     /** The same, with output layers fitted to what the rest of the finished model gives them. */
@@ -175,16 +207,16 @@ final class ProductSearch {
         return found(way(model, true, Set.of()));
     }
 
-    private static List<Layer> layers(List<SiteReport> sites, Set<String> givenBack) {
+    private static List<Layer> layers(
+            List<SiteReport> sites, Set<String> givenBack, boolean fixed) {
         return layers(sites, "MatMul").stream()
-                .map(layer ->
-                        givenBack.contains(layer.name())
-                                ? new Layer(
-                                        layer.name(),
-                                        layer.operators(),
-                                        "float",
-                                        "given back: int8 loses most here")
-                                : layer)
+                .map(layer -> {
+                    if (givenBack.contains(layer.name())) {
+                        return layer.in(Recipe.FLOAT, "given back: int8 loses most here");
+                    }
+                    boolean dynamic = !fixed && layer.precision().equals(Recipe.INTEGERS);
+                    return dynamic ? layer.in(Recipe.DYNAMIC, layer.why()) : layer;
+                })
                 .toList();
     }
 

@@ -4,6 +4,7 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.run.PairedTime;
 
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
 
 /**
@@ -35,11 +36,27 @@ public record QuantizationResult(
      *
      * @param name its node's name
      * @param operators what it consists of
-     * @param precision {@code int8}, {@code int8 stored}, {@code int4}, {@code float16 stored} or
-     *     {@code float}
+     * @param precision {@code int8}, {@code int8 dynamic}, {@code int8 stored}, {@code int4},
+     *     {@code float16 stored} or {@code float}
      * @param why the reason in words
      */
-    public record Layer(String name, String operators, String precision, String why) {}
+    public record Layer(String name, String operators, String precision, String why) {
+        Layer in(String other, String because) {
+            return new Layer(name, operators, other, because);
+        }
+    }
+
+    /**
+     * What was chosen for each layer, to be applied again.
+     *
+     * @throws io.espalier.tensor.EspalierException if weights are in 4 or 16 bits, which recipes
+     *     don't have
+     */
+    public Recipe recipe() {
+        var precisions = new LinkedHashMap<String, String>();
+        layers.forEach(layer -> precisions.put(layer.name(), layer.precision()));
+        return new Recipe(precisions);
+    }
 
     @Override
     public void save(Path file) {

@@ -1,5 +1,6 @@
 package io.espalier.onnx.quant;
 
+import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.quant.QuantizationResult.Layer;
@@ -10,10 +11,12 @@ import io.espalier.onnx.quant.matmul.BlockQuantization;
 import io.espalier.onnx.quant.matmul.EmbeddingQuantization;
 import io.espalier.onnx.quant.matmul.MatMulQuantization;
 import io.espalier.onnx.quant.matmul.OutputLayers;
+import io.espalier.onnx.quant.matmul.SiteReport;
 import io.espalier.onnx.repair.Pass;
 import io.espalier.onnx.repair.Repair;
 
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.function.Predicate;
 
@@ -49,7 +52,10 @@ final class QuantizationRun {
         var repaired = new Step(repaired(), List.of());
         Step step =
                 switch (settings.mode()) {
-                    case AUTO -> auto(repaired);
+                    case AUTO ->
+                            settings.recipe()
+                                    .map(recipe -> byRecipe(repaired, recipe))
+                                    .orElseGet(() -> auto(repaired));
                     case STATIC ->
                             compact(
                                     settings.fitsWeights()
@@ -90,10 +96,30 @@ final class QuantizationRun {
 
     /** The same as it is written: each constant once, and short names for what is new. */
     private Step compact(Step step) {
+        List<Layer> layers = withStored(step.layers(), step.model().graph());
         OnnxModel written =
                 settings.format().portable() ? PortableForm.of(step.model()) : step.model();
         OnnxModel shared = Repair.run(written, List.of(Repair.pass("shared-constants"))).model();
-        return new Step(ShortNames.in(shared, original.graph()), step.layers());
+        return new Step(ShortNames.in(shared, original.graph()), layers);
+    }
+
+    /** The layers, of which those say so whose weights are kept in bytes and that are in floats. */
+    private static List<Layer> withStored(List<Layer> layers, OnnxGraph graph) {
+        var stored = new HashSet<String>();
+        for (OnnxNode node : graph.nodes()) {
+            OnnxNode product = graph.producer(node.input(1));
+            OnnxNode cast =
+                    product == null || !product.is("Mul") ? null : graph.producer(product.input(0));
+            if (cast != null && cast.is("Cast") && graph.constant(cast.input(0)) != null) {
+                stored.add(node.name());
+            }
+        }
+        return layers.stream()
+                .map(layer ->
+                        layer.precision().equals(Recipe.FLOAT) && stored.contains(layer.name())
+                                ? layer.in(Recipe.STORED, layer.why())
+                                : layer)
+                .toList();
     }
 
     private void say(String words) {
@@ -117,6 +143,43 @@ final class QuantizationRun {
             var search = new ConvolutionSearch(convolutions, data, settings, judgement);
             ConvolutionSearch.Found fastest = search.best(best.model(), found.finish());
             return noWorse(compact(best.then(fastest.model(), fastest.layers())), repaired);
+        }
+    }
+
+    /** What a recipe says, in the order in which it was found. */
+    private Step byRecipe(Step repaired, Recipe recipe) {
+        try (var outputs = OutputLayers.of(repaired.model(), data.batches())) {
+            say("following the recipe");
+            Predicate<OnnxNode> mayBeIntegers =
+                    node -> mayBeIntegers(node) && !recipe.in(Recipe.FLOAT).contains(node.name());
+            ProductSearch.Found found =
+                    new ProductSearch(data, settings, outputs).of(repaired.model(), recipe);
+            Step tables = repaired.then(found.model(), found.layers());
+            MatMulQuantization.Result sites =
+                    EmbeddingQuantization.eightBit(tables.model(), settings.keptFloat());
+            var kept = new ArrayList<>(settings.keptFloat());
+            sites.sites().stream()
+                    .map(SiteReport::name)
+                    .filter(name -> !recipe.in(Recipe.INTEGERS).contains(name))
+                    .forEach(kept::add);
+            MatMulQuantization.Result chosen = EmbeddingQuantization.eightBit(tables.model(), kept);
+            Step inner =
+                    tables.then(chosen.model(), ProductSearch.layers(chosen.sites(), "Gather"));
+            ConvolutionQuantization convolutions =
+                    convolutions(
+                            inner.model(),
+                            node ->
+                                    mayBeIntegers.test(node)
+                                            && !outputs.names().contains(node.name()));
+            var known = new HashSet<String>();
+            inner.layers().forEach(layer -> known.add(layer.name()));
+            convolutions(inner.model(), node -> true)
+                    .layers()
+                    .forEach(layer -> known.add(layer.name()));
+            recipe.requireKnown(known);
+            var search = new ConvolutionSearch(convolutions, data, settings, judgement);
+            ConvolutionSearch.Found last = search.of(inner.model(), found.finish(), recipe);
+            return compact(inner.then(last.model(), last.layers()));
         }
     }
 

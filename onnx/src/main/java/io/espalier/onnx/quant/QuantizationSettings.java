@@ -1,8 +1,10 @@
 package io.espalier.onnx.quant;
 
 import io.espalier.onnx.model.OnnxNode;
+import io.espalier.tensor.EspalierException;
 
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.regex.Pattern;
 
@@ -15,7 +17,8 @@ record QuantizationSettings(
         int threads,
         Consumer<String> progress,
         WeightFormat format,
-        boolean fitsWeights) {
+        boolean fitsWeights,
+        Optional<Recipe> recipe) {
     private static final double MAX_DROP = 0.01;
 
     /** As many as biases and ranges can be found from. */
@@ -33,47 +36,110 @@ record QuantizationSettings(
                 Runtime.getRuntime().availableProcessors(),
                 words -> {},
                 WeightFormat.DEFAULT,
-                false);
+                false,
+                Optional.empty());
     }
 
     QuantizationSettings withMaxDrop(double drop) {
         return new QuantizationSettings(
-                mode, drop, keptFloat, reducedRange, threads, progress, format, fitsWeights);
+                mode,
+                drop,
+                keptFloat,
+                reducedRange,
+                threads,
+                progress,
+                format,
+                fitsWeights,
+                recipe);
     }
 
     QuantizationSettings withKeptFloat(List<String> patterns) {
         return new QuantizationSettings(
-                mode, maxDrop, patterns, reducedRange, threads, progress, format, fitsWeights);
+                mode,
+                maxDrop,
+                patterns,
+                reducedRange,
+                threads,
+                progress,
+                format,
+                fitsWeights,
+                recipe);
     }
 
     QuantizationSettings withReducedRange() {
         return new QuantizationSettings(
-                mode, maxDrop, keptFloat, true, threads, progress, format, fitsWeights);
+                mode, maxDrop, keptFloat, true, threads, progress, format, fitsWeights, recipe);
     }
 
     QuantizationSettings withThreads(int count) {
         return new QuantizationSettings(
-                mode, maxDrop, keptFloat, reducedRange, count, progress, format, fitsWeights);
+                mode,
+                maxDrop,
+                keptFloat,
+                reducedRange,
+                count,
+                progress,
+                format,
+                fitsWeights,
+                recipe);
     }
 
     QuantizationSettings withProgress(Consumer<String> listener) {
         return new QuantizationSettings(
-                mode, maxDrop, keptFloat, reducedRange, threads, listener, format, fitsWeights);
+                mode,
+                maxDrop,
+                keptFloat,
+                reducedRange,
+                threads,
+                listener,
+                format,
+                fitsWeights,
+                recipe);
     }
 
     QuantizationSettings withFittedWeights() {
         return new QuantizationSettings(
-                mode, maxDrop, keptFloat, reducedRange, threads, progress, format, true);
+                mode, maxDrop, keptFloat, reducedRange, threads, progress, format, true, recipe);
+    }
+
+    QuantizationSettings following(Recipe other) {
+        return new QuantizationSettings(
+                mode,
+                maxDrop,
+                keptFloat,
+                reducedRange,
+                threads,
+                progress,
+                format,
+                fitsWeights,
+                Optional.of(other));
     }
 
     QuantizationSettings withFormat(WeightFormat weights) {
         return new QuantizationSettings(
-                mode, maxDrop, keptFloat, reducedRange, threads, progress, weights, fitsWeights);
+                mode,
+                maxDrop,
+                keptFloat,
+                reducedRange,
+                threads,
+                progress,
+                weights,
+                fitsWeights,
+                recipe);
     }
 
     /** How many examples are looked at; more take time alone. */
     long mostExamples() {
         return format.bits() == 4 || fitsWeights ? MOST_EXAMPLES_OF_BLOCKS : MOST_EXAMPLES;
+    }
+
+    /** Refuses what says something of ONNX files that libtorch's kernels have not. */
+    void requireMeaningForLibtorch() {
+        if (recipe.isPresent() || fitsWeights || !format.equals(WeightFormat.DEFAULT)) {
+            throw new EspalierException(
+                    "For libtorch there are no recipes, 4-bit weights, tables in integers,"
+                            + " fitted weights or portable files; leave those settings out.");
+        }
     }
 
     /** Whether a node shall stay in floats by its name. */

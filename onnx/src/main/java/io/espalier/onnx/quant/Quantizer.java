@@ -148,6 +148,23 @@ public final class Quantizer {
         return new Quantizer(settings.withThreads(threads));
     }
 
+    /**
+     * Does what a recipe says, without a search: for {@link #auto()}, whose choices are then those
+     * of the recipe, whatever {@link #maxDrop} is.
+     *
+     * @see QuantizationResult#recipe()
+     */
+    public Quantizer recipe(Recipe recipe) {
+        if (settings.mode() != QuantizationMode.AUTO) {
+            throw new EspalierException(
+                    "A recipe says of each layer what it becomes; it is followed by auto alone, not"
+                            + " by "
+                            + settings.mode()
+                            + ".");
+        }
+        return new Quantizer(settings.following(recipe));
+    }
+
     /** Says what is being done to somebody, in words. */
     public Quantizer progress(Consumer<String> listener) {
         return new Quantizer(settings.withProgress(listener));
@@ -175,10 +192,12 @@ public final class Quantizer {
      * as {@link LibtorchResult#table} has them.
      *
      * @param data what it is calibrated, judged and measured with
-     * @throws EspalierException if the data does not fit the model, libtorch lacks one of its
-     *     operators, or it has no layer that could be in integers
+     * @throws EspalierException if a setting is of ONNX Runtime's files alone, the data does not
+     *     fit the model, libtorch lacks one of its operators, or it has no layer that could be in
+     *     integers
      */
     public LibtorchResult quantizeForLibtorch(OnnxModel model, Inputs data) {
+        settings.requireMeaningForLibtorch();
         try (var calibration = CalibrationData.read(model, data, settings.mostExamples())) {
             return new LibtorchRun(model, calibration, settings).run();
         }

@@ -186,6 +186,11 @@ public final class ConvolutionQuantization {
         return new Choice(best);
     }
 
+    /** The layers of these names. */
+    public Choice choice(Set<String> names) {
+        return new Choice(units.stream().filter(unit -> names.contains(unit.name())).toList());
+    }
+
     /** Layers that were chosen for integers. */
     public static final class Choice {
         private final List<Unit> units;
