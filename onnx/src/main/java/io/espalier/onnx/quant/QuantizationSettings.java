@@ -1,5 +1,6 @@
 package io.espalier.onnx.quant;
 
+import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.tensor.EspalierException;
 
@@ -24,8 +25,8 @@ record QuantizationSettings(
     /** As many as biases and ranges can be found from. */
     private static final long MOST_EXAMPLES = 64;
 
-    /** As many rows as a matrix has, and more, are wanted for how its numbers go together. */
-    private static final long MOST_EXAMPLES_OF_BLOCKS = 256;
+    /** Rows are wanted as many as a matrix has, and more. */
+    private static final long MOST_EXAMPLES_OF_FITS = 256;
 
     static QuantizationSettings of(QuantizationMode mode) {
         return new QuantizationSettings(
@@ -128,9 +129,13 @@ record QuantizationSettings(
                 recipe);
     }
 
-    /** How many examples are looked at; more take time alone. */
-    long mostExamples() {
-        return format.bits() == 4 || fitsWeights ? MOST_EXAMPLES_OF_BLOCKS : MOST_EXAMPLES;
+    /**
+     * How many examples are looked at. All values between convolutions are held for all of them at
+     * once; products are fitted as data stream by. Both gain by more where weights are fitted, too.
+     */
+    long mostExamples(OnnxModel model) {
+        boolean streams = model.graph().nodes().stream().noneMatch(node -> node.is("Conv"));
+        return streams || fitsWeights || format.bits() == 4 ? MOST_EXAMPLES_OF_FITS : MOST_EXAMPLES;
     }
 
     /** Refuses what says something of ONNX files that libtorch's kernels have not. */

@@ -179,7 +179,7 @@ public final class Quantizer {
      */
     public QuantizationResult quantize(OnnxModel model, Inputs data) {
         settings.format().requireMeaningIn(settings.mode());
-        try (var calibration = CalibrationData.read(model, data, settings.mostExamples())) {
+        try (var calibration = CalibrationData.read(model, data, settings.mostExamples(model))) {
             return new QuantizationRun(model, calibration, settings).run();
         }
     }
@@ -198,7 +198,7 @@ public final class Quantizer {
      */
     public LibtorchResult quantizeForLibtorch(OnnxModel model, Inputs data) {
         settings.requireMeaningForLibtorch();
-        try (var calibration = CalibrationData.read(model, data, settings.mostExamples())) {
+        try (var calibration = CalibrationData.read(model, data, settings.mostExamples(model))) {
             return new LibtorchRun(model, calibration, settings).run();
         }
     }

@@ -191,6 +191,22 @@ class QuantizerTest {
     }
 
     @Test
+    @DisplayName("looks at more examples where no values of convolutions are held")
+    void examples() {
+        OnnxModel products =
+                TestGraphs.opset(17)
+                        .input("x: Float[N, 32]")
+                        .weight("w", 32, 32)
+                        .node("y = MatMul(x, w)")
+                        .output("y")
+                        .build();
+        QuantizationSettings settings = QuantizationSettings.of(QuantizationMode.STATIC);
+
+        assertEquals(64, settings.mostExamples(network()));
+        assertEquals(256, settings.mostExamples(products));
+    }
+
+    @Test
     @DisplayName("leaves the model that it was given as it is")
     void leavesTheModel() {
         OnnxModel model = network();
