@@ -5,14 +5,21 @@ import io.espalier.onnx.quant.QuantizationResult.Layer;
 import io.espalier.onnx.quant.conv.ConvolutionQuantization;
 
 import java.util.List;
+import java.util.Locale;
 import java.util.function.UnaryOperator;
 
 /**
  * Finds which convolutions are computed in integers: those that save time; where too much is lost,
- * those that lose most for the time they save go back to floats.
+ * the first ones go back to floats, whose errors all others amplify and which save least, and then
+ * those that lose most for the time they save.
  */
 final class ConvolutionSearch {
     private static final int MOST_FITS = 6;
+
+    /** The part of the layers, the first ones, that is given back at once, and how often. */
+    private static final double SPARED = 1.0 / 6;
+
+    private static final int SPARING_FITS = 2;
 
     /** How much of what the budget leaves is aimed at. */
     private static final double AIM = 0.9;
@@ -54,7 +61,7 @@ final class ConvolutionSearch {
         double lostWithout = judgement.drop(floats);
         double allowed = Double.POSITIVE_INFINITY;
         for (int fit = 1; fit <= MOST_FITS; fit++) {
-            var placed = convolutions.fastest(allowed);
+            var placed = convolutions.fastest(allowed, SPARED * Math.min(fit - 1, SPARING_FITS));
             if (placed.isEmpty()) {
                 break;
             }
@@ -62,11 +69,21 @@ final class ConvolutionSearch {
             ConvolutionQuantization.Fitted fitted = convolutions.fit(data.batches(), placed);
             OnnxModel candidate = finish.apply(fitted.model());
             double lost = judgement.drop(candidate);
+            say(
+                    String.format(
+                            Locale.ROOT,
+                            "%d layers in integers lose %.4f of the %.4f allowed",
+                            fitted.inIntegers(),
+                            lost,
+                            settings.maxDrop()));
             if (lost <= settings.maxDrop()) {
                 if (judgement.isFaster(floats, candidate)) {
                     return new Found(candidate, layers(fitted));
                 }
                 break;
+            }
+            if (fit <= SPARING_FITS) {
+                continue;
             }
             double errors = convolutions.errorsOf(placed);
             double byError = Math.max(lost - lostWithout, Double.MIN_NORMAL) / errors;

@@ -31,6 +31,9 @@ public final class ConvolutionQuantization {
     private static final double HIGHEST_PRICE = 1e12;
     private static final int PRICE_STEPS = 8;
 
+    /** Milliseconds that nothing can save. */
+    private static final double NEVER = 1e15;
+
     private final OnnxModel model;
     private final List<Unit> units;
     private final WeightRounding rounding;
@@ -157,25 +160,29 @@ public final class ConvolutionQuantization {
      * a limit; all that save time where there is no limit.
      *
      * @param allowed for the sum of errors that layers had when they were last fitted
+     * @param spared the part of the layers, the first ones, that stay in floats: what these lose,
+     *     all others amplify
      */
-    public Choice fastest(double allowed) {
+    public Choice fastest(double allowed, double spared) {
         Placement measured = placement;
         if (measured == null) {
             return new Choice(units);
         }
-        List<Unit> best = measured.best(unit -> 0);
+        var first = new HashSet<>(units.subList(0, (int) (spared * units.size())));
+        List<Unit> best = measured.best(unit -> first.contains(unit) ? NEVER : 0);
         double low = 0;
         double high = 1;
         while (errors(best) > allowed && high < HIGHEST_PRICE) {
             double price = high;
-            best = measured.best(unit -> price * error(unit));
+            best = measured.best(unit -> first.contains(unit) ? NEVER : price * error(unit));
             low = errors(best) > allowed ? high : low;
             high *= PRICE_STEP;
         }
         high /= PRICE_STEP;
         for (int step = 0; step < PRICE_STEPS && low > 0; step++) {
             double middle = Math.sqrt(low * high);
-            List<Unit> found = measured.best(unit -> middle * error(unit));
+            List<Unit> found =
+                    measured.best(unit -> first.contains(unit) ? NEVER : middle * error(unit));
             if (errors(found) > allowed) {
                 low = middle;
             } else {

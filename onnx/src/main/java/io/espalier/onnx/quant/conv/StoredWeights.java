@@ -16,7 +16,7 @@ import java.util.Map;
  */
 final class StoredWeights {
     /** Smaller weights are not worth two nodes. */
-    private static final long FROM = 256;
+    private static final long FROM = 1024;
 
     private final RegionWriter writer;
     private final Map<String, String> stored = new HashMap<>();
