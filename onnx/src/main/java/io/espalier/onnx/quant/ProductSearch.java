@@ -135,7 +135,8 @@ final class ProductSearch {
                 kept.add(node.name());
             }
         }
-        return products(refitted, fixed, kept);
+        // Their own channels are not shifted: that is little for one product, and two more runs.
+        return products(refitted, fixed, how -> how(how, kept).shifted(false));
     }
 
     private Found found(Way way) {
@@ -181,14 +182,19 @@ final class ProductSearch {
     }
 
     private MatMulQuantization.Result products(OnnxModel model, boolean fixed, Set<String> kept) {
-        var patterns = new ArrayList<>(settings.keptFloat());
-        patterns.addAll(kept);
-        return fixed
-                ? MatMulQuantization.fixed(model, data.batches(), how -> how(how, patterns))
-                : MatMulQuantization.dynamic(model, data.batches(), how -> how(how, patterns));
+        return products(model, fixed, how -> how(how, kept));
     }
 
-    private MatMulSettings how(MatMulSettings start, List<String> patterns) {
+    private MatMulQuantization.Result products(
+            OnnxModel model, boolean fixed, UnaryOperator<MatMulSettings> how) {
+        return fixed
+                ? MatMulQuantization.fixed(model, data.batches(), how)
+                : MatMulQuantization.dynamic(model, data.batches(), how);
+    }
+
+    private MatMulSettings how(MatMulSettings start, Set<String> kept) {
+        var patterns = new ArrayList<>(settings.keptFloat());
+        patterns.addAll(kept);
         return start.reduceRange(settings.reducedRange())
                 .portable(settings.format().portable())
                 .perTensor(settings.format().perTensor())

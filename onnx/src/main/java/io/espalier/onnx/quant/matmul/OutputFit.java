@@ -61,15 +61,16 @@ final class OutputFit {
         if (aside.length == 0 || fitted.length == 0) {
             return Optional.empty();
         }
-        Tensor expected = of(wanted, aside).matmul(weight);
+        // Of what is missing only its squares by all columns are asked, so that nothing has to be
+        // multiplied by the matrix itself.
+        Tensor columns = weight.matmul(weight.t());
+        Tensor expected = of(wanted, aside);
         Tensor input = of(given, aside);
-        double least = squares(expected.sub(input.matmul(weight)));
+        double least = squares(expected.sub(input), columns);
         double best = Double.NaN;
         var part = new Sums(of(wanted, fitted), of(given, fitted));
         for (double ridge : RIDGES) {
-            Tensor matrix = part.matrix(ridge);
-            Tensor found = input.matmul(matrix).add(part.added(matrix));
-            double error = squares(expected.sub(found));
+            double error = squares(part.missing(expected, input, part.move(ridge)), columns);
             if (error < least) {
                 least = error;
                 best = ridge;
@@ -78,12 +79,7 @@ final class OutputFit {
         if (Double.isNaN(best)) {
             return Optional.empty();
         }
-        var all = new Sums(wanted, given);
-        Tensor matrix = all.matrix(best);
-        return Optional.of(
-                new Solution(
-                        matrix.to(ScalarType.Float).contiguous(),
-                        all.added(matrix).to(ScalarType.Float).contiguous()));
+        return Optional.of(new Sums(wanted, given).solution(best));
     }
 
     private long[] rows(boolean aside) {
@@ -97,8 +93,9 @@ final class OutputFit {
         return rows.index_select(0, Tensors.of(chosen, chosen.length));
     }
 
-    private static double squares(Tensor tensor) {
-        return tensor.square().sum().item_double();
+    /** The sum of squares of rows times a matrix, of which all products of its rows are known. */
+    private static double squares(Tensor rows, Tensor products) {
+        return rows.t().matmul(rows).mul(products).sum().item_double();
     }
 
     /** What least squares needs to know of rows. */
@@ -106,7 +103,7 @@ final class OutputFit {
         private final Tensor meanWanted;
         private final Tensor meanGiven;
         private final Tensor variance;
-        private final Tensor missing;
+        private final Tensor lacking;
 
         Sums(Tensor wanted, Tensor given) {
             meanWanted = mean(wanted);
@@ -115,16 +112,17 @@ final class OutputFit {
             var count = new Scalar((double) given.size(0));
             variance = centred.t().matmul(centred).div(count);
             Tensor covariance = centred.t().matmul(wanted.sub(meanWanted)).div(count);
-            missing = covariance.sub(variance).matmul(weight);
+            lacking = covariance.sub(variance);
         }
 
         private static Tensor mean(Tensor rows) {
             return rows.mean(new long[] {0}, true, new ScalarTypeOptional());
         }
 
-        Tensor matrix(double ridge) {
+        /** What the matrix has to be multiplied by, less 1; [K, K]. */
+        Tensor move(double ridge) {
             if (Double.isInfinite(ridge)) {
-                return weight;
+                return lacking.mul(new Scalar(0));
             }
             long channels = variance.size(0);
             double mean = variance.trace().item_double() / channels;
@@ -133,12 +131,22 @@ final class OutputFit {
                             torch.eye(channels)
                                     .to(ScalarType.Double)
                                     .mul(new Scalar(Math.max(mean, 1e-12) * ridge)));
-            return weight.add(torch.linalg_solve(damped, missing));
+            return torch.linalg_solve(damped, lacking);
         }
 
-        /** What brings the mean of each result back. */
-        Tensor added(Tensor matrix) {
-            return meanWanted.matmul(weight).sub(meanGiven.matmul(matrix)).squeeze(0);
+        /** What rows lack of others after a move, each without its mean. */
+        Tensor missing(Tensor expected, Tensor input, Tensor move) {
+            Tensor centred = input.sub(meanGiven);
+            return expected.sub(meanWanted).sub(centred).sub(centred.matmul(move));
+        }
+
+        Solution solution(double ridge) {
+            Tensor matrix = weight.add(move(ridge).matmul(weight));
+            // What brings the mean of each result back.
+            Tensor added = meanWanted.matmul(weight).sub(meanGiven.matmul(matrix)).squeeze(0);
+            return new Solution(
+                    matrix.to(ScalarType.Float).contiguous(),
+                    added.to(ScalarType.Float).contiguous());
         }
     }
 }
