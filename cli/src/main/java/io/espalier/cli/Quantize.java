@@ -27,7 +27,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 
 /** Makes an ONNX model smaller and faster. */
@@ -154,13 +153,14 @@ final class Quantize implements Runnable {
         given.checkedFor(original);
         QuantizationOutcome result = quantized(quantizer, original, given.all());
         objection(result);
-        Optional<Recipe> found =
-                savedRecipe != null && result instanceof QuantizationResult onnx
-                        ? Optional.of(onnx.recipe())
-                        : Optional.empty();
+        Path recipeFile = savedRecipe;
+        Recipe found =
+                recipeFile != null && result instanceof QuantizationResult onnx
+                        ? onnx.recipe()
+                        : null;
         result.save(out);
-        if (savedRecipe != null) {
-            found.ifPresent(written -> written.save(savedRecipe));
+        if (recipeFile != null && found != null) {
+            found.save(recipeFile);
         }
         PrintWriter printer = spec.commandLine().getOut();
         if (json) {

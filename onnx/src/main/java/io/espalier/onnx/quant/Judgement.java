@@ -50,6 +50,13 @@ final class Judgement {
         return reference.drop(model);
     }
 
+    /** Says that a model computes what another does, under other names. */
+    void isSame(OnnxModel model, OnnxModel renamed) {
+        if (lastJudged == model) {
+            lastJudged = renamed;
+        }
+    }
+
     boolean isWithinBudget(OnnxModel model) {
         return drop(model) <= settings.maxDrop();
     }

@@ -100,7 +100,11 @@ final class QuantizationRun {
         OnnxModel written =
                 settings.format().portable() ? PortableForm.of(step.model()) : step.model();
         OnnxModel shared = Repair.run(written, List.of(Repair.pass("shared-constants"))).model();
-        return new Step(ShortNames.in(shared, original.graph()), layers);
+        OnnxModel compact = ShortNames.in(shared, original.graph());
+        if (!settings.format().portable()) {
+            judgement.isSame(step.model(), compact);
+        }
+        return new Step(compact, layers);
     }
 
     /** The layers, of which those say so whose weights are kept in bytes and that are in floats. */
