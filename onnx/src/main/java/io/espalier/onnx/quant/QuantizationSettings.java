@@ -1,5 +1,6 @@
 package io.espalier.onnx.quant;
 
+import io.espalier.onnx.model.NamePattern;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.tensor.EspalierException;
@@ -7,7 +8,6 @@ import io.espalier.tensor.EspalierException;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
-import java.util.regex.Pattern;
 
 /** What a quantizer was told. */
 record QuantizationSettings(
@@ -153,16 +153,6 @@ record QuantizationSettings(
     }
 
     boolean keepsFloat(String name) {
-        return keptFloat.stream().anyMatch(pattern -> matches(pattern, name));
-    }
-
-    private static boolean matches(String pattern, String name) {
-        String regex =
-                Pattern.compile("\\*")
-                        .splitAsStream(pattern + " ")
-                        .map(Pattern::quote)
-                        .reduce((a, b) -> a + ".*" + b)
-                        .orElse("");
-        return (name + " ").matches(regex);
+        return keptFloat.stream().anyMatch(pattern -> NamePattern.of(pattern).matches(name));
     }
 }

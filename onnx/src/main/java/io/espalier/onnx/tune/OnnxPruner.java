@@ -1,5 +1,6 @@
 package io.espalier.onnx.tune;
 
+import io.espalier.onnx.model.NamePattern;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.prune.Amount;
 import io.espalier.prune.L1Unstructured;

@@ -2,6 +2,7 @@ package io.espalier.onnx.tune;
 
 import io.espalier.nn.Module;
 import io.espalier.onnx.model.ConstantTensor;
+import io.espalier.onnx.model.NamePattern;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.tune.OnnxPruner.Way;
 import io.espalier.onnx.tune.PrunedModel.Layer;
@@ -73,7 +74,7 @@ final class WeightPruning {
 
     private void requireNames(List<PrunableLayer> layers) {
         for (NamePattern pattern : kept) {
-            if (layers.stream().noneMatch(pattern::matches)) {
+            if (layers.stream().noneMatch(layer -> standsFor(pattern, layer))) {
                 throw new EspalierException(
                         "No layer with a weight is named '"
                                 + pattern.text()
@@ -100,7 +101,7 @@ final class WeightPruning {
 
     /** Why a layer stays as it is; empty if it doesn't. */
     private String note(PrunableLayer layer) {
-        if (kept.stream().anyMatch(pattern -> pattern.matches(layer))) {
+        if (kept.stream().anyMatch(pattern -> standsFor(pattern, layer))) {
             return "kept as asked";
         }
         if (way instanceof Way.Groups(_, int m)) {
@@ -177,5 +178,10 @@ final class WeightPruning {
                     elements - now.toTensor().count_nonzero().item_long(),
                     notes.getOrDefault(layer, ""));
         }
+    }
+
+    /** Whether a layer is meant, by its node's name or its weight's. */
+    private static boolean standsFor(NamePattern pattern, PrunableLayer layer) {
+        return pattern.matches(layer.name()) || pattern.matches(layer.weight().name());
     }
 }

@@ -1,8 +1,9 @@
 package io.espalier.onnx.quant.matmul;
 
+import io.espalier.onnx.model.NamePattern;
+
 import java.util.ArrayList;
 import java.util.List;
-import java.util.regex.Pattern;
 
 /**
  * How products with constant matrices are quantized; each setting gives a changed copy.
@@ -64,12 +65,6 @@ public record MatMulSettings(
     }
 
     boolean keepsFloat(String name) {
-        return keepFloat.stream().anyMatch(pattern -> matches(pattern, name));
-    }
-
-    private static boolean matches(String pattern, String name) {
-        String quoted =
-                "\\Q" + pattern.replace("\\E", "\\E\\\\E\\Q").replace("*", "\\E.*\\Q") + "\\E";
-        return Pattern.compile(quoted, Pattern.DOTALL).matcher(name).matches();
+        return keepFloat.stream().anyMatch(pattern -> NamePattern.of(pattern).matches(name));
     }
 }
