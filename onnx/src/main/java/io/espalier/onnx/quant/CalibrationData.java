@@ -16,6 +16,12 @@ import java.util.Map;
 
 /** The batches that a model is fitted to, held while that lasts. */
 public final class CalibrationData implements AutoCloseable {
+    /** How many examples biases and ranges can be found from. */
+    static final long ENOUGH = 64;
+
+    /** How many examples weights can be fitted to: rows as many as a matrix has, and more. */
+    static final long ENOUGH_FOR_FITS = 256;
+
     /** Values inside are many times larger than inputs, and some of them are held for all data. */
     private static final long MOST_BYTES = 64L << 20;
 

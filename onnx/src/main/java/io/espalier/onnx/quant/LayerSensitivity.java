@@ -6,7 +6,6 @@ import io.espalier.onnx.quant.conv.ConvolutionQuantization;
 import io.espalier.onnx.quant.matmul.EmbeddingQuantization;
 import io.espalier.onnx.quant.matmul.MatMulQuantization;
 import io.espalier.onnx.quant.matmul.SiteReport;
-import io.espalier.onnx.repair.Repair;
 import io.espalier.tensor.EspalierException;
 
 import org.jspecify.annotations.Nullable;
@@ -30,9 +29,6 @@ import java.util.function.Supplier;
  * <p>Each setting gives a changed copy.
  */
 public final class LayerSensitivity {
-    private static final long MOST_EXAMPLES = 64;
-    private static final int QUANTIZES_SINCE = 11;
-
     private final int threads;
     private final Listener listener;
     private final @Nullable Path journal;
@@ -103,12 +99,9 @@ public final class LayerSensitivity {
      * @throws EspalierException if the data does not fit the model, or the journal is of another
      */
     public List<Entry> of(OnnxModel model, Inputs inputs) {
-        try (var data = CalibrationData.read(model, inputs, MOST_EXAMPLES);
+        try (var data = CalibrationData.read(model, inputs, CalibrationData.ENOUGH);
                 var kept = journal(model, data)) {
-            OnnxModel repaired =
-                    Repair.raised(
-                            Repair.run(Repair.pass("functions").run(model)).model(),
-                            QUANTIZES_SINCE);
+            OnnxModel repaired = Preparation.of(model);
             var reference = ReferenceOutputs.of(model, data.batches(), threads);
             Map<Entry, Supplier<OnnxModel>> alone = alone(repaired, data);
             var entries = new ArrayList<Entry>();

@@ -12,7 +12,6 @@ import io.espalier.onnx.quant.matmul.EmbeddingQuantization;
 import io.espalier.onnx.quant.matmul.MatMulQuantization;
 import io.espalier.onnx.quant.matmul.OutputLayers;
 import io.espalier.onnx.quant.matmul.SiteReport;
-import io.espalier.onnx.repair.Pass;
 import io.espalier.onnx.repair.Repair;
 
 import java.util.ArrayList;
@@ -22,9 +21,6 @@ import java.util.function.Predicate;
 
 /** One model being quantized: repaired, fitted, judged, and where it lost too much, given back. */
 final class QuantizationRun {
-    /** The version of the standard whose operators the passes write. */
-    private static final long QUANTIZES_SINCE = 11;
-
     private final OnnxModel original;
     private final CalibrationData data;
     private final QuantizationSettings settings;
@@ -70,17 +66,10 @@ final class QuantizationRun {
         return result(step);
     }
 
-    /** The model cleaned up, in operators that the passes know. */
     private OnnxModel repaired() {
-        // Functions come apart even if that takes room: what is in them can be smaller then.
-        OnnxModel plain = Repair.pass("functions").run(original);
-        if (!settings.format().portable()) {
-            return Repair.raised(Repair.run(plain).model(), QUANTIZES_SINCE);
-        }
-        // A GELU by itself is the runtime's own operator; spelled out, it is the standard's.
-        List<Pass> passes =
-                Repair.all().stream().filter(pass -> !pass.name().equals("gelu")).toList();
-        return Repair.raised(Repair.run(plain, passes).model(), PortableForm.SINCE_OPSET);
+        return settings.format().portable()
+                ? Preparation.portable(original)
+                : Preparation.of(original);
     }
 
     private QuantizationResult result(Step step) {

@@ -22,12 +22,6 @@ record QuantizationSettings(
         Optional<Recipe> recipe) {
     private static final double MAX_DROP = 0.01;
 
-    /** As many as biases and ranges can be found from. */
-    private static final long MOST_EXAMPLES = 64;
-
-    /** Rows are wanted as many as a matrix has, and more. */
-    private static final long MOST_EXAMPLES_OF_FITS = 256;
-
     static QuantizationSettings of(QuantizationMode mode) {
         return new QuantizationSettings(
                 mode,
@@ -41,92 +35,49 @@ record QuantizationSettings(
                 Optional.empty());
     }
 
-    QuantizationSettings withMaxDrop(double drop) {
-        return new QuantizationSettings(
-                mode,
-                drop,
-                keptFloat,
-                reducedRange,
-                threads,
-                progress,
-                format,
-                fitsWeights,
-                recipe);
+    /** The same settings with a change, while these stay. */
+    QuantizationSettings with(Consumer<Change> change) {
+        var changed = new Change(this);
+        change.accept(changed);
+        return changed.made();
     }
 
-    QuantizationSettings withKeptFloat(List<String> patterns) {
-        return new QuantizationSettings(
-                mode,
-                maxDrop,
-                patterns,
-                reducedRange,
-                threads,
-                progress,
-                format,
-                fitsWeights,
-                recipe);
-    }
+    /** Settings that can still be changed. */
+    static final class Change {
+        QuantizationMode mode;
+        double maxDrop;
+        List<String> keptFloat;
+        boolean reducedRange;
+        int threads;
+        Consumer<String> progress;
+        WeightFormat format;
+        boolean fitsWeights;
+        Optional<Recipe> recipe;
 
-    QuantizationSettings withReducedRange() {
-        return new QuantizationSettings(
-                mode, maxDrop, keptFloat, true, threads, progress, format, fitsWeights, recipe);
-    }
+        private Change(QuantizationSettings start) {
+            mode = start.mode;
+            maxDrop = start.maxDrop;
+            keptFloat = start.keptFloat;
+            reducedRange = start.reducedRange;
+            threads = start.threads;
+            progress = start.progress;
+            format = start.format;
+            fitsWeights = start.fitsWeights;
+            recipe = start.recipe;
+        }
 
-    QuantizationSettings withThreads(int count) {
-        return new QuantizationSettings(
-                mode,
-                maxDrop,
-                keptFloat,
-                reducedRange,
-                count,
-                progress,
-                format,
-                fitsWeights,
-                recipe);
-    }
-
-    QuantizationSettings withProgress(Consumer<String> listener) {
-        return new QuantizationSettings(
-                mode,
-                maxDrop,
-                keptFloat,
-                reducedRange,
-                threads,
-                listener,
-                format,
-                fitsWeights,
-                recipe);
-    }
-
-    QuantizationSettings withFittedWeights() {
-        return new QuantizationSettings(
-                mode, maxDrop, keptFloat, reducedRange, threads, progress, format, true, recipe);
-    }
-
-    QuantizationSettings following(Recipe other) {
-        return new QuantizationSettings(
-                mode,
-                maxDrop,
-                keptFloat,
-                reducedRange,
-                threads,
-                progress,
-                format,
-                fitsWeights,
-                Optional.of(other));
-    }
-
-    QuantizationSettings withFormat(WeightFormat weights) {
-        return new QuantizationSettings(
-                mode,
-                maxDrop,
-                keptFloat,
-                reducedRange,
-                threads,
-                progress,
-                weights,
-                fitsWeights,
-                recipe);
+        private QuantizationSettings made() {
+            return new QuantizationSettings(
+                    mode,
+                    maxDrop,
+                    keptFloat,
+                    reducedRange,
+                    threads,
+                    progress,
+                    format,
+                    fitsWeights,
+                    recipe);
+        }
     }
 
     /**
@@ -135,7 +86,9 @@ record QuantizationSettings(
      */
     long mostExamples(OnnxModel model) {
         boolean streams = model.graph().nodes().stream().noneMatch(node -> node.is("Conv"));
-        return streams || fitsWeights || format.bits() == 4 ? MOST_EXAMPLES_OF_FITS : MOST_EXAMPLES;
+        return streams || fitsWeights || format.bits() == 4
+                ? CalibrationData.ENOUGH_FOR_FITS
+                : CalibrationData.ENOUGH;
     }
 
     /** Refuses what says something of ONNX files that libtorch's kernels have not. */

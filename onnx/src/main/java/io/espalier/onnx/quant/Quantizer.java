@@ -6,6 +6,8 @@ import io.espalier.onnx.quant.matmul.RoundingMethod;
 import io.espalier.tensor.EspalierException;
 
 import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.function.Consumer;
 
 /**
@@ -50,7 +52,7 @@ public final class Quantizer {
             throw new EspalierException(
                     "The accuracy that may be lost is above 0 and below 1, not " + drop + ".");
         }
-        return new Quantizer(settings.withMaxDrop(drop));
+        return with(s -> s.maxDrop = drop);
     }
 
     /**
@@ -59,7 +61,7 @@ public final class Quantizer {
      * @param patterns names of nodes, in which {@code *} stands for anything
      */
     public Quantizer keepFloat(String... patterns) {
-        return new Quantizer(settings.withKeptFloat(List.of(patterns)));
+        return with(s -> s.keptFloat = List.of(patterns));
     }
 
     /**
@@ -67,7 +69,7 @@ public final class Quantizer {
      * bits may be cut (onnxruntime#14642).
      */
     public Quantizer reduceRange() {
-        return new Quantizer(settings.withReducedRange());
+        return with(s -> s.reducedRange = true);
     }
 
     /**
@@ -78,7 +80,7 @@ public final class Quantizer {
      * @param bits 8 or 4
      */
     public Quantizer bits(int bits) {
-        return with(settings.format().withBits(bits));
+        return withFormat(f -> f.bits = bits);
     }
 
     /**
@@ -88,12 +90,12 @@ public final class Quantizer {
      * @param numbers 16, 32, 64, 128 or 256
      */
     public Quantizer blockSize(int numbers) {
-        return with(settings.format().withBlock(numbers));
+        return withFormat(f -> f.block = OptionalInt.of(numbers));
     }
 
     /** How 4-bit weights are rounded; by {@link RoundingMethod#GPTQ} unless it is set. */
     public Quantizer rounding(RoundingMethod method) {
-        return with(settings.format().withRounding(method));
+        return withFormat(f -> f.rounding = Optional.of(method));
     }
 
     /**
@@ -102,7 +104,7 @@ public final class Quantizer {
      * QuantizationMode#AUTO} leaves them float if they miss the budget.
      */
     public Quantizer embeddings(EmbeddingPrecision precision) {
-        return with(settings.format().withEmbeddings(precision));
+        return withFormat(f -> f.embeddings = Optional.of(precision));
     }
 
     /**
@@ -111,7 +113,7 @@ public final class Quantizer {
      * runtime's that the model came with stay.
      */
     public Quantizer portable() {
-        return with(settings.format().withStandardOperators());
+        return withFormat(f -> f.portable = true);
     }
 
     /**
@@ -119,11 +121,15 @@ public final class Quantizer {
      * them. It costs accuracy.
      */
     public Quantizer perTensor() {
-        return with(settings.format().withOneScale());
+        return withFormat(f -> f.perTensor = true);
     }
 
-    private Quantizer with(WeightFormat format) {
-        return new Quantizer(settings.withFormat(format));
+    private Quantizer with(Consumer<QuantizationSettings.Change> change) {
+        return new Quantizer(settings.with(change));
+    }
+
+    private Quantizer withFormat(Consumer<WeightFormat.Change> change) {
+        return with(s -> s.format = s.format.with(change));
     }
 
     /**
@@ -132,7 +138,7 @@ public final class Quantizer {
      * and lifts models most of whose layers are in integers. Weights that are zero stay zero.
      */
     public Quantizer fittingWeights() {
-        return new Quantizer(settings.withFittedWeights());
+        return with(s -> s.fitsWeights = true);
     }
 
     /**
@@ -145,7 +151,7 @@ public final class Quantizer {
             throw new EspalierException(
                     "A session has from 1 to 1024 threads, not " + threads + ".");
         }
-        return new Quantizer(settings.withThreads(threads));
+        return with(s -> s.threads = threads);
     }
 
     /**
@@ -162,12 +168,12 @@ public final class Quantizer {
                             + settings.mode()
                             + ".");
         }
-        return new Quantizer(settings.following(recipe));
+        return with(s -> s.recipe = Optional.of(recipe));
     }
 
     /** Says what is being done to somebody, in words. */
     public Quantizer progress(Consumer<String> listener) {
-        return new Quantizer(settings.withProgress(listener));
+        return with(s -> s.progress = listener);
     }
 
     /**

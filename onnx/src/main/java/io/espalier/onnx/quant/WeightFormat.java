@@ -7,6 +7,7 @@ import io.espalier.tensor.EspalierException;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.function.Consumer;
 
 /**
  * What a quantizer was told of how weights are written; what is empty is as the mode has it.
@@ -33,32 +34,37 @@ record WeightFormat(
         if (bits != 8 && bits != 4) {
             throw new EspalierException("Weights have 8 bits or 4, not " + bits + ".");
         }
+        block.ifPresent(size -> new BlockSettings(size, RoundingMethod.GPTQ, List.of()));
     }
 
-    WeightFormat withBits(int count) {
-        return new WeightFormat(count, block, rounding, embeddings, portable, perTensor);
+    /** The same with a change, while this stays. */
+    WeightFormat with(Consumer<Change> change) {
+        var changed = new Change(this);
+        change.accept(changed);
+        return changed.made();
     }
 
-    WeightFormat withBlock(int size) {
-        new BlockSettings(size, RoundingMethod.GPTQ, List.of());
-        return new WeightFormat(
-                bits, OptionalInt.of(size), rounding, embeddings, portable, perTensor);
-    }
+    /** A format that can still be changed. */
+    static final class Change {
+        int bits;
+        OptionalInt block;
+        Optional<RoundingMethod> rounding;
+        Optional<EmbeddingPrecision> embeddings;
+        boolean portable;
+        boolean perTensor;
 
-    WeightFormat withRounding(RoundingMethod method) {
-        return new WeightFormat(bits, block, Optional.of(method), embeddings, portable, perTensor);
-    }
+        private Change(WeightFormat start) {
+            bits = start.bits;
+            block = start.block;
+            rounding = start.rounding;
+            embeddings = start.embeddings;
+            portable = start.portable;
+            perTensor = start.perTensor;
+        }
 
-    WeightFormat withEmbeddings(EmbeddingPrecision precision) {
-        return new WeightFormat(bits, block, rounding, Optional.of(precision), portable, perTensor);
-    }
-
-    WeightFormat withStandardOperators() {
-        return new WeightFormat(bits, block, rounding, embeddings, true, perTensor);
-    }
-
-    WeightFormat withOneScale() {
-        return new WeightFormat(bits, block, rounding, embeddings, portable, true);
+        private WeightFormat made() {
+            return new WeightFormat(bits, block, rounding, embeddings, portable, perTensor);
+        }
     }
 
     /** How matrices become 4-bit integers. */
