@@ -12,7 +12,6 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
-import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Locale;
 
@@ -77,8 +76,7 @@ final class Compare implements Runnable {
                             + " files and libtorch saved graphs.")
     @Nullable ModelRuntime runtime;
 
-    @Option(names = "--json", description = "Print one JSON object instead of a table.")
-    boolean json;
+    @Mixin Report report;
 
     @Spec CommandSpec spec;
 
@@ -93,16 +91,13 @@ final class Compare implements Runnable {
         require(
                 runtime != ModelRuntime.ONNX_RUNTIME || isOnnx(candidate),
                 "A saved graph is run by libtorch, not by ONNX Runtime.");
-        PrintWriter out = spec.commandLine().getOut();
         if (isOnnx(reference)) {
             boolean libtorch = runtime == ModelRuntime.LIBTORCH || !isOnnx(candidate);
-            new OnnxComparison(reference, candidate, libtorch, inputs, layers, threads)
-                    .run(json, out);
+            new OnnxComparison(reference, candidate, libtorch, inputs, layers, threads).run(report);
         } else {
             inputs.requireNone("--layers", "--threads");
-            new GraphComparison(reference, candidate, inputs).run(json, out);
+            new GraphComparison(reference, candidate, inputs).run(report);
         }
-        out.flush();
     }
 
     private static boolean isOnnx(Path file) {

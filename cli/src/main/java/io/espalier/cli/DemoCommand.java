@@ -11,12 +11,10 @@ import io.espalier.tensor.EspalierException;
 import org.jspecify.annotations.Nullable;
 
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -62,10 +60,7 @@ final class DemoCommand implements Runnable {
             description = "Where MNIST's four .gz files are; data/mnist if left out.")
     @Nullable Path data;
 
-    @Option(names = "--json", description = "Print one line of JSON instead of the table.")
-    boolean json;
-
-    @Spec CommandSpec spec;
+    @Mixin Report report;
 
     @Override
     public void run() {
@@ -121,15 +116,13 @@ final class DemoCommand implements Runnable {
     }
 
     private void report(List<Stage> stages, String where) {
-        PrintWriter print = spec.commandLine().getOut();
-        if (json) {
-            print.println(Json.line(describe(stages)));
-        } else {
-            table(stages).lines().forEach(print::println);
-            print.println();
-            print.println(where);
-        }
-        print.flush();
+        report.print(
+                () -> describe(stages),
+                out -> {
+                    table(stages).lines().forEach(out::println);
+                    out.println();
+                    out.println(where);
+                });
     }
 
     private static Table table(List<Stage> stages) {

@@ -11,7 +11,6 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 import java.io.PrintWriter;
@@ -37,15 +36,7 @@ import java.util.OptionalDouble;
                     + " lines/ --image-size 48x320 --channels 3 --mean 0.5 --std 0.5"
         })
 final class Finetune implements Runnable {
-    @Parameters(index = "0", paramLabel = "MODEL", description = "An ONNX file.")
-    Path model;
-
-    @Option(
-            names = {"-o", "--out"},
-            required = true,
-            paramLabel = "OUT",
-            description = "The file to write.")
-    Path out;
+    @Mixin ResultFile files;
 
     @Option(
             names = "--teacher",
@@ -101,11 +92,7 @@ final class Finetune implements Runnable {
 
     @Mixin InputOptions inputs;
 
-    @Option(names = "--force", description = "Replace OUT if it is there.")
-    boolean force;
-
-    @Option(names = "--json", description = "Print one JSON object instead of a table.")
-    boolean json;
+    @Mixin Report report;
 
     @Spec CommandSpec spec;
 
@@ -118,8 +105,8 @@ final class Finetune implements Runnable {
                 teacher != null || inputs.labels != null || integers,
                 "Say what to learn from: --teacher REF, the float model, or --labels FILE.");
         require(checkpoint != null || !resume, "--resume goes on from --checkpoint DIR.");
-        ResultFile.requirePlace(out, model, force);
-        OnnxModel original = OnnxModel.load(model);
+        files.requirePlace();
+        OnnxModel original = OnnxModel.load(files.model);
         FineTuner tuner = tuner(original);
         var given = new OnnxInputs(inputs);
         // What is wrong with them, or has to be told of them, comes first.
@@ -129,15 +116,9 @@ final class Finetune implements Runnable {
         try (var progress = StageProgress.onStandardError()) {
             tuned = tuner.progress(progress::at).tune(original, given.all());
         }
-        tuned.model().save(out);
+        tuned.model().save(files.out);
         double seconds = (System.nanoTime() - began) / 1e9;
-        PrintWriter printer = spec.commandLine().getOut();
-        if (json) {
-            printer.println(Json.line(describe(tuned, seconds)));
-        } else {
-            print(tuned, seconds, printer);
-        }
-        printer.flush();
+        report.print(() -> describe(tuned, seconds), printer -> print(tuned, seconds, printer));
     }
 
     private FineTuner tuner(OnnxModel original) {
@@ -191,19 +172,19 @@ final class Finetune implements Runnable {
                                         .count(),
                                 integer.layers().size(),
                                 integer.time().speedup(),
-                                model));
+                                files.model));
         printer.printf(
                 "%s: %s; %s: %s.%n",
-                model,
-                Table.megabytes(Table.fileBytes(model)),
-                out,
-                Table.megabytes(Table.fileBytes(out)));
+                files.model,
+                Table.megabytes(Table.fileBytes(files.model)),
+                files.out,
+                Table.megabytes(Table.fileBytes(files.out)));
     }
 
     private Map<String, Object> describe(TunedModel tuned, double seconds) {
         var description = new LinkedHashMap<String, Object>();
-        description.put("model", model.toString());
-        description.put("out", out.toString());
+        description.put("model", files.model.toString());
+        description.put("out", files.out.toString());
         description.put("layers_fitted", tuned.layersFitted());
         description.put("steps", tuned.steps());
         description.put("seconds", seconds);
@@ -215,8 +196,8 @@ final class Finetune implements Runnable {
                     description.put("speedup", integer.time().speedup());
                     description.put("layers", integer.layers());
                 });
-        description.put("bytes_before", Table.fileBytes(model));
-        description.put("bytes_after", Table.fileBytes(out));
+        description.put("bytes_before", Table.fileBytes(files.model));
+        description.put("bytes_after", Table.fileBytes(files.out));
         return description;
     }
 

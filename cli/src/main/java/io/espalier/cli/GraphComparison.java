@@ -30,7 +30,7 @@ final class GraphComparison {
         this.options = options;
     }
 
-    void run(boolean json, PrintWriter out) {
+    void run(Report report) {
         options.requireNone(
                 "--fit",
                 "--bgr",
@@ -58,11 +58,7 @@ final class GraphComparison {
         try (var progress = Progress.of("Comparing", inputs.batches())) {
             found = OutputComparison.compare(first, second, inputs, progress::step);
         }
-        if (json) {
-            out.println(Json.line(describe(found)));
-        } else {
-            print(found, out);
-        }
+        report.print(() -> describe(found), out -> print(found, out));
     }
 
     private static GraphModule load(Path file) {

@@ -7,6 +7,7 @@ import io.espalier.state.StoredTensor;
 import io.espalier.state.StoredTensor.Kind;
 
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -71,38 +72,31 @@ final class Inspect implements Runnable {
                             + " ${DEFAULT-VALUE} if left out.")
     ModelRuntime runtime = ModelRuntime.ONNX_RUNTIME;
 
-    @Option(names = "--json", description = "Print one JSON object instead of a table.")
-    boolean json;
+    @Mixin Report report;
 
     @Spec CommandSpec spec;
 
     @Override
     public void run() {
-        PrintWriter out = spec.commandLine().getOut();
         if (file.toString().toLowerCase(Locale.ROOT).endsWith(".onnx")) {
-            inspectOnnx(out);
+            inspectOnnx();
         } else {
-            inspect(out);
+            inspect();
         }
-        out.flush();
     }
 
-    private void inspectOnnx(PrintWriter out) {
+    private void inspectOnnx() {
         if (runtime == ModelRuntime.LIBTORCH) {
             var lowered = LoweredInspection.of(file, extents());
-            if (json) {
-                out.println(Json.line(lowered.describe()));
-            } else {
-                lowered.lines().forEach(line -> out.println(Printable.line(line)));
-            }
+            report.print(
+                    lowered::describe,
+                    out -> lowered.lines().forEach(line -> out.println(Printable.line(line))));
             return;
         }
         var inspection = OnnxInspection.of(file, extents());
-        if (json) {
-            out.println(Json.line(inspection.describe(program)));
-        } else {
-            (program ? inspection.program() : inspection.lines()).forEach(out::println);
-        }
+        report.print(
+                () -> inspection.describe(program),
+                out -> (program ? inspection.program() : inspection.lines()).forEach(out::println));
     }
 
     private Map<String, List<Long>> extents() {
@@ -124,7 +118,7 @@ final class Inspect implements Runnable {
         return new ParameterException(spec.commandLine(), sentence);
     }
 
-    private void inspect(PrintWriter out) {
+    private void inspect() {
         if (program || !inputs.isEmpty()) {
             throw wrong("--program and --input are for ONNX models (*.onnx).");
         }
@@ -132,11 +126,7 @@ final class Inspect implements Runnable {
             throw wrong("--runtime is for ONNX models (*.onnx); libtorch runs other files.");
         }
         SavedModel model = read();
-        if (json) {
-            out.println(Json.line(describe(model)));
-        } else {
-            print(model, out);
-        }
+        report.print(() -> describe(model), out -> print(model, out));
     }
 
     private SavedModel read() {

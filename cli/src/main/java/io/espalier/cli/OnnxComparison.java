@@ -48,7 +48,7 @@ final class OnnxComparison {
         this.threads = threads;
     }
 
-    void run(boolean json, PrintWriter out) {
+    void run(Report report) {
         var chosen = new OnnxInputs(options);
         OnnxModel first = OnnxModel.load(reference);
         InputBatches inputs = chosen.checkedFor(first);
@@ -60,11 +60,9 @@ final class OnnxComparison {
         }
         long bytes = Table.fileBytes(reference) + first.externalBytes();
         long candidateBytes = Table.fileBytes(candidate) + externalBytes();
-        if (json) {
-            out.println(Json.line(describe(found, bytes, candidateBytes)));
-        } else {
-            print(found, bytes, candidateBytes, out);
-        }
+        report.print(
+                () -> describe(found, bytes, candidateBytes),
+                out -> print(found, bytes, candidateBytes, out));
     }
 
     private ModelComparison compared(OnnxModel first, InputBatches inputs, Runnable step) {

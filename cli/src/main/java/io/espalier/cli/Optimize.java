@@ -7,10 +7,8 @@ import io.espalier.onnx.repair.Repair;
 import io.espalier.tensor.EspalierException;
 
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -35,15 +33,7 @@ import java.util.stream.Collectors;
             "Example: espalier optimize ocr.onnx -o ocr-fast.onnx --size x[2]=48 --size x[3]=320"
         })
 final class Optimize implements Runnable {
-    @Parameters(index = "0", paramLabel = "MODEL", description = "An ONNX file.")
-    Path model;
-
-    @Option(
-            names = {"-o", "--out"},
-            required = true,
-            paramLabel = "OUT",
-            description = "The file to write.")
-    Path out;
+    @Mixin ResultFile files;
 
     @Option(
             names = "--passes",
@@ -61,39 +51,24 @@ final class Optimize implements Runnable {
                             + " sizes are tried if left out. May be repeated.")
     Map<String, Integer> sizes = new LinkedHashMap<>();
 
-    @Option(
-            names = "--force",
-            description =
-                    "Replace OUT if it is there, and write a result that is larger or slower.")
-    boolean force;
-
-    @Option(names = "--json", description = "Print one JSON object instead of a table.")
-    boolean json;
-
-    @Spec CommandSpec spec;
+    @Mixin Report report;
 
     @Override
     public void run() {
-        ResultFile.requirePlace(out, model, force);
+        files.requirePlace();
         List<Pass> chosen =
                 passes.isEmpty() ? Repair.all() : passes.stream().map(Repair::pass).toList();
-        Optimization found = Optimization.of(OnnxModel.load(model), inOrder(chosen), sizes);
+        Optimization found = Optimization.of(OnnxModel.load(files.model), inOrder(chosen), sizes);
         found.objection()
-                .filter(objection -> !force || !found.isSame())
+                .filter(objection -> !files.force || !found.isSame())
                 .ifPresent(objection -> {
                     throw new EspalierException(
                             objection
                                     + " Nothing was written"
                                     + (found.isSame() ? "; --force writes it." : "."));
                 });
-        found.repaired().model().save(out);
-        PrintWriter printer = spec.commandLine().getOut();
-        if (json) {
-            printer.println(Json.line(describe(found)));
-        } else {
-            print(found, printer);
-        }
-        printer.flush();
+        found.repaired().model().save(files.out);
+        report.print(() -> describe(found), printer -> print(found, printer));
     }
 
     /** Whatever order they were named in, passes run in theirs. */
@@ -112,8 +87,8 @@ final class Optimize implements Runnable {
         }
         printer.println();
         new Table(1, "model", "file", "of model", "ms a run", "speed")
-                .row(row(model, found, found.originalBytes(), found.time().reference()))
-                .row(row(out, found, found.bytes(), found.time().candidate()))
+                .row(row(files.model, found, found.originalBytes(), found.time().reference()))
+                .row(row(files.out, found, found.bytes(), found.time().candidate()))
                 .lines()
                 .forEach(printer::println);
         printer.printf(
@@ -141,8 +116,9 @@ final class Optimize implements Runnable {
 
     private Map<String, Object> describe(Optimization found) {
         var description = new LinkedHashMap<String, Object>();
-        description.put("model", describe(model, found.originalBytes(), found.time().reference()));
-        description.put("out", describe(out, found.bytes(), found.time().candidate()));
+        description.put(
+                "model", describe(files.model, found.originalBytes(), found.time().reference()));
+        description.put("out", describe(files.out, found.bytes(), found.time().candidate()));
         description.put("passes", found.repaired().changes());
         description.put("speedup", found.time().speedup());
         description.put("max_error", found.error());

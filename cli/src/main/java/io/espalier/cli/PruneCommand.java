@@ -9,14 +9,13 @@ import io.espalier.tensor.Libtorch;
 import org.jspecify.annotations.Nullable;
 
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 import java.io.PrintWriter;
-import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -39,15 +38,7 @@ final class PruneCommand implements Runnable {
     private static final Pattern N_OF_M = Pattern.compile("(\\d{1,6}):(\\d{1,6})");
     private static final double HALF = 0.5;
 
-    @Parameters(index = "0", paramLabel = "MODEL", description = "An ONNX file.")
-    Path model;
-
-    @Option(
-            names = {"-o", "--out"},
-            required = true,
-            paramLabel = "OUT",
-            description = "The file to write.")
-    Path out;
+    @Mixin ResultFile files;
 
     @Option(
             names = "--amount",
@@ -93,28 +84,18 @@ final class PruneCommand implements Runnable {
             description = "The number that --method random draws from; 0 if left out.")
     @Nullable Long seed;
 
-    @Option(names = "--force", description = "Replace OUT if it is there.")
-    boolean force;
-
-    @Option(names = "--json", description = "Print one JSON object instead of a table.")
-    boolean json;
+    @Mixin Report report;
 
     @Spec CommandSpec spec;
 
     @Override
     public void run() {
         OnnxPruner pruner = pruner().keep(keep.toArray(String[]::new));
-        ResultFile.requirePlace(out, model, force);
+        files.requirePlace();
         Libtorch.seed(seed == null ? 0 : seed);
-        PrunedModel pruned = pruner.prune(OnnxModel.load(model));
-        pruned.model().save(out);
-        PrintWriter printer = spec.commandLine().getOut();
-        if (json) {
-            printer.println(Json.line(describe(pruned)));
-        } else {
-            print(pruned, printer);
-        }
-        printer.flush();
+        PrunedModel pruned = pruner.prune(OnnxModel.load(files.model));
+        pruned.model().save(files.out);
+        report.print(() -> describe(pruned), printer -> print(pruned, printer));
     }
 
     private OnnxPruner pruner() {
@@ -171,21 +152,21 @@ final class PruneCommand implements Runnable {
                 .forEach(printer::println);
         printer.printf(
                 "%n%s: %s; %s: %s.%n",
-                model,
-                Table.megabytes(Table.fileBytes(model)),
-                out,
-                Table.megabytes(Table.fileBytes(out)));
+                files.model,
+                Table.megabytes(Table.fileBytes(files.model)),
+                files.out,
+                Table.megabytes(Table.fileBytes(files.out)));
     }
 
     private Map<String, Object> describe(PrunedModel pruned) {
         var description = new LinkedHashMap<String, Object>();
-        description.put("model", model.toString());
-        description.put("out", out.toString());
+        description.put("model", files.model.toString());
+        description.put("out", files.out.toString());
         description.put("weights", pruned.elements());
         description.put("zeros", pruned.zeros());
         description.put("sparsity", pruned.sparsity());
-        description.put("bytes_before", Table.fileBytes(model));
-        description.put("bytes_after", Table.fileBytes(out));
+        description.put("bytes_before", Table.fileBytes(files.model));
+        description.put("bytes_after", Table.fileBytes(files.out));
         description.put("layers", pruned.layers());
         return description;
     }

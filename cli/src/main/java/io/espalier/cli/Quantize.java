@@ -18,7 +18,6 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 import java.io.PrintWriter;
@@ -51,15 +50,7 @@ final class Quantize implements Runnable {
     /** Times of one model differ by as much from run to run. */
     private static final double NOISE = 0.98;
 
-    @Parameters(index = "0", paramLabel = "MODEL", description = "An ONNX file.")
-    Path model;
-
-    @Option(
-            names = {"-o", "--out"},
-            required = true,
-            paramLabel = "OUT",
-            description = "The file to write.")
-    Path out;
+    @Mixin ResultFile files;
 
     @Option(
             names = "--mode",
@@ -126,13 +117,7 @@ final class Quantize implements Runnable {
     @Option(names = "--explain", description = "Print what became of each layer, and why.")
     boolean explain;
 
-    @Option(
-            names = "--force",
-            description = "Replace OUT if it is there, and write a model that is slower or larger.")
-    boolean force;
-
-    @Option(names = "--json", description = "Print one JSON object instead of a table.")
-    boolean json;
+    @Mixin Report report;
 
     @Spec CommandSpec spec;
 
@@ -140,11 +125,11 @@ final class Quantize implements Runnable {
     public void run() {
         Quantizer quantizer = quantizer();
         requireFileOfRuntime();
-        ResultFile.requirePlace(out, model, force);
+        files.requirePlace();
         if (savedRecipe != null) {
-            ResultFile.requirePlace(savedRecipe, model, force);
+            files.requirePlace(savedRecipe);
         }
-        OnnxModel original = OnnxModel.load(model);
+        OnnxModel original = OnnxModel.load(files.model);
         OnnxInputs given =
                 mode() == QuantizationMode.FLOAT16
                         ? OnnxInputs.toMeasure(inputs)
@@ -158,17 +143,11 @@ final class Quantize implements Runnable {
                 recipeFile != null && result instanceof QuantizationResult onnx
                         ? onnx.recipe()
                         : null;
-        result.save(out);
+        result.save(files.out);
         if (recipeFile != null && found != null) {
             found.save(recipeFile);
         }
-        PrintWriter printer = spec.commandLine().getOut();
-        if (json) {
-            printer.println(Json.line(describe(result)));
-        } else {
-            print(result, printer);
-        }
-        printer.flush();
+        report.print(() -> describe(result), printer -> print(result, printer));
     }
 
     private void requireFileOfRuntime() {
@@ -181,7 +160,7 @@ final class Quantize implements Runnable {
             throw new ParameterException(
                     spec.commandLine(), "Recipes are for --runtime onnxruntime.");
         }
-        String name = out.toString().toLowerCase(Locale.ROOT);
+        String name = files.out.toString().toLowerCase(Locale.ROOT);
         if (name.endsWith(libtorch ? ".onnx" : ".safetensors")) {
             throw new ParameterException(
                     spec.commandLine(),
@@ -244,14 +223,14 @@ final class Quantize implements Runnable {
     private void objection(QuantizationOutcome result) {
         boolean slower = result.time().speedup() < NOISE;
         boolean larger = result.size() > 1;
-        if (!force && (slower || larger)) {
+        if (!files.force && (slower || larger)) {
             throw new EspalierException(
                     String.format(
                             Locale.ROOT,
                             "The result would be %s than %s (%.2f times its speed, %.3f of its"
                                     + " size). Nothing was written; --force writes it.",
                             slower ? "slower" : "larger",
-                            model,
+                            files.model,
                             result.time().speedup(),
                             result.size()));
         }
@@ -267,10 +246,10 @@ final class Quantize implements Runnable {
             printer.println();
         }
         new Table(1, "model", "size", "of model", "ms a run", "speed")
-                .row(row(model, result.bytesBefore(), 1, result.time().reference(), 1))
+                .row(row(files.model, result.bytesBefore(), 1, result.time().reference(), 1))
                 .row(
                         row(
-                                out,
+                                files.out,
                                 result.bytesAfter(),
                                 result.size(),
                                 result.time().candidate(),
@@ -314,8 +293,8 @@ final class Quantize implements Runnable {
 
     private Map<String, Object> describe(QuantizationOutcome result) {
         var description = new LinkedHashMap<String, Object>();
-        description.put("model", model.toString());
-        description.put("out", out.toString());
+        description.put("model", files.model.toString());
+        description.put("out", files.out.toString());
         description.put("bytes_before", result.bytesBefore());
         description.put("bytes_after", result.bytesAfter());
         description.put("latency_ms_before", result.time().reference());

@@ -2,39 +2,62 @@ package io.espalier.cli;
 
 import io.espalier.tensor.EspalierException;
 
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** Where a command may write what it made of a model. */
+/** The options of a command that makes an ONNX model of another: the one, and where it goes. */
 final class ResultFile {
-    private ResultFile() {}
+    @Parameters(index = "0", paramLabel = "MODEL", description = "An ONNX file.")
+    Path model;
+
+    @Option(
+            names = {"-o", "--out"},
+            required = true,
+            paramLabel = "OUT",
+            description = "The file to write.")
+    Path out;
+
+    @Option(
+            names = "--force",
+            description =
+                    "Replace OUT if it is there, and write what 'quantize' and 'optimize' refuse: a"
+                            + " result that is larger or slower than MODEL.")
+    boolean force;
 
     /**
-     * Refuses a place before anything is computed.
+     * Refuses a place for the result before anything is computed.
      *
      * @throws EspalierException if it is the model itself, or is there already and must not be
      *     replaced, or has weights beside it that another model may read
      */
-    static void requirePlace(Path out, Path model, boolean force) {
+    void requirePlace() {
+        requirePlace(out);
+    }
+
+    /** The same of another file that is written. */
+    void requirePlace(Path file) {
         try {
-            if (Files.exists(out) && Files.exists(model) && Files.isSameFile(out, model)) {
+            if (Files.exists(file) && Files.exists(model) && Files.isSameFile(file, model)) {
                 throw new EspalierException(
-                        out + " is the model itself; name another file for the result.");
+                        file + " is the model itself; name another file for the result.");
             }
         } catch (IOException e) {
-            throw new EspalierException(out + " can't be read: " + e.getMessage() + ".", e);
+            throw new EspalierException(file + " can't be read: " + e.getMessage() + ".", e);
         }
-        Path weights = out.resolveSibling(out.getFileName() + ".data");
-        if (Files.exists(weights) && !Files.exists(out)) {
+        Path weights = file.resolveSibling(file.getFileName() + ".data");
+        if (Files.exists(weights) && !Files.exists(file)) {
             throw new EspalierException(
                     weights
                             + " is there already and may hold another model's weights; name another"
                             + " file with -o.");
         }
-        if (Files.exists(out) && !force) {
+        if (Files.exists(file) && !force) {
             throw new EspalierException(
-                    out + " is there already; --force replaces it, -o names another file.");
+                    file + " is there already; --force replaces it, -o names another file.");
         }
     }
 }

@@ -8,16 +8,15 @@ import org.jspecify.annotations.Nullable;
 
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 
 /** Ranks an ONNX model's layers by what they cost in integers. */
 @Command(
@@ -50,10 +49,7 @@ final class SensitivityCommand implements Runnable {
 
     @Mixin InputOptions inputs;
 
-    @Option(names = "--json", description = "Print one JSON object instead of a table.")
-    boolean json;
-
-    @Spec CommandSpec spec;
+    @Mixin Report report;
 
     @Override
     public void run() {
@@ -61,23 +57,24 @@ final class SensitivityCommand implements Runnable {
         var given = new OnnxInputs(inputs);
         // What is wrong with them, or has to be told of them, comes first.
         given.checkedFor(original);
-        List<Entry> ranked;
+        List<Entry> ranked = ranked(original, given);
+        report.print(() -> describe(ranked), printer -> print(ranked, printer));
+    }
+
+    private List<Entry> ranked(OnnxModel original, OnnxInputs given) {
         try (var display = new Display()) {
             LayerSensitivity measuring = LayerSensitivity.measuring().listener(display::show);
             measuring = threads == null ? measuring : measuring.threads(threads);
             measuring = journal == null ? measuring : measuring.journal(journal);
-            ranked = measuring.of(original, given.all());
+            return measuring.of(original, given.all());
         }
-        PrintWriter printer = spec.commandLine().getOut();
-        if (json) {
-            var description = new LinkedHashMap<String, Object>();
-            description.put("model", model.toString());
-            description.put("layers", ranked);
-            printer.println(Json.line(description));
-        } else {
-            print(ranked, printer);
-        }
-        printer.flush();
+    }
+
+    private Map<String, Object> describe(List<Entry> ranked) {
+        var description = new LinkedHashMap<String, Object>();
+        description.put("model", model.toString());
+        description.put("layers", ranked);
+        return description;
     }
 
     /** Progress, whose total the first layer tells. */
