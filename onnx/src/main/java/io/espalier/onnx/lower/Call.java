@@ -62,6 +62,14 @@ final class Call {
         return writer.value(node.input(place));
     }
 
+    /** An input that training leaves as it is, such as a scale. */
+    Value fixed(int place) {
+        if (!has(place)) {
+            throw refused("its input " + place + " is missing");
+        }
+        return writer.fixed(node.input(place));
+    }
+
     /** The constant that an input is, or null. */
     @Nullable ConstantTensor constant(int place) {
         return has(place) ? writer.graph.constant(node.input(place)) : null;

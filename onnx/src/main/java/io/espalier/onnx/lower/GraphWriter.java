@@ -64,6 +64,15 @@ final class GraphWriter {
         return known;
     }
 
+    /** The same; of a constant, a tensor that is no parameter. */
+    Value fixed(String name) {
+        ConstantTensor constant = graph.constant(name);
+        if (constant != null && !values.containsKey(name)) {
+            values.put(name, constant(name, constant.toTensor()));
+        }
+        return value(name);
+    }
+
     private Value made(String name) {
         ConstantTensor constant = graph.constant(name);
         if (constant != null) {

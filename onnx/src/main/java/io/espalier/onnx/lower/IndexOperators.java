@@ -45,19 +45,22 @@ final class IndexOperators {
                             () -> Embedding.of(table.toTensor()),
                             call.in(1)));
         } else {
-            call.give(select(call, axis));
+            call.give(select(call, call.in(0), axis));
         }
     }
 
-    private static Value select(Call call, int axis) {
+    /**
+     * Slices at the indices that the second input has, which may be counted from the end of the
+     * first one's dimension.
+     */
+    static Value select(Call call, Value from, int axis) {
         Value index = counted(call, 1, axis);
         int rank = call.rank(1);
         Value flat =
                 rank == 1
                         ? index
                         : call.apply(GraphOperator.RESHAPE, Map.of("shape", List.of(-1)), index);
-        Value chosen =
-                call.apply(GraphOperator.INDEX_SELECT, Map.of("dim", axis), call.in(0), flat);
+        Value chosen = call.apply(GraphOperator.INDEX_SELECT, Map.of("dim", axis), from, flat);
         return switch (rank) {
             case 0 -> call.apply(GraphOperator.SQUEEZE, Map.of("dim", axis), chosen);
             case 1 -> chosen;

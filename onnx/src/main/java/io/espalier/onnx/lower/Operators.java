@@ -31,6 +31,10 @@ final class Operators {
         ResizeOperators.addTo(table);
         RecurrentOperators.addTo(table);
         QuantizeOperators.addTo(table);
+        IntegerConvolutions.addTo(table);
+        IntegerProducts.addTo(table);
+        IntegerElements.addTo(table);
+        BlockOperators.addTo(table);
         return Map.copyOf(table);
     }
 

@@ -3,6 +3,7 @@ package io.espalier.onnx.lower;
 import io.espalier.graph.GraphOperator;
 import io.espalier.graph.Size;
 import io.espalier.graph.Value;
+import io.espalier.onnx.model.ElementType;
 
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -35,18 +36,24 @@ final class PoolOperators {
         if (call.wants(1)) {
             throw call.refused("somebody reads where its maxima are");
         }
-        if (!call.isFloat(0)) {
+        call.give(maximum(call, call.in(0)));
+    }
+
+    /** The largest of each window of [N, C, …], of bytes too. */
+    static Value maximum(Call call, Value input) {
+        boolean isFloat = call.isFloat(0);
+        if (!isFloat && call.type(0).bits() > 8) {
             throw call.refused("its elements are " + call.type(0));
         }
         Window window = Window.of(call, call.node.integers("kernel_shape"));
-        Value x = call.in(0);
+        Value x = isFloat ? input : call.cast(input, ElementType.FLOAT);
         if (!window.isPooled()) {
             x = window.pad(call, x, Double.NEGATIVE_INFINITY);
             window = window.unpadded();
         }
         Map<String, Object> attributes = attributes(call, window);
         attributes.put("dilation", window.dilations());
-        call.give(
+        Value largest =
                 call.apply(
                         Window.byRank(
                                 call,
@@ -55,7 +62,8 @@ final class PoolOperators {
                                 GraphOperator.MAX_POOL2D,
                                 GraphOperator.MAX_POOL3D),
                         attributes,
-                        x));
+                        x);
+        return isFloat ? largest : call.cast(largest, call.type(0));
     }
 
     private static Map<String, Object> attributes(Call call, Window window) {
@@ -68,6 +76,11 @@ final class PoolOperators {
     }
 
     private static void average(Call call) {
+        call.give(average(call, call.in(0)));
+    }
+
+    /** The mean of each window of [N, C, …]. */
+    static Value average(Call call, Value x) {
         Window window = Window.of(call, call.node.integers("kernel_shape"));
         if (window.isDilated()) {
             throw call.refused("its window is dilated");
@@ -77,28 +90,30 @@ final class PoolOperators {
         if (window.isPooled()) {
             Map<String, Object> attributes = attributes(call, window);
             attributes.put("count_include_pad", counts);
-            call.give(call.apply(operator, attributes, call.in(0)));
-            return;
+            return call.apply(operator, attributes, x);
         }
         Map<String, Object> attributes = attributes(call, window.unpadded());
-        Value sums = call.apply(operator, attributes, window.pad(call, call.in(0), 0));
-        call.give(
-                counts
-                        ? sums
-                        : call.apply(
-                                GraphOperator.DIV,
-                                sums,
-                                call.apply(operator, attributes, window.pad(call, ones(call), 0))));
+        Value sums = call.apply(operator, attributes, window.pad(call, x, 0));
+        return counts
+                ? sums
+                : call.apply(
+                        GraphOperator.DIV,
+                        sums,
+                        call.apply(
+                                operator,
+                                attributes,
+                                window.pad(call, ones(call, window.rank()), 0)));
     }
 
     /** One channel of ones, as large as the input's. */
-    private static Value ones(Call call) {
-        List<Size> size = new ArrayList<>(call.sizes(0));
-        size.set(0, Window.fixed(1));
-        size.set(1, Window.fixed(1));
+    private static Value ones(Call call, int rank) {
+        int first = Layout.isChannelsLast(call) ? 1 : 2;
+        List<Size> size = new ArrayList<>(List.of(Window.fixed(1), Window.fixed(1)));
+        size.addAll(call.sizes(0).subList(first, first + rank));
+        ElementType type = call.isFloat(0) ? call.type(0) : ElementType.FLOAT;
         return call.apply(
                 GraphOperator.FULL,
-                Map.of("size", size, "fill_value", 1, "dtype", call.type(0).libtorch()));
+                Map.of("size", size, "fill_value", 1, "dtype", type.libtorch()));
     }
 
     private static void norm(Call call) {

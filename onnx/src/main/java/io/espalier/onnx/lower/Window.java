@@ -27,6 +27,10 @@ record Window(
 
     /** The window of a node over its first input. */
     static Window of(Call call, List<Long> kernel) {
+        return of(call, kernel, Layout.isChannelsLast(call) ? 1 : 2);
+    }
+
+    private static Window of(Call call, List<Long> kernel, int firstSpatial) {
         int rank = kernel.size();
         List<Long> strides = orOnes(call, "strides", rank);
         List<Long> dilations = orOnes(call, "dilations", rank);
@@ -56,7 +60,7 @@ record Window(
             if (stride == 1) {
                 total = reach - 1;
             } else {
-                long length = call.length(0, i + 2);
+                long length = call.length(0, i + firstSpatial);
                 total = Math.max((Math.ceilDiv(length, stride) - 1) * stride + reach - length, 0);
             }
             long less = total / 2;
