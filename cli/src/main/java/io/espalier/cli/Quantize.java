@@ -96,14 +96,15 @@ final class Quantize implements Runnable {
             names = "--recipe",
             paramLabel = "FILE",
             description =
-                    "Do what a recipe says of each layer, without a search: a YAML file from"
-                            + " --save-recipe.")
+                    "Do what a recipe says of each layer, without a search and in the recipe's"
+                            + " mode: a YAML file from --save-recipe. Layers that it does not name"
+                            + " stay in floats.")
     @Nullable Path recipe;
 
     @Option(
             names = "--save-recipe",
             paramLabel = "FILE",
-            description = "Write what became of each layer as a recipe.")
+            description = "Write what became of each layer, and by which settings, as a recipe.")
     @Nullable Path savedRecipe;
 
     @Option(
@@ -121,8 +122,11 @@ final class Quantize implements Runnable {
 
     @Spec CommandSpec spec;
 
+    private @Nullable Recipe followed;
+
     @Override
     public void run() {
+        followed = recipe();
         Quantizer quantizer = quantizer();
         requireFileOfRuntime();
         files.requirePlace();
@@ -138,14 +142,9 @@ final class Quantize implements Runnable {
         given.checkedFor(original);
         QuantizationOutcome result = quantized(quantizer, original, given.all());
         objection(result);
-        Path recipeFile = savedRecipe;
-        Recipe found =
-                recipeFile != null && result instanceof QuantizationResult onnx
-                        ? onnx.recipe()
-                        : null;
         result.save(files.out);
-        if (recipeFile != null && found != null) {
-            found.save(recipeFile);
+        if (savedRecipe != null && result instanceof QuantizationResult onnx) {
+            onnx.recipe().save(savedRecipe);
         }
         report.print(() -> describe(result), printer -> print(result, printer));
     }
@@ -179,19 +178,25 @@ final class Quantize implements Runnable {
         }
     }
 
+    private @Nullable Recipe recipe() {
+        if (recipe == null) {
+            return null;
+        }
+        if (mode() != QuantizationMode.AUTO || maxDrop != null) {
+            throw new ParameterException(
+                    spec.commandLine(),
+                    "--recipe says of each layer what it becomes; leave out --mode and"
+                            + " --max-drop.");
+        }
+        return Recipe.load(recipe);
+    }
+
     private Quantizer quantizer() {
-        Quantizer quantizer = Quantizer.of(mode());
+        Recipe following = followed;
+        Quantizer quantizer =
+                following == null ? Quantizer.of(mode()) : Quantizer.auto().recipe(following);
         if (maxDrop != null && mode() != QuantizationMode.AUTO) {
             throw new ParameterException(spec.commandLine(), "--max-drop is for --mode auto.");
-        }
-        if (recipe != null) {
-            if (mode() != QuantizationMode.AUTO || maxDrop != null) {
-                throw new ParameterException(
-                        spec.commandLine(),
-                        "--recipe says of each layer what it becomes; leave out --mode and"
-                                + " --max-drop.");
-            }
-            quantizer = quantizer.recipe(Recipe.load(recipe));
         }
         quantizer = maxDrop == null ? quantizer : quantizer.maxDrop(maxDrop);
         quantizer = threads == null ? quantizer : quantizer.threads(threads);
@@ -205,6 +210,9 @@ final class Quantize implements Runnable {
     }
 
     private QuantizationMode mode() {
+        if (followed != null) {
+            return followed.mode();
+        }
         return switch (mode) {
             case "auto" -> QuantizationMode.AUTO;
             case "static" -> QuantizationMode.STATIC;

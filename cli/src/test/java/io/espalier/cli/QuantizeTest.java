@@ -1,5 +1,6 @@
 package io.espalier.cli;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -19,6 +20,7 @@ import tools.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -216,11 +218,31 @@ class QuantizeTest {
                 quantize("--random", "--mode", "static", "--recipe", recipe.toString());
 
         assertEquals(0, first.code(), first.err());
-        assertTrue(Files.readString(recipe).contains("espalier-recipe: 1"));
+        assertTrue(Files.readString(recipe).contains("mode: \"static\""));
         assertEquals(0, again.code(), again.err());
         assertTrue(again.out().contains("2 of 2 layers in integers"), again.out());
         assertEquals(found.length, Files.size(out));
         assertEquals(2, both.code());
         assertTrue(both.err().contains("leave out --mode"), both.err());
+    }
+
+    @Test
+    @DisplayName("follows a recipe of halves without any data, and says which line of one is wrong")
+    void recipeOfHalves() throws IOException {
+        Path recipe = folder.resolve("recipe.yaml");
+        CommandLineRun first =
+                quantize("--mode", "float16", "--force", "--save-recipe", recipe.toString());
+        byte[] found = Files.readAllBytes(out);
+
+        CommandLineRun again = quantize("--force", "--recipe", recipe.toString());
+        Files.writeString(recipe, "\nrouding: gptq\n", StandardOpenOption.APPEND);
+        CommandLineRun wrong = quantize("--force", "--recipe", recipe.toString());
+
+        assertEquals(0, first.code(), first.err());
+        assertEquals(0, again.code(), again.err());
+        assertTrue(again.out().contains("2 of 2 weights in 16 bits"), again.out());
+        assertArrayEquals(found, Files.readAllBytes(out));
+        assertEquals(1, wrong.code());
+        assertTrue(wrong.err().contains("a recipe has no 'rouding'; it has"), wrong.err());
     }
 }

@@ -143,14 +143,17 @@ final class ProductSearch {
         return new Found(
                 way.model(),
                 layers(way.sites(), way.givenBack(), way.fixed()),
-                rest -> stored(output(rest, way.fixed(), way.givenBack()).model()));
+                rest ->
+                        outputs.isEmpty()
+                                ? rest
+                                : stored(output(rest, way.fixed(), way.givenBack()).model()));
     }
 
     private Found inFloats(OnnxModel model, List<SiteReport> sites) {
         return new Found(
                 model,
                 QuantizationRun.inFloats(layers(sites, "MatMul")),
-                rest -> stored(outputs.refitted(rest)));
+                rest -> outputs.isEmpty() ? rest : stored(outputs.refitted(rest)));
     }
 
     /** Output layers that stay float, with their weights kept in 8 bits. */
@@ -160,10 +163,9 @@ final class ProductSearch {
                 node ->
                         outputs.names().contains(node.name())
                                 && !settings.keepsFloat(node)
-                                && !settings.recipe()
-                                        .map(recipe -> recipe.in(Recipe.FLOAT))
-                                        .orElse(Set.of())
-                                        .contains(node.name()),
+                                && settings.recipe()
+                                        .map(recipe -> recipe.allows(node))
+                                        .orElse(true),
                 settings.reducedRange(),
                 settings.format().perTensor());
     }

@@ -4,7 +4,6 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.run.PairedTime;
 
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
 import java.util.List;
 
 /**
@@ -17,6 +16,7 @@ import java.util.List;
  * @param bytesBefore of the model that was given, weights and all
  * @param bytesAfter of this model's
  * @param layers what became of each layer, in the graph's order
+ * @param recipe the same with the settings that it was made by, to be applied again
  */
 public record QuantizationResult(
         OnnxModel model,
@@ -24,7 +24,8 @@ public record QuantizationResult(
         PairedTime time,
         long bytesBefore,
         long bytesAfter,
-        List<Layer> layers)
+        List<Layer> layers,
+        Recipe recipe)
         implements QuantizationOutcome {
     /** Keeps a copy of the list. */
     public QuantizationResult {
@@ -44,18 +45,6 @@ public record QuantizationResult(
         Layer in(String other, String because) {
             return new Layer(name, operators, other, because);
         }
-    }
-
-    /**
-     * What was chosen for each layer, to be applied again.
-     *
-     * @throws io.espalier.tensor.EspalierException if weights are in 4 or 16 bits, which recipes
-     *     don't have
-     */
-    public Recipe recipe() {
-        var precisions = new LinkedHashMap<String, String>();
-        layers.forEach(layer -> precisions.put(layer.name(), layer.precision()));
-        return new Recipe(precisions);
     }
 
     @Override

@@ -15,9 +15,10 @@ import io.espalier.onnx.quant.matmul.SiteReport;
 import io.espalier.onnx.repair.Repair;
 
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.function.Predicate;
+import java.util.stream.Collectors;
 
 /** One model being quantized: repaired, fitted, judged, and where it lost too much, given back. */
 final class QuantizationRun {
@@ -47,23 +48,56 @@ final class QuantizationRun {
         say("repairing the graph");
         var repaired = new Step(repaired(), List.of());
         Step step =
-                switch (settings.mode()) {
-                    case AUTO ->
-                            settings.recipe()
-                                    .map(recipe -> byRecipe(repaired, recipe))
-                                    .orElseGet(() -> auto(repaired));
-                    case STATIC ->
-                            compact(
-                                    settings.fitsWeights()
-                                            ? allFitted(repaired)
-                                            : allConvolutions(
-                                                    embeddings(products(repaired, true))));
-                    case DYNAMIC -> compact(stored(embeddings(products(repaired, false))));
-                    case WEIGHT_ONLY -> compact(stored(blocks(embeddings(repaired))));
-                    case FLOAT16 -> compact(halves(embeddings(repaired)));
-                };
+                settings.recipe()
+                        .map(recipe -> followed(repaired, recipe))
+                        .orElseGet(() -> quantized(repaired));
         say("measuring");
         return result(step);
+    }
+
+    private Step quantized(Step repaired) {
+        return switch (settings.mode()) {
+            case AUTO -> auto(repaired);
+            case STATIC ->
+                    compact(
+                            settings.fitsWeights()
+                                    ? allFitted(repaired)
+                                    : allConvolutions(
+                                            embeddings(products(repaired, true)),
+                                            this::mayBeIntegers));
+            case DYNAMIC -> compact(stored(embeddings(products(repaired, false))));
+            case WEIGHT_ONLY -> compact(stored(blocks(embeddings(repaired))));
+            case FLOAT16 -> compact(halves(embeddings(repaired)));
+        };
+    }
+
+    /** What a recipe says, all of it. */
+    private Step followed(Step repaired, Recipe recipe) {
+        say("following the recipe");
+        OnnxGraph graph = repaired.model().graph();
+        if (settings.mode() != QuantizationMode.FLOAT16) { // which names nodes inside others, too
+            recipe.requireKnown(
+                    graph.nodes().stream().map(OnnxNode::name).collect(Collectors.toSet()));
+        }
+        Step step =
+                switch (settings.mode()) {
+                    case AUTO, STATIC, DYNAMIC -> byRecipe(repaired, recipe);
+                    case WEIGHT_ONLY, FLOAT16 -> quantized(repaired);
+                };
+        recipe.requireFollowed(Recipe.of(settings, step.layers()), !settings.keptFloat().isEmpty());
+        return withFloats(step, recipe, graph);
+    }
+
+    /** The same with those layers among the others that the recipe leaves in floats. */
+    private static Step withFloats(Step step, Recipe recipe, OnnxGraph graph) {
+        Set<String> left = recipe.in(Recipe.FLOAT);
+        step.layers().forEach(layer -> left.remove(layer.name()));
+        List<Layer> layers =
+                graph.nodes().stream()
+                        .filter(node -> left.contains(node.name()))
+                        .map(node -> new Layer(node.name(), node.op(), Recipe.FLOAT, "as asked"))
+                        .toList();
+        return step.then(step.model(), layers);
     }
 
     private OnnxModel repaired() {
@@ -80,12 +114,13 @@ final class QuantizationRun {
                 judgement.time(model),
                 original.byteSize(),
                 model.byteSize(),
-                step.layers());
+                step.layers(),
+                Recipe.of(settings, step.layers()));
     }
 
     /** The same as it is written: each constant once, and short names for what is new. */
     private Step compact(Step step) {
-        List<Layer> layers = withStored(step.layers(), step.model().graph());
+        List<Layer> layers = StoredLayers.among(step.layers(), step.model().graph());
         OnnxModel written =
                 settings.format().portable() ? PortableForm.of(step.model()) : step.model();
         OnnxModel shared = Repair.run(written, List.of(Repair.pass("shared-constants"))).model();
@@ -94,25 +129,6 @@ final class QuantizationRun {
             judgement.isSame(step.model(), compact);
         }
         return new Step(compact, layers);
-    }
-
-    /** The layers, of which those say so whose weights are kept in bytes and that are in floats. */
-    private static List<Layer> withStored(List<Layer> layers, OnnxGraph graph) {
-        var stored = new HashSet<String>();
-        for (OnnxNode node : graph.nodes()) {
-            OnnxNode product = graph.producer(node.input(1));
-            OnnxNode cast =
-                    product == null || !product.is("Mul") ? null : graph.producer(product.input(0));
-            if (cast != null && cast.is("Cast") && graph.constant(cast.input(0)) != null) {
-                stored.add(node.name());
-            }
-        }
-        return layers.stream()
-                .map(layer ->
-                        layer.precision().equals(Recipe.FLOAT) && stored.contains(layer.name())
-                                ? layer.in(Recipe.STORED, layer.why())
-                                : layer)
-                .toList();
     }
 
     private void say(String words) {
@@ -129,10 +145,7 @@ final class QuantizationRun {
             if (judgement.isWithinBudget(tables.model())) {
                 best = tables;
             }
-            ConvolutionQuantization convolutions =
-                    convolutions(
-                            best.model(),
-                            node -> mayBeIntegers(node) && !outputs.names().contains(node.name()));
+            ConvolutionQuantization convolutions = convolutions(best.model(), isInner(outputs));
             var search = new ConvolutionSearch(convolutions, data, settings, judgement);
             ConvolutionSearch.Found fastest = search.best(best.model(), found.finish());
             return noWorse(compact(best.then(fastest.model(), fastest.layers())), repaired);
@@ -141,38 +154,18 @@ final class QuantizationRun {
 
     /** What a recipe says, in the order in which it was found. */
     private Step byRecipe(Step repaired, Recipe recipe) {
-        try (var outputs = OutputLayers.of(repaired.model(), data.batches())) {
-            say("following the recipe");
-            Predicate<OnnxNode> mayBeIntegers =
-                    node -> mayBeIntegers(node) && !recipe.in(Recipe.FLOAT).contains(node.name());
+        boolean refitted = settings.mode() == QuantizationMode.AUTO || settings.fitsWeights();
+        try (var outputs =
+                refitted
+                        ? OutputLayers.of(repaired.model(), data.batches())
+                        : OutputLayers.none()) {
             ProductSearch.Found found =
                     new ProductSearch(data, settings, outputs).of(repaired.model(), recipe);
-            Step tables = repaired.then(found.model(), found.layers());
-            MatMulQuantization.Result sites =
-                    EmbeddingQuantization.eightBit(tables.model(), settings.keptFloat());
-            var kept = new ArrayList<>(settings.keptFloat());
-            sites.sites().stream()
-                    .map(SiteReport::name)
-                    .filter(name -> !recipe.in(Recipe.INTEGERS).contains(name))
-                    .forEach(kept::add);
-            MatMulQuantization.Result chosen = EmbeddingQuantization.eightBit(tables.model(), kept);
-            Step inner =
-                    tables.then(chosen.model(), ProductSearch.layers(chosen.sites(), "Gather"));
-            ConvolutionQuantization convolutions =
-                    convolutions(
-                            inner.model(),
-                            node ->
-                                    mayBeIntegers.test(node)
-                                            && !outputs.names().contains(node.name()));
-            var known = new HashSet<String>();
-            inner.layers().forEach(layer -> known.add(layer.name()));
-            convolutions(inner.model(), node -> true)
-                    .layers()
-                    .forEach(layer -> known.add(layer.name()));
-            recipe.requireKnown(known);
+            Step tables = embeddings(repaired.then(found.model(), found.layers()));
+            ConvolutionQuantization convolutions = convolutions(tables.model(), isInner(outputs));
             var search = new ConvolutionSearch(convolutions, data, settings, judgement);
-            ConvolutionSearch.Found last = search.of(inner.model(), found.finish(), recipe);
-            return compact(inner.then(last.model(), last.layers()));
+            ConvolutionSearch.Found last = search.of(tables.model(), found.finish(), recipe);
+            return compact(tables.then(last.model(), last.layers()));
         }
     }
 
@@ -207,12 +200,19 @@ final class QuantizationRun {
         try (var outputs = OutputLayers.of(repaired.model(), data.batches())) {
             ProductSearch.Found found =
                     new ProductSearch(data, settings, outputs).allFitted(repaired.model());
-            Step all = allConvolutions(embeddings(repaired.then(found.model(), found.layers())));
+            Step inner = embeddings(repaired.then(found.model(), found.layers()));
+            Step all = allConvolutions(inner, isInner(outputs));
             return new Step(found.finish().apply(all.model()), all.layers());
         }
     }
 
     private Step embeddings(Step step) {
+        if (settings.recipe().isPresent()) {
+            Recipe recipe = settings.recipe().get();
+            return tables(
+                    step,
+                    EmbeddingQuantization.of(step.model(), name -> bitsOfTable(name, recipe)));
+        }
         return switch (settings.format().embeddingsIn(settings.mode())) {
             case FLOAT -> step;
             case INT8 ->
@@ -221,6 +221,17 @@ final class QuantizationRun {
                             EmbeddingQuantization.eightBit(step.model(), settings.keptFloat()));
             case INT4 ->
                     tables(step, EmbeddingQuantization.fourBit(step.model(), settings.keptFloat()));
+        };
+    }
+
+    private int bitsOfTable(String name, Recipe recipe) {
+        if (settings.keepsFloat(name)) {
+            return EmbeddingQuantization.FLOAT;
+        }
+        return switch (recipe.precision(name)) {
+            case Recipe.INTEGERS -> 8;
+            case Recipe.FOUR_BITS -> 4;
+            default -> EmbeddingQuantization.FLOAT;
         };
     }
 
@@ -238,14 +249,26 @@ final class QuantizationRun {
                 BlockQuantization.of(
                         step.model(),
                         data.batches(),
-                        settings.format().blocks(settings.keptFloat()));
+                        settings.format().blocks(keptFromBlocks(step.model())));
         return step.then(result.model(), ProductSearch.layers(result.sites(), "MatMul"));
     }
 
-    private Step allConvolutions(Step step) {
+    /** Products that don't become blocks. */
+    private List<String> keptFromBlocks(OnnxModel model) {
+        var kept = new ArrayList<>(settings.keptFloat());
+        settings.recipe()
+                .ifPresent(recipe ->
+                        MatMulQuantization.dynamic(model, List.of()).sites().stream()
+                                .map(SiteReport::name)
+                                .filter(name -> !recipe.in(Recipe.FOUR_BITS).contains(name))
+                                .forEach(kept::add));
+        return kept;
+    }
+
+    private Step allConvolutions(Step step, Predicate<OnnxNode> mayBeIntegers) {
         say("fitting layers");
         ConvolutionQuantization.Fitted fitted =
-                convolutions(step.model(), this::mayBeIntegers).fitAll(data.batches());
+                convolutions(step.model(), mayBeIntegers).fitAll(data.batches());
         return step.then(fitted.model(), ConvolutionSearch.layers(fitted));
     }
 
@@ -279,7 +302,13 @@ final class QuantizationRun {
         return settings.fitsWeights() ? convolutions.fittingWeights() : convolutions;
     }
 
+    /** Whether a node may be in integers before output layers are. */
+    private Predicate<OnnxNode> isInner(OutputLayers outputs) {
+        return node -> mayBeIntegers(node) && !outputs.names().contains(node.name());
+    }
+
     private boolean mayBeIntegers(OnnxNode node) {
-        return !settings.keepsFloat(node);
+        return !settings.keepsFloat(node)
+                && settings.recipe().map(recipe -> recipe.allows(node)).orElse(true);
     }
 }

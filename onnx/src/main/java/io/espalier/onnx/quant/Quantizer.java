@@ -156,7 +156,9 @@ public final class Quantizer {
 
     /**
      * Does what a recipe says, without a search: for {@link #auto()}, whose choices are then those
-     * of the recipe, whatever {@link #maxDrop} is.
+     * of the recipe, whatever {@link #maxDrop} is. The recipe's mode and settings hold; {@link
+     * #keepFloat}, {@link #portable}, {@link #perTensor}, {@link #reduceRange} and {@link
+     * #fittingWeights} can be added to it.
      *
      * @see QuantizationResult#recipe()
      */
@@ -181,12 +183,14 @@ public final class Quantizer {
      *
      * @param data what it is calibrated, judged and measured with
      * @throws EspalierException if settings make no sense together, the data does not fit the
-     *     model, or ONNX Runtime can't run it
+     *     model, a recipe is of another model, or ONNX Runtime can't run it
      */
     public QuantizationResult quantize(OnnxModel model, Inputs data) {
-        settings.format().requireMeaningIn(settings.mode());
-        try (var calibration = CalibrationData.read(model, data, settings.mostExamples(model))) {
-            return new QuantizationRun(model, calibration, settings).run();
+        QuantizationSettings all =
+                settings.recipe().map(recipe -> recipe.appliedTo(settings)).orElse(settings);
+        all.format().requireMeaningIn(all.mode());
+        try (var calibration = CalibrationData.read(model, data, all.mostExamples(model))) {
+            return new QuantizationRun(model, calibration, all).run();
         }
     }
 

@@ -74,6 +74,21 @@ record WeightFormat(
                 block.orElse(start.block()), rounding.orElse(start.rounding()), keptFloat);
     }
 
+    /**
+     * The same for layers whose precisions are known: of blocks all is said, and tables are among
+     * the layers.
+     */
+    WeightFormat spelledOut() {
+        BlockSettings blocks = blocks(List.of());
+        return with(format -> {
+            format.embeddings = Optional.empty();
+            if (bits == 4) {
+                format.block = OptionalInt.of(blocks.block());
+                format.rounding = Optional.of(blocks.rounding());
+            }
+        });
+    }
+
     /** What tables are kept in, in a mode. */
     EmbeddingPrecision embeddingsIn(QuantizationMode mode) {
         return embeddings.orElse(

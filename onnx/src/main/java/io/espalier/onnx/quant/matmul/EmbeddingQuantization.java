@@ -12,6 +12,7 @@ import org.jspecify.annotations.Nullable;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalDouble;
+import java.util.function.ToIntFunction;
 
 /**
  * Tables of vectors, from which rows are gathered or sliced, stored in few bits: a row of 8-bit
@@ -19,6 +20,9 @@ import java.util.OptionalDouble;
  * floats when they are read, so that time hardly changes.
  */
 public final class EmbeddingQuantization {
+    /** Bits of a table that stays as it is. */
+    public static final int FLOAT = 32;
+
     /** Tables with fewer elements stay float: they save nothing to speak of. */
     private static final long LEAST_ELEMENTS = 1 << 14;
 
@@ -37,7 +41,7 @@ public final class EmbeddingQuantization {
      * @param keepFloat names of nodes whose tables stay float, {@code *} standing for any text
      */
     public static MatMulQuantization.Result eightBit(OnnxModel model, List<String> keepFloat) {
-        return quantize(model, keepFloat, 8);
+        return of(model, bits(keepFloat, 8));
     }
 
     /**
@@ -48,18 +52,25 @@ public final class EmbeddingQuantization {
      * @param keepFloat names of nodes whose tables stay float, {@code *} standing for any text
      */
     public static MatMulQuantization.Result fourBit(OnnxModel model, List<String> keepFloat) {
-        return quantize(model, keepFloat, 4);
+        return of(model, bits(keepFloat, 4));
     }
 
-    private static MatMulQuantization.Result quantize(
-            OnnxModel model, List<String> keepFloat, int bits) {
+    private static ToIntFunction<String> bits(List<String> keepFloat, int bits) {
         MatMulSettings settings =
                 MatMulSettings.DEFAULT.keepingFloat(keepFloat.toArray(String[]::new));
+        return name -> settings.keepsFloat(name) ? FLOAT : bits;
+    }
+
+    /**
+     * Stores each table in as many bits as is said of the nodes that read it: 8, 4 or {@link
+     * #FLOAT}.
+     */
+    public static MatMulQuantization.Result of(OnnxModel model, ToIntFunction<String> bits) {
         var reports = new ArrayList<SiteReport>();
         OnnxModel written =
                 model.rewritten(graph -> {
                     for (String name : List.copyOf(graph.constants().keySet())) {
-                        reports.addAll(quantize(graph, name, settings, bits));
+                        reports.addAll(quantize(graph, name, bits));
                     }
                     graph.removeUnused();
                 });
@@ -67,7 +78,7 @@ public final class EmbeddingQuantization {
     }
 
     private static List<SiteReport> quantize(
-            OnnxGraph graph, String name, MatMulSettings settings, int bits) {
+            OnnxGraph graph, String name, ToIntFunction<String> bits) {
         ConstantTensor table = graph.constant(name);
         List<OnnxNode> readers = graph.readers(name);
         if (table == null
@@ -76,12 +87,12 @@ public final class EmbeddingQuantization {
                 || !readers.stream().allMatch(reader -> takesRows(graph, reader, name))) {
             return List.of();
         }
-        String refusal = refusal(table, readers, settings);
+        String refusal = refusal(table, readers, bits);
         if (refusal != null) {
             return readers.stream().map(r -> SiteReport.left(r.name(), refusal)).toList();
         }
         boolean four =
-                bits == 4
+                readers.stream().allMatch(reader -> bits.applyAsInt(reader.name()) == 4)
                         && table.elements() >= LEAST_ELEMENTS_4
                         && table.shape().getLast() % BLOCK == 0
                         && readers.stream().allMatch(reader -> reader.is("Gather"));
@@ -103,8 +114,8 @@ public final class EmbeddingQuantization {
     }
 
     private static @Nullable String refusal(
-            ConstantTensor table, List<OnnxNode> readers, MatMulSettings settings) {
-        if (readers.stream().anyMatch(reader -> settings.keepsFloat(reader.name()))) {
+            ConstantTensor table, List<OnnxNode> readers, ToIntFunction<String> bits) {
+        if (readers.stream().anyMatch(reader -> bits.applyAsInt(reader.name()) == FLOAT)) {
             return "kept float as asked";
         }
         if (table.elements() < LEAST_ELEMENTS) {
