@@ -6,12 +6,14 @@ import io.espalier.onnx.quant.conv.ConvolutionQuantization;
 
 import java.util.List;
 import java.util.Locale;
+import java.util.SplittableRandom;
 import java.util.function.UnaryOperator;
 
 /**
  * Finds which convolutions are computed in integers: those that save time; where too much is lost,
- * the first ones go back to floats, whose errors all others amplify and which save least, and then
- * those that lose most for the time they save.
+ * those go back to floats whose codes cost the results most for the time they save. Where libtorch
+ * can't say what they cost, the first ones do, whose errors all others amplify and which save
+ * least.
  */
 final class ConvolutionSearch {
     private static final int MOST_FITS = 6;
@@ -25,7 +27,10 @@ final class ConvolutionSearch {
     private static final double MARGIN = 0.9;
 
     /** How much of what the budget leaves is aimed at. */
-    private static final double AIM = 0.8;
+    private static final double AIM = 0.85;
+
+    /** A result that loses less than this part of the budget leaves room for more layers. */
+    private static final double ROOM = 0.75;
 
     /** The part of the error that is given back at least. */
     private static final double STEP = 0.8;
@@ -53,46 +58,82 @@ final class ConvolutionSearch {
      * The best way for a model.
      *
      * @param floats the model with its convolutions in floats
+     * @param original the same with all else in floats too
      * @param finish what is still to be done to a fitted model before it is judged
      */
-    Found best(OnnxModel floats, UnaryOperator<OnnxModel> finish) {
+    Found best(OnnxModel floats, OnnxModel original, UnaryOperator<OnnxModel> finish) {
         if (convolutions.isEmpty()) {
             return keptSmall(floats, finish);
         }
         say("measuring operators");
         convolutions.measure(data.first(), settings.threads());
+        double limit = MARGIN * settings.maxDrop();
         double lostWithout = judgement.drop(floats);
         double allowed = Double.POSITIVE_INFINITY;
+        boolean knowsLosses = false;
+        Attempt held = null;
         for (int fit = 1; fit <= MOST_FITS; fit++) {
-            var placed = convolutions.fastest(allowed, SPARED * Math.min(fit - 1, SPARING_FITS));
-            if (placed.isEmpty()) {
+            double spared = knowsLosses ? 0 : SPARED * Math.min(fit - 1, SPARING_FITS);
+            var placed = convolutions.fastest(allowed, spared);
+            if (placed.isEmpty() || (held != null && held.placed().equals(placed))) {
                 break;
             }
-            say("fitting layers, attempt " + fit);
-            ConvolutionQuantization.Fitted fitted = convolutions.fit(data.batches(), placed);
-            OnnxModel candidate = finish.apply(fitted.model());
-            double lost = judgement.drop(candidate);
-            say(
-                    String.format(
-                            Locale.ROOT,
-                            "%d layers in integers lose %.4f of the %.4f allowed",
-                            fitted.inIntegers(),
-                            lost,
-                            MARGIN * settings.maxDrop()));
-            if (lost <= MARGIN * settings.maxDrop()) {
-                if (judgement.isFaster(floats, candidate)) {
-                    return new Found(candidate, layers(fitted));
+            Attempt attempt = attempt(fit, placed, finish);
+            boolean holds = attempt.lost() <= limit;
+            if (held != null) {
+                held = holds ? attempt : held;
+                break;
+            }
+            if (holds) {
+                held = attempt;
+                if (fit == 1 || !knowsLosses || attempt.lost() > ROOM * limit) {
+                    break;
                 }
-                break;
+            } else if (fit == 1) {
+                knowsLosses = findLosses(original);
             }
-            if (fit <= SPARING_FITS) {
-                continue;
+            if (knowsLosses || fit > SPARING_FITS) {
+                double errors = convolutions.errorsOf(placed);
+                double byError = Math.max(attempt.lost() - lostWithout, Double.MIN_NORMAL) / errors;
+                allowed = AIM * (limit - lostWithout) / byError;
+                allowed = holds ? allowed : Math.min(STEP * errors, allowed);
             }
-            double errors = convolutions.errorsOf(placed);
-            double byError = Math.max(lost - lostWithout, Double.MIN_NORMAL) / errors;
-            allowed = Math.min(STEP * errors, AIM * (settings.maxDrop() - lostWithout) / byError);
         }
-        return keptSmall(floats, finish);
+        return held != null && judgement.isFaster(floats, held.model())
+                ? new Found(held.model(), layers(held.fitted()))
+                : keptSmall(floats, finish);
+    }
+
+    /** Layers put into integers and fitted, and what the finished model loses. */
+    private record Attempt(
+            ConvolutionQuantization.Choice placed,
+            ConvolutionQuantization.Fitted fitted,
+            OnnxModel model,
+            double lost) {}
+
+    private Attempt attempt(
+            int fit, ConvolutionQuantization.Choice placed, UnaryOperator<OnnxModel> finish) {
+        say("fitting layers, attempt " + fit);
+        ConvolutionQuantization.Fitted fitted = convolutions.fit(data.batches(), placed);
+        OnnxModel candidate = finish.apply(fitted.model());
+        double lost = judgement.drop(candidate);
+        say(
+                String.format(
+                        Locale.ROOT,
+                        "%d layers in integers lose %.4f of the %.4f allowed",
+                        fitted.inIntegers(),
+                        lost,
+                        MARGIN * settings.maxDrop()));
+        return new Attempt(placed, fitted, candidate, lost);
+    }
+
+    private boolean findLosses(OnnxModel original) {
+        say("finding what each value loses");
+        var signs = new SplittableRandom(0);
+        return convolutions.findLosses(
+                original,
+                data.batches(),
+                (inputs, results) -> ReferenceOutputs.projected(inputs, results, signs));
     }
 
     /** The way that a recipe names. */

@@ -147,7 +147,8 @@ final class QuantizationRun {
             }
             ConvolutionQuantization convolutions = convolutions(best.model(), isInner(outputs));
             var search = new ConvolutionSearch(convolutions, data, settings, judgement);
-            ConvolutionSearch.Found fastest = search.best(best.model(), found.finish());
+            ConvolutionSearch.Found fastest =
+                    search.best(best.model(), repaired.model(), found.finish());
             return noWorse(compact(best.then(fastest.model(), fastest.layers())), repaired);
         }
     }

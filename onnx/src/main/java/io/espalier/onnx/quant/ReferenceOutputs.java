@@ -8,6 +8,8 @@ import io.espalier.onnx.run.RunningModel;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
@@ -15,6 +17,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.random.RandomGenerator;
 
 /**
  * What the float model gives for some data, and how far another model is from it: 1 less the cosine
@@ -122,6 +125,44 @@ public final class ReferenceOutputs {
             worst = Math.max(worst, sum.getValue() / counts.getOrDefault(sum.getKey(), 1L));
         }
         return worst;
+    }
+
+    /**
+     * The sum of a batch's results, each times a random sign and scaled so that the mean square of
+     * what a small change to an example's results adds to it is their {@link #drop}.
+     */
+    static Tensor projected(
+            Map<String, Tensor> inputs, Map<String, Tensor> results, RandomGenerator random) {
+        Padding padding = Padding.of(inputs);
+        long examples = CalibrationData.examples(inputs);
+        Tensor sum = Tensors.zeros();
+        for (Tensor result : results.values()) {
+            if (result.is_floating_point() && result.numel() > 0) {
+                Tensor rows = padding.visible(result);
+                rows = rows.reshape(-1, row(Tensors.shape(rows)));
+                sum = sum.add(rows.mul(weights(rows.detach(), examples, random)).sum());
+            }
+        }
+        return sum;
+    }
+
+    private static Tensor weights(Tensor rows, long examples, RandomGenerator random) {
+        var signs = new float[Math.toIntExact(rows.numel())];
+        for (int i = 0; i < signs.length; i++) {
+            signs[i] = random.nextBoolean() ? 1 : -1;
+        }
+        Tensor weights = Tensors.of(signs, Tensors.shape(rows));
+        long[] along = {1};
+        Tensor squares =
+                rows.square()
+                        .sum(along, true, new ScalarTypeOptional())
+                        .clamp_min(new Scalar(1e-12));
+        if (rows.size(1) > 1) { // a cosine does not see how long the rows are
+            Tensor length = weights.mul(rows).sum(along, true, new ScalarTypeOptional());
+            weights = weights.sub(rows.mul(length.div(squares)));
+        }
+        double count = (double) rows.size(0) / examples;
+        return weights.div(squares.sqrt()).div(new Scalar(Math.sqrt(2 * count)));
     }
 
     /** Makes numbers equal that differ by no more than the float model does from itself. */

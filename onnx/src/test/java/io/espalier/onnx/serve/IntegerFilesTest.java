@@ -76,7 +76,8 @@ class IntegerFilesTest {
         Path file = folder.resolve("small.onnx");
         quantizer.quantize(model, Inputs.of(List.of(input))).model().save(file);
         assertTrue(
-                OnnxModel.load(file).graph().nodes().stream().anyMatch(node -> node.op().equals(operator)),
+                OnnxModel.load(file).graph().nodes().stream()
+                        .anyMatch(node -> node.op().equals(operator)),
                 operator);
 
         try (var scope = new PointerScope();

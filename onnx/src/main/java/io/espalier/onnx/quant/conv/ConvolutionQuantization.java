@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -19,6 +20,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * Puts regions of a convolutional network on ONNX Runtime's 8-bit kernels, where they save time,
@@ -31,14 +33,13 @@ public final class ConvolutionQuantization {
     private static final double HIGHEST_PRICE = 1e12;
     private static final int PRICE_STEPS = 8;
 
-    /** Milliseconds that nothing can save. */
-    private static final double NEVER = 1e15;
-
     private final OnnxModel model;
     private final List<Unit> units;
     private final WeightRounding rounding;
     private final boolean fitsWeights;
     private final Map<String, Double> errors = new HashMap<>();
+    private Map<String, AffineScale> codes = Map.of();
+    private Map<String, Double> losses = Map.of();
     private @Nullable Placement placement;
     private Map<String, double[]> means = Map.of();
 
@@ -156,10 +157,40 @@ public final class ConvolutionQuantization {
     }
 
     /**
+     * Finds what the results lose by each value that becomes codes, by the codes of the last fit;
+     * from here on that counts as the value's error.
+     *
+     * @param floats the model with all in floats
+     * @return whether it could be found
+     */
+    public boolean findLosses(
+            OnnxModel floats, List<Map<String, Tensor>> data, Projection projection) {
+        var values = new LinkedHashSet<String>();
+        units.forEach(unit -> {
+            values.addAll(unit.coded());
+            values.addAll(unit.inner());
+        });
+        Optional<Map<String, Double>> found =
+                CodeLosses.of(floats, values, codes, data, projection);
+        found.ifPresent(byValue -> losses = byValue);
+        return found.isPresent();
+    }
+
+    /** A number for the errors of all results, whose gradient by them is theirs with signs. */
+    @FunctionalInterface
+    public interface Projection {
+        /**
+         * The sum of a batch's results, each with a sign of its own and scaled so that the square
+         * of a small change to an example is what its results lose by it.
+         */
+        Tensor of(Map<String, Tensor> inputs, Map<String, Tensor> results);
+    }
+
+    /**
      * The layers that should be in integers for the fastest model of those whose errors stay below
      * a limit; all that save time where there is no limit.
      *
-     * @param allowed for the sum of errors that layers had when they were last fitted
+     * @param allowed for the sum of the errors of values that become codes
      * @param spared the part of the layers, the first ones, that stay in floats: what these lose,
      *     all others amplify
      */
@@ -169,20 +200,19 @@ public final class ConvolutionQuantization {
             return new Choice(units);
         }
         var first = new HashSet<>(units.subList(0, (int) (spared * units.size())));
-        List<Unit> best = measured.best(unit -> first.contains(unit) ? NEVER : 0);
+        List<Unit> best = measured.best(first, value -> 0);
         double low = 0;
         double high = 1;
         while (errors(best) > allowed && high < HIGHEST_PRICE) {
             double price = high;
-            best = measured.best(unit -> first.contains(unit) ? NEVER : price * error(unit));
+            best = measured.best(first, value -> price * error(value));
             low = errors(best) > allowed ? high : low;
             high *= PRICE_STEP;
         }
         high /= PRICE_STEP;
         for (int step = 0; step < PRICE_STEPS && low > 0; step++) {
             double middle = Math.sqrt(low * high);
-            List<Unit> found =
-                    measured.best(unit -> first.contains(unit) ? NEVER : middle * error(unit));
+            List<Unit> found = measured.best(first, value -> middle * error(value));
             if (errors(found) > allowed) {
                 low = middle;
             } else {
@@ -210,6 +240,16 @@ public final class ConvolutionQuantization {
         public boolean isEmpty() {
             return units.isEmpty();
         }
+
+        @Override
+        public boolean equals(@Nullable Object other) {
+            return other instanceof Choice choice && choice.units.equals(units);
+        }
+
+        @Override
+        public int hashCode() {
+            return units.hashCode();
+        }
     }
 
     /** The sum of the errors that layers had when they were last fitted. */
@@ -218,7 +258,16 @@ public final class ConvolutionQuantization {
     }
 
     private double errors(List<Unit> of) {
-        return of.stream().mapToDouble(this::error).sum();
+        return of.stream()
+                .flatMap(unit -> Stream.concat(unit.coded().stream(), unit.inner().stream()))
+                .distinct()
+                .mapToDouble(this::error)
+                .sum();
+    }
+
+    /** What a value loses as codes: of the results where that is known, else of its squares. */
+    private double error(String value) {
+        return losses.isEmpty() ? errors.getOrDefault(value, 0.0) : losses.getOrDefault(value, 0.0);
     }
 
     /** The model with these layers in integers, fitted to the data. */
@@ -236,12 +285,6 @@ public final class ConvolutionQuantization {
         return fitted(List.of(), data);
     }
 
-    private double error(Unit unit) {
-        return unit instanceof Unit.Convolution convolution
-                ? errors.getOrDefault(convolution.raw(), 0.0)
-                : 0;
-    }
-
     Fitted fitted(Collection<Unit> placed, List<Map<String, Tensor>> data) {
         OnnxModel written = written(placed, data, rounding);
         return new Fitted(written, reports(new HashSet<>(placed)), placed.size());
@@ -257,8 +300,10 @@ public final class ConvolutionQuantization {
         Optional<ReferenceStream> reference =
                 fitsWeights ? Optional.of(new ReferenceStream(model, data)) : Optional.empty();
         try (var calibrator = new InSequence(versions, data, means, reference)) {
-            OnnxModel written = new RegionWriter(model, calibrator, how).write(placed);
+            var writer = new RegionWriter(model, calibrator, how);
+            OnnxModel written = writer.write(placed);
             errors.putAll(calibrator.errors());
+            codes = writer.codes();
             return written;
         }
     }
@@ -295,7 +340,10 @@ public final class ConvolutionQuantization {
                             measured.floatTime(unit),
                             measured.integerTime(unit)));
         }
-        double error = error(unit);
+        double error =
+                unit instanceof Unit.Convolution convolution
+                        ? errors.getOrDefault(convolution.raw(), 0.0)
+                        : 0;
         if (error > 0) {
             words.add(String.format(Locale.ROOT, "error %.1f dB", 10 * Math.log10(error)));
         }

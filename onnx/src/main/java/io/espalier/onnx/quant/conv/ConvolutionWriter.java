@@ -91,6 +91,7 @@ final class ConvolutionWriter {
                         floatTrial(node, rounded, bias, before),
                         unit.activation());
         IntegerValue raw = convolution(node, input, rounded, fit.bias(), fit.scale());
+        writer.inside(unit.raw(), fit.scale());
         switch (unit.activation()) {
             case NONE, RELU, RELU6 -> writer.define(unit.output(), raw);
             case HARD_SWISH -> writer.define(unit.output(), hardSwish(unit, raw));

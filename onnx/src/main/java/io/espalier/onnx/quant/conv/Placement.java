@@ -27,6 +27,9 @@ final class Placement {
     private static final int RUNS = 8;
     private static final double FLOAT_BYTES = 4;
 
+    /** Milliseconds that nothing can save. */
+    private static final double NEVER = Double.MAX_VALUE / 4;
+
     /** What lies between floats and integers; it belongs to no unit. */
     private static final Set<String> CONVERSIONS =
             Set.of("QuantizeLinear", "DequantizeLinear", "Transpose");
@@ -75,6 +78,14 @@ final class Placement {
             attributed += time;
             activated += isActivated(unit) ? size : 0;
         }
+        for (Unit unit : units) {
+            double ownSize = elements.getOrDefault(unit.output(), 0.0);
+            for (String input : unit.inputs()) {
+                OnnxNode producer = graph.producer(input);
+                double size = producer == null ? 0 : times.outputBytesOf(producer) / FLOAT_BYTES;
+                elements.putIfAbsent(input, size == 0 ? ownSize : size);
+            }
+        }
         double rest = times.total() - attributed;
         for (OnnxNode node : graph.nodes()) {
             rest -= attributed(node) ? 0 : times.ofAllFrom(node);
@@ -112,28 +123,37 @@ final class Placement {
     /**
      * The units that should be in integers.
      *
-     * @param penalty what a unit costs besides its time when it is in integers, in milliseconds
+     * @param spared units that stay in floats
+     * @param price what it costs besides time that a value becomes codes, in milliseconds
      */
-    List<Unit> best(ToDoubleFunction<Unit> penalty) {
+    List<Unit> best(Set<Unit> spared, ToDoubleFunction<String> price) {
         var cut = new MinimumCut();
         var nodes = new HashMap<Unit, Integer>();
         var makers = new HashMap<String, Integer>();
+        var coded = new HashMap<String, Integer>();
         for (Unit unit : units) {
             int node = cut.node();
             nodes.put(unit, node);
             makers.put(unit.output(), node);
             cut.cost(cut.first(), node, floatTime(unit));
-            cut.cost(node, cut.second(), integerTime(unit) + penalty.applyAsDouble(unit));
+            double inside = unit.inner().stream().mapToDouble(price).sum();
+            cut.cost(
+                    node, cut.second(), spared.contains(unit) ? NEVER : integerTime(unit) + inside);
         }
         for (Unit unit : units) {
-            for (String input : unit.inputs()) {
-                // A reader in integers of what is made in floats.
-                cut.cost(
-                        node(nodes, unit),
-                        makers.getOrDefault(input, cut.second()),
-                        conversions.in() * size(input, unit));
+            for (String value : unit.coded()) {
+                int codes = coded.computeIfAbsent(value, name -> cut.node());
+                cut.cost(node(nodes, unit), codes, NEVER);
             }
         }
+        coded.forEach((value, codes) -> {
+            cut.cost(codes, cut.second(), price.applyAsDouble(value));
+            // A value that is made in floats and read in integers.
+            cut.cost(
+                    codes,
+                    makers.getOrDefault(value, cut.second()),
+                    conversions.in() * elements.getOrDefault(value, 0.0));
+        });
         for (Unit unit : units) {
             int leaves = cut.node();
             double size = elements.getOrDefault(unit.output(), 0.0);
@@ -147,7 +167,7 @@ final class Placement {
                                 .findFirst()
                                 .map(other -> node(nodes, other))
                                 .orElse(cut.second());
-                cut.cost(leaves, reading, Double.MAX_VALUE / 4);
+                cut.cost(leaves, reading, NEVER);
             }
         }
         boolean[] onFirst = cut.onFirst();
@@ -162,11 +182,6 @@ final class Placement {
 
     private static int node(Map<Unit, Integer> nodes, Unit unit) {
         return nodes.getOrDefault(unit, -1);
-    }
-
-    private double size(String input, Unit unit) {
-        Double known = elements.get(input);
-        return known != null ? known : elements.getOrDefault(unit.output(), 0.0);
     }
 
     /** What a unit takes in floats, in milliseconds. */

@@ -38,6 +38,7 @@ final class RegionWriter {
     private final StoredWeights stored = new StoredWeights(this);
     private final WeightRounding rounding;
     private final Map<String, IntegerValue> integers = new HashMap<>();
+    private final Map<String, AffineScale> codes = new HashMap<>();
     private final Set<String> floats = new HashSet<>();
     private final Map<String, Integer> readersLeft = new HashMap<>();
     private final Set<String> current = new HashSet<>();
@@ -145,6 +146,16 @@ final class RegionWriter {
         return unitOfNode;
     }
 
+    /** The codes of all values that have some, and of those inside a unit. */
+    Map<String, AffineScale> codes() {
+        return codes;
+    }
+
+    /** Says what codes a value inside a unit has. */
+    void inside(String value, AffineScale scale) {
+        codes.put(value, scale);
+    }
+
     /** Adds a node. */
     void emit(OnnxNode node) {
         graph.add(node);
@@ -175,6 +186,7 @@ final class RegionWriter {
     /** Says that a value has this form as integers now. */
     void define(String value, IntegerValue form) {
         integers.put(value, form);
+        codes.put(value, form.scale());
     }
 
     /** The integers of a value. */

@@ -5,6 +5,7 @@ import io.espalier.onnx.model.OnnxNode;
 import org.jspecify.annotations.Nullable;
 
 import java.util.List;
+import java.util.stream.Stream;
 
 /** Nodes that go over to integers together, because one kernel computes them or none alone can. */
 sealed interface Unit {
@@ -17,6 +18,16 @@ sealed interface Unit {
     /** Its result. */
     default String output() {
         return nodes().getLast().output();
+    }
+
+    /** The values that are codes when it is in integers: those that it reads, and its result. */
+    default List<String> coded() {
+        return Stream.concat(inputs().stream(), Stream.of(output())).distinct().toList();
+    }
+
+    /** Values inside it that become codes, and that nothing else reads. */
+    default List<String> inner() {
+        return List.of();
     }
 
     /** The name of its first node. */
@@ -34,6 +45,13 @@ sealed interface Unit {
         @Override
         public List<String> inputs() {
             return List.of(node.input(0));
+        }
+
+        @Override
+        public List<String> inner() {
+            return activation == Activation.HARD_SWISH || activation == Activation.SILU
+                    ? List.of(raw())
+                    : List.of();
         }
 
         /** The value between the convolution and its activation. */

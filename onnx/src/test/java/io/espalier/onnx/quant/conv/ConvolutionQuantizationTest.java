@@ -10,10 +10,12 @@ import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.run.OnnxSession;
+import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -27,6 +29,11 @@ import java.util.stream.Stream;
 @DisplayName("A convolutional network in integers")
 class ConvolutionQuantizationTest {
     private static final List<Long> PADDED = List.of(1L, 1L, 1L, 1L);
+
+    @BeforeEach
+    void seed() {
+        Libtorch.seed(4);
+    }
 
     @ParameterizedTest(name = "with {0} after each convolution")
     @ValueSource(strings = {"Relu", "HardSwish", "Clip", "Silu", "nothing"})

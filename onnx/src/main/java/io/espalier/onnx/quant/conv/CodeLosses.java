@@ -1,0 +1,204 @@
+package io.espalier.onnx.quant.conv;
+
+import io.espalier.onnx.lower.LoweredModel;
+import io.espalier.onnx.lower.Lowering;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.model.OnnxNode;
+import io.espalier.onnx.proto.ValueInfoProto;
+import io.espalier.onnx.quant.conv.ConvolutionQuantization.Projection;
+import io.espalier.onnx.shape.Shapes;
+import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.SequencedSet;
+
+/**
+ * What a model's results lose when values inside it become codes, to first order: the rounding of a
+ * value times the gradient by it of how far the results are off, in one run of the float model
+ * forwards and one backwards for all values together.
+ *
+ * <p>Of the many errors that results have, the gradient is of one sum with random signs, whose
+ * square is the sum of their squares in the mean over signs.
+ */
+final class CodeLosses {
+    private static final int EXAMPLES = 16;
+
+    /** What the values of one run may take. */
+    private static final long MOST_BYTES = 1L << 28;
+
+    private final Map<String, AffineScale> codes;
+    private final Map<String, Double> losses = new HashMap<>();
+
+    private CodeLosses(Map<String, AffineScale> codes) {
+        this.codes = new HashMap<>(codes);
+    }
+
+    /**
+     * The loss by each value; nothing where libtorch can't run the model, or not in little memory.
+     *
+     * @param codes those that are known; others are of the range of the first batch
+     */
+    static Optional<Map<String, Double>> of(
+            OnnxModel floats,
+            SequencedSet<String> values,
+            Map<String, AffineScale> codes,
+            List<Map<String, Tensor>> data,
+            Projection projection) {
+        int together = together(floats, data.getFirst());
+        if (together == 0) {
+            return Optional.empty();
+        }
+        OnnxModel tapped = floats.copy();
+        List<String> results =
+                floats.graph().outputs().stream().map(ValueInfoProto::getName).toList();
+        values.stream()
+                .filter(value -> tapped.graph().producer(value) != null && !results.contains(value))
+                .forEach(tapped.graph()::addOutput);
+        LoweredModel lowered;
+        try {
+            lowered = Lowering.lower(tapped);
+        } catch (EspalierException e) {
+            return Optional.empty(); // an operator that only the runtime has
+        }
+        lowered.module().eval();
+        lowered.module().parameters().forEach(parameter -> parameter.requires_grad_(false));
+        var found = new CodeLosses(codes);
+        int examples = 0;
+        for (Map<String, Tensor> batch : data) {
+            for (Map<String, Tensor> part : parts(batch, together)) {
+                if (examples < EXAMPLES) {
+                    if (!found.add(lowered, part, values, results, projection)) {
+                        return Optional.empty();
+                    }
+                    examples += Math.toIntExact(examples(part));
+                }
+            }
+        }
+        int runs = examples;
+        // Of normal numbers, the mean square from the mean size.
+        found.losses.replaceAll((value, sum) -> Math.PI / 2 * sum / runs * (sum / runs));
+        return Optional.of(found.losses);
+    }
+
+    private static long examples(Map<String, Tensor> batch) {
+        return batch.values().iterator().next().size(0);
+    }
+
+    /** How many examples of a batch fit; 0 if none does, or there are none. */
+    private static int together(OnnxModel model, Map<String, Tensor> batch) {
+        Map<String, List<Long>> extents = new LinkedHashMap<>();
+        batch.forEach((name, tensor) ->
+                extents.put(name, Arrays.stream(Tensors.shape(tensor)).boxed().toList()));
+        long examples = -1;
+        for (List<Long> shape : extents.values()) {
+            if (shape.isEmpty() || (examples >= 0 && shape.getFirst() != examples)) {
+                return 0;
+            }
+            examples = shape.getFirst();
+        }
+        Shapes shapes = Shapes.of(model, extents);
+        long numbers = 1;
+        for (OnnxNode node : model.graph().nodes()) {
+            List<Long> shape = shapes.extents(node.output());
+            numbers += shape == null ? 0 : shape.stream().reduce(1L, (a, b) -> a * b);
+        }
+        double fits = Math.floor((double) MOST_BYTES / Float.BYTES / numbers * examples);
+        boolean divides =
+                model.graph().inputs().stream()
+                        .allMatch(input ->
+                                !input.getType()
+                                        .getTensorType()
+                                        .getShape()
+                                        .getDim(0)
+                                        .hasDimValue());
+        return divides ? (int) Math.min(fits, examples) : fits >= examples ? (int) examples : 0;
+    }
+
+    private static List<Map<String, Tensor>> parts(Map<String, Tensor> batch, int together) {
+        long examples = examples(batch);
+        if (examples <= together) {
+            return List.of(batch);
+        }
+        var parts = new ArrayList<Map<String, Tensor>>();
+        for (long from = 0; from < examples; from += together) {
+            long start = from;
+            long length = Math.min(together, examples - from);
+            var part = new LinkedHashMap<String, Tensor>();
+            batch.forEach((name, tensor) -> part.put(name, tensor.narrow(0, start, length)));
+            parts.add(part);
+        }
+        return parts;
+    }
+
+    private boolean add(
+            LoweredModel lowered,
+            Map<String, Tensor> batch,
+            SequencedSet<String> values,
+            List<String> results,
+            Projection projection) {
+        try (var scope = new PointerScope()) {
+            var inputs = new LinkedHashMap<String, Tensor>();
+            boolean anyReal = false;
+            for (Map.Entry<String, Tensor> input : batch.entrySet()) {
+                Tensor own = input.getValue().clone();
+                boolean real = own.is_floating_point();
+                inputs.put(input.getKey(), real ? own.requires_grad_(true) : own);
+                anyReal |= real;
+            }
+            if (!anyReal) {
+                return false;
+            }
+            Map<String, Tensor> all = lowered.run(inputs);
+            var tapped = new LinkedHashMap<String, Tensor>();
+            for (String value : values) {
+                Tensor tensor = batch.containsKey(value) ? inputs.get(value) : all.get(value);
+                if (tensor != null && tensor.requires_grad()) {
+                    tensor.retain_grad();
+                    tapped.put(value, tensor);
+                }
+            }
+            var outputs = new LinkedHashMap<String, Tensor>();
+            results.forEach(name -> outputs.put(name, all.get(name)));
+            Tensor sum = projection.of(batch, outputs);
+            if (!sum.requires_grad()) {
+                return false;
+            }
+            sum.backward();
+            try (var noGrad = new NoGradGuard()) {
+                tapped.forEach(this::addLoss);
+            }
+            return true;
+        }
+    }
+
+    private void addLoss(String value, Tensor tensor) {
+        Tensor gradient = tensor.grad();
+        if (!gradient.defined()) {
+            return;
+        }
+        AffineScale scale = codes.computeIfAbsent(value, name -> range(tensor));
+        Tensor rounded =
+                torch.fake_quantize_per_tensor_affine(
+                        tensor, scale.scale(), scale.zeroPoint(), 0, 255);
+        Tensor byExample =
+                rounded.sub_(tensor).mul_(gradient).reshape(tensor.size(0), -1).sum(new long[] {1});
+        // Some examples lose a hundred times what others do; roots keep these from being all.
+        losses.merge(value, byExample.abs().sum().item_double(), Double::sum);
+    }
+
+    private static AffineScale range(Tensor tensor) {
+        return AffineScale.of(tensor.min().item_double(), tensor.max().item_double());
+    }
+}
