@@ -51,19 +51,22 @@ static <M extends Module> M converted(M model, Tensor calibration) {
     return copy;
 }
 
+static Sequential network() {
+    return new Sequential(
+            new Conv2d(1, 16, 5, o -> o.stride(2)),
+            new ReLU(),
+            new Conv2d(16, 16, 3, o -> o.stride(2).groups(16)),
+            new ReLU(),
+            new Conv2d(16, 32, 1),
+            new ReLU(),
+            new Flatten(),
+            new Linear(800, 10));
+}
+
 static void roundsDigits() {
     Dataset digits = Mnist.train().take(5000);
     Evaluator accuracy = Evaluator.accuracy(Mnist.test().take(1000));
-    var model =
-            new Sequential(
-                    new Conv2d(1, 16, 5, o -> o.stride(2)),
-                    new ReLU(),
-                    new Conv2d(16, 16, 3, o -> o.stride(2).groups(16)),
-                    new ReLU(),
-                    new Conv2d(16, 32, 1),
-                    new ReLU(),
-                    new Flatten(),
-                    new Linear(800, 10));
+    var model = network();
     Trainer.of(model, Losses.crossEntropy(), Optimizers.adam(model.parameters(), 2e-3))
             .train(digits, 2);
     model.eval();

@@ -16,13 +16,16 @@ import io.espalier.quant.observer.MinMaxObserver;
 import io.espalier.quant.observer.PerChannelMinMaxObserver;
 import io.espalier.tensor.Tensors;
 
+static Sequential network() {
+    return new Sequential(new Linear(10, 16), new ReLU(), new Linear(16, 16), new Linear(16, 5));
+}
+
 void main() {
     var qconfig =
             new QConfig(
                     MinMaxObserver.with().dtype(QUINT8),
                     PerChannelMinMaxObserver.with().dtype(QINT8).qscheme(PER_CHANNEL_SYMMETRIC));
-    var model =
-            new Sequential(new Linear(10, 16), new ReLU(), new Linear(16, 16), new Linear(16, 5));
+    var model = network();
     model.eval();
     model.qconfig(qconfig);
     model.get(2)

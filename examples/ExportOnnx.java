@@ -46,21 +46,23 @@ Path export(String name, Module model, Tensor example, Path folder) {
     return file;
 }
 
+static Sequential network() {
+    return new Sequential(
+            new Conv2d(3, 32, 3, o -> o.padding(1)),
+            new BatchNorm2d(32),
+            new ReLU(),
+            new Conv2d(32, 32, 3, o -> o.padding(1)),
+            new ReLU(),
+            new AdaptiveAvgPool2d(1),
+            new Flatten(),
+            new Linear(32, 10));
+}
+
 void main() throws IOException {
     Libtorch.seed(0);
-    var conv = new Conv2d(3, 32, 3, o -> o.padding(1));
-    var model =
-            new Sequential(
-                    conv,
-                    new BatchNorm2d(32),
-                    new ReLU(),
-                    new Conv2d(32, 32, 3, o -> o.padding(1)),
-                    new ReLU(),
-                    new AdaptiveAvgPool2d(1),
-                    new Flatten(),
-                    new Linear(32, 10));
+    var model = network();
     model.eval();
-    Prune.l1Unstructured(conv, "weight", 0.5);
+    Prune.l1Unstructured(model.get(0), "weight", 0.5);
     Tensor images = Tensors.randn(4, 3, 16, 16);
     GraphModule int8 = Quantization.quantize(model, images, List.of(images));
 

@@ -19,16 +19,19 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
+static Sequential network() {
+    return new Sequential(
+            new Conv2d(1, 8, 3),
+            new ReLU(),
+            new Conv2d(8, 16, 3),
+            new ReLU(),
+            new Flatten(),
+            new Linear(16 * 24 * 24, 10));
+}
+
 void main() {
     Libtorch.seed(1);
-    var model =
-            new Sequential(
-                    new Conv2d(1, 8, 3),
-                    new ReLU(),
-                    new Conv2d(8, 16, 3),
-                    new ReLU(),
-                    new Flatten(),
-                    new Linear(16 * 24 * 24, 10));
+    var model = network();
 
     Sequential byMagnitude = model.copy();
     Prune.globalUnstructured(

@@ -28,22 +28,25 @@ import org.bytedeco.pytorch.Tensor;
 
 import java.util.List;
 
+static Sequential network() {
+    return new Sequential(
+            new Conv2d(1, 8, 5),
+            new ReLU(),
+            new MaxPool2d(2),
+            new Conv2d(8, 16, 3),
+            new ReLU(),
+            new MaxPool2d(2),
+            new Flatten(),
+            new Linear(400, 32),
+            new ReLU(),
+            new Linear(32, 10));
+}
+
 void main() {
     Libtorch.seed(2);
     Dataset digits = Mnist.train().take(3000);
     Dataset test = Mnist.test().take(1000);
-    var model =
-            new Sequential(
-                    new Conv2d(1, 8, 5),
-                    new ReLU(),
-                    new MaxPool2d(2),
-                    new Conv2d(8, 16, 3),
-                    new ReLU(),
-                    new MaxPool2d(2),
-                    new Flatten(),
-                    new Linear(400, 32),
-                    new ReLU(),
-                    new Linear(32, 10));
+    var model = network();
     Trainer.of(model, Losses.crossEntropy(), Optimizers.adam(model.parameters(), 2e-3))
             .train(digits, 2);
     model.eval();

@@ -4,6 +4,7 @@
 
 import io.espalier.data.Dataset;
 import io.espalier.data.Mnist;
+import io.espalier.nn.Functional;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.prune.L1Unstructured;
@@ -25,7 +26,7 @@ static final class Net extends Module {
 
     @Override
     protected Tensor forward(Tensor x) {
-        return fc2.call(fc1.call(x.flatten(1, -1)).relu());
+        return fc2.call(Functional.relu(fc1.call(Functional.flatten(x, 1, -1))));
     }
 }
 

@@ -35,6 +35,10 @@ void show(String title, Module layer) {
     IO.println(Tensors.toString(layer.buffer("weight_mask")));
 }
 
+static Sequential network() {
+    return new Sequential(new Linear(4, 3), new ReLU(), new Linear(3, 2));
+}
+
 void main() {
     Libtorch.seed(1);
 
@@ -103,7 +107,7 @@ void main() {
     show("a PruningContainer: a quarter of the weights, then a row of the rest", layer);
 
     // Many parameters as one.
-    var model = new Sequential(new Linear(4, 3), new ReLU(), new Linear(3, 2));
+    var model = network();
     Prune.globalUnstructured(
             List.of(target(model.get(0), "weight"), target(model.get(2), "weight")),
             L1Unstructured::new,

@@ -41,17 +41,20 @@ void main() throws IOException {
                             1 - tuned.dropAfter().orElseThrow()));
 }
 
+static Sequential network() {
+    return new Sequential(
+            new Conv2d(3, 16, 3, o -> o.padding(1)),
+            new ReLU(),
+            new Conv2d(16, 32, 3, o -> o.padding(1)),
+            new ReLU(),
+            new AdaptiveAvgPool2d(1),
+            new Flatten(),
+            new Linear(32, 10));
+}
+
 /** Stands for a file that came from anywhere. */
 Path exported(Path file) {
-    var network =
-            new Sequential(
-                    new Conv2d(3, 16, 3, o -> o.padding(1)),
-                    new ReLU(),
-                    new Conv2d(16, 32, 3, o -> o.padding(1)),
-                    new ReLU(),
-                    new AdaptiveAvgPool2d(1),
-                    new Flatten(),
-                    new Linear(32, 10));
+    var network = network();
     network.eval();
     OnnxExport.of(
                     network,

@@ -15,9 +15,13 @@ import org.bytedeco.pytorch.Tensor;
 
 import java.util.List;
 
+static Sequential network() {
+    return new Sequential(new Linear(10, 32), new ReLU(), new Linear(32, 5));
+}
+
 void main() {
     Libtorch.seed(0);
-    var model = new Sequential(new Linear(10, 32), new ReLU(), new Linear(32, 5));
+    var model = network();
     model.eval();
     Tensor calibrationData = Tensors.randn(200, 10);
     Tensor x = Tensors.randn(50, 10);

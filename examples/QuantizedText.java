@@ -4,6 +4,7 @@
 
 import io.espalier.data.Dataset;
 import io.espalier.nn.Embedding;
+import io.espalier.nn.Functional;
 import io.espalier.nn.LSTM;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
@@ -33,7 +34,7 @@ static class Opinion extends Module {
 
     @Override
     protected Tensor forward(Tensor indices) {
-        Tensor last = sentence.call(words.call(indices)).select(1, LENGTH - 1);
+        Tensor last = Functional.select(sentence.call(words.call(indices)), 1, LENGTH - 1);
         return verdict.call(last);
     }
 }

@@ -60,17 +60,20 @@ void serve(Path file) throws Exception {
     }
 }
 
+static Sequential network() {
+    return new Sequential(
+            new Conv2d(3, 16, 3, o -> o.padding(1)),
+            new Hardswish(),
+            new Conv2d(16, 32, 3, o -> o.padding(1)),
+            new Hardswish(),
+            new AdaptiveAvgPool2d(1),
+            new Flatten(),
+            new Linear(32, 10));
+}
+
 /** Stands for a file that came from anywhere. */
 Path exported(Path file) {
-    var network =
-            new Sequential(
-                    new Conv2d(3, 16, 3, o -> o.padding(1)),
-                    new Hardswish(),
-                    new Conv2d(16, 32, 3, o -> o.padding(1)),
-                    new Hardswish(),
-                    new AdaptiveAvgPool2d(1),
-                    new Flatten(),
-                    new Linear(32, 10));
+    var network = network();
     network.eval();
     OnnxExport.of(
                     network,

@@ -44,9 +44,9 @@ static final class LeNet300100 extends Module {
 
     @Override
     protected Tensor forward(Tensor x) {
-        Tensor h = Functional.dropout(x.flatten(1, -1), 0.4 * dropout, isTraining());
-        h = Functional.dropout(fc1.call(h).relu(), dropout, isTraining());
-        h = Functional.dropout(fc2.call(h).relu(), dropout, isTraining());
+        Tensor h = Functional.dropout(Functional.flatten(x, 1, -1), 0.4 * dropout, isTraining());
+        h = Functional.dropout(Functional.relu(fc1.call(h)), dropout, isTraining());
+        h = Functional.dropout(Functional.relu(fc2.call(h)), dropout, isTraining());
         return fc3.call(h);
     }
 }

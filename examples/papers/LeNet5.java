@@ -48,8 +48,8 @@ static final class LeNet5 extends Module {
 
     @Override
     protected Tensor forward(Tensor x) {
-        Tensor h = pool.call(conv2.call(pool.call(conv1.call(x)))).flatten(1, -1);
-        h = fc1.call(Functional.dropout(h, dropout, isTraining())).relu();
+        Tensor h = Functional.flatten(pool.call(conv2.call(pool.call(conv1.call(x)))), 1, -1);
+        h = Functional.relu(fc1.call(Functional.dropout(h, dropout, isTraining())));
         return fc2.call(Functional.dropout(h, dropout, isTraining()));
     }
 }

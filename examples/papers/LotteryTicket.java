@@ -18,6 +18,7 @@
 import io.espalier.data.Batch;
 import io.espalier.data.Dataset;
 import io.espalier.data.Mnist;
+import io.espalier.nn.Functional;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.prune.Prune;
@@ -55,7 +56,8 @@ static final class LeNet300100 extends Module {
 
     @Override
     protected Tensor forward(Tensor x) {
-        return fc3.call(fc2.call(fc1.call(x.flatten(1, -1)).relu()).relu());
+        Tensor h = Functional.relu(fc1.call(Functional.flatten(x, 1, -1)));
+        return fc3.call(Functional.relu(fc2.call(h)));
     }
 }
 

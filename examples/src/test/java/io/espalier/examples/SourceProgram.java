@@ -51,6 +51,15 @@ record SourceProgram(Path file, Path classes) {
         }
     }
 
+    /** The compiled program's class, whose others are loaded when they are needed. */
+    Class<?> load() {
+        try {
+            return new URLClassLoader(new URL[] {classes.toUri().toURL()}).loadClass(name());
+        } catch (IOException | ClassNotFoundException e) {
+            throw new AssertionError(e);
+        }
+    }
+
     /** Runs the compiled program and returns what it printed. */
     String run() throws Exception {
         var printed = new ByteArrayOutputStream();
