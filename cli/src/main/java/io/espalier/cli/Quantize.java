@@ -20,7 +20,9 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
+import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -108,6 +110,15 @@ final class Quantize implements Runnable {
     @Nullable Path savedRecipe;
 
     @Option(
+            names = "--journal",
+            paramLabel = "FILE",
+            description =
+                    "Keep what the search of --mode auto finds in FILE; if FILE is there, go on"
+                            + " from it. OUT.journal if left out, which is deleted at the end: a"
+                            + " search that was stopped goes on when it is started again.")
+    @Nullable Path journal;
+
+    @Option(
             names = "--threads",
             paramLabel = "N",
             description = "Threads that the model will run with; all cores if left out.")
@@ -143,6 +154,7 @@ final class Quantize implements Runnable {
         QuantizationOutcome result = quantized(quantizer, original, given.all());
         objection(result);
         result.save(files.out);
+        deleteScratch();
         if (savedRecipe != null && result instanceof QuantizationResult onnx) {
             onnx.recipe().save(savedRecipe);
         }
@@ -171,10 +183,37 @@ final class Quantize implements Runnable {
 
     private QuantizationOutcome quantized(Quantizer quantizer, OnnxModel original, Inputs data) {
         try (var steps = Steps.onStandardError()) {
-            Quantizer told = quantizer.progress(steps::say);
+            Quantizer told = journaled(quantizer).progress(steps::say);
             return runtime == ModelRuntime.LIBTORCH
                     ? told.quantizeForLibtorch(original, data)
                     : told.quantize(original, data);
+        }
+    }
+
+    private Quantizer journaled(Quantizer quantizer) {
+        if (journal != null) {
+            return quantizer.journal(journal);
+        }
+        return searches() ? quantizer.scratchJournal(scratch()) : quantizer;
+    }
+
+    private boolean searches() {
+        return mode() == QuantizationMode.AUTO && followed == null;
+    }
+
+    /** Where a search is kept until it ends. */
+    private Path scratch() {
+        return files.out.resolveSibling(files.out.getFileName() + ".journal");
+    }
+
+    private void deleteScratch() {
+        try {
+            if (journal == null && searches()) {
+                Files.deleteIfExists(scratch());
+            }
+        } catch (IOException e) {
+            throw new EspalierException(
+                    "Can't delete " + scratch() + ": " + e.getMessage() + ".", e);
         }
     }
 
@@ -197,6 +236,10 @@ final class Quantize implements Runnable {
                 following == null ? Quantizer.of(mode()) : Quantizer.auto().recipe(following);
         if (maxDrop != null && mode() != QuantizationMode.AUTO) {
             throw new ParameterException(spec.commandLine(), "--max-drop is for --mode auto.");
+        }
+        if (journal != null && !searches()) {
+            throw new ParameterException(
+                    spec.commandLine(), "--journal is for the search of --mode auto.");
         }
         quantizer = maxDrop == null ? quantizer : quantizer.maxDrop(maxDrop);
         quantizer = threads == null ? quantizer : quantizer.threads(threads);
@@ -232,6 +275,7 @@ final class Quantize implements Runnable {
         boolean slower = result.time().speedup() < NOISE;
         boolean larger = result.size() > 1;
         if (!files.force && (slower || larger)) {
+            deleteScratch();
             throw new EspalierException(
                     String.format(
                             Locale.ROOT,

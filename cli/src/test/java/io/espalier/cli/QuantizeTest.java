@@ -175,6 +175,7 @@ class QuantizeTest {
         "--embeddings int4 --portable, --portable has no 4-bit integers",
         "--mode float16 --per-tensor, --per-tensor is for weights of 8 bits",
         "--embeddings int2, '--embeddings is float, int8 or int4, not int2'",
+        "--mode static --journal j, --journal is for the search of --mode auto",
     })
     void refusesTogether(String options, String words) {
         CommandLineRun run = quantize(("--random " + options).split(" "));
@@ -244,5 +245,32 @@ class QuantizeTest {
         assertArrayEquals(found, Files.readAllBytes(out));
         assertEquals(1, wrong.code());
         assertTrue(wrong.err().contains("a recipe has no 'rouding'; it has"), wrong.err());
+    }
+
+    @Test
+    @DisplayName(
+            "keeps a journal where it is told to, refuses another model's, and leaves none else")
+    void journal() throws IOException {
+        Path journal = folder.resolve("j");
+        String[] options = {"--random", "--limit", "8", "--force", "--journal", journal.toString()};
+        CommandLineRun first = quantize(options);
+        List<String> lines = Files.readAllLines(journal);
+        Path own = folder.resolve("out.onnx.journal");
+        Files.writeString(own, lines.getFirst().replaceAll("[0-9a-f]{64}", "0") + "\n");
+
+        CommandLineRun again = quantize(options);
+        CommandLineRun other =
+                quantize("--random", "--limit", "4", "--force", "--journal", journal.toString());
+        boolean leftAlone = Files.exists(own);
+        CommandLineRun without = quantize("--random", "--limit", "8", "--force");
+
+        assertEquals(0, first.code(), first.err());
+        assertEquals(0, again.code(), again.err());
+        assertEquals(lines, Files.readAllLines(journal));
+        assertEquals(1, other.code());
+        assertTrue(other.err().contains("is of another model, other data"), other.err());
+        assertTrue(leftAlone);
+        assertEquals(0, without.code(), without.err());
+        assertFalse(Files.exists(own));
     }
 }

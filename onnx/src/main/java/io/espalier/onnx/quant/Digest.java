@@ -20,6 +20,9 @@ import java.util.TreeMap;
 final class Digest {
     private static final long PART = 1L << 20;
 
+    /** Hexadecimal digits enough to tell a few attempts apart. */
+    private static final int SHORT = 16;
+
     private final MessageDigest digest;
 
     private Digest() {
@@ -39,6 +42,13 @@ final class Digest {
             new TreeMap<>(batch).forEach(digest::add);
         }
         return HexFormat.of().formatHex(digest.digest.digest());
+    }
+
+    /** A short name for names. */
+    static String of(Iterable<String> names) {
+        var digest = new Digest();
+        names.forEach(digest::add);
+        return HexFormat.of().formatHex(digest.digest.digest()).substring(0, SHORT);
     }
 
     private void add(String text) {

@@ -17,23 +17,28 @@ import java.nio.file.StandardOpenOption;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.OptionalDouble;
+import java.util.function.Supplier;
 
 /**
- * Numbers that took long to find, by name, kept in a file from the moment they are found: work that
- * was stopped goes on from there. A file is of one piece of work alone; what was being written when
- * the process ended is left out.
+ * What took long to find, by name, kept in a file from the moment it is found: work that was
+ * stopped goes on from there. A file is of one piece of work alone; what was being written when the
+ * process ended is left out.
  */
 final class Journal implements AutoCloseable {
     private static final String KEY = "espalier-journal";
     private static final TypeReference<Map<String, String>> HEADER = new TypeReference<>() {};
-    private static final TypeReference<Map<String, Double>> ENTRY = new TypeReference<>() {};
+    private static final TypeReference<Map<String, Object>> ENTRY = new TypeReference<>() {};
+    private static final TypeReference<Double> NUMBER = new TypeReference<>() {};
+    private static final TypeReference<Map<String, Double>> NUMBERS = new TypeReference<>() {};
+    private static final TypeReference<List<String>> NAMES = new TypeReference<>() {};
 
-    private final Map<String, Double> entries;
+    /** Values as JSON. */
+    private final Map<String, String> entries;
+
     private final @Nullable BufferedWriter writer;
     private final String place;
 
-    private Journal(Map<String, Double> entries, @Nullable BufferedWriter writer, String place) {
+    private Journal(Map<String, String> entries, @Nullable BufferedWriter writer, String place) {
         this.entries = entries;
         this.writer = writer;
         this.place = place;
@@ -45,19 +50,22 @@ final class Journal implements AutoCloseable {
     }
 
     /**
+     * Where one is.
+     *
+     * @param anew whether the file of other work is begun anew, and not refused
+     */
+    record Place(Path file, boolean anew) {}
+
+    /**
      * Opens a file, or begins it.
      *
-     * @param work what the numbers are of: the file of other work is refused
+     * @param work what is kept there is of it: the file of other work is refused
      * @throws EspalierException if the file is none, or of other work, or can't be written
      */
-    static Journal at(Path file, String work) {
+    static Journal at(Place place, String work) {
+        Path file = place.file();
         try {
-            List<String> lines =
-                    Files.exists(file)
-                            ? Files.readAllLines(file, StandardCharsets.UTF_8)
-                            : List.of();
-            Map<String, Double> entries =
-                    lines.isEmpty() ? new LinkedHashMap<>() : read(lines, work, file);
+            Map<String, String> entries = read(place, work);
             AtomicFile.write(
                     file, out -> out.write(StandardCharsets.UTF_8.encode(text(work, entries))));
             BufferedWriter writer =
@@ -74,7 +82,18 @@ final class Journal implements AutoCloseable {
                 "The journal %s can't be used: %s.".formatted(place, AtomicFile.reason(e)), e);
     }
 
-    private static Map<String, Double> read(List<String> lines, String work, Path file) {
+    private static Map<String, String> read(Place place, String work) throws IOException {
+        var entries = new LinkedHashMap<String, String>();
+        Path file = place.file();
+        if (!Files.exists(file)) {
+            return entries;
+        }
+        // Bytes that are no text are no journal's either.
+        List<String> lines =
+                new String(Files.readAllBytes(file), StandardCharsets.UTF_8).lines().toList();
+        if (lines.isEmpty()) {
+            return entries;
+        }
         String of;
         try {
             of = MetadataJson.read(lines.getFirst(), HEADER).getOrDefault(KEY, "");
@@ -86,14 +105,17 @@ final class Journal implements AutoCloseable {
                     "%s is no journal; name another file, which need not exist.".formatted(file));
         }
         if (!of.equals(work)) {
+            if (place.anew()) {
+                return entries;
+            }
             throw new EspalierException(
                     "The journal %s is of another model, other data or other settings; name another file."
                             .formatted(file));
         }
-        var entries = new LinkedHashMap<String, Double>();
         for (String line : lines.subList(1, lines.size())) {
             try {
-                entries.putAll(MetadataJson.read(line, ENTRY));
+                MetadataJson.read(line, ENTRY)
+                        .forEach((name, value) -> entries.put(name, MetadataJson.write(value)));
             } catch (EspalierException e) {
                 break;
             }
@@ -101,30 +123,67 @@ final class Journal implements AutoCloseable {
         return entries;
     }
 
-    private static String text(String work, Map<String, Double> entries) {
+    private static String text(String work, Map<String, String> entries) {
         var text = new StringBuilder(MetadataJson.write(Map.of(KEY, work))).append('\n');
-        entries.forEach(
-                (name, value) -> text.append(MetadataJson.write(Map.of(name, value))).append('\n'));
+        entries.forEach((name, value) -> text.append(line(name, value)).append('\n'));
         return text.toString();
     }
 
-    /** The number of this name, if it was found before. */
-    OptionalDouble find(String name) {
-        Double value = entries.get(name);
-        return value == null ? OptionalDouble.empty() : OptionalDouble.of(value);
+    private static String line(String name, String value) {
+        return "{" + MetadataJson.write(name) + ":" + value + "}";
     }
 
-    /** Keeps a number. */
-    void put(String name, double value) {
+    /** Whether there is something of this name. */
+    boolean has(String name) {
+        return entries.containsKey(name);
+    }
+
+    /** Whether nothing was found yet. */
+    boolean isEmpty() {
+        return entries.isEmpty();
+    }
+
+    /** The number of this name, found now unless it was found before. */
+    double number(String name, Supplier<Double> finding) {
+        return kept(name, NUMBER, finding);
+    }
+
+    /** The same of numbers with names of their own. */
+    Map<String, Double> numbers(String name, Supplier<Map<String, Double>> finding) {
+        return kept(name, NUMBERS, finding);
+    }
+
+    /** The same of names. */
+    List<String> names(String name, Supplier<List<String>> finding) {
+        return kept(name, NAMES, finding);
+    }
+
+    private <T> T kept(String name, TypeReference<T> type, Supplier<T> finding) {
+        String known = entries.get(name);
+        if (known != null) {
+            return known(name, known, type);
+        }
+        T found = finding.get();
+        String value = MetadataJson.write(found);
         entries.put(name, value);
         if (writer != null) {
             try {
-                writer.write(MetadataJson.write(Map.of(name, value)));
+                writer.write(line(name, value));
                 writer.newLine();
                 writer.flush();
             } catch (IOException e) {
                 throw failed(place, e);
             }
+        }
+        return found;
+    }
+
+    private <T> T known(String name, String value, TypeReference<T> type) {
+        try {
+            return MetadataJson.read(value, type);
+        } catch (EspalierException e) {
+            throw new EspalierException(
+                    "The journal %s is damaged at '%s'; delete it.".formatted(place, name), e);
         }
     }
 

@@ -72,8 +72,18 @@ final class Judgement {
         return known;
     }
 
+    /** How many times faster one is than another, of the least times of both. */
+    double speedup(OnnxModel before, OnnxModel after) {
+        return time(before, after, NOISE).speedup();
+    }
+
+    /** Whether this is more than chance. */
+    static boolean isFaster(double speedup) {
+        return speedup > NOISE;
+    }
+
     boolean isFaster(OnnxModel before, OnnxModel after) {
-        return time(before, after, NOISE).speedup() > NOISE;
+        return isFaster(speedup(before, after));
     }
 
     boolean isSlower(OnnxModel before, OnnxModel after) {

@@ -107,13 +107,7 @@ public final class LayerSensitivity {
             var entries = new ArrayList<Entry>();
             alone.forEach((layer, quantized) -> {
                 String name = layer.layer() + " " + layer.operators();
-                double drop =
-                        kept.find(name)
-                                .orElseGet(() -> {
-                                    double found = reference.drop(quantized.get());
-                                    kept.put(name, found);
-                                    return found;
-                                });
+                double drop = kept.number(name, () -> reference.drop(quantized.get()));
                 var entry = new Entry(layer.layer(), layer.operators(), drop);
                 entries.add(entry);
                 listener.measured(entry, entries.size(), alone.size());
@@ -126,7 +120,8 @@ public final class LayerSensitivity {
     private Journal journal(OnnxModel model, CalibrationData data) {
         return journal == null
                 ? Journal.none()
-                : Journal.at(journal, Digest.of(model, data, "sensitivity"));
+                : Journal.at(
+                        new Journal.Place(journal, false), Digest.of(model, data, "sensitivity"));
     }
 
     /** Each layer, and how a model is made in which it alone is in integers. */

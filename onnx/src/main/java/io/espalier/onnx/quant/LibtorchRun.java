@@ -19,13 +19,16 @@ import io.espalier.tensor.Libtorch;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
+import java.util.TreeSet;
 
 /**
  * One model being quantized for libtorch's integer kernels: lowered, calibrated once, all layers in
@@ -39,9 +42,15 @@ final class LibtorchRun {
     private final CalibrationData data;
     private final QuantizationSettings settings;
     private final Judgement judgement;
+    private final Journal journal;
     private final LoweredModel lowered;
 
-    LibtorchRun(OnnxModel original, CalibrationData data, QuantizationSettings settings) {
+    LibtorchRun(
+            OnnxModel original,
+            CalibrationData data,
+            QuantizationSettings settings,
+            Journal journal) {
+        this.journal = journal;
         this.original = original;
         this.data = data;
         this.settings = settings;
@@ -50,8 +59,11 @@ final class LibtorchRun {
         this.lowered = Lowering.lower(Repair.run(original).model());
     }
 
-    /** A graph of integer kernels, and how far its results are from the float model's. */
-    private record Fit(GraphModule graph, Set<String> inFloat, double drop) {}
+    /** Some layers in floats, and how far the results are from the float model's then. */
+    private record Attempt(Set<String> inFloat, double drop, Optional<Fit> fit) {}
+
+    /** A graph of integer kernels with some layers in floats. */
+    private record Fit(GraphModule graph, Set<String> inFloat) {}
 
     LibtorchResult run() {
         int before = Libtorch.threads();
@@ -100,30 +112,42 @@ final class LibtorchRun {
 
     private LibtorchResult searched(
             GraphModule reference, GraphModule floats, SequentialCorrection correction) {
-        say("fitting layers");
-        Fit best = fit(reference, Set.of(), correction);
-        LayerCosts costs = LayerCosts.ofTimes(floats, best.graph(), inOrder(data.first()));
-        costs.measureErrors(reference, inOrder(data.first()));
+        var fits = new Fits(reference, correction);
+        Attempt best = attempt(fits, Set.of());
+        LayerCosts costs = costs(floats, fits, reference);
         if (best.drop() > settings.maxDrop()) {
-            best = givenBack(reference, correction, best, costs);
+            best = givenBack(fits, best, costs);
         }
+        Set<String> inFloat = best.inFloat();
+        Fit fit = best.fit().orElseGet(() -> fits.of(inFloat));
         say("measuring");
-        return result(best, costs, reference);
+        return result(fit, best.drop(), costs, reference);
+    }
+
+    private LayerCosts costs(GraphModule floats, Fits fits, GraphModule reference) {
+        List<Tensor> first = inOrder(data.first());
+        LayerCosts costs =
+                LayerCosts.ofTimes(
+                        journal.numbers(
+                                "milliseconds in floats", () -> LayerCosts.times(floats, first)),
+                        journal.numbers(
+                                "milliseconds in integers",
+                                () -> LayerCosts.times(fits.of(Set.of()).graph(), first)));
+        costs.measureErrors(reference, first);
+        return costs;
     }
 
     /**
      * With more and more layers in floats until the budget holds: the first ones, whose errors all
      * others pass on, or those whose integers are off most for the time that they save.
      */
-    private Fit givenBack(
-            GraphModule reference, SequentialCorrection correction, Fit all, LayerCosts costs) {
-        Fit best = all;
+    private Attempt givenBack(Fits fits, Attempt all, LayerCosts costs) {
+        Attempt best = all;
         int layers = costs.inOrder().size();
         for (double part : PARTS) {
             int count = Math.clamp(Math.round(part * layers), 0, layers - 1);
             for (List<String> order : List.of(costs.inOrder(), costs.worstFirst())) {
-                Set<String> inFloat = new LinkedHashSet<>(order.subList(0, count));
-                Fit next = fit(reference, inFloat, correction);
+                Attempt next = attempt(fits, new LinkedHashSet<>(order.subList(0, count)));
                 if (next.drop() < best.drop()) {
                     best = next;
                 }
@@ -135,23 +159,56 @@ final class LibtorchRun {
         return best;
     }
 
-    private Fit fit(GraphModule reference, Set<String> inFloat, SequentialCorrection correction) {
-        GraphModule explicit = GraphQuantization.inFloat(reference, inFloat::contains);
-        GraphModule graph = GraphQuantization.lower(correction.apply(explicit));
-        double drop = judgement.drop(new LibtorchSession(lowered.with(graph)));
+    private Attempt attempt(Fits fits, Set<String> inFloat) {
+        double drop =
+                journal.number(
+                        "lost without %d: %s"
+                                .formatted(inFloat.size(), Digest.of(new TreeSet<>(inFloat))),
+                        () ->
+                                judgement.drop(
+                                        new LibtorchSession(
+                                                lowered.with(fits.of(inFloat).graph()))));
         say(String.format(Locale.ROOT, "%d layers in floats, %.4f lost", inFloat.size(), drop));
-        return new Fit(graph, inFloat, drop);
+        return new Attempt(inFloat, drop, fits.known(inFloat));
+    }
+
+    /** Fits layers, and keeps the last fit. */
+    private final class Fits {
+        private final GraphModule reference;
+        private final SequentialCorrection correction;
+        private @Nullable Fit last;
+
+        Fits(GraphModule reference, SequentialCorrection correction) {
+            this.reference = reference;
+            this.correction = correction;
+        }
+
+        Fit of(Set<String> inFloat) {
+            return known(inFloat).orElseGet(() -> fitted(inFloat));
+        }
+
+        Optional<Fit> known(Set<String> inFloat) {
+            return Optional.ofNullable(last).filter(fit -> fit.inFloat().equals(inFloat));
+        }
+
+        private Fit fitted(Set<String> inFloat) {
+            say("fitting layers, %d in floats".formatted(inFloat.size()));
+            GraphModule explicit = GraphQuantization.inFloat(reference, inFloat::contains);
+            var fit = new Fit(GraphQuantization.lower(correction.apply(explicit)), inFloat);
+            last = fit;
+            return fit;
+        }
     }
 
     private List<Tensor> inOrder(Map<String, Tensor> batch) {
         return lowered.ordered(batch);
     }
 
-    private LibtorchResult result(Fit fit, LayerCosts costs, GraphModule reference) {
+    private LibtorchResult result(Fit fit, double drop, LayerCosts costs, GraphModule reference) {
         LoweredModel small = lowered.with(fit.graph());
         return new LibtorchResult(
                 LoweredFile.of(original, small),
-                fit.drop(),
+                drop,
                 judgement.time(new LibtorchSession(small)),
                 original.byteSize(),
                 fit.graph().stateDict().values().stream().mapToLong(Tensor::nbytes).sum(),

@@ -10,12 +10,15 @@ import io.espalier.onnx.quant.matmul.OutputLayers;
 import io.espalier.onnx.quant.matmul.SiteReport;
 import io.espalier.tensor.EspalierException;
 
+import org.jspecify.annotations.Nullable;
+
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 
@@ -47,26 +50,108 @@ final class ProductSearch {
     record Found(OnnxModel model, List<Layer> layers, UnaryOperator<OnnxModel> finish) {}
 
     /** The best way for a model. */
-    Found best(OnnxModel model, Judgement judgement) {
+    Found best(OnnxModel model, Judgement judgement, Journal journal) {
         List<SiteReport> sites = List.of();
         for (boolean fixed : new boolean[] {true, false}) {
-            settings.progress()
-                    .accept(fixed ? "fitting matrix products" : "trying ranges found at each call");
-            Way way = way(model, fixed, Set.of());
-            sites = way.sites();
-            if (sites.stream().noneMatch(SiteReport::isQuantized)) {
+            var attempts = new Attempts(model, fixed, judgement, journal);
+            List<String> worst = attempts.worstFirst();
+            sites = attempts.sites(sites);
+            if (worst.isEmpty()) {
                 return inFloats(model, sites);
             }
-            boolean holds = judgement.isWithinBudget(way.whole());
+            Set<String> givenBack = Set.of();
+            boolean holds = attempts.holds(givenBack);
             for (double share = FIRST_GIVEN_BACK; !holds && share < 1; share *= 2) {
-                way = way(model, fixed, worst(sites, share));
-                holds = judgement.isWithinBudget(way.whole());
+                givenBack = first(worst, share);
+                holds = attempts.holds(givenBack);
             }
-            if (holds && judgement.isFaster(model, way.whole())) {
-                return found(way);
+            if (holds && attempts.isFaster(givenBack)) {
+                return found(attempts.way(givenBack));
             }
         }
         return inFloats(model, sites);
+    }
+
+    /** Names of those that lose most. */
+    private static Set<String> first(List<String> worst, double share) {
+        return Set.copyOf(worst.subList(0, (int) Math.max(1, Math.round(share * worst.size()))));
+    }
+
+    /** Ways of one kind, which differ in what is given back, fitted where that is not known. */
+    private final class Attempts {
+        private final OnnxModel model;
+        private final boolean fixed;
+        private final Judgement judgement;
+        private final Journal journal;
+        private @Nullable Way last;
+
+        Attempts(OnnxModel model, boolean fixed, Judgement judgement, Journal journal) {
+            this.model = model;
+            this.fixed = fixed;
+            this.judgement = judgement;
+            this.journal = journal;
+        }
+
+        Way way(Set<String> givenBack) {
+            Way known = last;
+            if (known == null || !known.givenBack().equals(givenBack)) {
+                settings.progress()
+                        .accept(
+                                fixed
+                                        ? "fitting matrix products"
+                                        : "trying ranges found at each call");
+                known = ProductSearch.this.way(model, fixed, givenBack);
+                last = known;
+            }
+            return known;
+        }
+
+        /** What became of the products; what was known of them where none were fitted. */
+        List<SiteReport> sites(List<SiteReport> known) {
+            Way way = last;
+            if (way != null) {
+                return way.sites();
+            }
+            return known.isEmpty() ? MatMulQuantization.dynamic(model, List.of()).sites() : known;
+        }
+
+        /** The names of those products in integers, those first that lose most. */
+        List<String> worstFirst() {
+            return journal.names(
+                    key("products, those first that lose most,", Set.of()),
+                    () ->
+                            way(Set.of()).sites().stream()
+                                    .filter(SiteReport::isQuantized)
+                                    .sorted(
+                                            Comparator.comparingDouble(
+                                                    site -> -site.error().orElse(0)))
+                                    .map(SiteReport::name)
+                                    .toList());
+        }
+
+        boolean holds(Set<String> givenBack) {
+            double lost =
+                    journal.number(
+                            key("products lose", givenBack),
+                            () -> judgement.drop(way(givenBack).whole()));
+            return lost <= settings.maxDrop();
+        }
+
+        boolean isFaster(Set<String> givenBack) {
+            return Judgement.isFaster(
+                    journal.number(
+                            key("products are faster", givenBack),
+                            () -> judgement.speedup(model, way(givenBack).whole())));
+        }
+
+        private String key(String what, Set<String> givenBack) {
+            return "%s %s, without %d: %s"
+                    .formatted(
+                            what,
+                            fixed ? "fixed" : "dynamic",
+                            givenBack.size(),
+                            Digest.of(new TreeSet<>(givenBack)));
+        }
     }
 
     /**
@@ -168,19 +253,6 @@ final class ProductSearch {
                                         .orElse(true),
                 settings.reducedRange(),
                 settings.format().perTensor());
-    }
-
-    /** The names of those products in integers that lose most. */
-    private static Set<String> worst(List<SiteReport> sites, double share) {
-        List<SiteReport> integers =
-                sites.stream()
-                        .filter(SiteReport::isQuantized)
-                        .sorted(Comparator.comparingDouble(site -> -site.error().orElse(0)))
-                        .toList();
-        return integers.stream()
-                .limit(Math.max(1, Math.round(share * integers.size())))
-                .map(SiteReport::name)
-                .collect(Collectors.toSet());
     }
 
     private MatMulQuantization.Result products(OnnxModel model, boolean fixed, Set<String> kept) {

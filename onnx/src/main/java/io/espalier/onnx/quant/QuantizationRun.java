@@ -26,8 +26,14 @@ final class QuantizationRun {
     private final CalibrationData data;
     private final QuantizationSettings settings;
     private final Judgement judgement;
+    private final Journal journal;
 
-    QuantizationRun(OnnxModel original, CalibrationData data, QuantizationSettings settings) {
+    QuantizationRun(
+            OnnxModel original,
+            CalibrationData data,
+            QuantizationSettings settings,
+            Journal journal) {
+        this.journal = journal;
         this.original = original;
         this.data = data;
         this.settings = settings;
@@ -139,10 +145,11 @@ final class QuantizationRun {
     private Step auto(Step repaired) {
         try (var outputs = OutputLayers.of(repaired.model(), data.batches())) {
             var products = new ProductSearch(data, settings, outputs);
-            ProductSearch.Found found = products.best(repaired.model(), judgement);
+            ProductSearch.Found found = products.best(repaired.model(), judgement, journal);
             Step best = repaired.then(found.model(), found.layers());
             Step tables = embeddings(best);
-            if (judgement.isWithinBudget(tables.model())) {
+            double lost = journal.number("tables lose", () -> judgement.drop(tables.model()));
+            if (lost <= settings.maxDrop()) {
                 best = tables;
             }
             ConvolutionQuantization convolutions = convolutions(best.model(), isInner(outputs));

@@ -19,7 +19,8 @@ record QuantizationSettings(
         Consumer<String> progress,
         WeightFormat format,
         boolean fitsWeights,
-        Optional<Recipe> recipe) {
+        Optional<Recipe> recipe,
+        Optional<Journal.Place> journal) {
     private static final double MAX_DROP = 0.01;
 
     static QuantizationSettings of(QuantizationMode mode) {
@@ -32,6 +33,7 @@ record QuantizationSettings(
                 words -> {},
                 WeightFormat.DEFAULT,
                 false,
+                Optional.empty(),
                 Optional.empty());
     }
 
@@ -53,6 +55,7 @@ record QuantizationSettings(
         WeightFormat format;
         boolean fitsWeights;
         Optional<Recipe> recipe;
+        Optional<Journal.Place> journal;
 
         private Change(QuantizationSettings start) {
             mode = start.mode;
@@ -64,6 +67,7 @@ record QuantizationSettings(
             format = start.format;
             fitsWeights = start.fitsWeights;
             recipe = start.recipe;
+            journal = start.journal;
         }
 
         private QuantizationSettings made() {
@@ -76,7 +80,8 @@ record QuantizationSettings(
                     progress,
                     format,
                     fitsWeights,
-                    recipe);
+                    recipe,
+                    journal);
         }
     }
 
@@ -98,6 +103,29 @@ record QuantizationSettings(
                     "For libtorch there are no recipes, 4-bit weights, tables in integers,"
                             + " fitted weights or portable files; leave those settings out.");
         }
+    }
+
+    /** Refuses a journal where nothing is searched for. */
+    void requireSearchForJournal() {
+        if (journal.isPresent() && (mode != QuantizationMode.AUTO || recipe.isPresent())) {
+            throw new EspalierException(
+                    "A journal keeps what the search of the mode AUTO finds; "
+                            + (recipe.isPresent() ? "a recipe" : "the mode " + mode)
+                            + " searches nothing.");
+        }
+    }
+
+    /** All that decides what is found, in words. */
+    String words() {
+        return String.join(
+                "; ",
+                mode.toString(),
+                String.valueOf(maxDrop),
+                keptFloat.toString(),
+                String.valueOf(reducedRange),
+                String.valueOf(threads),
+                format.toString(),
+                String.valueOf(fitsWeights));
     }
 
     /** Whether a node shall stay in floats by its name. */

@@ -5,6 +5,7 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.quant.matmul.RoundingMethod;
 import io.espalier.tensor.EspalierException;
 
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -173,6 +174,25 @@ public final class Quantizer {
         return with(s -> s.recipe = Optional.of(recipe));
     }
 
+    /**
+     * Keeps what the search of {@link #auto()} measures and decides in a file, from the moment it
+     * is found. If the file is there, work that was stopped goes on from it: what was fitted and
+     * given up is not fitted again. That holds for {@link #quantizeForLibtorch}, too.
+     *
+     * @param file of this model, these data and settings; that of others is refused
+     */
+    public Quantizer journal(Path file) {
+        return with(s -> s.journal = Optional.of(new Journal.Place(file, false)));
+    }
+
+    /**
+     * The same in a file that is for nothing else: if it is of another model, other data or
+     * settings, it is begun anew.
+     */
+    public Quantizer scratchJournal(Path file) {
+        return with(s -> s.journal = Optional.of(new Journal.Place(file, true)));
+    }
+
     /** Says what is being done to somebody, in words. */
     public Quantizer progress(Consumer<String> listener) {
         return with(s -> s.progress = listener);
@@ -189,8 +209,10 @@ public final class Quantizer {
         QuantizationSettings all =
                 settings.recipe().map(recipe -> recipe.appliedTo(settings)).orElse(settings);
         all.format().requireMeaningIn(all.mode());
-        try (var calibration = CalibrationData.read(model, data, all.mostExamples(model))) {
-            return new QuantizationRun(model, calibration, all).run();
+        settings.requireSearchForJournal();
+        try (var calibration = CalibrationData.read(model, data, all.mostExamples(model));
+                var journal = journal(model, calibration, "onnxruntime")) {
+            return new QuantizationRun(model, calibration, all, journal).run();
         }
     }
 
@@ -208,8 +230,17 @@ public final class Quantizer {
      */
     public LibtorchResult quantizeForLibtorch(OnnxModel model, Inputs data) {
         settings.requireMeaningForLibtorch();
-        try (var calibration = CalibrationData.read(model, data, settings.mostExamples(model))) {
-            return new LibtorchRun(model, calibration, settings).run();
+        try (var calibration = CalibrationData.read(model, data, settings.mostExamples(model));
+                var journal = journal(model, calibration, "libtorch")) {
+            return new LibtorchRun(model, calibration, settings, journal).run();
         }
+    }
+
+    private Journal journal(OnnxModel model, CalibrationData data, String runtime) {
+        return settings.journal()
+                .map(place ->
+                        Journal.at(
+                                place, Digest.of(model, data, runtime + "; " + settings.words())))
+                .orElseGet(Journal::none);
     }
 }
