@@ -4,8 +4,11 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.quant.QuantizationResult.Layer;
 import io.espalier.onnx.quant.conv.ConvolutionQuantization;
 
+import org.jspecify.annotations.Nullable;
+
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.function.UnaryOperator;
 
@@ -39,12 +42,15 @@ final class ConvolutionSearch {
     private final CalibrationData data;
     private final QuantizationSettings settings;
     private final Judgement judgement;
+    private final Journal journal;
 
     ConvolutionSearch(
             ConvolutionQuantization convolutions,
             CalibrationData data,
             QuantizationSettings settings,
-            Judgement judgement) {
+            Judgement judgement,
+            Journal journal) {
+        this.journal = journal;
         this.convolutions = convolutions;
         this.data = data;
         this.settings = settings;
@@ -65,8 +71,7 @@ final class ConvolutionSearch {
         if (convolutions.isEmpty()) {
             return keptSmall(floats, finish);
         }
-        say("measuring operators");
-        convolutions.measure(data.first(), settings.threads());
+        convolutions.recallTimes(journal.numbers("milliseconds of operators", this::times));
         double limit = MARGIN * settings.maxDrop();
         double lostWithout = judgement.drop(floats);
         double allowed = Double.POSITIVE_INFINITY;
@@ -75,18 +80,18 @@ final class ConvolutionSearch {
         for (int fit = 1; fit <= MOST_FITS; fit++) {
             double spared = knowsLosses ? 0 : SPARED * Math.min(fit - 1, SPARING_FITS);
             var placed = convolutions.fastest(allowed, spared);
-            if (placed.isEmpty() || (held != null && held.placed().equals(placed))) {
+            if (placed.isEmpty() || (held != null && held.placed.equals(placed))) {
                 break;
             }
             Attempt attempt = attempt(fit, placed, finish);
-            boolean holds = attempt.lost() <= limit;
+            boolean holds = attempt.lost <= limit;
             if (held != null) {
                 held = holds ? attempt : held;
                 break;
             }
             if (holds) {
                 held = attempt;
-                if (fit == 1 || !knowsLosses || attempt.lost() > ROOM * limit) {
+                if (fit == 1 || !knowsLosses || attempt.lost > ROOM * limit) {
                     break;
                 }
             } else if (fit == 1) {
@@ -94,43 +99,106 @@ final class ConvolutionSearch {
             }
             if (knowsLosses || fit > SPARING_FITS) {
                 double errors = convolutions.errorsOf(placed);
-                double byError = Math.max(attempt.lost() - lostWithout, Double.MIN_NORMAL) / errors;
+                double byError = Math.max(attempt.lost - lostWithout, Double.MIN_NORMAL) / errors;
                 allowed = AIM * (limit - lostWithout) / byError;
                 allowed = holds ? allowed : Math.min(STEP * errors, allowed);
             }
         }
-        return held != null && judgement.isFaster(floats, held.model())
+        return held != null && isFaster(held, floats)
                 ? new Found(held.model(), layers(held.fitted()))
                 : keptSmall(floats, finish);
     }
 
-    /** Layers put into integers and fitted, and what the finished model loses. */
-    private record Attempt(
-            ConvolutionQuantization.Choice placed,
-            ConvolutionQuantization.Fitted fitted,
-            OnnxModel model,
-            double lost) {}
+    private Map<String, Double> times() {
+        say("measuring operators");
+        return convolutions.measured(data.first(), settings.threads());
+    }
+
+    private boolean isFaster(Attempt attempt, OnnxModel floats) {
+        Map<String, Double> learned = convolutions.learned();
+        double speedup =
+                journal.number(
+                        "times as fast " + attempt.name(),
+                        () -> judgement.speedup(floats, attempt.model()));
+        convolutions.recallFits(learned);
+        return Judgement.isFaster(speedup);
+    }
+
+    /** Layers put into integers, fitted when that is needed, and what the finished model loses. */
+    private final class Attempt {
+        private final int number;
+        private final ConvolutionQuantization.Choice placed;
+        private final UnaryOperator<OnnxModel> finish;
+        private final Map<String, Double> learnedBefore = convolutions.learned();
+        private final double lost;
+        private ConvolutionQuantization.@Nullable Fitted fitted;
+        private @Nullable OnnxModel model;
+
+        Attempt(
+                int number,
+                ConvolutionQuantization.Choice placed,
+                UnaryOperator<OnnxModel> finish) {
+            this.number = number;
+            this.placed = placed;
+            this.finish = finish;
+            Map<String, Double> learned = journal.numbers("learned " + name(), this::learned);
+            this.lost = journal.number("lost " + name(), () -> judgement.drop(model()));
+            convolutions.recallFits(learned);
+        }
+
+        String name() {
+            return "with %d layers: %s".formatted(placed.names().size(), Digest.of(placed.names()));
+        }
+
+        private Map<String, Double> learned() {
+            fitted();
+            return convolutions.learned();
+        }
+
+        ConvolutionQuantization.Fitted fitted() {
+            ConvolutionQuantization.Fitted known = fitted;
+            if (known == null) {
+                say("fitting layers, attempt " + number);
+                convolutions.recallFits(learnedBefore);
+                known = convolutions.fit(data.batches(), placed);
+                fitted = known;
+            }
+            return known;
+        }
+
+        OnnxModel model() {
+            OnnxModel known = model;
+            if (known == null) {
+                known = finish.apply(fitted().model());
+                model = known;
+            }
+            return known;
+        }
+    }
 
     private Attempt attempt(
             int fit, ConvolutionQuantization.Choice placed, UnaryOperator<OnnxModel> finish) {
-        say("fitting layers, attempt " + fit);
-        ConvolutionQuantization.Fitted fitted = convolutions.fit(data.batches(), placed);
-        OnnxModel candidate = finish.apply(fitted.model());
-        double lost = judgement.drop(candidate);
+        var attempt = new Attempt(fit, placed, finish);
         say(
                 String.format(
                         Locale.ROOT,
                         "%d layers in integers lose %.4f of the %.4f allowed",
-                        fitted.inIntegers(),
-                        lost,
+                        placed.names().size(),
+                        attempt.lost,
                         MARGIN * settings.maxDrop()));
-        return new Attempt(placed, fitted, candidate, lost);
+        return attempt;
     }
 
     private boolean findLosses(OnnxModel original) {
+        Map<String, Double> losses = journal.numbers("losses of values", () -> losses(original));
+        convolutions.recallLosses(losses);
+        return !losses.isEmpty();
+    }
+
+    private Map<String, Double> losses(OnnxModel original) {
         say("finding what each value loses");
         var signs = new SplittableRandom(0);
-        return convolutions.findLosses(
+        return convolutions.losses(
                 original,
                 data.batches(),
                 (inputs, results) -> ReferenceOutputs.projected(inputs, results, signs));

@@ -6,6 +6,7 @@ import io.espalier.graph.Node;
 import io.espalier.graph.Node.ModuleCall;
 import io.espalier.graph.StepWatcher;
 import io.espalier.graph.Value;
+import io.espalier.onnx.fit.Decibels;
 import io.espalier.quant.layer.FusedChain;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -151,8 +152,6 @@ final class LayerCosts {
                         floatTimes.getOrDefault(path, 0.0),
                         integerTimes.getOrDefault(path, 0.0));
         double error = errors.getOrDefault(path, 0.0);
-        return error == 0
-                ? times
-                : times + String.format(Locale.ROOT, ", error %.1f dB", 10 * Math.log10(error));
+        return error == 0 ? times : times + ", " + Decibels.ofSquares(error);
     }
 }

@@ -1,5 +1,6 @@
 package io.espalier.onnx.quant;
 
+import io.espalier.onnx.fit.Decibels;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.quant.QuantizationResult.Layer;
@@ -16,7 +17,6 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.UnaryOperator;
@@ -312,9 +312,6 @@ final class ProductSearch {
     }
 
     private static String error(SiteReport site) {
-        return site.error().isPresent()
-                ? String.format(
-                        Locale.ROOT, ", error %.1f dB", 10 * Math.log10(site.error().getAsDouble()))
-                : "";
+        return site.error().isPresent() ? ", " + Decibels.ofRoot(site.error().getAsDouble()) : "";
     }
 }

@@ -153,7 +153,7 @@ final class QuantizationRun {
                 best = tables;
             }
             ConvolutionQuantization convolutions = convolutions(best.model(), isInner(outputs));
-            var search = new ConvolutionSearch(convolutions, data, settings, judgement);
+            var search = new ConvolutionSearch(convolutions, data, settings, judgement, journal);
             ConvolutionSearch.Found fastest =
                     search.best(best.model(), repaired.model(), found.finish());
             return noWorse(compact(best.then(fastest.model(), fastest.layers())), repaired);
@@ -171,7 +171,7 @@ final class QuantizationRun {
                     new ProductSearch(data, settings, outputs).of(repaired.model(), recipe);
             Step tables = embeddings(repaired.then(found.model(), found.layers()));
             ConvolutionQuantization convolutions = convolutions(tables.model(), isInner(outputs));
-            var search = new ConvolutionSearch(convolutions, data, settings, judgement);
+            var search = new ConvolutionSearch(convolutions, data, settings, judgement, journal);
             ConvolutionSearch.Found last = search.of(tables.model(), found.finish(), recipe);
             return compact(tables.then(last.model(), last.layers()));
         }

@@ -91,6 +91,61 @@ class ResumedSearchTest {
     }
 
     @Test
+    @DisplayName("goes on with those convolutions that were not fitted yet, and finds the same")
+    void convolutions() throws IOException {
+        OnnxModel model = ofConvolutions();
+        Inputs images = images();
+        double all = Quantizer.of(QuantizationMode.STATIC).quantize(model, images).drop();
+        Quantizer search = Quantizer.auto().threads(1).maxDrop(all / 3);
+        Path whole = folder.resolve("whole");
+        var first = new Listening("fitting layers", 100);
+        QuantizationResult expected =
+                search.journal(whole).progress(first::hear).quantize(model, images);
+        // Times are never the same twice; all else is to be found anew.
+        Files.write(
+                journal,
+                Files.readAllLines(whole).stream()
+                        .filter(line -> !line.startsWith("{\"l") && !line.startsWith("{\"p"))
+                        .toList());
+        var stopped = new Listening("fitting layers", 1);
+        Quantizer kept = search.journal(journal);
+
+        assertThrows(Stopped.class, () -> kept.progress(stopped::hear).quantize(model, images));
+        var resumed = new Listening("fitting layers", 100);
+        QuantizationResult found = kept.progress(resumed::hear).quantize(model, images);
+        var again = new Listening("fitting layers", 100);
+        QuantizationResult same = kept.progress(again::hear).quantize(model, images);
+
+        assertTrue(first.fits.size() > 1, first.fits.toString());
+        assertEquals(first.fits.subList(1, first.fits.size()), resumed.fits);
+        assertTrue(again.fits.size() <= 1, again.fits.toString());
+        for (QuantizationResult other : List.of(found, same)) {
+            assertEquals(expected.layers(), other.layers());
+            assertEquals(expected.model().toProto().getGraph(), other.model().toProto().getGraph());
+        }
+    }
+
+    private static Inputs images() {
+        List<Map<String, Tensor>> batches =
+                Stream.generate(() -> Map.of("x", Tensors.rand(4, 16, 12, 12))).limit(2).toList();
+        return Inputs.of(batches);
+    }
+
+    private static OnnxModel ofConvolutions() {
+        TestGraphs graph = TestGraphs.opset(17).input("x: Float[N, 16, 12, 12]");
+        String value = "x";
+        for (int i = 0; i < 6; i++) {
+            graph.weight("w" + i, i == 5 ? 64 : 16, 16, 3, 3)
+                    .node(
+                            "c" + i + " = Conv(" + value + ", w" + i + ")",
+                            n -> n.with("pads", List.of(1L, 1L, 1L, 1L)))
+                    .node("a" + i + " = Relu(c" + i + ")");
+            value = "a" + i;
+        }
+        return graph.output(value).build();
+    }
+
+    @Test
     @DisplayName("goes on for libtorch, too, and fits again only what it gives")
     void libtorch() {
         OnnxModel model = ofProducts();

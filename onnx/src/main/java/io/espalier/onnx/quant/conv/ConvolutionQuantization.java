@@ -1,5 +1,6 @@
 package io.espalier.onnx.quant.conv;
 
+import io.espalier.onnx.fit.Decibels;
 import io.espalier.onnx.fit.ReferenceStream;
 import io.espalier.onnx.fit.StreamBudget;
 import io.espalier.onnx.model.OnnxModel;
@@ -10,7 +11,6 @@ import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -37,8 +37,7 @@ public final class ConvolutionQuantization {
     private final List<Unit> units;
     private final WeightRounding rounding;
     private final boolean fitsWeights;
-    private final Map<String, Double> errors = new HashMap<>();
-    private Map<String, AffineScale> codes = Map.of();
+    private Learned learned = Learned.NOTHING;
     private Map<String, Double> losses = Map.of();
     private @Nullable Placement placement;
     private Map<String, double[]> means = Map.of();
@@ -151,29 +150,50 @@ public final class ConvolutionQuantization {
         return unit.nodes().stream().map(OnnxNode::op).collect(Collectors.joining(" "));
     }
 
-    /** Measures what each unit takes in floats and in integers, on one batch. */
-    public void measure(Map<String, Tensor> inputs, int threads) {
-        placement = Placement.measured(model, units, rounding, inputs, threads);
+    /**
+     * Measures what each unit takes in floats and in integers, on one batch.
+     *
+     * @return the times by names, for {@link #recallTimes}
+     */
+    public Map<String, Double> measured(Map<String, Tensor> inputs, int threads) {
+        return Placement.measured(model, units, rounding, inputs, threads).numbers();
+    }
+
+    /** Takes times that were measured for true. */
+    public void recallTimes(Map<String, Double> times) {
+        placement = Placement.of(model, units, times);
+    }
+
+    /** What fits found of the model's values until now, by names. */
+    public Map<String, Double> learned() {
+        return learned.numbers();
+    }
+
+    /** Knows what fits found, and nothing else. */
+    public void recallFits(Map<String, Double> found) {
+        learned = Learned.of(found);
     }
 
     /**
-     * Finds what the results lose by each value that becomes codes, by the codes of the last fit;
-     * from here on that counts as the value's error.
+     * Finds what the results lose by each value that becomes codes, by the codes of the last fit.
      *
      * @param floats the model with all in floats
-     * @return whether it could be found
+     * @return the losses by the values' names, for {@link #recallLosses}; none if they could not be
+     *     found
      */
-    public boolean findLosses(
+    public Map<String, Double> losses(
             OnnxModel floats, List<Map<String, Tensor>> data, Projection projection) {
         var values = new LinkedHashSet<String>();
         units.forEach(unit -> {
             values.addAll(unit.coded());
             values.addAll(unit.inner());
         });
-        Optional<Map<String, Double>> found =
-                CodeLosses.of(floats, values, codes, data, projection);
-        found.ifPresent(byValue -> losses = byValue);
-        return found.isPresent();
+        return CodeLosses.of(floats, values, learned.codes(), data, projection).orElse(Map.of());
+    }
+
+    /** Counts these as the values' errors from here on, if there are any. */
+    public void recallLosses(Map<String, Double> found) {
+        losses = Map.copyOf(found);
     }
 
     /** A number for the errors of all results, whose gradient by them is theirs with signs. */
@@ -241,6 +261,11 @@ public final class ConvolutionQuantization {
             return units.isEmpty();
         }
 
+        /** Their nodes' names. */
+        public List<String> names() {
+            return units.stream().map(Unit::name).toList();
+        }
+
         @Override
         public boolean equals(@Nullable Object other) {
             return other instanceof Choice choice && choice.units.equals(units);
@@ -267,7 +292,7 @@ public final class ConvolutionQuantization {
 
     /** What a value loses as codes: of the results where that is known, else of its squares. */
     private double error(String value) {
-        return losses.isEmpty() ? errors.getOrDefault(value, 0.0) : losses.getOrDefault(value, 0.0);
+        return (losses.isEmpty() ? learned.errors() : losses).getOrDefault(value, 0.0);
     }
 
     /** The model with these layers in integers, fitted to the data. */
@@ -302,8 +327,7 @@ public final class ConvolutionQuantization {
         try (var calibrator = new InSequence(versions, data, means, reference)) {
             var writer = new RegionWriter(model, calibrator, how);
             OnnxModel written = writer.write(placed);
-            errors.putAll(calibrator.errors());
-            codes = writer.codes();
+            learned = learned.then(calibrator.errors(), writer.codes());
             return written;
         }
     }
@@ -342,10 +366,10 @@ public final class ConvolutionQuantization {
         }
         double error =
                 unit instanceof Unit.Convolution convolution
-                        ? errors.getOrDefault(convolution.raw(), 0.0)
+                        ? learned.errors().getOrDefault(convolution.raw(), 0.0)
                         : 0;
         if (error > 0) {
-            words.add(String.format(Locale.ROOT, "error %.1f dB", 10 * Math.log10(error)));
+            words.add(Decibels.ofSquares(error));
         }
         return words.isEmpty() ? "as asked" : String.join(", ", words);
     }

@@ -16,6 +16,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.function.ToDoubleFunction;
 
 /**
@@ -29,6 +30,14 @@ final class Placement {
 
     /** Milliseconds that nothing can save. */
     private static final double NEVER = Double.MAX_VALUE / 4;
+
+    /** Names of what is measured, most of them before that of a value. */
+    private static final String FLOAT = "float ";
+
+    private static final String INTEGER = "integer ";
+    private static final String ELEMENTS = "elements ";
+    private static final String IN = "to integers";
+    private static final String OUT = "to floats";
 
     /** What lies between floats and integers; it belongs to no unit. */
     private static final Set<String> CONVERSIONS =
@@ -60,6 +69,36 @@ final class Placement {
         placement.readFloats(OperatorTimes.of(model, inputs, threads, RUNS));
         placement.readIntegers(
                 OperatorTimes.of(integers, inputs, threads, RUNS), integers, writer.unitOfNode());
+        return placement;
+    }
+
+    /** What was measured, by names. */
+    Map<String, Double> numbers() {
+        var numbers = new TreeMap<String, Double>();
+        for (Unit unit : units) {
+            numbers.put(FLOAT + unit.output(), floatTime(unit));
+            numbers.put(INTEGER + unit.output(), integerTime(unit));
+        }
+        elements.forEach((value, count) -> numbers.put(ELEMENTS + value, count));
+        numbers.put(IN, conversions.in());
+        numbers.put(OUT, conversions.out());
+        return numbers;
+    }
+
+    /** What was measured before. */
+    static Placement of(OnnxModel model, List<Unit> units, Map<String, Double> numbers) {
+        var conversions =
+                new Conversions(numbers.getOrDefault(IN, 0.0), numbers.getOrDefault(OUT, 0.0));
+        var placement = new Placement(model, units, conversions);
+        for (Unit unit : units) {
+            placement.floatTimes.put(unit, numbers.getOrDefault(FLOAT + unit.output(), 0.0));
+            placement.integerTimes.put(unit, numbers.getOrDefault(INTEGER + unit.output(), 0.0));
+        }
+        numbers.forEach((name, count) -> {
+            if (name.startsWith(ELEMENTS)) {
+                placement.elements.put(name.substring(ELEMENTS.length()), count);
+            }
+        });
         return placement;
     }
 
