@@ -15,6 +15,7 @@ final class RuntimeEnvironment {
     private RuntimeEnvironment() {}
 
     private static boolean make() {
+        Telemetry.off();
         var threads = new ThreadingOptions();
         try {
             threads.setGlobalIntraOpNumThreads(Runtime.getRuntime().availableProcessors());
