@@ -3,8 +3,10 @@ package io.espalier.examples;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -40,8 +42,32 @@ class GuidesTest {
         assertFalse(printed.isBlank());
     }
 
+    @Test
+    @DisplayName("What the guide to services quotes stands in the examples that it names")
+    void quotes() throws IOException {
+        String guide = Files.readString(GUIDES.resolve("services.md"));
+        var programs = new StringBuilder();
+        for (MatchResult program :
+                Pattern.compile("\\(\\.\\./\\.\\./(examples/\\w+\\.java)\\)")
+                        .matcher(guide)
+                        .results()
+                        .toList()) {
+            programs.append(Files.readString(Path.of("..").resolve(program.group(1))));
+        }
+        List<String> quotes = blocks("services.md", "java");
+
+        assertFalse(quotes.isEmpty());
+        for (String quote : quotes) {
+            assertTrue(plain(programs).contains(plain(quote)), quote);
+        }
+    }
+
+    private static String plain(CharSequence code) {
+        return code.toString().replaceAll("\\s+", " ").strip();
+    }
+
     @ParameterizedTest
-    @ValueSource(strings = {"pruning", "training", "quantization", "saving", "onnx"})
+    @ValueSource(strings = {"pruning", "training", "quantization", "saving", "onnx", "services"})
     @DisplayName("A guide has the same Java in both languages")
     void sameInBothLanguages(String guide) throws IOException {
         assertEquals(blocks(guide + ".md", "java"), blocks(guide + ".zh-CN.md", "java"));
