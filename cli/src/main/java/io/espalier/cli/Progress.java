@@ -34,7 +34,8 @@ abstract sealed class Progress implements AutoCloseable {
                 : new Lines(task, total, System.err, System::nanoTime);
     }
 
-    private static boolean onTerminal() {
+    /** Whether bars can be drawn. */
+    static boolean onTerminal() {
         return Optional.ofNullable(System.console()).filter(Console::isTerminal).isPresent();
     }
 
@@ -45,6 +46,9 @@ abstract sealed class Progress implements AutoCloseable {
 
     /** One step is done; {@code note} is shown beside the bar. */
     abstract void step(String note);
+
+    /** So many steps are done. */
+    abstract void to(long done, String note);
 
     /** Ends the display. */
     @Override
@@ -71,6 +75,12 @@ abstract sealed class Progress implements AutoCloseable {
         }
 
         @Override
+        void to(long done, String note) {
+            bar.setExtraMessage(note);
+            bar.stepTo(done);
+        }
+
+        @Override
         public void close() {
             bar.close();
         }
@@ -81,6 +91,9 @@ abstract sealed class Progress implements AutoCloseable {
         private static final long FIRST = Duration.ofSeconds(2).toNanos();
         private static final long INTERVAL = Duration.ofSeconds(5).toNanos();
 
+        /** Steps that come sooner are from an earlier run. */
+        private static final long INSTANT = Duration.ofMillis(100).toNanos();
+
         private final String task;
         private final long total;
         private final PrintStream out;
@@ -88,6 +101,7 @@ abstract sealed class Progress implements AutoCloseable {
         private final long start;
         private long next;
         private long done;
+        private long known;
         private long printed = -1;
         private String note = "";
 
@@ -102,9 +116,17 @@ abstract sealed class Progress implements AutoCloseable {
 
         @Override
         void step(String note) {
-            done++;
+            to(done + 1, note);
+        }
+
+        @Override
+        void to(long newDone, String note) {
+            done = newDone;
             this.note = note;
             long now = nanos.getAsLong();
+            if (now - start < INSTANT) {
+                known = done;
+            }
             if (now - next >= 0) {
                 print(now);
                 next = now + INTERVAL;
@@ -118,11 +140,20 @@ abstract sealed class Progress implements AutoCloseable {
             }
         }
 
+        /** What is left at the pace of those steps that were not known already. */
+        private String left(long now) {
+            if (total == UNKNOWN || done <= known || done >= total) {
+                return "";
+            }
+            var left = Duration.ofNanos((now - start) / (done - known) * (total - done));
+            return ", about %d:%02d left".formatted(left.toMinutes(), left.toSecondsPart());
+        }
+
         private void print(long now) {
             printed = done;
             var elapsed = Duration.ofNanos(now - start);
             out.printf(
-                    "%s: %s, %d:%02d%s%n",
+                    "%s: %s, %d:%02d%s%s%n",
                     task,
                     total == UNKNOWN
                             ? done
@@ -130,6 +161,7 @@ abstract sealed class Progress implements AutoCloseable {
                                     .formatted(100 * done / Math.max(total, 1), done, total),
                     elapsed.toMinutes(),
                     elapsed.toSecondsPart(),
+                    left(now),
                     note.isEmpty() ? "" : ", " + note);
         }
     }

@@ -182,8 +182,8 @@ final class Quantize implements Runnable {
     }
 
     private QuantizationOutcome quantized(Quantizer quantizer, OnnxModel original, Inputs data) {
-        try (var steps = Steps.onStandardError()) {
-            Quantizer told = journaled(quantizer).progress(steps::say);
+        try (var progress = StageProgress.onStandardError()) {
+            Quantizer told = journaled(quantizer).progress(progress::at);
             return runtime == ModelRuntime.LIBTORCH
                     ? told.quantizeForLibtorch(original, data)
                     : told.quantize(original, data);

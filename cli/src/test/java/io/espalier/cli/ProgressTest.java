@@ -49,8 +49,8 @@ class ProgressTest {
 
         assertEquals(
                 """
-                Training: 20% (16 of 80), 0:02, loss 15
-                Training: 70% (56 of 80), 0:07, loss 55
+                Training: 20% (16 of 80), 0:02, about 0:08 left, loss 15
+                Training: 70% (56 of 80), 0:07, about 0:03 left, loss 55
                 Training: 100% (80 of 80), 0:10, loss 79
                 """,
                 bytes.toString(UTF_8));
@@ -67,7 +67,22 @@ class ProgressTest {
         }
 
         assertEquals(
-                "Training: 10% (1 of 10), 0:03\nTraining: 20% (2 of 10), 1:03\n",
+                "Training: 10% (1 of 10), 0:03, about 0:27 left\n"
+                        + "Training: 20% (2 of 10), 1:03, about 4:12 left\n",
                 bytes.toString(UTF_8));
+    }
+
+    @Test
+    @DisplayName("Steps that an earlier run had done say nothing of the pace")
+    void goesOn() {
+        try (var progress = lines(12)) {
+            for (int step = 0; step < 6; step++) {
+                progress.step();
+            }
+            after(2);
+            progress.step();
+        }
+
+        assertEquals("Training: 58% (7 of 12), 0:02, about 0:10 left\n", bytes.toString(UTF_8));
     }
 }

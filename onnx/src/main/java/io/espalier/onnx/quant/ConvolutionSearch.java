@@ -1,6 +1,7 @@
 package io.espalier.onnx.quant;
 
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.quant.Pace.Work;
 import io.espalier.onnx.quant.QuantizationResult.Layer;
 import io.espalier.onnx.quant.conv.ConvolutionQuantization;
 
@@ -19,7 +20,7 @@ import java.util.function.UnaryOperator;
  * least.
  */
 final class ConvolutionSearch {
-    private static final int MOST_FITS = 6;
+    static final int MOST_FITS = 6;
 
     /** The part of the layers, the first ones, that is given back at once, and how often. */
     private static final double SPARED = 1.0 / 6;
@@ -83,6 +84,7 @@ final class ConvolutionSearch {
             if (placed.isEmpty() || (held != null && held.placed.equals(placed))) {
                 break;
             }
+            settings.progress().expect(Work.CONVOLUTIONS, MOST_FITS - fit + 1);
             Attempt attempt = attempt(fit, placed, finish);
             boolean holds = attempt.lost <= limit;
             if (held != null) {
@@ -104,13 +106,14 @@ final class ConvolutionSearch {
                 allowed = holds ? allowed : Math.min(STEP * errors, allowed);
             }
         }
+        settings.progress().expect(Work.CONVOLUTIONS, 0);
         return held != null && isFaster(held, floats)
                 ? new Found(held.model(), layers(held.fitted()))
                 : keptSmall(floats, finish);
     }
 
     private Map<String, Double> times() {
-        say("measuring operators");
+        begin(Work.OPERATORS, "measuring operators");
         return convolutions.measured(data.first(), settings.threads());
     }
 
@@ -118,10 +121,14 @@ final class ConvolutionSearch {
         Map<String, Double> learned = convolutions.learned();
         double speedup =
                 journal.number(
-                        "times as fast " + attempt.name(),
-                        () -> judgement.speedup(floats, attempt.model()));
+                        "times as fast " + attempt.name(), () -> speedup(attempt.model(), floats));
         convolutions.recallFits(learned);
         return Judgement.isFaster(speedup);
+    }
+
+    private double speedup(OnnxModel candidate, OnnxModel floats) {
+        begin(Work.MEASURING, "measuring speed");
+        return judgement.speedup(floats, candidate);
     }
 
     /** Layers put into integers, fitted when that is needed, and what the finished model loses. */
@@ -158,7 +165,7 @@ final class ConvolutionSearch {
         ConvolutionQuantization.Fitted fitted() {
             ConvolutionQuantization.Fitted known = fitted;
             if (known == null) {
-                say("fitting layers, attempt " + number);
+                begin(Work.CONVOLUTIONS, "fitting layers, attempt " + number);
                 convolutions.recallFits(learnedBefore);
                 known = convolutions.fit(data.batches(), placed);
                 fitted = known;
@@ -179,13 +186,14 @@ final class ConvolutionSearch {
     private Attempt attempt(
             int fit, ConvolutionQuantization.Choice placed, UnaryOperator<OnnxModel> finish) {
         var attempt = new Attempt(fit, placed, finish);
-        say(
-                String.format(
-                        Locale.ROOT,
-                        "%d layers in integers lose %.4f of the %.4f allowed",
-                        placed.names().size(),
-                        attempt.lost,
-                        MARGIN * settings.maxDrop()));
+        settings.progress()
+                .say(
+                        String.format(
+                                Locale.ROOT,
+                                "%d layers in integers lose %.4f of the %.4f allowed",
+                                placed.names().size(),
+                                attempt.lost,
+                                MARGIN * settings.maxDrop()));
         return attempt;
     }
 
@@ -196,7 +204,7 @@ final class ConvolutionSearch {
     }
 
     private Map<String, Double> losses(OnnxModel original) {
-        say("finding what each value loses");
+        begin(Work.LOSSES, "finding what each value loses");
         var signs = new SplittableRandom(0);
         return convolutions.losses(
                 original,
@@ -210,7 +218,7 @@ final class ConvolutionSearch {
         if (placed.isEmpty() && recipe.in(Recipe.STORED).isEmpty()) {
             return new Found(finish.apply(floats), QuantizationRun.inFloats(all()));
         }
-        say("fitting layers");
+        begin(Work.CONVOLUTIONS, "fitting layers");
         ConvolutionQuantization.Fitted fitted = convolutions.fit(data.batches(), placed);
         return new Found(finish.apply(fitted.model()), layers(fitted));
     }
@@ -226,7 +234,8 @@ final class ConvolutionSearch {
      * it loads the model, so they cost no time.
      */
     private Found keptSmall(OnnxModel floats, UnaryOperator<OnnxModel> finish) {
-        say("rounding weights");
+        settings.progress().expect(Work.CONVOLUTIONS, 0);
+        begin(Work.ROUNDING, "rounding weights");
         ConvolutionQuantization.Fitted fitted = convolutions.store(data.batches());
         OnnxModel candidate = finish.apply(fitted.model());
         return judgement.isWithinBudget(candidate)
@@ -234,8 +243,8 @@ final class ConvolutionSearch {
                 : new Found(floats, QuantizationRun.inFloats(layers(fitted)));
     }
 
-    private void say(String words) {
-        settings.progress().accept(words);
+    private void begin(Work work, String words) {
+        settings.progress().begin(work, words);
     }
 
     static List<Layer> layers(ConvolutionQuantization.Fitted fitted) {

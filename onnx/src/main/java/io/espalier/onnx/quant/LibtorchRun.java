@@ -7,6 +7,7 @@ import io.espalier.onnx.lower.LoweredFile;
 import io.espalier.onnx.lower.LoweredModel;
 import io.espalier.onnx.lower.Lowering;
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.quant.Pace.Work;
 import io.espalier.onnx.quant.QuantizationResult.Layer;
 import io.espalier.onnx.repair.Repair;
 import io.espalier.quant.GraphQuantization;
@@ -54,7 +55,7 @@ final class LibtorchRun {
         this.original = original;
         this.data = data;
         this.settings = settings;
-        say("running the float model");
+        begin(Work.PREPARATION, "running the float model");
         this.judgement = new Judgement(original, data, settings);
         this.lowered = Lowering.lower(Repair.run(original).model());
     }
@@ -76,7 +77,7 @@ final class LibtorchRun {
     }
 
     private LibtorchResult quantized() {
-        say("finding ranges");
+        begin(Work.OPERATORS, "finding ranges");
         GraphModule reference = calibrated();
         GraphModule floats = GraphQuantization.inFloat(reference, path -> true);
         try (var scope = new PointerScope()) {
@@ -113,6 +114,7 @@ final class LibtorchRun {
     private LibtorchResult searched(
             GraphModule reference, GraphModule floats, SequentialCorrection correction) {
         var fits = new Fits(reference, correction);
+        settings.progress().expect(Work.CONVOLUTIONS, 1 + 2 * PARTS.length);
         Attempt best = attempt(fits, Set.of());
         LayerCosts costs = costs(floats, fits, reference);
         if (best.drop() > settings.maxDrop()) {
@@ -120,7 +122,8 @@ final class LibtorchRun {
         }
         Set<String> inFloat = best.inFloat();
         Fit fit = best.fit().orElseGet(() -> fits.of(inFloat));
-        say("measuring");
+        settings.progress().expect(Work.CONVOLUTIONS, 0);
+        begin(Work.MEASURING, "measuring");
         return result(fit, best.drop(), costs, reference);
     }
 
@@ -168,7 +171,13 @@ final class LibtorchRun {
                                 judgement.drop(
                                         new LibtorchSession(
                                                 lowered.with(fits.of(inFloat).graph()))));
-        say(String.format(Locale.ROOT, "%d layers in floats, %.4f lost", inFloat.size(), drop));
+        settings.progress()
+                .say(
+                        String.format(
+                                Locale.ROOT,
+                                "%d layers in floats, %.4f lost",
+                                inFloat.size(),
+                                drop));
         return new Attempt(inFloat, drop, fits.known(inFloat));
     }
 
@@ -192,7 +201,7 @@ final class LibtorchRun {
         }
 
         private Fit fitted(Set<String> inFloat) {
-            say("fitting layers, %d in floats".formatted(inFloat.size()));
+            begin(Work.CONVOLUTIONS, "fitting layers, %d in floats".formatted(inFloat.size()));
             GraphModule explicit = GraphQuantization.inFloat(reference, inFloat::contains);
             var fit = new Fit(GraphQuantization.lower(correction.apply(explicit)), inFloat);
             last = fit;
@@ -239,7 +248,7 @@ final class LibtorchRun {
         return printed.substring(0, Math.max(printed.indexOf('('), 0)).toLowerCase(Locale.ROOT);
     }
 
-    private void say(String words) {
-        settings.progress().accept(words);
+    private void begin(Work work, String words) {
+        settings.progress().begin(work, words);
     }
 }

@@ -3,6 +3,7 @@ package io.espalier.onnx.quant;
 import io.espalier.onnx.fit.Decibels;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
+import io.espalier.onnx.quant.Pace.Work;
 import io.espalier.onnx.quant.QuantizationResult.Layer;
 import io.espalier.onnx.quant.conv.ConvolutionQuantization;
 import io.espalier.onnx.quant.matmul.MatMulQuantization;
@@ -31,6 +32,9 @@ final class ProductSearch {
     /** The share of the products that goes back to float first; it is doubled from there. */
     private static final double FIRST_GIVEN_BACK = 0.125;
 
+    /** All in integers, and then an eighth, a quarter and half of them given back. */
+    private static final int MOST_FITS = 4;
+
     private final CalibrationData data;
     private final QuantizationSettings settings;
     private final OutputLayers outputs;
@@ -53,6 +57,7 @@ final class ProductSearch {
     Found best(OnnxModel model, Judgement judgement, Journal journal) {
         List<SiteReport> sites = List.of();
         for (boolean fixed : new boolean[] {true, false}) {
+            settings.progress().expect(Work.PRODUCTS, fixed ? 2 * MOST_FITS : MOST_FITS);
             var attempts = new Attempts(model, fixed, judgement, journal);
             List<String> worst = attempts.worstFirst();
             sites = attempts.sites(sites);
@@ -96,7 +101,8 @@ final class ProductSearch {
             Way known = last;
             if (known == null || !known.givenBack().equals(givenBack)) {
                 settings.progress()
-                        .accept(
+                        .begin(
+                                Work.PRODUCTS,
                                 fixed
                                         ? "fitting matrix products"
                                         : "trying ranges found at each call");

@@ -3,6 +3,7 @@ package io.espalier.onnx.quant;
 import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
+import io.espalier.onnx.quant.Pace.Work;
 import io.espalier.onnx.quant.QuantizationResult.Layer;
 import io.espalier.onnx.quant.conv.ConvolutionQuantization;
 import io.espalier.onnx.quant.conv.PortableForm;
@@ -37,7 +38,7 @@ final class QuantizationRun {
         this.original = original;
         this.data = data;
         this.settings = settings;
-        say("running the float model");
+        begin(Work.PREPARATION, "running the float model");
         this.judgement = new Judgement(original, data, settings);
     }
 
@@ -51,13 +52,13 @@ final class QuantizationRun {
     }
 
     QuantizationResult run() {
-        say("repairing the graph");
+        begin(Work.PREPARATION, "repairing the graph");
         var repaired = new Step(repaired(), List.of());
         Step step =
                 settings.recipe()
                         .map(recipe -> followed(repaired, recipe))
                         .orElseGet(() -> quantized(repaired));
-        say("measuring");
+        begin(Work.MEASURING, "measuring");
         return result(step);
     }
 
@@ -79,7 +80,7 @@ final class QuantizationRun {
 
     /** What a recipe says, all of it. */
     private Step followed(Step repaired, Recipe recipe) {
-        say("following the recipe");
+        begin(Work.PRODUCTS, "following the recipe");
         OnnxGraph graph = repaired.model().graph();
         if (settings.mode() != QuantizationMode.FLOAT16) { // which names nodes inside others, too
             recipe.requireKnown(
@@ -137,15 +138,18 @@ final class QuantizationRun {
         return new Step(compact, layers);
     }
 
-    private void say(String words) {
-        settings.progress().accept(words);
+    private void begin(Work work, String words) {
+        settings.progress().begin(work, words);
     }
 
     /** What pays and stays within the budget: products, tables, then convolutions. */
     private Step auto(Step repaired) {
+        boolean convolves = repaired.model().graph().nodes().stream().anyMatch(n -> n.is("Conv"));
+        settings.progress().expect(Work.CONVOLUTIONS, convolves ? ConvolutionSearch.MOST_FITS : 0);
         try (var outputs = OutputLayers.of(repaired.model(), data.batches())) {
             var products = new ProductSearch(data, settings, outputs);
             ProductSearch.Found found = products.best(repaired.model(), judgement, journal);
+            settings.progress().expect(Work.PRODUCTS, 0);
             Step best = repaired.then(found.model(), found.layers());
             Step tables = embeddings(best);
             double lost = journal.number("tables lose", () -> judgement.drop(tables.model()));
@@ -252,7 +256,7 @@ final class QuantizationRun {
         if (settings.format().bits() == 8) {
             return step;
         }
-        say("fitting 4-bit weights");
+        begin(Work.PRODUCTS, "fitting 4-bit weights");
         MatMulQuantization.Result result =
                 BlockQuantization.of(
                         step.model(),
@@ -274,21 +278,21 @@ final class QuantizationRun {
     }
 
     private Step allConvolutions(Step step, Predicate<OnnxNode> mayBeIntegers) {
-        say("fitting layers");
+        begin(Work.CONVOLUTIONS, "fitting layers");
         ConvolutionQuantization.Fitted fitted =
                 convolutions(step.model(), mayBeIntegers).fitAll(data.batches());
         return step.then(fitted.model(), ConvolutionSearch.layers(fitted));
     }
 
     private Step stored(Step step) {
-        say("rounding weights");
+        begin(Work.ROUNDING, "rounding weights");
         ConvolutionQuantization.Fitted fitted =
                 convolutions(step.model(), this::mayBeIntegers).store(data.batches());
         return step.then(fitted.model(), ConvolutionSearch.layers(fitted));
     }
 
     private Step halves(Step step) {
-        say("rounding weights");
+        begin(Work.ROUNDING, "rounding weights");
         HalfStorage.Result halved = HalfStorage.of(step.model(), this::mayBeIntegers);
         return step.then(
                 halved.model(),
@@ -307,7 +311,8 @@ final class QuantizationRun {
         ConvolutionQuantization convolutions =
                 ConvolutionQuantization.of(model, mayBeIntegers, settings.reducedRange());
         convolutions = settings.format().perTensor() ? convolutions.perTensor() : convolutions;
-        return settings.fitsWeights() ? convolutions.fittingWeights() : convolutions;
+        convolutions = settings.fitsWeights() ? convolutions.fittingWeights() : convolutions;
+        return convolutions.telling(settings.progress()::at);
     }
 
     /** Whether a node may be in integers before output layers are. */

@@ -16,7 +16,7 @@ record QuantizationSettings(
         List<String> keptFloat,
         boolean reducedRange,
         int threads,
-        Consumer<String> progress,
+        Pace progress,
         WeightFormat format,
         boolean fitsWeights,
         Optional<Recipe> recipe,
@@ -30,7 +30,7 @@ record QuantizationSettings(
                 List.of(),
                 false,
                 Runtime.getRuntime().availableProcessors(),
-                words -> {},
+                Pace.of(progress -> {}),
                 WeightFormat.DEFAULT,
                 false,
                 Optional.empty(),
@@ -51,7 +51,7 @@ record QuantizationSettings(
         List<String> keptFloat;
         boolean reducedRange;
         int threads;
-        Consumer<String> progress;
+        Pace progress;
         WeightFormat format;
         boolean fitsWeights;
         Optional<Recipe> recipe;

@@ -193,9 +193,9 @@ public final class Quantizer {
         return with(s -> s.journal = Optional.of(new Journal.Place(file, true)));
     }
 
-    /** Says what is being done to somebody, in words. */
-    public Quantizer progress(Consumer<String> listener) {
-        return with(s -> s.progress = listener);
+    /** Tells somebody how far it is; {@code IO::println} prints a line for each step. */
+    public Quantizer progress(Consumer<QuantizationProgress> listener) {
+        return with(s -> s.progress = Pace.of(listener));
     }
 
     /**
@@ -207,7 +207,10 @@ public final class Quantizer {
      */
     public QuantizationResult quantize(OnnxModel model, Inputs data) {
         QuantizationSettings all =
-                settings.recipe().map(recipe -> recipe.appliedTo(settings)).orElse(settings);
+                settings.recipe()
+                        .map(recipe -> recipe.appliedTo(settings))
+                        .orElse(settings)
+                        .with(s -> s.progress = s.progress.anew());
         all.format().requireMeaningIn(all.mode());
         settings.requireSearchForJournal();
         try (var calibration = CalibrationData.read(model, data, all.mostExamples(model));
@@ -232,7 +235,8 @@ public final class Quantizer {
         settings.requireMeaningForLibtorch();
         try (var calibration = CalibrationData.read(model, data, settings.mostExamples(model));
                 var journal = journal(model, calibration, "libtorch")) {
-            return new LibtorchRun(model, calibration, settings, journal).run();
+            QuantizationSettings all = settings.with(s -> s.progress = s.progress.anew());
+            return new LibtorchRun(model, calibration, all, journal).run();
         }
     }
 

@@ -123,7 +123,7 @@ final class FineTuningRun {
         return Quantizer.of(QuantizationMode.STATIC)
                 .fittingWeights()
                 .threads(settings.threads)
-                .progress(words -> settings.listener.at(words, 0, 1))
+                .progress(at -> settings.listener.at(at.step(), at.done(), at.total()))
                 .quantize(model, inputs);
     }
 }

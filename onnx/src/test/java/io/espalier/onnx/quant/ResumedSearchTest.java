@@ -55,8 +55,9 @@ class ResumedSearchTest {
             this.most = most;
         }
 
-        void hear(String words) {
-            if (words.startsWith(counted)) {
+        void hear(QuantizationProgress progress) {
+            String words = progress.step();
+            if (words.startsWith(counted) && progress.done() == 0) {
                 if (fits.size() == most) {
                     throw new Stopped();
                 }

@@ -38,6 +38,7 @@ public final class ConvolutionQuantization {
     private final WeightRounding rounding;
     private final boolean fitsWeights;
     private Learned learned = Learned.NOTHING;
+    private StepListener listener = (done, all) -> {};
     private Map<String, Double> losses = Map.of();
     private @Nullable Placement placement;
     private Map<String, double[]> means = Map.of();
@@ -93,6 +94,19 @@ public final class ConvolutionQuantization {
     /** The same with one scale for all channels of a weight. */
     public ConvolutionQuantization perTensor() {
         return new ConvolutionQuantization(model, units, rounding.withOneScale(), fitsWeights);
+    }
+
+    /** Is told how far the writing of a model is. */
+    @FunctionalInterface
+    public interface StepListener {
+        /** So many layers are done. */
+        void at(int done, int all);
+    }
+
+    /** This, which tells somebody how far each fit is. */
+    public ConvolutionQuantization telling(StepListener told) {
+        listener = told;
+        return this;
     }
 
     /** A model, what became of its layers, and how many of them are in integers. */
@@ -326,7 +340,7 @@ public final class ConvolutionQuantization {
                 fitsWeights ? Optional.of(new ReferenceStream(model, data)) : Optional.empty();
         try (var calibrator = new InSequence(versions, data, means, reference)) {
             var writer = new RegionWriter(model, calibrator, how);
-            OnnxModel written = writer.write(placed);
+            OnnxModel written = writer.write(placed, listener);
             learned = learned.then(calibrator.errors(), writer.codes());
             return written;
         }

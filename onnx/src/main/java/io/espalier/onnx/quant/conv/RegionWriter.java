@@ -5,6 +5,7 @@ import io.espalier.onnx.model.ElementType;
 import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
+import io.espalier.onnx.quant.conv.ConvolutionQuantization.StepListener;
 
 import org.jspecify.annotations.Nullable;
 
@@ -67,8 +68,15 @@ final class RegionWriter {
 
     /** The model with these units in integers, all else in floats. */
     OnnxModel write(Collection<Unit> placement) {
+        return write(placement, (done, all) -> {});
+    }
+
+    /** The same, telling somebody how many of its layers are done. */
+    OnnxModel write(Collection<Unit> placement, StepListener listener) {
         var units = new HashMap<OnnxNode, Unit>();
         placement.forEach(unit -> unit.nodes().forEach(node -> units.put(node, unit)));
+        int all = (int) source.nodes().stream().filter(node -> isLayer(node, units)).count();
+        int done = 0;
         for (OnnxNode node : source.nodes()) {
             Unit unit = units.get(node);
             if (unit == null) {
@@ -78,10 +86,19 @@ final class RegionWriter {
                 writeUnit(unit);
                 finish(unit.nodes());
             }
+            if (isLayer(node, units)) {
+                listener.at(++done, all);
+            }
         }
         source.outputs().forEach(output -> floats(output.getName()));
         graph.removeUnused();
         return target;
+    }
+
+    /** Convolutions and what ends a unit: what takes time to be fitted. */
+    private static boolean isLayer(OnnxNode node, Map<OnnxNode, Unit> units) {
+        Unit unit = units.get(node);
+        return unit == null ? node.is("Conv") : node.equals(unit.nodes().getLast());
     }
 
     /** The domain of QuantizeLinear and DequantizeLinear in models of this version. */
