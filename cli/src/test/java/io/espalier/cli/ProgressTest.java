@@ -67,8 +67,10 @@ class ProgressTest {
         }
 
         assertEquals(
-                "Training: 10% (1 of 10), 0:03, about 0:27 left\n"
-                        + "Training: 20% (2 of 10), 1:03, about 4:12 left\n",
+                """
+                Training: 10% (1 of 10), 0:03, about 0:27 left
+                Training: 20% (2 of 10), 1:03, about 4:12 left
+                """,
                 bytes.toString(UTF_8));
     }
 
