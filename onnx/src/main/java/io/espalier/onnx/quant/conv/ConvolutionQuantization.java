@@ -382,7 +382,13 @@ public final class ConvolutionQuantization {
                 unit instanceof Unit.Convolution convolution
                         ? learned.errors().getOrDefault(convolution.raw(), 0.0)
                         : 0;
-        if (error > 0) {
+        double loss =
+                Stream.concat(unit.inner().stream(), Stream.of(unit.output()))
+                        .mapToDouble(value -> losses.getOrDefault(value, 0.0))
+                        .sum();
+        if (loss > 0) {
+            words.add(String.format(Locale.ROOT, "codes cost about %.1e of results", loss));
+        } else if (error > 0) {
             words.add(Decibels.ofSquares(error));
         }
         return words.isEmpty() ? "as asked" : String.join(", ", words);
