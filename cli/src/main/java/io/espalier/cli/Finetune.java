@@ -31,7 +31,8 @@ import java.util.OptionalDouble;
         footer = {
             "",
             "With --epochs, gradients follow: against the teacher's results, or against class"
-                    + " numbers (--labels). Normalizations keep their running statistics.",
+                    + " numbers or texts (--labels, --characters). Normalizations keep their"
+                    + " running statistics.",
             "Example: espalier finetune ocr-sparse.onnx --teacher ocr.onnx -o ocr-tuned.onnx --data"
                     + " lines/ --image-size 48x320 --channels 3 --mean 0.5 --std 0.5"
         })
@@ -43,7 +44,7 @@ final class Finetune implements Runnable {
             paramLabel = "REF",
             description =
                     "The float model that MODEL was made of, to learn from; MODEL itself with"
-                            + " --int8 if left out.")
+                            + " --int8 or --qat if left out.")
     @Nullable Path teacher;
 
     @Option(
@@ -54,11 +55,19 @@ final class Finetune implements Runnable {
     boolean integers;
 
     @Option(
+            names = "--qat",
+            description =
+                    "As --int8, and then train by gradients what was fitted, rounded as the"
+                            + " integers are (quantization-aware training); what it makes no better"
+                            + " stays as it was fitted.")
+    boolean trainsIntegers;
+
+    @Option(
             names = "--epochs",
             paramLabel = "N",
             description =
-                    "Train on all inputs so often by gradients; by labels 10 times if left out,"
-                            + " else not at all.")
+                    "Train on all inputs so often by gradients; 10 times if left out with --labels"
+                            + " or --qat, else not at all.")
     @Nullable Integer epochs;
 
     @Option(
@@ -70,7 +79,9 @@ final class Finetune implements Runnable {
     @Option(
             names = "--lr",
             paramLabel = "RATE",
-            description = "The learning rate of training by gradients; 1e-5 if left out.")
+            description =
+                    "The learning rate of training by gradients; 1e-5 if left out. With"
+                            + " --qat it is in units of a weight's integer, and 0.02 if left out.")
     @Nullable Double rate;
 
     @Option(
@@ -102,13 +113,13 @@ final class Finetune implements Runnable {
                 teacher == null || inputs.labels == null,
                 "Give --teacher or --labels; one says what is right.");
         require(
-                teacher != null || inputs.labels != null || integers,
+                teacher != null || inputs.labels != null || integers || trainsIntegers,
                 "Say what to learn from: --teacher REF, the float model, or --labels FILE.");
         require(checkpoint != null || !resume, "--resume goes on from --checkpoint DIR.");
         files.requirePlace();
         OnnxModel original = OnnxModel.load(files.model);
-        FineTuner tuner = tuner(original);
         var given = new OnnxInputs(inputs);
+        FineTuner tuner = tuner(original, given);
         // What is wrong with them, or has to be told of them, comes first.
         given.checkedFor(original);
         long began = System.nanoTime();
@@ -121,19 +132,21 @@ final class Finetune implements Runnable {
         report.print(() -> describe(tuned, seconds), printer -> print(tuned, seconds, printer));
     }
 
-    private FineTuner tuner(OnnxModel original) {
+    private FineTuner tuner(OnnxModel original, OnnxInputs given) {
         FineTuner tuner =
-                inputs.labels != null
-                        ? FineTuner.byLabels()
-                        : FineTuner.distilling(
-                                teacher == null ? original : OnnxModel.load(teacher));
+                given.task()
+                        .map(FineTuner::byLabels)
+                        .orElseGet(() ->
+                                FineTuner.distilling(
+                                        teacher == null ? original : OnnxModel.load(teacher)));
         tuner = epochs == null ? tuner : tuner.epochs(epochs);
         tuner = minutes == null ? tuner : tuner.minutes(minutes);
         tuner = rate == null ? tuner : tuner.learningRate(rate);
         tuner = threads == null ? tuner : tuner.threads(threads);
         tuner = inputs.seed == null ? tuner : tuner.seed(inputs.seed);
         tuner = checkpoint == null ? tuner : tuner.checkpoints(checkpoint, resume);
-        return integers ? tuner.toIntegers() : tuner;
+        tuner = integers ? tuner.toIntegers() : tuner;
+        return trainsIntegers ? tuner.trainingIntegers() : tuner;
     }
 
     private void require(boolean holds, String usage) {
@@ -157,6 +170,9 @@ final class Finetune implements Runnable {
                     1 - tuned.dropBefore().getAsDouble(),
                     1 - tuned.dropAfter().orElse(0));
         }
+        tuned.score()
+                .ifPresent(score ->
+                        printer.printf(Locale.ROOT, "On the data: %s.%n", score.summary()));
         if (!tuned.frozen().isEmpty()) {
             printer.printf(
                     "Gradients could not change: %s.%n",
@@ -190,6 +206,12 @@ final class Finetune implements Runnable {
         description.put("seconds", seconds);
         description.put("drop_before", number(tuned.dropBefore()));
         description.put("drop_after", number(tuned.dropAfter()));
+        tuned.score()
+                .ifPresent(score -> {
+                    description.put("metric", score.metric());
+                    description.put("score_before", score.reference());
+                    description.put("score_after", score.candidate());
+                });
         description.put("frozen", tuned.frozen());
         tuned.integers()
                 .ifPresent(integer -> {

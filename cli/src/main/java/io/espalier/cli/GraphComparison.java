@@ -36,6 +36,7 @@ final class GraphComparison {
                 "--bgr",
                 "--channels-last",
                 "--labels",
+                "--characters",
                 "--tokenizer",
                 "--max-length",
                 "--limit",

@@ -77,6 +77,15 @@ final class InputOptions {
     @Nullable Path labels;
 
     @Option(
+            names = "--characters",
+            paramLabel = "FILE",
+            description =
+                    "The answers of --labels are texts of these characters, one a line, in the"
+                        + " order of the model's classes: a blank comes before them, and a space"
+                        + " after, if the model has one class more.")
+    @Nullable Path characters;
+
+    @Option(
             names = "--tokenizer",
             paramLabel = "FILE",
             description = "The tokenizer.json of a model of text.")

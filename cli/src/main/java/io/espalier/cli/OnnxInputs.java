@@ -5,6 +5,7 @@ import io.espalier.onnx.inputs.ImageInputs;
 import io.espalier.onnx.inputs.InputBatches;
 import io.espalier.onnx.inputs.Inputs;
 import io.espalier.onnx.inputs.RandomInputs;
+import io.espalier.onnx.inputs.Task;
 import io.espalier.onnx.inputs.TextInputs;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.state.AtomicFile;
@@ -15,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
 
@@ -48,6 +50,7 @@ final class OnnxInputs {
                     Map.entry("--bgr", Set.of(Kind.IMAGES)),
                     Map.entry("--channels-last", Set.of(Kind.IMAGES)),
                     Map.entry("--labels", Set.of(Kind.IMAGES)),
+                    Map.entry("--characters", Set.of(Kind.IMAGES)),
                     Map.entry("--tokenizer", Set.of(Kind.TEXT)),
                     Map.entry("--max-length", Set.of(Kind.TEXT)),
                     Map.entry("--dimension", Set.of(Kind.RANDOM)));
@@ -91,6 +94,18 @@ final class OnnxInputs {
     /** The inputs, which no model has been looked at for. */
     Inputs all() {
         return inputs;
+    }
+
+    /** What labels mean, if there are some: texts of given characters, or class numbers. */
+    Optional<Task> task() {
+        options.require(
+                options.labels != null || options.characters == null,
+                "--characters says what --labels FILE means; give both.");
+        if (options.labels == null) {
+            return Optional.empty();
+        }
+        return Optional.of(
+                options.characters == null ? Task.classes() : Task.texts(options.characters));
     }
 
     private Inputs inputs() {

@@ -76,7 +76,8 @@ final class Quantize implements Runnable {
             names = "--max-drop",
             paramLabel = "D",
             description =
-                    "How far results may be from the float model's, as 1 less the cosine; 0.01 if"
+                    "How far results may be from the float model's, as 1 less the cosine; with"
+                            + " --labels, the part of its right results that may be lost; 0.01 if"
                             + " left out. For --mode auto.")
     @Nullable Double maxDrop;
 
@@ -149,9 +150,10 @@ final class Quantize implements Runnable {
                 mode() == QuantizationMode.FLOAT16
                         ? OnnxInputs.toMeasure(inputs)
                         : new OnnxInputs(inputs);
+        Quantizer judging = given.task().map(quantizer::judgedBy).orElse(quantizer);
         // What is wrong with them, or has to be told of them, comes first.
         given.checkedFor(original);
-        QuantizationOutcome result = quantized(quantizer, original, given.all());
+        QuantizationOutcome result = quantized(judging, original, given.all());
         objection(result);
         result.save(files.out);
         deleteScratch();
@@ -310,9 +312,10 @@ final class Quantize implements Runnable {
                 .forEach(printer::println);
         printer.printf(
                 Locale.ROOT,
-                "%n%s; cosine to the float model %.5f on the calibration data.%n",
+                "%n%s; cosine to the float model %.5f on the calibration data%s.%n",
                 share(result),
-                1 - result.drop());
+                1 - result.drop(),
+                result.score().map(score -> ", " + score.summary()).orElse(""));
     }
 
     /** How much of the model is in fewer bits. */
@@ -353,6 +356,12 @@ final class Quantize implements Runnable {
         description.put("latency_ms_after", result.time().candidate());
         description.put("speedup", result.time().speedup());
         description.put("drop", result.drop());
+        result.score()
+                .ifPresent(score -> {
+                    description.put("metric", score.metric());
+                    description.put("score_before", score.reference());
+                    description.put("score_after", score.candidate());
+                });
         description.put("layers", result.layers());
         return description;
     }

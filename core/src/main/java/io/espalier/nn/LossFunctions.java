@@ -50,6 +50,35 @@ abstract sealed class LossFunctions extends SpatialFunctions permits Functional 
                 target);
     }
 
+    /**
+     * How unlikely texts are by what a recognizer gives step by step, whichever steps their
+     * characters fall on (connectionist temporal classification: Graves et al., <a
+     * href="https://doi.org/10.1145/1143844.1143891">2006</a>): for each text divided by its
+     * length, as a mean over the batch. Class 0 is the blank between characters.
+     *
+     * @param logProbabilities [T, N, C]
+     * @param targets the classes of all texts' characters, one text after the other, [S] of 64-bit
+     *     integers
+     * @param inputLengths how many steps of each example count, N numbers
+     * @param targetLengths how many characters each text has, N numbers
+     */
+    public static Tensor ctcLoss(
+            Tensor logProbabilities, Tensor targets, long[] inputLengths, long[] targetLengths) {
+        return unrecorded(
+                () ->
+                        torch.ctc_loss(
+                                logProbabilities,
+                                targets,
+                                inputLengths,
+                                targetLengths,
+                                0,
+                                MEAN,
+                                false),
+                "ctc_loss",
+                logProbabilities,
+                targets);
+    }
+
     /** The mean of the absolute differences. */
     public static Tensor l1Loss(Tensor input, Tensor target) {
         return unrecorded(() -> torch.l1_loss(input, target), "l1_loss", input, target);

@@ -191,6 +191,33 @@ class FunctionalTest {
     }
 
     @Test
+    @DisplayName(
+            "the loss of a text sums over all ways of placing its characters, by its length and"
+                    + " over the batch")
+    void ctcLoss() {
+        // Two steps, two texts, classes blank, a and b.
+        Tensor shares =
+                Tensors.of(
+                        new float[] {
+                            0.5f, 0.3f, 0.2f, 0.1f, 0.6f, 0.3f, 0.2f, 0.7f, 0.1f, 0.3f, 0.3f, 0.4f
+                        },
+                        2,
+                        2,
+                        3);
+        double a = 0.5 * 0.7 + 0.3 * 0.2 + 0.3 * 0.7;
+        double ab = 0.6 * 0.4;
+        assertEquals(
+                (-Math.log(a) - Math.log(ab) / 2) / 2,
+                Functional.ctcLoss(
+                                shares.log(),
+                                Tensors.of(new long[] {1, 1, 2}, 3),
+                                new long[] {2, 2},
+                                new long[] {1, 2})
+                        .item_float(),
+                1e-6);
+    }
+
+    @Test
     @DisplayName("the divergence of distributions is summed over each and averaged over the batch")
     void klDivergence() {
         Tensor predicted = Tensors.of(new float[] {0.5f, 0.5f, 0.25f, 0.75f}, 2, 2).log();

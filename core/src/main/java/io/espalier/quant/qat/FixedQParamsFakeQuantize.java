@@ -21,6 +21,15 @@ public class FixedQParamsFakeQuantize extends FakeQuantize {
         setBuffer("zero_point", fixed.zeroPointTensor());
     }
 
+    /** Fake quantization with these parameters, for the tensor or for each channel. */
+    public static FixedQParamsFakeQuantize of(QuantizationParameters known) {
+        var fixed =
+                new FixedQParamsFakeQuantize(
+                        (FixedQParamsObserver) FixedQParamsObserver.with(known).make());
+        fixed.enableObserver(false);
+        return fixed;
+    }
+
     /** Makes fake quantizations with the fixed parameters of the observers that are made. */
     public static ObserverFactory with(ObserverFactory observer) {
         return new RoundingFactory(

@@ -54,6 +54,16 @@ public final class InputBatches implements Iterable<Map<String, Tensor>> {
         return source.count();
     }
 
+    /** How many examples a batch has. */
+    public static long examples(Map<String, Tensor> batch) {
+        for (Tensor tensor : batch.values()) {
+            if (tensor.dim() > 0) {
+                return tensor.size(0);
+            }
+        }
+        return 1;
+    }
+
     /** The right answer to each example, in their order; empty if they are not known. */
     public List<String> labels() {
         return source.labels();

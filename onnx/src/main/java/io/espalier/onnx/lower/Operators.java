@@ -31,6 +31,7 @@ final class Operators {
         ResizeOperators.addTo(table);
         RecurrentOperators.addTo(table);
         QuantizeOperators.addTo(table);
+        TrainingOperators.addTo(table);
         IntegerConvolutions.addTo(table);
         IntegerProducts.addTo(table);
         IntegerElements.addTo(table);

@@ -26,6 +26,9 @@ public final class OnnxNode {
     /** The domain of the runtime's own operators. */
     public static final String MICROSOFT = "com.microsoft";
 
+    /** The domain of operators that stand in graphs for a while, and in no file. */
+    public static final String ESPALIER = "io.espalier";
+
     private final NodeProto proto;
 
     OnnxNode(NodeProto proto) {

@@ -26,6 +26,7 @@ public final class CalibrationData implements AutoCloseable {
     private static final long MOST_BYTES = 64L << 20;
 
     private final List<Map<String, Tensor>> batches = new ArrayList<>();
+    private List<String> labels = List.of();
 
     private CalibrationData() {}
 
@@ -39,6 +40,7 @@ public final class CalibrationData implements AutoCloseable {
         long examples = 0;
         long bytes = 0;
         InputBatches checked = inputs.checkedFor(model);
+        data.labels = checked.labels();
         try (InputBatches.Loop loop = checked.iterator()) {
             while (examples < mostExamples && bytes < MOST_BYTES && loop.hasNext()) {
                 try (var scope = new PointerScope()) {
@@ -63,12 +65,20 @@ public final class CalibrationData implements AutoCloseable {
 
     /** How many examples a batch has. */
     public static long examples(Map<String, Tensor> batch) {
-        for (Tensor tensor : batch.values()) {
-            if (tensor.dim() > 0) {
-                return tensor.size(0);
-            }
+        return InputBatches.examples(batch);
+    }
+
+    /**
+     * The labels of the inputs, at least as many as there are examples here.
+     *
+     * @throws EspalierException if they have none
+     */
+    public List<String> requireLabels() {
+        if (labels.isEmpty()) {
+            throw new EspalierException(
+                    "The inputs have no labels; give a file of them with the inputs.");
         }
-        return 1;
+        return labels;
     }
 
     /** The batches; they are this one's. */

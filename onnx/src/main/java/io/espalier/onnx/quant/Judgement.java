@@ -1,11 +1,16 @@
 package io.espalier.onnx.quant;
 
+import io.espalier.onnx.compare.TaskScore;
+import io.espalier.onnx.inputs.Task;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.run.OnnxSession;
 import io.espalier.onnx.run.PairedTime;
 import io.espalier.onnx.run.RunningModel;
+import io.espalier.tensor.EspalierException;
 
 import org.jspecify.annotations.Nullable;
+
+import java.util.Optional;
 
 /**
  * Whether a candidate may take the float model's place: how far its results are, how fast it is.
@@ -26,6 +31,7 @@ final class Judgement {
     private final ReferenceOutputs reference;
     private @Nullable OnnxModel lastJudged;
     private double lastDrop;
+    private final double right;
     private @Nullable OnnxModel lastTimed;
     private @Nullable PairedTime lastTime;
 
@@ -34,12 +40,26 @@ final class Judgement {
         this.data = data;
         this.settings = settings;
         this.reference = ReferenceOutputs.of(original, data.batches(), settings.threads());
+        try (var session = OnnxSession.open(original, s -> s.threads(settings.threads()))) {
+            this.right = settings.task().map(task -> share(task, session)).orElse(1.0);
+        }
+        if (right == 0) {
+            throw new EspalierException(
+                    "The model gets nothing right of the calibration data; check the labels, and"
+                            + " how its inputs are made.");
+        }
     }
 
-    /** How far the model's results are from those of the model that came in, from 0 on. */
+    /**
+     * What the budget is for: the part of right results that is lost, where labels say what is
+     * right, else how far results are from those of the model that came in.
+     */
     double drop(OnnxModel model) {
         if (lastJudged != model) {
-            lastDrop = reference.drop(model);
+            lastDrop =
+                    settings.task().isPresent()
+                            ? score(model).orElseThrow().drop()
+                            : distance(model);
             lastJudged = model;
         }
         return lastDrop;
@@ -47,7 +67,31 @@ final class Judgement {
 
     /** The same of a model of any runtime. */
     double drop(RunningModel model) {
+        return settings.task().isPresent() ? score(model).orElseThrow().drop() : distance(model);
+    }
+
+    /** How far the model's results are from those of the model that came in, from 0 on. */
+    double distance(OnnxModel model) {
         return reference.drop(model);
+    }
+
+    double distance(RunningModel model) {
+        return reference.drop(model);
+    }
+
+    /** How much both models get right, where labels say what that is. */
+    Optional<TaskScore> score(OnnxModel model) {
+        try (var session = OnnxSession.open(model, s -> s.threads(settings.threads()))) {
+            return score(session);
+        }
+    }
+
+    Optional<TaskScore> score(RunningModel model) {
+        return settings.task().map(task -> new TaskScore(task.metric(), right, share(task, model)));
+    }
+
+    private double share(Task task, RunningModel model) {
+        return TaskScore.of(task, model, data.batches(), data.requireLabels());
     }
 
     /** Says that a model computes what another does, under other names. */

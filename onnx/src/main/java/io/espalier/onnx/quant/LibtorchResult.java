@@ -1,11 +1,13 @@
 package io.espalier.onnx.quant;
 
+import io.espalier.onnx.compare.TaskScore;
 import io.espalier.onnx.lower.LoweredFile;
 import io.espalier.onnx.quant.QuantizationResult.Layer;
 import io.espalier.onnx.run.PairedTime;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * A model quantized for libtorch, what it cost and what it brought.
@@ -13,6 +15,8 @@ import java.util.List;
  * @param model the model to save
  * @param drop how far its results are from the float model's on the calibration data: 1 less their
  *     cosine, as a mean; 0 is no difference
+ * @param score how much the float model and this one get right of the calibration data, where
+ *     labels say what is right
  * @param time of the model that was given, run by ONNX Runtime, and of this one, run by libtorch,
  *     on one batch of the data
  * @param bytesBefore of the model that was given, weights and all
@@ -22,6 +26,7 @@ import java.util.List;
 public record LibtorchResult(
         LoweredFile model,
         double drop,
+        Optional<TaskScore> score,
         PairedTime time,
         long bytesBefore,
         long bytesAfter,

@@ -217,7 +217,8 @@ final class LibtorchRun {
         LoweredModel small = lowered.with(fit.graph());
         return new LibtorchResult(
                 LoweredFile.of(original, small),
-                drop,
+                settings.task().isPresent() ? judgement.distance(new LibtorchSession(small)) : drop,
+                judgement.score(new LibtorchSession(small)),
                 judgement.time(new LibtorchSession(small)),
                 original.byteSize(),
                 fit.graph().stateDict().values().stream().mapToLong(Tensor::nbytes).sum(),

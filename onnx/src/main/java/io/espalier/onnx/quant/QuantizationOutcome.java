@@ -1,11 +1,13 @@
 package io.espalier.onnx.quant;
 
+import io.espalier.onnx.compare.TaskScore;
 import io.espalier.onnx.quant.QuantizationResult.Layer;
 import io.espalier.onnx.run.PairedTime;
 
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 
 /** What quantizing a model came to, for whichever runtime. */
 public sealed interface QuantizationOutcome permits QuantizationResult, LibtorchResult {
@@ -14,6 +16,12 @@ public sealed interface QuantizationOutcome permits QuantizationResult, Libtorch
      * as a mean; 0 is no difference.
      */
     double drop();
+
+    /**
+     * How much the float model and this one get right of the calibration data; empty where no
+     * labels say what is right.
+     */
+    Optional<TaskScore> score();
 
     /** Of the model that was given and of this one, each in its runtime, on one batch. */
     PairedTime time();
@@ -58,15 +66,16 @@ public sealed interface QuantizationOutcome permits QuantizationResult, Libtorch
     /** Size, speed and accuracy in a line. */
     default String summary() {
         return String.format(
-                Locale.ROOT,
-                "%.2f MB -> %.2f MB (%.3f), %.2f ms -> %.2f ms (%.2fx), cosine to the float model"
-                        + " %.5f",
-                bytesBefore() / 1e6,
-                bytesAfter() / 1e6,
-                size(),
-                time().reference(),
-                time().candidate(),
-                time().speedup(),
-                1 - drop());
+                        Locale.ROOT,
+                        "%.2f MB -> %.2f MB (%.3f), %.2f ms -> %.2f ms (%.2fx), cosine to the float"
+                                + " model %.5f",
+                        bytesBefore() / 1e6,
+                        bytesAfter() / 1e6,
+                        size(),
+                        time().reference(),
+                        time().candidate(),
+                        time().speedup(),
+                        1 - drop())
+                + score().map(score -> ", " + score.summary()).orElse("");
     }
 }

@@ -1,10 +1,12 @@
 package io.espalier.onnx.quant;
 
+import io.espalier.onnx.compare.TaskScore;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.run.PairedTime;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * A quantized model, what it cost and what it brought.
@@ -12,6 +14,8 @@ import java.util.List;
  * @param model the model to save
  * @param drop how far its results are from the float model's on the calibration data: 1 less their
  *     cosine, as a mean; 0 is no difference
+ * @param score how much the float model and this one get right of the calibration data, where
+ *     labels say what is right
  * @param time of the model that was given and of this one, on one batch of the data
  * @param bytesBefore of the model that was given, weights and all
  * @param bytesAfter of this model's
@@ -21,6 +25,7 @@ import java.util.List;
 public record QuantizationResult(
         OnnxModel model,
         double drop,
+        Optional<TaskScore> score,
         PairedTime time,
         long bytesBefore,
         long bytesAfter,

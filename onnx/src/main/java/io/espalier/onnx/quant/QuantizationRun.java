@@ -117,7 +117,8 @@ final class QuantizationRun {
         OnnxModel model = step.model();
         return new QuantizationResult(
                 model,
-                judgement.drop(model),
+                judgement.distance(model),
+                judgement.score(model),
                 judgement.time(model),
                 original.byteSize(),
                 model.byteSize(),

@@ -1,5 +1,6 @@
 package io.espalier.onnx.quant;
 
+import io.espalier.onnx.inputs.Task;
 import io.espalier.onnx.model.NamePattern;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
@@ -20,7 +21,8 @@ record QuantizationSettings(
         WeightFormat format,
         boolean fitsWeights,
         Optional<Recipe> recipe,
-        Optional<Journal.Place> journal) {
+        Optional<Journal.Place> journal,
+        Optional<Task> task) {
     private static final double MAX_DROP = 0.01;
 
     static QuantizationSettings of(QuantizationMode mode) {
@@ -33,6 +35,7 @@ record QuantizationSettings(
                 Pace.of(progress -> {}),
                 WeightFormat.DEFAULT,
                 false,
+                Optional.empty(),
                 Optional.empty(),
                 Optional.empty());
     }
@@ -56,6 +59,7 @@ record QuantizationSettings(
         boolean fitsWeights;
         Optional<Recipe> recipe;
         Optional<Journal.Place> journal;
+        Optional<Task> task;
 
         private Change(QuantizationSettings start) {
             mode = start.mode;
@@ -68,6 +72,7 @@ record QuantizationSettings(
             fitsWeights = start.fitsWeights;
             recipe = start.recipe;
             journal = start.journal;
+            task = start.task;
         }
 
         private QuantizationSettings made() {
@@ -81,7 +86,8 @@ record QuantizationSettings(
                     format,
                     fitsWeights,
                     recipe,
-                    journal);
+                    journal,
+                    task);
         }
     }
 

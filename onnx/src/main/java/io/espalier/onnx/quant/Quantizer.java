@@ -1,6 +1,7 @@
 package io.espalier.onnx.quant;
 
 import io.espalier.onnx.inputs.Inputs;
+import io.espalier.onnx.inputs.Task;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.quant.matmul.RoundingMethod;
 import io.espalier.tensor.EspalierException;
@@ -44,7 +45,8 @@ public final class Quantizer {
 
     /**
      * How far results may be from the float model's: 1 less the cosine, as a mean over the
-     * calibration data; 0.01 unless it is set. Used by {@link QuantizationMode#AUTO} alone.
+     * calibration data, or what {@link #judgedBy} says; 0.01 unless it is set. Used by {@link
+     * QuantizationMode#AUTO} alone.
      *
      * @param drop above 0, below 1
      */
@@ -54,6 +56,16 @@ public final class Quantizer {
                     "The accuracy that may be lost is above 0 and below 1, not " + drop + ".");
         }
         return with(s -> s.maxDrop = drop);
+    }
+
+    /**
+     * Judges results by the labels of the inputs: {@link #maxDrop} is then the part of the float
+     * model's right results that may be lost, on the calibration data.
+     *
+     * @param task what the labels mean
+     */
+    public Quantizer judgedBy(Task task) {
+        return with(s -> s.task = Optional.of(task));
     }
 
     /**
@@ -241,10 +253,12 @@ public final class Quantizer {
     }
 
     private Journal journal(OnnxModel model, CalibrationData data, String runtime) {
+        String judged = settings.task().map(task -> "; " + task + data.requireLabels()).orElse("");
         return settings.journal()
                 .map(place ->
                         Journal.at(
-                                place, Digest.of(model, data, runtime + "; " + settings.words())))
+                                place,
+                                Digest.of(model, data, runtime + "; " + settings.words() + judged)))
                 .orElseGet(Journal::none);
     }
 }

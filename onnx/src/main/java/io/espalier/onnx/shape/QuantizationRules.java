@@ -12,6 +12,7 @@ final class QuantizationRules {
         rules.standard(QuantizationRules::quantize, "QuantizeLinear")
                 .standard(QuantizationRules::dequantize, "DequantizeLinear")
                 .standard(QuantizationRules::dynamic, "DynamicQuantizeLinear");
+        rules.own(ElementwiseRules::same, "FakeQuantize");
         rules.microsoft(QuantizationRules::quantize, "QuantizeLinear")
                 .microsoft(QuantizationRules::dequantize, "DequantizeLinear")
                 .microsoft(ElementwiseRules::same, "QLinearLeakyRelu QLinearSigmoid QLinearSoftmax")

@@ -58,6 +58,11 @@ final class Rules {
         return add(OnnxNode.MICROSOFT, rule, ops);
     }
 
+    /** The rule of these operators of our own. */
+    Rules own(Rule rule, String ops) {
+        return add(OnnxNode.ESPALIER, rule, ops);
+    }
+
     private Rules add(String domain, Rule rule, String ops) {
         for (String op : ops.split(" ", -1)) {
             if (rules.put(key(domain, op), rule) != null) {

@@ -1,12 +1,14 @@
 package io.espalier.onnx.tune;
 
 import io.espalier.onnx.inputs.Inputs;
+import io.espalier.onnx.inputs.Task;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.tensor.EspalierException;
 
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.OptionalInt;
 import java.util.function.Consumer;
 
 /**
@@ -31,8 +33,6 @@ import java.util.function.Consumer;
  * it. A fine-tuner never changes: each setting gives another.
  */
 public final class FineTuner {
-    private static final int EPOCHS_BY_LABELS = 10;
-
     private final FineTuningSettings settings;
 
     private FineTuner(FineTuningSettings settings) {
@@ -66,7 +66,16 @@ public final class FineTuner {
      * has a score each for, [N, C].
      */
     public static FineTuner byLabels() {
-        return new FineTuner(new FineTuningSettings()).with(s -> s.epochs = EPOCHS_BY_LABELS);
+        return byLabels(Task.classes());
+    }
+
+    /**
+     * Learns from the labels of the inputs.
+     *
+     * @param task what they mean: class numbers, or texts
+     */
+    public static FineTuner byLabels(Task task) {
+        return new FineTuner(new FineTuningSettings()).with(s -> s.task = task);
     }
 
     private FineTuner with(Consumer<FineTuningSettings> change) {
@@ -74,14 +83,14 @@ public final class FineTuner {
     }
 
     /**
-     * How often to train on all inputs by gradients; with a teacher none unless it is set, by
-     * labels 10 times.
+     * How often to train on all inputs by gradients; unless it is set, 10 times by labels or in
+     * integers, else not at all.
      *
      * @param count 0 or more
      */
     public FineTuner epochs(int count) {
         require(count >= 0, "Epochs are 0 or more, not " + count + ".");
-        return with(s -> s.epochs = count);
+        return with(s -> s.epochs = OptionalInt.of(count));
     }
 
     /**
@@ -96,13 +105,14 @@ public final class FineTuner {
 
     /**
      * The rate at which gradients move weights (Adam's), falling to 0 along half a cosine; 1e-5
-     * unless it is set.
+     * unless it is set. In integers it is in units of a weight's integer, and 0.02 unless it is
+     * set.
      *
      * @param rate above 0
      */
     public FineTuner learningRate(double rate) {
         require(rate > 0, "A learning rate is above 0, not " + rate + ".");
-        return with(s -> s.learningRate = rate);
+        return with(s -> s.learningRate = OptionalDouble.of(rate));
     }
 
     /** Seeds the order in which batches are trained on. */
@@ -117,6 +127,21 @@ public final class FineTuner {
      */
     public FineTuner toIntegers() {
         return with(s -> s.integers = true);
+    }
+
+    /**
+     * Puts all layers that can be into 8-bit integers as {@link #toIntegers} does, and then trains
+     * them by gradients, rounded as the integers are (quantization-aware training: Jacob et al., <a
+     * href="https://arxiv.org/abs/1712.05877">Quantization and Training of Neural Networks</a>,
+     * 2018). The ranges stay those that were fitted; weights and biases train, and what is written
+     * is the integers nearest to them. The best of what epochs make is taken, or what was fitted
+     * where none is better.
+     */
+    public FineTuner trainingIntegers() {
+        return with(s -> {
+            s.integers = true;
+            s.trainsIntegers = true;
+        });
     }
 
     /**

@@ -1,5 +1,6 @@
 package io.espalier.onnx.tune;
 
+import io.espalier.onnx.compare.TaskScore;
 import io.espalier.onnx.inputs.Inputs;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.proto.ValueInfoProto;
@@ -8,6 +9,7 @@ import io.espalier.onnx.quant.QuantizationMode;
 import io.espalier.onnx.quant.QuantizationResult;
 import io.espalier.onnx.quant.Quantizer;
 import io.espalier.onnx.quant.ReferenceOutputs;
+import io.espalier.onnx.run.OnnxSession;
 import io.espalier.state.AtomicFile;
 import io.espalier.tensor.EspalierException;
 
@@ -32,22 +34,26 @@ final class FineTuningRun {
     }
 
     /** A model on its way, and what was done to it. */
-    private record Step(OnnxModel model, int layersFitted, long steps, List<String> frozen) {}
+    private record Step(OnnxModel model, int layersFitted, long steps, List<String> frozen) {
+        Step with(OnnxModel other) {
+            return new Step(other, layersFitted, steps, frozen);
+        }
+    }
 
     TunedModel run(Inputs inputs) {
         settings.checkpoints.ifPresent(FineTuningRun::prepare);
         try (var data = CalibrationData.read(original, inputs, MOST_EXAMPLES)) {
             Optional<OnnxModel> teacher = settings.teacher;
             if (teacher.isEmpty()) {
-                Step step = trained(inputs, data, new Step(original, 0, 0, List.of()));
-                return result(step, OptionalDouble.empty(), Optional.empty(), inputs);
+                Step step = trained(data, new Step(original, 0, 0, List.of()));
+                return result(step, Optional.empty(), data, inputs);
             }
             requireSameNames(teacher.get());
             settings.listener.at("running the teacher", 0, 1);
             var reference = ReferenceOutputs.of(teacher.get(), data.batches(), settings.threads);
             double before = reference.drop(original);
-            Step step = trained(inputs, data, fitted(teacher.get(), data, reference, before));
-            return result(step, OptionalDouble.of(before), Optional.of(reference), inputs);
+            Step step = trained(data, fitted(teacher.get(), data, reference, before));
+            return result(step, Optional.of(reference), data, inputs);
         }
     }
 
@@ -93,30 +99,90 @@ final class FineTuningRun {
         return step;
     }
 
-    private Step trained(Inputs inputs, CalibrationData data, Step step) {
-        if (settings.epochs == 0) {
+    private Step trained(CalibrationData data, Step step) {
+        if (settings.epochs() == 0 || settings.trainsIntegers) {
             return step;
         }
-        var training = new GradientTraining(step.model(), settings);
-        GradientTraining.Trained trained = training.run(inputs, data);
+        var training = GradientTraining.of(new TrainableFile.Floats(step.model()), settings);
+        GradientTraining.Trained trained = training.run(data);
         return new Step(trained.model(), step.layersFitted(), trained.steps(), trained.frozen());
     }
 
     private TunedModel result(
-            Step step, OptionalDouble before, Optional<ReferenceOutputs> reference, Inputs inputs) {
-        Optional<QuantizationResult> integers =
-                settings.integers ? Optional.of(integers(step.model(), inputs)) : Optional.empty();
-        OnnxModel model = integers.map(QuantizationResult::model).orElse(step.model());
+            Step step, Optional<ReferenceOutputs> reference, CalibrationData data, Inputs inputs) {
+        if (!settings.integers) {
+            return tuned(step, reference, data, Optional.empty());
+        }
+        Path kept = settings.checkpoints.map(f -> f.resolve("integers.onnx")).orElse(null);
+        if (settings.trainsIntegers && kept != null && settings.goingOn && Files.exists(kept)) {
+            return trainedIntegers(
+                    step.with(OnnxModel.load(kept)), reference, data, Optional.empty());
+        }
+        QuantizationResult fitted = integers(step.model(), inputs);
+        if (!settings.trainsIntegers) {
+            return tuned(step.with(fitted.model()), reference, data, Optional.of(fitted));
+        }
+        if (kept != null) {
+            fitted.model().save(kept);
+        }
+        return trainedIntegers(step.with(fitted.model()), reference, data, Optional.of(fitted));
+    }
+
+    private TunedModel trainedIntegers(
+            Step fitted,
+            Optional<ReferenceOutputs> reference,
+            CalibrationData data,
+            Optional<QuantizationResult> integers) {
+        var file = new IntegerFile(fitted.model(), ZeroWeights.areIn(original));
+        var best =
+                new BestFile(
+                        fitted.model(),
+                        model ->
+                                reference
+                                        .map(teacher -> teacher.drop(model))
+                                        .orElseGet(() -> 1 - score(model, data)),
+                        settings.checkpoints.map(folder -> folder.resolve("best.onnx")));
+        if (settings.goingOn) {
+            best.recall();
+        }
+        GradientTraining.Trained trained = GradientTraining.keeping(best, file, settings).run(data);
+        var last =
+                new Step(trained.model(), fitted.layersFitted(), trained.steps(), trained.frozen());
+        return tuned(last, reference, data, integers);
+    }
+
+    private double score(OnnxModel model, CalibrationData data) {
+        try (var session = OnnxSession.open(model, s -> s.threads(settings.threads))) {
+            return TaskScore.of(settings.task, session, data.batches(), data.requireLabels());
+        }
+    }
+
+    private TunedModel tuned(
+            Step step,
+            Optional<ReferenceOutputs> reference,
+            CalibrationData data,
+            Optional<QuantizationResult> integers) {
         return new TunedModel(
-                model,
-                before,
+                step.model(),
+                drop(reference, original),
+                drop(reference, step.model()),
                 reference.isPresent()
-                        ? OptionalDouble.of(reference.get().drop(model))
-                        : OptionalDouble.empty(),
+                        ? Optional.empty()
+                        : Optional.of(
+                                new TaskScore(
+                                        settings.task.metric(),
+                                        score(original, data),
+                                        score(step.model(), data))),
                 step.layersFitted(),
                 step.steps(),
                 step.frozen(),
                 integers);
+    }
+
+    private static OptionalDouble drop(Optional<ReferenceOutputs> reference, OnnxModel model) {
+        return reference.isPresent()
+                ? OptionalDouble.of(reference.get().drop(model))
+                : OptionalDouble.empty();
     }
 
     private QuantizationResult integers(OnnxModel model, Inputs inputs) {

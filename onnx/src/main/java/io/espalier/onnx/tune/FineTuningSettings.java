@@ -1,40 +1,68 @@
 package io.espalier.onnx.tune;
 
+import io.espalier.onnx.inputs.Task;
 import io.espalier.onnx.model.OnnxModel;
 
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.OptionalInt;
 import java.util.function.Consumer;
 
 /** What a fine-tuner was told. */
 final class FineTuningSettings {
+    private static final int USUAL_EPOCHS = 10;
+    private static final double RATE_OF_FLOATS = 1e-5;
+
+    /** In units of the integers themselves. */
+    private static final double RATE_OF_INTEGERS = 0.02;
+
     /** Whom the model learns from; empty where labels say what is right. */
     Optional<OnnxModel> teacher = Optional.empty();
 
-    /** How often training goes through the data; 0 for none. */
-    int epochs;
+    /** What labels mean, where they say what is right. */
+    Task task = Task.classes();
+
+    /** How often training goes through the data, if it was said; 0 for not at all. */
+    OptionalInt epochs = OptionalInt.empty();
 
     /** After how many minutes training ends, whatever the epochs. */
     OptionalDouble minutes = OptionalDouble.empty();
 
-    double learningRate = 1e-5;
+    /** The rate of training, if it was said. */
+    OptionalDouble learningRate = OptionalDouble.empty();
+
     long seed;
     boolean integers;
+
+    /** Whether integers are trained, after layers were fitted to them. */
+    boolean trainsIntegers;
+
     int threads = Runtime.getRuntime().availableProcessors();
     Optional<Path> checkpoints = Optional.empty();
     boolean goingOn;
     FineTuner.Listener listener = (stage, done, total) -> {};
 
+    /** How often training goes through the data. */
+    int epochs() {
+        return epochs.orElse(teacher.isEmpty() || trainsIntegers ? USUAL_EPOCHS : 0);
+    }
+
+    double learningRate() {
+        return learningRate.orElse(trainsIntegers ? RATE_OF_INTEGERS : RATE_OF_FLOATS);
+    }
+
     /** The same settings with a change, while these stay. */
     FineTuningSettings with(Consumer<FineTuningSettings> change) {
         var changed = new FineTuningSettings();
         changed.teacher = teacher;
+        changed.task = task;
         changed.epochs = epochs;
         changed.minutes = minutes;
         changed.learningRate = learningRate;
         changed.seed = seed;
         changed.integers = integers;
+        changed.trainsIntegers = trainsIntegers;
         changed.threads = threads;
         changed.checkpoints = checkpoints;
         changed.goingOn = goingOn;

@@ -2,7 +2,6 @@ package io.espalier.onnx.tune;
 
 import io.espalier.data.Dataset;
 import io.espalier.nn.Module;
-import io.espalier.onnx.inputs.Inputs;
 import io.espalier.onnx.lower.LoweredModel;
 import io.espalier.onnx.lower.Lowering;
 import io.espalier.onnx.model.OnnxModel;
@@ -21,6 +20,7 @@ import org.bytedeco.pytorch.Tensor;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.LongStream;
 
 /** Trains a file's weights by gradients on libtorch. */
@@ -28,21 +28,35 @@ final class GradientTraining {
     private static final double LONGEST_GRADIENT = 1;
     private static final int CHECKPOINT_STEPS = 50;
 
-    private final OnnxModel model;
+    private final TrainableFile file;
     private final FineTuningSettings settings;
+    private final Optional<BestFile> best;
 
-    GradientTraining(OnnxModel model, FineTuningSettings settings) {
-        this.model = model;
+    private GradientTraining(
+            TrainableFile file, FineTuningSettings settings, Optional<BestFile> best) {
+        this.file = file;
         this.settings = settings;
+        this.best = best;
+    }
+
+    /** Whose result is what the last step made. */
+    static GradientTraining of(TrainableFile file, FineTuningSettings settings) {
+        return new GradientTraining(file, settings, Optional.empty());
+    }
+
+    /** Whose result is the best of what epochs made, and of what there was before. */
+    static GradientTraining keeping(
+            BestFile best, TrainableFile file, FineTuningSettings settings) {
+        return new GradientTraining(file, settings, Optional.of(best));
     }
 
     /** What came of it. */
     record Trained(OnnxModel model, long steps, List<String> frozen) {}
 
-    Trained run(Inputs inputs, CalibrationData data) {
-        LoweredModel lowered = Lowering.lower(model);
-        TrainableWeights weights = TrainableWeights.of(lowered, model);
-        weights.keepZeros();
+    Trained run(CalibrationData data) {
+        LoweredModel lowered = Lowering.lower(file.lowerable());
+        TrainableWeights weights = TrainableWeights.of(lowered, file.lowerable());
+        file.prepare(weights);
         if (weights.count() == 0) {
             throw new EspalierException(
                     "None of the model's weights can be trained, since the file computes them.");
@@ -50,20 +64,19 @@ final class GradientTraining {
         if (settings.teacher.isPresent()) {
             try (var session =
                     OnnxSession.open(settings.teacher.get(), s -> s.threads(settings.threads))) {
-                var objective = new Distillation(lowered, session, data.batches());
-                long steps = train(objective, lowered, data.batches().size());
-                return new Trained(weights.writtenTo(model), steps, weights.frozen());
+                return train(new Distillation(lowered, session, data.batches()), weights, data);
             }
         }
-        List<String> labels = inputs.checkedFor(model).labels();
-        var objective = new Classification(lowered, data.batches(), labels);
-        long steps = train(objective, lowered, data.batches().size());
-        return new Trained(weights.writtenTo(model), steps, weights.frozen());
+        return train(
+                new LabelledLearning(lowered, data.batches(), settings.task, data.requireLabels()),
+                weights,
+                data);
     }
 
-    private long train(Module objective, LoweredModel lowered, int batches) {
+    private Trained train(Module objective, TrainableWeights weights, CalibrationData data) {
         objective.train();
-        lowered.module().eval();
+        objective.namedChildren().values().forEach(Module::eval);
+        int batches = data.batches().size();
         long[] numbers = LongStream.range(0, batches).toArray();
         Tensor dataset = Tensors.of(numbers, batches);
         List<Tensor> trainable =
@@ -73,7 +86,7 @@ final class GradientTraining {
                 Trainer.of(
                                 objective,
                                 (output, target) -> output.mean(),
-                                Optimizers.adam(trainable, settings.learningRate))
+                                Optimizers.adam(trainable, settings.learningRate()))
                         .batchSize(1)
                         .seed(settings.seed)
                         .learningRate(LearningRate.cosine())
@@ -83,6 +96,9 @@ final class GradientTraining {
                 .map(folder -> folder.resolve("training.safetensors"))
                 .ifPresent(file -> keep(trainer, file));
         trainer.listen(event -> {
+            if (event instanceof TrainingEvent.EpochEnd) {
+                best.ifPresent(b -> b.offer(file.with(weights)));
+            }
             if (event instanceof TrainingEvent.Step step) {
                 settings.listener.at("training", step.step(), step.steps());
                 double minutes = (System.nanoTime() - began) / 60e9;
@@ -91,8 +107,11 @@ final class GradientTraining {
                 }
             }
         });
-        TrainingResult result = trainer.train(Dataset.of(dataset, dataset), settings.epochs);
-        return result.steps();
+        TrainingResult result = trainer.train(Dataset.of(dataset, dataset), settings.epochs());
+        OnnxModel last = file.with(weights);
+        best.ifPresent(b -> b.offer(last));
+        return new Trained(
+                best.map(BestFile::model).orElse(last), result.steps(), weights.frozen());
     }
 
     private void keep(Trainer trainer, Path file) {

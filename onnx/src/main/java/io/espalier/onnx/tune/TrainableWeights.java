@@ -4,11 +4,15 @@ import io.espalier.nn.Module;
 import io.espalier.onnx.lower.LoweredModel;
 import io.espalier.onnx.lower.LoweredWeights;
 import io.espalier.onnx.model.ConstantTensor;
+import io.espalier.onnx.model.ElementType;
 import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.shape.Shapes;
+import io.espalier.onnx.tune.SimulatedIntegers.HeldIntegers;
 import io.espalier.prune.Prune;
+import io.espalier.quant.qat.FakeQuantizedParameter;
+import io.espalier.quant.qat.FixedQParamsFakeQuantize;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -26,6 +30,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Predicate;
 
 /**
  * The parameters of a lowered model that lead back to what the file holds. The others, whose values
@@ -41,6 +46,9 @@ final class TrainableWeights {
         Tensor of(Tensor constant);
 
         Tensor back(Tensor parameter);
+
+        /** Where an axis of the constant is in the parameter; −1 if it is in no one place. */
+        int axis(int ofConstant);
     }
 
     /** The same numbers in the same order, perhaps under another shape, times a factor. */
@@ -59,6 +67,11 @@ final class TrainableWeights {
         public Tensor back(Tensor parameter) {
             return times(parameter, 1 / factor).reshape(array(from));
         }
+
+        @Override
+        public int axis(int ofConstant) {
+            return from.equals(to) && factor == 1 ? ofConstant : -1;
+        }
     }
 
     /** A matrix with rows and columns changed over, times a factor. */
@@ -71,6 +84,11 @@ final class TrainableWeights {
         @Override
         public Tensor back(Tensor parameter) {
             return times(parameter.t(), 1 / factor);
+        }
+
+        @Override
+        public int axis(int ofConstant) {
+            return factor == 1 ? 1 - ofConstant : -1;
         }
     }
 
@@ -214,8 +232,7 @@ final class TrainableWeights {
         weights.removeIf(weight -> {
             boolean shared = uses.getOrDefault(weight.held().name(), 1) > 1;
             if (shared) {
-                weight.module().parameter(weight.parameter()).set_requires_grad(false);
-                frozen.add(weight.held().name());
+                freeze(weight);
             }
             return shared;
         });
@@ -235,6 +252,67 @@ final class TrainableWeights {
         }
     }
 
+    /** Freezes those whose place in the file has no such name. */
+    void keepTo(Predicate<String> names) {
+        weights.removeIf(weight -> {
+            boolean leaves = !names.test(weight.held().name());
+            if (leaves) {
+                freeze(weight);
+            }
+            return leaves;
+        });
+    }
+
+    private void freeze(Weight weight) {
+        weight.module().parameter(weight.parameter()).set_requires_grad(false);
+        frozen.add(weight.held().name());
+    }
+
+    /**
+     * Lets the floats of integers of a byte be what these stand for, whatever training does, and
+     * has all numbers in units of such integers, so that one learning rate is right for all.
+     */
+    void round(Map<String, HeldIntegers> integers) {
+        weights.removeIf(weight -> {
+            HeldIntegers held = integers.get(weight.held().name());
+            if (held == null || held.codes().type() != ElementType.INT8) {
+                inSteps(weight, held);
+                return false;
+            }
+            int axis = held.axis() < 0 ? -1 : weight.arrangement().axis(held.axis());
+            if (held.axis() >= 0 && axis < 0) {
+                freeze(weight);
+                return true;
+            }
+            inSteps(weight, held);
+            var rounded = new FakeQuantizedParameter(weight.parameter());
+            weight.module().add(rounded.child(), FixedQParamsFakeQuantize.of(held.range(axis)));
+            weight.module().parametrize(weight.parameter(), rounded);
+            return false;
+        });
+    }
+
+    private static void inSteps(Weight weight, @Nullable HeldIntegers held) {
+        try (var scope = new PointerScope();
+                var noGrad = new NoGradGuard()) {
+            Tensor parameter = weight.module().parameter(weight.parameter());
+            Tensor steps =
+                    held == null
+                            ? stepOf(parameter)
+                            : weight.arrangement().of(held.steps().toTensor()).contiguous();
+            var inSteps = new InSteps(weight.parameter());
+            weight.module().addBuffer(inSteps.buffer(), steps);
+            parameter.div_(steps);
+            weight.module().parametrize(weight.parameter(), inSteps);
+        }
+    }
+
+    /** The step that a tensor's numbers would have in signed bytes. */
+    private static Tensor stepOf(Tensor parameter) {
+        double largest = parameter.abs().max().item_double();
+        return Tensors.of(InSteps.near((float) largest / Byte.MAX_VALUE));
+    }
+
     /** What stays as it was: parameters of the module, or tensors of the file. */
     List<String> frozen() {
         return frozen;
@@ -247,6 +325,13 @@ final class TrainableWeights {
 
     /** The model with the parameters' numbers as they are now; the model itself stays. */
     OnnxModel writtenTo(OnnxModel model) {
+        Map<String, ConstantTensor> changed = now();
+        return model.rewritten(
+                graph -> changed.forEach((name, by) -> HeldWeight.replace(graph, name, by)));
+    }
+
+    /** What the file has to hold for the parameters' numbers as they are now, by its names. */
+    Map<String, ConstantTensor> now() {
         Map<String, ConstantTensor> changed = new LinkedHashMap<>();
         for (Weight weight : weights) {
             try (var scope = new PointerScope();
@@ -255,8 +340,7 @@ final class TrainableWeights {
                 changed.put(weight.held().name(), held(weight, now));
             }
         }
-        return model.rewritten(
-                graph -> changed.forEach((name, by) -> HeldWeight.replace(graph, name, by)));
+        return changed;
     }
 
     private static ConstantTensor held(Weight weight, Tensor now) {

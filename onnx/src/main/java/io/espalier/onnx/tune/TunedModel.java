@@ -1,5 +1,6 @@
 package io.espalier.onnx.tune;
 
+import io.espalier.onnx.compare.TaskScore;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.quant.QuantizationResult;
 
@@ -14,16 +15,20 @@ import java.util.OptionalDouble;
  * @param dropBefore how far the results of the model that came in are from the teacher's on the
  *     data: 1 less their cosine, as a mean; empty without a teacher
  * @param dropAfter the same of this model
+ * @param score how much the model that came in and this one get right of labelled data; empty with
+ *     a teacher
  * @param layersFitted how many layers were fitted by least squares
  * @param steps how many steps by gradients were made
  * @param frozen parameters and constants that gradients could not change, since the file computes
  *     them or holds them in another arrangement
- * @param integers what became of the layers in integers, if that was asked for
+ * @param integers what became of the layers in integers when they were fitted, if that was asked
+ *     for
  */
 public record TunedModel(
         OnnxModel model,
         OptionalDouble dropBefore,
         OptionalDouble dropAfter,
+        Optional<TaskScore> score,
         int layersFitted,
         long steps,
         List<String> frozen,

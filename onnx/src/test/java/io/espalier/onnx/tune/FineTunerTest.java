@@ -6,8 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.onnx.TestGraphs;
+import io.espalier.onnx.compare.TaskScore;
 import io.espalier.onnx.inputs.ImageInputs;
 import io.espalier.onnx.inputs.Inputs;
+import io.espalier.onnx.inputs.Task;
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
@@ -301,6 +303,57 @@ class FineTunerTest {
         Inputs words = images.labels(folder.resolve("words.tsv"));
         assertThrows(EspalierException.class, () -> tuner.tune(model, words));
         assertThrows(EspalierException.class, () -> tuner.tune(model, images));
+    }
+
+    @Test
+    @DisplayName("learns texts from labels, on floats and on integers")
+    void texts() throws IOException {
+        OnnxModel model =
+                TestGraphs.opset(17)
+                        .input("x: Float[N, 3, 4, 4]")
+                        .weight("w", 4, 3, 4, 1)
+                        .integers("axes", 2)
+                        .node("a = Conv(x, w)")
+                        .node("b = Squeeze(a, axes)")
+                        .node("y = Transpose(b)", n -> n.with("perm", List.of(0L, 2L, 1L)))
+                        .output("y")
+                        .build();
+        Files.writeString(folder.resolve("labels.tsv"), "red.png\tab\nblue.png\tb a\n");
+        Files.writeString(folder.resolve("characters.txt"), "a\nb\n");
+        columns("red.png", 0xff0000, 0, 0x00ff00, 0);
+        columns("blue.png", 0x00ff00, 0x0000ff, 0xff0000, 0);
+        Inputs images = Inputs.images(folder, 4, 4).labels(folder.resolve("labels.tsv"));
+        FineTuner tuner =
+                FineTuner.byLabels(Task.texts(folder.resolve("characters.txt")))
+                        .epochs(150)
+                        .learningRate(0.05)
+                        .threads(1);
+
+        TunedModel inFloats = tuner.tune(model, images);
+        TunedModel inIntegers = tuner.trainingIntegers().learningRate(1).tune(model, images);
+
+        assertEquals(new TaskScore("exact match", 0, 1), inFloats.score().orElseThrow());
+        // The ranges are those of the untrained model.
+        assertTrue(inIntegers.score().orElseThrow().candidate() > 0, inIntegers::toString);
+        assertTrue(inFloats.integers().isEmpty());
+        assertTrue(inIntegers.integers().isPresent());
+        Files.writeString(folder.resolve("labels.tsv"), "red.png\tabc\n");
+        var unknown = assertThrows(EspalierException.class, () -> tuner.tune(model, images));
+        assertTrue(String.valueOf(unknown.getMessage()).contains("the character 'c'"));
+        Files.writeString(folder.resolve("labels.tsv"), "red.png\taabb\n");
+        var longer = assertThrows(EspalierException.class, () -> tuner.tune(model, images));
+        assertEquals(
+                "The text 'aabb' needs 6 steps, and the model's result has 4.",
+                longer.getMessage());
+    }
+
+    /** An image of columns of these colours. */
+    private void columns(String name, int... rgb) throws IOException {
+        var image = new BufferedImage(rgb.length, 4, BufferedImage.TYPE_INT_RGB);
+        for (int i = 0; i < 4 * rgb.length; i++) {
+            image.setRGB(i % rgb.length, i / rgb.length, rgb[i % rgb.length]);
+        }
+        ImageIO.write(image, "png", folder.resolve(name).toFile());
     }
 
     private static OnnxModel classifier() {
