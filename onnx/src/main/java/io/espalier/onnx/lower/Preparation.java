@@ -39,7 +39,8 @@ record Preparation(OnnxModel model, Set<String> weights) {
                     .toList();
 
     static Preparation of(OnnxModel model) {
-        return new Preparation(Repair.run(model, PASSES).model(), weights(model.graph()));
+        return new Preparation(
+                ComputedWeights.fold(Repair.run(model, PASSES).model()), weights(model.graph()));
     }
 
     private static Set<String> weights(OnnxGraph graph) {

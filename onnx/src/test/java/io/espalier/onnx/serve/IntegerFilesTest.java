@@ -71,6 +71,17 @@ class IntegerFilesTest {
                 Map.of("x", Tensors.of(ids, 4, 5)));
     }
 
+    @ParameterizedTest(name = "{0}")
+    @CsvSource({"WEIGHT_ONLY", "FLOAT16"})
+    @DisplayName("gives what ONNX Runtime gives, of recurrent layers whose weights are stored")
+    void recurrent(QuantizationMode mode) {
+        assertSame(
+                recurrentLayers(),
+                Quantizer.of(mode).threads(1),
+                "Cast",
+                Map.of("x", Tensors.randn(5, 2, 24)));
+    }
+
     private void assertSame(
             OnnxModel model, Quantizer quantizer, String operator, Map<String, Tensor> input) {
         Path file = folder.resolve("small.onnx");
@@ -127,6 +138,25 @@ class IntegerFilesTest {
 
     private static OnnxNode window(OnnxNode node) {
         return node.with("kernel_shape", List.of(2L, 2L)).with("strides", List.of(2L, 2L));
+    }
+
+    private static OnnxModel recurrentLayers() {
+        return TestGraphs.opset(17)
+                .input("x: Float[L, N, 24]")
+                .weight("w1", 1, 64, 24)
+                .weight("r1", 1, 64, 16)
+                .weight("b1", 1, 128)
+                .node("s1 = LSTM(x, w1, r1, b1)", node -> node.with("hidden_size", 16))
+                .integers("axis", 1)
+                .node("h1 = Squeeze(s1, axis)")
+                .weight("w2", 1, 72, 16)
+                .weight("r2", 1, 72, 24)
+                .node(
+                        "s2 = GRU(h1, w2, r2)",
+                        node -> node.with("hidden_size", 24).with("linear_before_reset", 1))
+                .node("y = Squeeze(s2, axis)")
+                .output("y: Float[L, N, 24]")
+                .build();
     }
 
     private static OnnxModel products() {
