@@ -81,7 +81,7 @@ final class Finetune implements Runnable {
             paramLabel = "RATE",
             description =
                     "The learning rate of training by gradients; 1e-5 if left out. With"
-                            + " --qat it is in units of a weight's integer, and 0.02 if left out.")
+                            + " --qat it is in units of a weight's integer, and 0.01 if left out.")
     @Nullable Double rate;
 
     @Option(

@@ -91,11 +91,38 @@ class FinetuneTest {
                         .anyMatch(node -> node.op().equals("QLinearConv")));
     }
 
+    @Test
+    @DisplayName("trains a model in integers, which is no further from the teacher then")
+    void trainsIntegers() {
+        CommandLineRun fitted = finetune(model, "--int8", "--random", "--limit", "8", "--json");
+        CommandLineRun trained =
+                finetune(
+                        model,
+                        "--qat",
+                        "--epochs",
+                        "3",
+                        "--random",
+                        "--limit",
+                        "8",
+                        "--force",
+                        "--json");
+
+        assertEquals(0, trained.code(), trained.err());
+        JsonNode before = JsonMapper.builder().build().readTree(fitted.out());
+        JsonNode after = JsonMapper.builder().build().readTree(trained.out());
+        assertEquals(3, after.get("steps").asInt());
+        assertTrue(after.get("drop_after").asDouble() <= before.get("drop_after").asDouble());
+        assertTrue(
+                OnnxModel.load(out).graph().nodes().stream()
+                        .anyMatch(node -> node.op().equals("QLinearConv")));
+    }
+
     @ParameterizedTest(name = "{0}")
     @DisplayName("refuses what can't be, in one line,")
     @CsvSource({
         "--random, 2, Say what to learn from",
         "--random --teacher TEACHER --labels l.tsv, 2, one says what is right",
+        "--random --qat --characters c.txt, 2, --characters means nothing to random numbers",
         "--random --teacher TEACHER --resume, 2, --resume goes on from --checkpoint",
         "--random --teacher TEACHER --epochs -1, 1, Epochs are 0 or more",
         "--random --teacher TEACHER --lr 0, 1, A learning rate is above 0",

@@ -105,7 +105,7 @@ public final class FineTuner {
 
     /**
      * The rate at which gradients move weights (Adam's), falling to 0 along half a cosine; 1e-5
-     * unless it is set. In integers it is in units of a weight's integer, and 0.02 unless it is
+     * unless it is set. In integers it is in units of a weight's integer, and 0.01 unless it is
      * set.
      *
      * @param rate above 0

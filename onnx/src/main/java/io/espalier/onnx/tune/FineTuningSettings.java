@@ -15,7 +15,7 @@ final class FineTuningSettings {
     private static final double RATE_OF_FLOATS = 1e-5;
 
     /** In units of the integers themselves. */
-    private static final double RATE_OF_INTEGERS = 0.02;
+    private static final double RATE_OF_INTEGERS = 0.01;
 
     /** Whom the model learns from; empty where labels say what is right. */
     Optional<OnnxModel> teacher = Optional.empty();
