@@ -1,7 +1,6 @@
 package io.espalier.onnx.fit;
 
 import io.espalier.onnx.model.OnnxModel;
-import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.shape.Shapes;
 import io.espalier.tensor.Tensors;
 
@@ -11,6 +10,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.LongStream;
 
 /** How much data may go through a model and its reference at once. */
 public final class StreamBudget {
@@ -25,19 +25,25 @@ public final class StreamBudget {
     /** Batches from the first on, as many as both models' values leave room for; one at least. */
     public static List<Map<String, Tensor>> asMuchAsFits(
             OnnxModel model, List<Map<String, Tensor>> data) {
-        Map<String, List<Long>> extents = new LinkedHashMap<>();
-        data.getFirst()
-                .forEach((name, tensor) ->
-                        extents.put(name, Arrays.stream(Tensors.shape(tensor)).boxed().toList()));
-        Shapes shapes = Shapes.of(model, extents);
-        long largest = 1;
-        for (OnnxNode node : model.graph().nodes()) {
-            List<Long> shape = shapes.extents(node.output());
-            if (shape != null) {
-                largest = Math.max(largest, shape.stream().reduce(1L, (a, b) -> a * b));
-            }
-        }
+        long largest = sizes(model, data.getFirst()).max().orElse(1);
         long room = Math.max(1, MOST_BYTES / (2 * LIVE * Float.BYTES) / largest);
         return data.subList(0, (int) Math.min(data.size(), room));
+    }
+
+    /** How many numbers all values of a model together have in one run, as far as is known. */
+    public static long numbers(OnnxModel model, Map<String, Tensor> batch) {
+        return sizes(model, batch).sum();
+    }
+
+    private static LongStream sizes(OnnxModel model, Map<String, Tensor> batch) {
+        Map<String, List<Long>> extents = new LinkedHashMap<>();
+        batch.forEach((name, tensor) ->
+                extents.put(name, Arrays.stream(Tensors.shape(tensor)).boxed().toList()));
+        Shapes shapes = Shapes.of(model, extents);
+        return model.graph().nodes().stream()
+                .mapToLong(node -> {
+                    List<Long> shape = shapes.extents(node.output());
+                    return shape == null ? 1 : shape.stream().reduce(1L, (a, b) -> a * b);
+                });
     }
 }

@@ -1,14 +1,12 @@
 package io.espalier.onnx.quant.conv;
 
+import io.espalier.onnx.fit.StreamBudget;
 import io.espalier.onnx.lower.LoweredModel;
 import io.espalier.onnx.lower.Lowering;
 import io.espalier.onnx.model.OnnxModel;
-import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.proto.ValueInfoProto;
 import io.espalier.onnx.quant.conv.ConvolutionQuantization.Projection;
-import io.espalier.onnx.shape.Shapes;
 import io.espalier.tensor.EspalierException;
-import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -16,7 +14,6 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -98,22 +95,14 @@ final class CodeLosses {
 
     /** How many examples of a batch fit; 0 if none does, or there are none. */
     private static int together(OnnxModel model, Map<String, Tensor> batch) {
-        Map<String, List<Long>> extents = new LinkedHashMap<>();
-        batch.forEach((name, tensor) ->
-                extents.put(name, Arrays.stream(Tensors.shape(tensor)).boxed().toList()));
         long examples = -1;
-        for (List<Long> shape : extents.values()) {
-            if (shape.isEmpty() || (examples >= 0 && shape.getFirst() != examples)) {
+        for (Tensor tensor : batch.values()) {
+            if (tensor.dim() == 0 || (examples >= 0 && tensor.size(0) != examples)) {
                 return 0;
             }
-            examples = shape.getFirst();
+            examples = tensor.size(0);
         }
-        Shapes shapes = Shapes.of(model, extents);
-        long numbers = 1;
-        for (OnnxNode node : model.graph().nodes()) {
-            List<Long> shape = shapes.extents(node.output());
-            numbers += shape == null ? 0 : shape.stream().reduce(1L, (a, b) -> a * b);
-        }
+        long numbers = StreamBudget.numbers(model, batch);
         double fits = Math.floor((double) MOST_BYTES / Float.BYTES / numbers * examples);
         boolean divides =
                 model.graph().inputs().stream()
