@@ -4,6 +4,7 @@ import io.espalier.onnx.compare.ComparisonSettings;
 import io.espalier.onnx.compare.ModelComparison;
 import io.espalier.onnx.compare.ValueError;
 import io.espalier.onnx.inputs.InputBatches;
+import io.espalier.onnx.inputs.Task;
 import io.espalier.onnx.lower.LoweredFile;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.run.ModelRuntime;
@@ -17,6 +18,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 
 /** An ONNX file, and beside it another one or a saved graph. */
@@ -56,7 +58,7 @@ final class OnnxComparison {
         ModelComparison found;
         try (var progress =
                 Progress.of("Comparing", layers == 0 || steps < 0 ? steps : 2 * steps)) {
-            found = compared(first, inputs, progress::step);
+            found = compared(first, inputs, progress::step, chosen.task());
         }
         long bytes = Table.fileBytes(reference) + first.externalBytes();
         long candidateBytes = Table.fileBytes(candidate) + externalBytes();
@@ -65,15 +67,16 @@ final class OnnxComparison {
                 out -> print(found, bytes, candidateBytes, out));
     }
 
-    private ModelComparison compared(OnnxModel first, InputBatches inputs, Runnable step) {
+    private ModelComparison compared(
+            OnnxModel first, InputBatches inputs, Runnable step, Optional<Task> task) {
         return libtorch
                 ? ModelComparison.of(
                         first,
                         () -> CompressedModel.load(candidate, this::onLibtorch),
                         inputs,
-                        how -> settings(how, step))
+                        how -> settings(how, step, task))
                 : ModelComparison.of(
-                        first, OnnxModel.load(candidate), inputs, how -> settings(how, step));
+                        first, OnnxModel.load(candidate), inputs, how -> settings(how, step, task));
     }
 
     private ServingSettings onLibtorch(ServingSettings usual) {
@@ -85,8 +88,10 @@ final class OnnxComparison {
         return LoweredFile.looksLikeOne(candidate) ? 0 : OnnxModel.load(candidate).externalBytes();
     }
 
-    private ComparisonSettings settings(ComparisonSettings usual, Runnable step) {
+    private ComparisonSettings settings(
+            ComparisonSettings usual, Runnable step, Optional<Task> task) {
         ComparisonSettings all = usual.afterBatch(step);
+        all = task.isPresent() ? all.judgedBy(task.get()) : all;
         all = threads == 0 ? all : all.threads(threads);
         return layers == 0 ? all.withoutLayers() : all;
     }
@@ -113,6 +118,7 @@ final class OnnxComparison {
                 "%nErrors over %s inputs, times of a batch of %s:%n%n",
                 Table.count(found.examples()), Table.count(found.batch()));
         errors("output", found.outputs()).forEach(out::println);
+        found.score().ifPresent(score -> out.printf("%nBy the labels: %s.%n", score.summary()));
         if (layers > 0) {
             out.println();
             printLayers(found.layers(), out);
@@ -169,6 +175,12 @@ final class OnnxComparison {
         description.put("speedup", found.time().speedup());
         description.put("examples", found.examples());
         description.put("batch", found.batch());
+        found.score()
+                .ifPresent(score -> {
+                    description.put("metric", score.metric());
+                    description.put("score_reference", score.reference());
+                    description.put("score_candidate", score.candidate());
+                });
         description.put("outputs", found.outputs().stream().map(OnnxComparison::describe).toList());
         description.put("layers", found.layers().stream().map(OnnxComparison::describe).toList());
         return description;

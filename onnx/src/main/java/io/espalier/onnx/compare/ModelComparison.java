@@ -3,6 +3,7 @@ package io.espalier.onnx.compare;
 import static java.util.Objects.requireNonNull;
 
 import io.espalier.onnx.inputs.InputBatches;
+import io.espalier.onnx.inputs.Task;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.proto.ValueInfoProto;
@@ -21,6 +22,7 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
@@ -41,6 +43,7 @@ import java.util.function.UnaryOperator;
  * @param outputs the error of each output, in the first model's order
  * @param layers the error of each value of real numbers that both models make under one name and
  *     with one shape, in the first model's order; empty if layers were left out
+ * @param score how much both get right by the labels of the inputs, if they are judged by them
  * @param time of the first batch, in turns
  * @param referenceMemory by how many bytes the process grows when it opens the first model and runs
  *     a batch; empty where the machine does not tell
@@ -51,6 +54,7 @@ public record ModelComparison(
         long batch,
         List<ValueError> outputs,
         List<ValueError> layers,
+        Optional<TaskScore> score,
         PairedTime time,
         OptionalLong referenceMemory,
         OptionalLong candidateMemory) {
@@ -117,13 +121,16 @@ public record ModelComparison(
             RunningModel second = memory.open(candidate);
             OptionalLong secondBytes = memory.grownBy();
             var outputs = new LinkedHashMap<String, TensorErrors>();
-            long examples = outputErrors(first, second, inputs, settings, outputs);
+            Optional<Counts> counts =
+                    settings.task().map(task -> new Counts(task, inputs.labels()));
+            long examples = outputErrors(first, second, inputs, settings, outputs, counts);
             Timed timed = time(first, second, inputs, settings.turns());
             return new ModelComparison(
                     examples,
                     timed.batch,
                     errors(reference, outputs),
                     List.of(),
+                    counts.map(Counts::score),
                     timed.time,
                     firstBytes,
                     secondBytes);
@@ -132,7 +139,7 @@ public record ModelComparison(
 
     private ModelComparison with(List<ValueError> found) {
         return new ModelComparison(
-                examples, batch, outputs, found, time, referenceMemory, candidateMemory);
+                examples, batch, outputs, found, score, time, referenceMemory, candidateMemory);
     }
 
     private static void requireSameOutputs(OnnxModel reference, OnnxModel candidate) {
@@ -156,7 +163,8 @@ public record ModelComparison(
             RunningModel candidate,
             InputBatches inputs,
             ComparisonSettings settings,
-            Map<String, TensorErrors> errors) {
+            Map<String, TensorErrors> errors,
+            Optional<Counts> counts) {
         long examples = 0;
         for (Map<String, Tensor> batch : inputs) {
             try (var scope = new PointerScope()) {
@@ -170,6 +178,11 @@ public record ModelComparison(
                                 name,
                                 padding.visible(tensor),
                                 padding.visible(requireNonNull(found.get(name)))));
+                counts.ifPresent(c ->
+                        c.add(
+                                expected.values().iterator().next(),
+                                requireNonNull(found.get(expected.keySet().iterator().next())),
+                                examples(batch)));
                 examples += examples(batch);
             }
             settings.afterBatch().run();
@@ -188,6 +201,36 @@ public record ModelComparison(
     private static long examples(Map<String, Tensor> batch) {
         long[] shape = Tensors.shape(batch.values().iterator().next());
         return shape.length == 0 ? 1 : shape[0];
+    }
+
+    /** What both get right, batch by batch. */
+    private static final class Counts {
+        private final Task task;
+        private final List<String> labels;
+        private int seen;
+        private long reference;
+        private long candidate;
+
+        Counts(Task task, List<String> labels) {
+            this.task = task;
+            this.labels = labels;
+            if (labels.isEmpty()) {
+                throw new EspalierException(
+                        "The inputs have no labels; give a file of them with the inputs.");
+            }
+        }
+
+        void add(Tensor expected, Tensor found, long examples) {
+            int next = Math.toIntExact(seen + examples);
+            reference += task.right(expected, labels.subList(seen, next));
+            candidate += task.right(found, labels.subList(seen, next));
+            seen = next;
+        }
+
+        TaskScore score() {
+            return new TaskScore(
+                    task.metric(), (double) reference / seen, (double) candidate / seen);
+        }
     }
 
     private record Timed(long batch, PairedTime time) {}

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.onnx.TestGraphs;
+import io.espalier.onnx.compare.ModelComparison;
 import io.espalier.onnx.compare.TaskScore;
 import io.espalier.onnx.inputs.ImageInputs;
 import io.espalier.onnx.inputs.Inputs;
@@ -98,6 +99,22 @@ class TaskBudgetTest {
             assertEquals(0.5, judgement.score(exchanged).orElseThrow().reference());
             assertTrue(judgement.distance(exchanged) < 1);
         }
+    }
+
+    @Test
+    @DisplayName("finds what a comparison of both models by labels finds")
+    void compares() throws IOException {
+        ImageInputs half = images("red.png\t0\nblue.png\t0\n");
+        OnnxModel model = classifier();
+
+        ModelComparison found =
+                ModelComparison.of(
+                        model,
+                        model,
+                        half.checkedFor(model),
+                        how -> how.turns(1).judgedBy(Task.classes()).withoutLayers());
+
+        assertEquals(new TaskScore("accuracy", 0.5, 0.5), found.score().orElseThrow());
     }
 
     @Test
