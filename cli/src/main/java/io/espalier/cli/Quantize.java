@@ -20,9 +20,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
-import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -110,14 +108,7 @@ final class Quantize implements Runnable {
             description = "Write what became of each layer, and by which settings, as a recipe.")
     @Nullable Path savedRecipe;
 
-    @Option(
-            names = "--journal",
-            paramLabel = "FILE",
-            description =
-                    "Keep what the search of --mode auto finds in FILE; if FILE is there, go on"
-                            + " from it. OUT.journal if left out, which is deleted at the end: a"
-                            + " search that was stopped goes on when it is started again.")
-    @Nullable Path journal;
+    @Mixin JournalOption journal;
 
     @Option(
             names = "--threads",
@@ -156,7 +147,7 @@ final class Quantize implements Runnable {
         QuantizationOutcome result = quantized(judging, original, given.all());
         objection(result);
         result.save(files.out);
-        deleteScratch();
+        endSearch();
         if (savedRecipe != null && result instanceof QuantizationResult onnx) {
             onnx.recipe().save(savedRecipe);
         }
@@ -185,38 +176,22 @@ final class Quantize implements Runnable {
 
     private QuantizationOutcome quantized(Quantizer quantizer, OnnxModel original, Inputs data) {
         try (var progress = StageProgress.onStandardError()) {
-            Quantizer told = journaled(quantizer).progress(progress::at);
+            Quantizer journaled = searches() ? journal.applyTo(quantizer, files.out) : quantizer;
+            Quantizer told = journaled.progress(progress::at);
             return runtime == ModelRuntime.LIBTORCH
                     ? told.quantizeForLibtorch(original, data)
                     : told.quantize(original, data);
         }
     }
 
-    private Quantizer journaled(Quantizer quantizer) {
-        if (journal != null) {
-            return quantizer.journal(journal);
+    private void endSearch() {
+        if (searches()) {
+            journal.end(files.out);
         }
-        return searches() ? quantizer.scratchJournal(scratch()) : quantizer;
     }
 
     private boolean searches() {
         return mode() == QuantizationMode.AUTO && followed == null;
-    }
-
-    /** Where a search is kept until it ends. */
-    private Path scratch() {
-        return files.out.resolveSibling(files.out.getFileName() + ".journal");
-    }
-
-    private void deleteScratch() {
-        try {
-            if (journal == null && searches()) {
-                Files.deleteIfExists(scratch());
-            }
-        } catch (IOException e) {
-            throw new EspalierException(
-                    "Can't delete " + scratch() + ": " + e.getMessage() + ".", e);
-        }
     }
 
     private @Nullable Recipe recipe() {
@@ -239,10 +214,7 @@ final class Quantize implements Runnable {
         if (maxDrop != null && mode() != QuantizationMode.AUTO) {
             throw new ParameterException(spec.commandLine(), "--max-drop is for --mode auto.");
         }
-        if (journal != null && !searches()) {
-            throw new ParameterException(
-                    spec.commandLine(), "--journal is for the search of --mode auto.");
-        }
+        journal.requireMeaning(searches());
         quantizer = maxDrop == null ? quantizer : quantizer.maxDrop(maxDrop);
         quantizer = threads == null ? quantizer : quantizer.threads(threads);
         quantizer = reduceRange ? quantizer.reduceRange() : quantizer;
@@ -277,7 +249,7 @@ final class Quantize implements Runnable {
         boolean slower = result.time().speedup() < NOISE;
         boolean larger = result.size() > 1;
         if (!files.force && (slower || larger)) {
-            deleteScratch();
+            endSearch();
             throw new EspalierException(
                     String.format(
                             Locale.ROOT,

@@ -133,11 +133,6 @@ final class Journal implements AutoCloseable {
         return "{" + MetadataJson.write(name) + ":" + value + "}";
     }
 
-    /** Whether there is something of this name. */
-    boolean has(String name) {
-        return entries.containsKey(name);
-    }
-
     /** Whether nothing was found yet. */
     boolean isEmpty() {
         return entries.isEmpty();

@@ -253,12 +253,16 @@ public final class Quantizer {
     }
 
     private Journal journal(OnnxModel model, CalibrationData data, String runtime) {
+        if (settings.journal().isEmpty()) {
+            return Journal.none();
+        }
+        Journal.Place place = settings.journal().get();
         String judged = settings.task().map(task -> "; " + task + data.requireLabels()).orElse("");
-        return settings.journal()
-                .map(place ->
-                        Journal.at(
-                                place,
-                                Digest.of(model, data, runtime + "; " + settings.words() + judged)))
-                .orElseGet(Journal::none);
+        String work = Digest.of(model, data, runtime + "; " + settings.words() + judged);
+        Journal journal = Journal.at(place, work);
+        if (!journal.isEmpty()) {
+            settings.progress().say("going on from " + place.file());
+        }
+        return journal;
     }
 }
