@@ -184,7 +184,10 @@ final class QuantizationRun {
 
     /** What was found, if nothing about it is worse than what came in. */
     private Step noWorse(Step found, Step repaired) {
-        if (judgement.isNoWorse(found.model())) {
+        double speedup =
+                journal.number(
+                        "times as fast in the end", () -> judgement.time(found.model()).speedup());
+        if (judgement.isNoWorse(found.model(), speedup)) {
             return found;
         }
         OnnxModel model = judgement.isNoWorse(repaired.model()) ? repaired.model() : original;

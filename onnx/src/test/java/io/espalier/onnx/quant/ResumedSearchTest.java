@@ -99,6 +99,10 @@ class ResumedSearchTest {
         double all = Quantizer.of(QuantizationMode.STATIC).quantize(model, images).drop();
         Quantizer search = Quantizer.auto().threads(1).maxDrop(all / 3);
         Path whole = folder.resolve("whole");
+        var none = new Listening("fitting layers", 0);
+        Quantizer timed = search.journal(whole).progress(none::hear);
+        assertThrows(Stopped.class, () -> timed.quantize(model, images));
+        Files.writeString(whole, whereIntegersPay(Files.readString(whole)));
         var first = new Listening("fitting layers", 100);
         QuantizationResult expected =
                 search.journal(whole).progress(first::hear).quantize(model, images);
@@ -124,6 +128,13 @@ class ResumedSearchTest {
             assertEquals(expected.layers(), other.layers());
             assertEquals(expected.model().toProto().getGraph(), other.model().toProto().getGraph());
         }
+    }
+
+    /** A journal in whose times each layer takes a tenth in integers. */
+    private static String whereIntegersPay(String journal) {
+        return journal.replaceAll("\"float ([^\"]*)\":[0-9.E-]+", "\"float $1\":1.0")
+                .replaceAll("\"integer ([^\"]*)\":[0-9.E-]+", "\"integer $1\":0.1")
+                .replaceAll("\"to (floats|integers)\":[0-9.E-]+", "\"to $1\":0.0");
     }
 
     private static Inputs images() {
