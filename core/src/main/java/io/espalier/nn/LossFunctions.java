@@ -74,9 +74,11 @@ abstract sealed class LossFunctions extends SpatialFunctions permits Functional 
                                 0,
                                 MEAN,
                                 false),
-                "ctc_loss",
+                "ctc_loss.IntList",
                 logProbabilities,
-                targets);
+                targets,
+                inputLengths,
+                targetLengths);
     }
 
     /** The mean of the absolute differences. */
