@@ -7,6 +7,8 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.state.AtomicFile;
 import io.espalier.tensor.EspalierException;
 
+import org.bytedeco.pytorch.Tensor;
+
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,6 +21,9 @@ import java.util.stream.Stream;
 
 /** NumPy's arrays in files. */
 final class ArrayInputs extends Inputs {
+    /** How NumPy calls the first array that is given no name. */
+    private static final String UNNAMED = "arr_0";
+
     private final Path path;
 
     ArrayInputs(Path path, Selection selection) {
@@ -89,7 +94,15 @@ final class ArrayInputs extends Inputs {
                     file.toString(),
                     hasSuffix(file, ".npy")
                             ? Map.of(signature.only(".npy files").name(), Npy.read(file))
-                            : Npz.read(file));
+                            : named(Npz.read(file)));
+        }
+
+        /** A single array without a name of its own stands for a single input. */
+        private Map<String, Tensor> named(Map<String, Tensor> arrays) {
+            Tensor unnamed = arrays.get(UNNAMED);
+            return unnamed != null && arrays.size() == 1 && signature.inputs().size() == 1
+                    ? Map.of(signature.inputs().getFirst().name(), unnamed)
+                    : arrays;
         }
 
         @Override

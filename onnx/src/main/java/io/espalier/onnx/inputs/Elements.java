@@ -42,6 +42,11 @@ final class Elements {
                 });
     }
 
+    /** Whether the tensor's elements are of this type itself. */
+    static boolean isOf(ElementType type, Tensor tensor) {
+        return scalarType(type).filter(Tensors.type(tensor)::equals).isPresent();
+    }
+
     /**
      * The tensor with elements of this type, if its own are that or can stand for it: real numbers
      * of another precision, and integers, where all fit.

@@ -65,8 +65,8 @@ public abstract sealed class Inputs
      * one batch, unless a batch size is set or the model takes one example at a time.
      *
      * <p>Doubles, NumPy's own floats, become floats where the model wants them, and its integers
-     * 32-bit ones where they fit. The name of a single array does not matter to a model that takes
-     * one input. A file is read whole.
+     * 32-bit ones where they fit. A single array without a name of its own, which NumPy calls
+     * {@code arr_0}, is the input of a model that takes one. A file is read whole.
      */
     public static Inputs arrays(Path fileOrFolder) {
         return new ArrayInputs(fileOrFolder, Selection.ALL);

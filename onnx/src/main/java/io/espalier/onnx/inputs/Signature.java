@@ -47,13 +47,33 @@ public record Signature(List<TensorInfo> inputs) {
     }
 
     /**
-     * Tensors of a call as the model takes them: in its order, elements converted where they can
-     * stand for the type wanted. One tensor for one input is meant, whatever its name.
+     * Tensors of a call in the model's order.
      *
      * @throws EspalierException if names, types or shapes differ; the message says what the model
      *     wants
      */
-    public Map<String, Tensor> checked(Map<String, Tensor> tensors) {
+    public Map<String, Tensor> exact(Map<String, Tensor> tensors) {
+        var call = new Made("The call", tensors);
+        for (TensorInfo input : inputs) {
+            Tensor tensor = tensors.get(input.name());
+            if (tensor != null) {
+                Tensors.requirePlain(input.name(), tensor);
+                if (!Elements.isOf(input.type(), tensor)) {
+                    throw differs(call, tensors, "");
+                }
+            }
+        }
+        return checked(call);
+    }
+
+    /**
+     * Tensors of a call as the model takes them: in its order, elements converted where they can
+     * stand for the type wanted.
+     *
+     * @throws EspalierException if names or shapes differ, or a type can't stand for the one
+     *     wanted; the message says what the model wants
+     */
+    public Map<String, Tensor> converted(Map<String, Tensor> tensors) {
         return checked(new Made("The call", tensors));
     }
 
@@ -92,7 +112,7 @@ public record Signature(List<TensorInfo> inputs) {
      * @throws EspalierException if names, types or shapes differ
      */
     Map<String, Tensor> checked(Made batch) {
-        Map<String, Tensor> given = named(batch);
+        Map<String, Tensor> given = batch.tensors();
         var checked = new LinkedHashMap<String, Tensor>();
         for (TensorInfo input : inputs) {
             Tensor tensor = given.get(input.name());
@@ -111,14 +131,6 @@ public record Signature(List<TensorInfo> inputs) {
         }
         requireOneBatchSize(batch, given);
         return Collections.unmodifiableMap(checked);
-    }
-
-    /** One tensor for one input is meant, whatever its name. */
-    private Map<String, Tensor> named(Made batch) {
-        Map<String, Tensor> given = batch.tensors();
-        return inputs.size() == 1 && given.size() == 1
-                ? Map.of(inputs.getFirst().name(), given.values().iterator().next())
-                : given;
     }
 
     /** First dimensions of one symbol have one size. */

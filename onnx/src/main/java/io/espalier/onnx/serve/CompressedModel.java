@@ -130,8 +130,7 @@ public final class CompressedModel implements RunningModel {
     /**
      * Runs the model.
      *
-     * @param inputs by name; the only input of a model may have any. Elements are converted where
-     *     they can stand for the type that is wanted
+     * @param inputs by the model's names, of its types and shapes
      * @return the results by name, which belong to the caller's {@code PointerScope}, if there is
      *     one
      * @throws EspalierException if names, types or shapes are not what the model wants, or it is
@@ -140,11 +139,16 @@ public final class CompressedModel implements RunningModel {
     @Override
     public Map<String, Tensor> run(Map<String, Tensor> inputs) {
         Needed.of(inputs, "the inputs");
+        return run(inputs, signature::exact);
+    }
+
+    private Map<String, Tensor> run(
+            Map<String, Tensor> inputs, UnaryOperator<Map<String, Tensor>> checked) {
         @Nullable PointerScope outer = PointerScope.getInnerScope();
         lock.readLock().lock();
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
-            Map<String, Tensor> results = open().run(signature.checked(inputs));
+            Map<String, Tensor> results = open().run(checked.apply(inputs));
             results.values().forEach(tensor -> Tensors.handOver(tensor, outer));
             return results;
         } finally {
@@ -163,9 +167,11 @@ public final class CompressedModel implements RunningModel {
     /**
      * Runs the model on numbers in Java's memory.
      *
-     * @param inputs by name
+     * @param inputs by the model's names; floats and longs become what the model wants of real
+     *     numbers and of integers, where it can hold them
      * @return the results by name, in Java's memory
-     * @throws EspalierException as {@link #run(Map)}
+     * @throws EspalierException if names or shapes are not what the model wants, it can't hold the
+     *     numbers, or it is closed
      */
     public Map<String, NumberArray> runArrays(Map<String, NumberArray> inputs) {
         Needed.of(inputs, "the inputs");
@@ -173,7 +179,8 @@ public final class CompressedModel implements RunningModel {
             Map<String, Tensor> tensors = new LinkedHashMap<>();
             inputs.forEach((name, array) -> tensors.put(name, array.tensor()));
             Map<String, NumberArray> results = new LinkedHashMap<>();
-            run(tensors).forEach((name, tensor) -> results.put(name, NumberArray.of(tensor)));
+            run(tensors, signature::converted)
+                    .forEach((name, tensor) -> results.put(name, NumberArray.of(tensor)));
             return results;
         }
     }
@@ -181,7 +188,7 @@ public final class CompressedModel implements RunningModel {
     /**
      * Runs a model of one input and one output on numbers in Java's memory.
      *
-     * @throws EspalierException if it has more, and as {@link #run(Map)}
+     * @throws EspalierException if it has more, and as {@link #runArrays}
      */
     public NumberArray run(NumberArray input) {
         if (names.inputs().size() != 1 || names.outputs().size() != 1) {

@@ -177,11 +177,19 @@ class ArrayInputsTest {
     }
 
     @Test
-    @DisplayName("of a model that takes one input may have any name, if there is one")
-    void anyName() {
+    @DisplayName("need no name for a model that takes one input, but none that is another's")
+    void names() {
         assertEquals(
                 List.of("x[2]0"),
                 run(Inputs.arrays(npz("1.npz", Map.of("arr_0", counted(2, 2)))), ONE));
+        assertRefused(
+                "2.npz gives z: float [2, 2].",
+                Inputs.arrays(npz("2.npz", Map.of("z", counted(2, 2)))),
+                ONE);
+        assertRefused(
+                "Batch 1 of the program gives z: float [2, 2].",
+                Inputs.of(List.of(Map.of("z", counted(2, 2)))),
+                ONE);
     }
 
     @Test

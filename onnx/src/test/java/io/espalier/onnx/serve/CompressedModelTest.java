@@ -24,6 +24,7 @@ import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -157,7 +158,7 @@ class CompressedModelTest {
         Quantization.save(graph, saved);
         Tensor image = Tensors.randn(2, 3, 8, 8);
         try (var model = CompressedModel.load(saved)) {
-            Tensor scores = model.run(Map.of("x", image)).values().iterator().next();
+            Tensor scores = model.run(Map.of("image_1", image)).values().iterator().next();
 
             assertEquals("[image_1: float [N, 3, 8, 8]]", model.inputs().toString());
             assertArrayEquals(Tensors.floats(graph.call(image)), Tensors.floats(scores));
@@ -264,6 +265,25 @@ class CompressedModelTest {
             assertRefused("make up the shape", () -> NumberArray.of(new float[5], 2, 3));
             model.close();
             assertRefused("closed", () -> model.run(Map.of("image.1", image)));
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(ModelRuntime.class)
+    @DisplayName("takes its only input by its name and in its type alone")
+    void exactCalls(ModelRuntime runtime) {
+        try (var model = CompressedModel.load(file, s -> s.runtime(runtime))) {
+            Tensor image = Tensors.randn(1, 3, 8, 8);
+            assertRefused(
+                    "The call gives z: float [1, 3, 8, 8].", () -> model.run(Map.of("z", image)));
+            assertRefused(
+                    "The call gives image.1: double [1, 3, 8, 8].",
+                    () -> model.run(Map.of("image.1", image.to(ScalarType.Double))));
+            assertRefused(
+                    "The call gives image.1: float16 [1, 3, 8, 8].",
+                    () -> model.run(Map.of("image.1", image.to(ScalarType.Half))));
+            NumberArray numbers = NumberArray.of(Tensors.floats(image), 1, 3, 8, 8);
+            assertRefused("gives z: float", () -> model.runArrays(Map.of("z", numbers)));
         }
     }
 
