@@ -8,12 +8,13 @@ import io.espalier.tensor.EspalierException;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.function.Consumer;
 
 /** What a quantizer was told. */
 record QuantizationSettings(
         QuantizationMode mode,
-        double maxDrop,
+        OptionalDouble budget,
         List<String> keptFloat,
         boolean reducedRange,
         int threads,
@@ -28,7 +29,7 @@ record QuantizationSettings(
     static QuantizationSettings of(QuantizationMode mode) {
         return new QuantizationSettings(
                 mode,
-                MAX_DROP,
+                OptionalDouble.empty(),
                 List.of(),
                 false,
                 Runtime.getRuntime().availableProcessors(),
@@ -50,7 +51,7 @@ record QuantizationSettings(
     /** Settings that can still be changed. */
     static final class Change {
         QuantizationMode mode;
-        double maxDrop;
+        OptionalDouble budget;
         List<String> keptFloat;
         boolean reducedRange;
         int threads;
@@ -63,7 +64,7 @@ record QuantizationSettings(
 
         private Change(QuantizationSettings start) {
             mode = start.mode;
-            maxDrop = start.maxDrop;
+            budget = start.budget;
             keptFloat = start.keptFloat;
             reducedRange = start.reducedRange;
             threads = start.threads;
@@ -78,7 +79,7 @@ record QuantizationSettings(
         private QuantizationSettings made() {
             return new QuantizationSettings(
                     mode,
-                    maxDrop,
+                    budget,
                     keptFloat,
                     reducedRange,
                     threads,
@@ -89,6 +90,11 @@ record QuantizationSettings(
                     journal,
                     task);
         }
+    }
+
+    /** How far results may be from the float model's. */
+    double maxDrop() {
+        return budget.orElse(MAX_DROP);
     }
 
     /**
@@ -104,10 +110,32 @@ record QuantizationSettings(
 
     /** Refuses what says something of ONNX files that libtorch's kernels have not. */
     void requireMeaningForLibtorch() {
+        if (mode != QuantizationMode.AUTO) {
+            throw new EspalierException(
+                    "For libtorch layers are searched for by the mode AUTO alone, not "
+                            + mode
+                            + ".");
+        }
         if (recipe.isPresent() || fitsWeights || !format.equals(WeightFormat.DEFAULT)) {
             throw new EspalierException(
                     "For libtorch there are no recipes, 4-bit weights, tables in integers,"
                             + " fitted weights or portable files; leave those settings out.");
+        }
+    }
+
+    /** Refuses settings that the mode would not use. */
+    void requireMeaningInMode() {
+        format.requireMeaningIn(mode);
+        if (budget.isPresent() && mode != QuantizationMode.AUTO && recipe.isEmpty()) {
+            throw new EspalierException(
+                    "The accuracy that may be lost is a budget for the mode AUTO; the mode "
+                            + mode
+                            + " takes what it costs. Leave maxDrop out.");
+        }
+        if (mode == QuantizationMode.FLOAT16 && (reducedRange || fitsWeights)) {
+            throw new EspalierException(
+                    (reducedRange ? "A reduced range" : "Fitting weights")
+                            + " is for integers; the mode FLOAT16 has none.");
         }
     }
 
@@ -126,7 +154,7 @@ record QuantizationSettings(
         return String.join(
                 "; ",
                 mode.toString(),
-                String.valueOf(maxDrop),
+                String.valueOf(maxDrop()),
                 keptFloat.toString(),
                 String.valueOf(reducedRange),
                 String.valueOf(threads),

@@ -9,6 +9,7 @@ import io.espalier.tensor.EspalierException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.function.Consumer;
 
@@ -45,8 +46,8 @@ public final class Quantizer {
 
     /**
      * How far results may be from the float model's: 1 less the cosine, as a mean over the
-     * calibration data, or what {@link #judgedBy} says; 0.01 unless it is set. Used by {@link
-     * QuantizationMode#AUTO} alone.
+     * calibration data, or what {@link #judgedBy} says; 0.01 unless it is set. For {@link
+     * QuantizationMode#AUTO} alone; other modes refuse it.
      *
      * @param drop above 0, below 1
      */
@@ -55,7 +56,7 @@ public final class Quantizer {
             throw new EspalierException(
                     "The accuracy that may be lost is above 0 and below 1, not " + drop + ".");
         }
-        return with(s -> s.maxDrop = drop);
+        return with(s -> s.budget = OptionalDouble.of(drop));
     }
 
     /**
@@ -223,7 +224,7 @@ public final class Quantizer {
                         .map(recipe -> recipe.appliedTo(settings))
                         .orElse(settings)
                         .with(s -> s.progress = s.progress.anew());
-        all.format().requireMeaningIn(all.mode());
+        all.requireMeaningInMode();
         settings.requireSearchForJournal();
         try (var calibration = CalibrationData.read(model, data, all.mostExamples(model));
                 var journal = journal(model, calibration, "onnxruntime")) {
@@ -235,8 +236,8 @@ public final class Quantizer {
      * Quantizes a model for libtorch, whose kernels compute activations with the convolutions
      * before them: the result is run by {@code CompressedModel}, in the place of ONNX Runtime.
      * Layers are convolutions and linear ones, with ranges found beforehand; those that lose too
-     * much for {@link #maxDrop} stay in floats, whatever the mode. {@link #keepFloat} takes names
-     * as {@link LibtorchResult#table} has them.
+     * much for {@link #maxDrop} stay in floats. {@link #keepFloat} takes names as {@link
+     * LibtorchResult#table} has them.
      *
      * @param data what it is calibrated, judged and measured with
      * @throws EspalierException if a setting is of ONNX Runtime's files alone, the data does not

@@ -275,6 +275,36 @@ class QuantizerTest {
                 drop.getMessage());
     }
 
+    @Test
+    @DisplayName("refuses settings that its mode would not use")
+    void unused() {
+        Quantizer halves = Quantizer.of(QuantizationMode.FLOAT16);
+
+        assertEquals(
+                "The accuracy that may be lost is a budget for the mode AUTO; the mode STATIC takes"
+                        + " what it costs. Leave maxDrop out.",
+                refusal(Quantizer.of(QuantizationMode.STATIC).maxDrop(0.1)));
+        assertEquals(
+                "A reduced range is for integers; the mode FLOAT16 has none.",
+                refusal(halves.reduceRange()));
+        assertEquals(
+                "Fitting weights is for integers; the mode FLOAT16 has none.",
+                refusal(halves.fittingWeights()));
+        var libtorch =
+                assertThrows(
+                        EspalierException.class,
+                        () -> halves.quantizeForLibtorch(network(), data()));
+        assertEquals(
+                "For libtorch layers are searched for by the mode AUTO alone, not FLOAT16.",
+                libtorch.getMessage());
+    }
+
+    private static String refusal(Quantizer quantizer) {
+        var refused =
+                assertThrows(EspalierException.class, () -> quantizer.quantize(network(), data()));
+        return String.valueOf(refused.getMessage());
+    }
+
     private static Inputs data() {
         List<Map<String, Tensor>> batches =
                 Stream.generate(() -> Map.of("x", Tensors.rand(4, 3, 16, 16))).limit(3).toList();

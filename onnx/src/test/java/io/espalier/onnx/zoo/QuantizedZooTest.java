@@ -70,8 +70,11 @@ class QuantizedZooTest {
 
     private static void quantize(OnnxModel model, QuantizationMode mode) {
         try (var scope = new PointerScope()) {
-            QuantizationResult result =
-                    Quantizer.of(mode).maxDrop(BUDGET).threads(1).quantize(model, Batches.inputs());
+            Quantizer quantizer =
+                    mode == QuantizationMode.AUTO
+                            ? Quantizer.auto().maxDrop(BUDGET)
+                            : Quantizer.of(mode);
+            QuantizationResult result = quantizer.threads(1).quantize(model, Batches.inputs());
 
             Map<String, Tensor> inputs = Batches.first(model);
             Map<String, Tensor> quantized = Batches.run(result.model(), inputs);
