@@ -35,6 +35,11 @@ final class LayerSums implements AutoCloseable {
             return new Moments(xx, every(yx, step), meanX, meanY);
         }
 
+        /** Weights of least squared error, as {@link LeastSquares#solve} finds them. */
+        Tensor solve(Tensor start, Tensor free, double ridge, int mostSteps) {
+            return LeastSquares.solve(xx, yx, start, free, ridge, mostSteps);
+        }
+
         /** The squared error of weights, less a number that is the same for all. */
         double error(Tensor weight) {
             Tensor half = weight.matmul(xx).sub(yx).sub(yx);

@@ -12,7 +12,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * href="https://doi.org/10.6028/jres.049.044">Methods of Conjugate Gradients for Solving Linear
  * Systems</a>, 1952), each divided by the diagonal first.
  */
-final class LeastSquares {
+public final class LeastSquares {
     private static final double SMALL_ENOUGH = 1e-10;
 
     /** A channel that is always the same has a variance of nothing but rounding. */
@@ -23,29 +23,30 @@ final class LeastSquares {
     /**
      * Weights of least squared error.
      *
+     * @param xx means of products of inputs, [groups, inputs, inputs]
+     * @param yx means of products of wanted outputs and inputs, [groups, outputs, inputs]
      * @param start the weights now, [groups, outputs, inputs]
      * @param free 1 where a weight may change, 0 where it is 0
      * @param ridge how strongly weights are held to the start, as a share of the inputs' mean
      *     variance
      * @return in double precision, of the caller's scope
      */
-    static Tensor solve(
-            LayerSums.Moments moments, Tensor start, Tensor free, double ridge, int mostSteps) {
-        Tensor variance = sum(moments.xx().diagonal(0, 1, 2), 1);
+    public static Tensor solve(
+            Tensor xx, Tensor yx, Tensor start, Tensor free, double ridge, int mostSteps) {
+        Tensor variance = sum(xx.diagonal(0, 1, 2), 1);
         Tensor lambda =
-                variance.mul(new Scalar(ridge / moments.xx().size(1)))
+                variance.mul(new Scalar(ridge / xx.size(1)))
                         .clamp_min(new Scalar(LEAST_VARIANCE))
                         .unsqueeze(2);
-        Tensor diagonal = moments.xx().diagonal(0, 1, 2).unsqueeze(1).add(lambda);
+        Tensor diagonal = xx.diagonal(0, 1, 2).unsqueeze(1).add(lambda);
         Tensor result = start.mul(free);
-        Tensor residual = moments.yx().sub(result.matmul(moments.xx())).mul_(free);
+        Tensor residual = yx.sub(result.matmul(xx)).mul_(free);
         Tensor direction = residual.div(diagonal);
         Tensor size = sum(residual.mul(direction), 2);
         double enough = size.sum().item_double() * SMALL_ENOUGH;
         for (int step = 0; step < mostSteps; step++) {
             try (var scope = new PointerScope()) {
-                Tensor image =
-                        direction.matmul(moments.xx()).add_(direction.mul(lambda)).mul_(free);
+                Tensor image = direction.matmul(xx).add_(direction.mul(lambda)).mul_(free);
                 Tensor length = ratio(size, sum(direction.mul(image), 2));
                 result.addcmul_(direction, length);
                 residual.sub_(image.mul_(length));

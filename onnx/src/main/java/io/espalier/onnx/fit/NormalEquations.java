@@ -70,7 +70,7 @@ public final class NormalEquations implements AutoCloseable {
                             : mask.to(ScalarType.Double);
             double ridge = ridge(weight, free, hasBias);
             LayerSums.Moments all = first.and(second).moments(hasBias);
-            Tensor found = LeastSquares.solve(all, weight, free, ridge, MOST_STEPS);
+            Tensor found = all.solve(weight, free, ridge, MOST_STEPS);
             Tensor bias =
                     all.meanY()
                             .squeeze(1)
@@ -95,10 +95,8 @@ public final class NormalEquations implements AutoCloseable {
             for (double ridge : RIDGES) {
                 try (var inner = new PointerScope()) {
                     double error =
-                            held.error(LeastSquares.solve(known, start, mask, ridge, TRIAL_STEPS))
-                                    + known.error(
-                                            LeastSquares.solve(
-                                                    held, start, mask, ridge, TRIAL_STEPS));
+                            held.error(known.solve(start, mask, ridge, TRIAL_STEPS))
+                                    + known.error(held.solve(start, mask, ridge, TRIAL_STEPS));
                     if (error < least) {
                         least = error;
                         best = ridge;

@@ -1,8 +1,11 @@
 package io.espalier.onnx.quant.matmul;
 
+import io.espalier.onnx.fit.LeastSquares;
 import io.espalier.onnx.quant.matmul.OutputLayers.Rows;
 import io.espalier.tensor.Tensors;
 
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
@@ -17,13 +20,26 @@ import java.util.stream.IntStream;
  * A matrix that gives of changed rows what another gave of the rows as they were, by least squares
  * with a ridge towards that other matrix. How strong the ridge is decides what examples kept aside
  * say (Hoerl and Kennard, <a href="https://doi.org/10.1080/00401706.1970.10488634">Ridge
- * Regression</a>, 1970).
+ * Regression</a>, 1970). Weights that are zero stay zero.
  */
 final class OutputFit {
     /** Shares of the mean variance of a channel; the last leaves the matrix as it is. */
     private static final double[] RIDGES = {0.01, 0.03, 0.1, 0.3, 1, Double.POSITIVE_INFINITY};
 
+    /** Of columns with zeros so many are tried, and so many solved for at once. */
+    private static final long TRIED_COLUMNS = 64;
+
+    private static final long COLUMNS_AT_ONCE = 1024;
+
+    private static final int TRIAL_STEPS = 30;
+
+    private static final int MOST_STEPS = 80;
+
+    /** Products in a step; columns with zeros beyond these take longer than they are worth. */
+    private static final long MOST_PRODUCTS = 1L << 33;
+
     private final Tensor weight;
+    private final boolean pruned;
     private final Tensor wanted;
     private final Tensor given;
     private final List<Long> examples;
@@ -37,6 +53,7 @@ final class OutputFit {
      */
     OutputFit(Tensor weight, Rows wanted, Rows given, int folds) {
         this.weight = weight.to(ScalarType.Double);
+        this.pruned = weight.eq(new Scalar(0)).any().item_bool();
         this.wanted = wanted.x().to(ScalarType.Double);
         this.given = given.x().to(ScalarType.Double);
         this.examples = wanted.examples();
@@ -58,19 +75,23 @@ final class OutputFit {
     Optional<Solution> best() {
         long[] aside = rows(true);
         long[] fitted = rows(false);
-        if (aside.length == 0 || fitted.length == 0) {
+        if (aside.length == 0 || fitted.length == 0 || takesTooLong()) {
             return Optional.empty();
         }
+        Tensor tried = pruned ? someColumns() : weight;
         // Of what is missing only its squares by all columns are asked, so that nothing has to be
         // multiplied by the matrix itself.
-        Tensor columns = weight.matmul(weight.t());
+        Tensor columns = tried.matmul(tried.t());
         Tensor expected = of(wanted, aside);
         Tensor input = of(given, aside);
         double least = squares(expected.sub(input), columns);
         double best = Double.NaN;
         var part = new Sums(of(wanted, fitted), of(given, fitted));
         for (double ridge : RIDGES) {
-            double error = squares(part.missing(expected, input, part.move(ridge)), columns);
+            double error =
+                    pruned
+                            ? part.error(expected, input, tried, ridge)
+                            : squares(part.missing(expected, input, part.move(ridge)), columns);
             if (error < least) {
                 least = error;
                 best = ridge;
@@ -80,6 +101,16 @@ final class OutputFit {
             return Optional.empty();
         }
         return Optional.of(new Sums(wanted, given).solution(best));
+    }
+
+    private boolean takesTooLong() {
+        return pruned && weight.size(0) * weight.size(0) * weight.size(1) > MOST_PRODUCTS;
+    }
+
+    private Tensor someColumns() {
+        long count = weight.size(1);
+        long step = Math.ceilDiv(count, TRIED_COLUMNS);
+        return weight.slice(1, new LongOptional(0), new LongOptional(count), step);
     }
 
     private long[] rows(boolean aside) {
@@ -103,7 +134,7 @@ final class OutputFit {
         private final Tensor meanWanted;
         private final Tensor meanGiven;
         private final Tensor variance;
-        private final Tensor lacking;
+        private final Tensor covariance;
 
         Sums(Tensor wanted, Tensor given) {
             meanWanted = mean(wanted);
@@ -111,8 +142,7 @@ final class OutputFit {
             Tensor centred = given.sub(meanGiven);
             var count = new Scalar((double) given.size(0));
             variance = centred.t().matmul(centred).div(count);
-            Tensor covariance = centred.t().matmul(wanted.sub(meanWanted)).div(count);
-            lacking = covariance.sub(variance);
+            covariance = centred.t().matmul(wanted.sub(meanWanted)).div(count);
         }
 
         private static Tensor mean(Tensor rows) {
@@ -121,6 +151,7 @@ final class OutputFit {
 
         /** What the matrix has to be multiplied by, less 1; [K, K]. */
         Tensor move(double ridge) {
+            Tensor lacking = covariance.sub(variance);
             if (Double.isInfinite(ridge)) {
                 return lacking.mul(new Scalar(0));
             }
@@ -140,8 +171,51 @@ final class OutputFit {
             return expected.sub(meanWanted).sub(centred).sub(centred.matmul(move));
         }
 
+        /** The squares of what rows lack of others, each without its mean, in some columns. */
+        double error(Tensor expected, Tensor input, Tensor columns, double ridge) {
+            Tensor found = withZeros(columns, ridge, TRIAL_STEPS);
+            Tensor lost =
+                    expected.sub(meanWanted)
+                            .matmul(columns)
+                            .sub(input.sub(meanGiven).matmul(found));
+            return lost.square().sum().item_double();
+        }
+
+        /** The fit of columns [K, some] of the matrix whose zeros stay zero. */
+        private Tensor withZeros(Tensor columns, double ridge, int mostSteps) {
+            if (Double.isInfinite(ridge)) {
+                return columns;
+            }
+            Tensor start = columns.t().unsqueeze(0);
+            Tensor products = start.matmul(covariance.t());
+            return LeastSquares.solve(
+                            variance.unsqueeze(0),
+                            products,
+                            start,
+                            start.ne(new Scalar(0)).to(ScalarType.Double),
+                            ridge,
+                            mostSteps)
+                    .squeeze(0)
+                    .t();
+        }
+
+        private Tensor matrix(double ridge) {
+            if (!pruned) {
+                return weight.add(move(ridge).matmul(weight));
+            }
+            Tensor matrix = weight.clone();
+            for (long from = 0; from < weight.size(1); from += COLUMNS_AT_ONCE) {
+                try (var scope = new PointerScope()) {
+                    long count = Math.min(COLUMNS_AT_ONCE, weight.size(1) - from);
+                    Tensor columns = matrix.narrow(1, from, count);
+                    columns.copy_(withZeros(columns, ridge, MOST_STEPS));
+                }
+            }
+            return matrix;
+        }
+
         Solution solution(double ridge) {
-            Tensor matrix = weight.add(move(ridge).matmul(weight));
+            Tensor matrix = matrix(ridge);
             // What brings the mean of each result back.
             Tensor added = meanWanted.matmul(weight).sub(meanGiven.matmul(matrix)).squeeze(0);
             return new Solution(

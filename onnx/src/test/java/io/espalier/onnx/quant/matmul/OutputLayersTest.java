@@ -51,6 +51,53 @@ class OutputLayersTest {
         }
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"MatMul", "Gemm"})
+    @DisplayName("keep each zero of a pruned matrix, and make up with the other weights")
+    void zerosStay(String operator) {
+        OnnxModel model = pruned(operator.equals("MatMul") ? products() : gemms());
+        OnnxModel changed = changed(model);
+        List<Map<String, Tensor>> data = batches(8, 64);
+
+        try (var layers = OutputLayers.of(model, data)) {
+            OnnxModel refitted = layers.refitted(changed);
+
+            float[] before = outputWeight(model, operator);
+            float[] after = outputWeight(refitted, operator);
+            int moved = 0;
+            for (int i = 0; i < before.length; i++) {
+                assertEquals(before[i] == 0, after[i] == 0, "weight " + i);
+                moved += before[i] == after[i] ? 0 : 1;
+            }
+            assertTrue(moved > before.length / 3, "moved " + moved);
+            double apart = distance(model, changed);
+            double still = distance(model, refitted);
+            assertTrue(still < 0.8 * apart, apart + " -> " + still);
+        }
+    }
+
+    /** The same with each second weight of the product behind the result zero. */
+    private static OnnxModel pruned(OnnxModel model) {
+        return model.rewritten(graph -> {
+            ConstantTensor weight = Objects.requireNonNull(graph.constant("w1"));
+            float[] values = weight.toFloats();
+            for (int i = 0; i < values.length; i += 2) {
+                values[(i + i / 16 % 2) % values.length] = 0;
+            }
+            graph.setConstant("w1", ConstantTensor.floats(weight.shape(), values));
+        });
+    }
+
+    /** [inputs, outputs], or for Gemm as it is stored. */
+    private static float[] outputWeight(OnnxModel model, String operator) {
+        var product =
+                model.graph().nodes().stream()
+                        .filter(node -> node.name().equals("y/" + operator))
+                        .findFirst()
+                        .orElseThrow();
+        return Objects.requireNonNull(model.graph().constant(product.input(1))).toFloats();
+    }
+
     @Test
     @DisplayName("stay as they are where one example alone could tell")
     void oneExample() {
