@@ -67,7 +67,8 @@ final class Finetune implements Runnable {
             paramLabel = "N",
             description =
                     "Train on all inputs so often by gradients; 10 times if left out with --labels"
-                            + " or --qat, else not at all.")
+                            + " or --qat, else not at all. The best on the inputs is kept, be it"
+                            + " what there was before.")
     @Nullable Integer epochs;
 
     @Option(
@@ -163,6 +164,11 @@ final class Finetune implements Runnable {
                 tuned.steps(),
                 (int) seconds / 60,
                 (int) seconds % 60);
+        if (tuned.steps() > 0 && !tuned.trainingHelped()) {
+            printer.println(
+                    "Gradients made nothing better on the data: the weights are those from before"
+                            + " them. Try another learning rate, or more epochs.");
+        }
         if (tuned.dropBefore().isPresent()) {
             printer.printf(
                     Locale.ROOT,
@@ -203,6 +209,7 @@ final class Finetune implements Runnable {
         description.put("out", files.out.toString());
         description.put("layers_fitted", tuned.layersFitted());
         description.put("steps", tuned.steps());
+        description.put("training_helped", tuned.trainingHelped());
         description.put("seconds", seconds);
         description.put("drop_before", number(tuned.dropBefore()));
         description.put("drop_after", number(tuned.dropAfter()));

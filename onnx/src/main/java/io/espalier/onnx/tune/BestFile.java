@@ -4,27 +4,46 @@ import io.espalier.onnx.model.OnnxModel;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.Optional;
-import java.util.function.ToDoubleFunction;
+import java.util.function.Function;
 
 /** The best of several models; the first of those that are alike. */
 final class BestFile {
-    private final ToDoubleFunction<OnnxModel> loss;
+    private final Function<OnnxModel, Loss> loss;
     private final Optional<Path> kept;
+    private final OnnxModel first;
     private OnnxModel model;
-    private double least;
+    private Loss least;
+
+    /**
+     * What is to be as little as possible.
+     *
+     * @param share of results that are wrong, or how far they are off
+     * @param mean what tells apart models that are alike in that: how far they are from what is
+     *     right
+     */
+    record Loss(double share, double mean) implements Comparable<Loss> {
+        @Override
+        public int compareTo(Loss other) {
+            return Comparator.comparingDouble(Loss::share)
+                    .thenComparingDouble(Loss::mean)
+                    .compare(this, other);
+        }
+    }
 
     /**
      * Begins with a model.
      *
-     * @param loss what is to be as little as possible
+     * @param loss of a model
      * @param kept where the best is written, if it shall be
      */
-    BestFile(OnnxModel first, ToDoubleFunction<OnnxModel> loss, Optional<Path> kept) {
+    BestFile(OnnxModel first, Function<OnnxModel, Loss> loss, Optional<Path> kept) {
         this.loss = loss;
         this.kept = kept;
+        this.first = first;
         this.model = first;
-        this.least = loss.applyAsDouble(first);
+        this.least = loss.apply(first);
     }
 
     /** Takes what an earlier run kept, if that is better. */
@@ -34,8 +53,8 @@ final class BestFile {
 
     /** Takes a model, if it is better. */
     void offer(OnnxModel other) {
-        double found = loss.applyAsDouble(other);
-        if (found < least) {
+        Loss found = loss.apply(other);
+        if (found.compareTo(least) < 0) {
             least = found;
             model = other;
             kept.ifPresent(other::save);
@@ -44,5 +63,10 @@ final class BestFile {
 
     OnnxModel model() {
         return model;
+    }
+
+    /** Whether none was better than the first. */
+    boolean isFirst() {
+        return model == first;
     }
 }

@@ -84,7 +84,8 @@ public final class FineTuner {
 
     /**
      * How often to train on all inputs by gradients; unless it is set, 10 times by labels or in
-     * integers, else not at all.
+     * integers, else not at all. After each time the file is measured on the inputs, and the best
+     * is taken, or what there was before where none is better.
      *
      * @param count 0 or more
      */
@@ -134,8 +135,7 @@ public final class FineTuner {
      * them by gradients, rounded as the integers are (quantization-aware training: Jacob et al., <a
      * href="https://arxiv.org/abs/1712.05877">Quantization and Training of Neural Networks</a>,
      * 2018). The ranges stay those that were fitted; weights and biases train, and what is written
-     * is the integers nearest to them. The best of what epochs make is taken, or what was fitted
-     * where none is better.
+     * is the integers nearest to them.
      */
     public FineTuner trainingIntegers() {
         return with(s -> {

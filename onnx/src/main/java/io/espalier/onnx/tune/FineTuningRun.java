@@ -10,6 +10,7 @@ import io.espalier.onnx.quant.QuantizationResult;
 import io.espalier.onnx.quant.Quantizer;
 import io.espalier.onnx.quant.ReferenceOutputs;
 import io.espalier.onnx.run.OnnxSession;
+import io.espalier.onnx.tune.BestFile.Loss;
 import io.espalier.state.AtomicFile;
 import io.espalier.tensor.EspalierException;
 
@@ -34,9 +35,27 @@ final class FineTuningRun {
     }
 
     /** A model on its way, and what was done to it. */
-    private record Step(OnnxModel model, int layersFitted, long steps, List<String> frozen) {
+    private record Step(
+            OnnxModel model,
+            int layersFitted,
+            long steps,
+            boolean trainingHelped,
+            List<String> frozen) {
+        static Step fitted(OnnxModel model, int layers) {
+            return new Step(model, layers, 0, false, List.of());
+        }
+
         Step with(OnnxModel other) {
-            return new Step(other, layersFitted, steps, frozen);
+            return new Step(other, layersFitted, steps, trainingHelped, frozen);
+        }
+
+        Step with(GradientTraining.Trained trained) {
+            return new Step(
+                    trained.model(),
+                    layersFitted,
+                    trained.steps(),
+                    trained.better(),
+                    trained.frozen());
         }
     }
 
@@ -45,14 +64,15 @@ final class FineTuningRun {
         try (var data = CalibrationData.read(original, inputs, MOST_EXAMPLES)) {
             Optional<OnnxModel> teacher = settings.teacher;
             if (teacher.isEmpty()) {
-                Step step = trained(data, new Step(original, 0, 0, List.of()));
+                Step step = trained(data, Step.fitted(original, 0), Optional.empty());
                 return result(step, Optional.empty(), data, inputs);
             }
             requireSameNames(teacher.get());
             settings.listener.at("running the teacher", 0, 1);
             var reference = ReferenceOutputs.of(teacher.get(), data.batches(), settings.threads);
             double before = reference.drop(original);
-            Step step = trained(data, fitted(teacher.get(), data, reference, before));
+            Step fitted = fitted(teacher.get(), data, reference, before);
+            Step step = trained(data, fitted, Optional.of(reference));
             return result(step, Optional.of(reference), data, inputs);
         }
     }
@@ -85,27 +105,50 @@ final class FineTuningRun {
             OnnxModel teacher, CalibrationData data, ReferenceOutputs reference, double before) {
         Path kept = settings.checkpoints.map(f -> f.resolve("fitted.onnx")).orElse(null);
         if (kept != null && settings.goingOn && Files.exists(kept)) {
-            return new Step(OnnxModel.load(kept), 0, 0, List.of());
+            return Step.fitted(OnnxModel.load(kept), 0);
         }
         LayerFit.Fitted fitted = LayerFit.of(original, teacher, data.batches(), settings.listener);
         boolean nearer = fitted.layers() > 0 && reference.drop(fitted.model()) < before;
         Step step =
-                nearer
-                        ? new Step(fitted.model(), fitted.layers(), 0, List.of())
-                        : new Step(original, 0, 0, List.of());
+                nearer ? Step.fitted(fitted.model(), fitted.layers()) : Step.fitted(original, 0);
         if (kept != null) {
             step.model().save(kept);
         }
         return step;
     }
 
-    private Step trained(CalibrationData data, Step step) {
+    private Step trained(CalibrationData data, Step step, Optional<ReferenceOutputs> reference) {
         if (settings.epochs() == 0 || settings.trainsIntegers) {
             return step;
         }
-        var training = GradientTraining.of(new TrainableFile.Floats(step.model()), settings);
-        GradientTraining.Trained trained = training.run(data);
-        return new Step(trained.model(), step.layersFitted(), trained.steps(), trained.frozen());
+        return trained(new TrainableFile.Floats(step.model()), data, step, reference);
+    }
+
+    /** By gradients, as far as what they make is better than what there was. */
+    private Step trained(
+            TrainableFile file,
+            CalibrationData data,
+            Step step,
+            Optional<ReferenceOutputs> reference) {
+        var best =
+                new BestFile(
+                        step.model(),
+                        model ->
+                                reference
+                                        .map(teacher -> new Loss(teacher.drop(model), 0))
+                                        .orElseGet(() -> byLabels(model, data)),
+                        settings.checkpoints.map(folder -> folder.resolve("best.onnx")));
+        if (settings.goingOn) {
+            best.recall();
+        }
+        return step.with(new GradientTraining(file, settings, best).run(data));
+    }
+
+    private Loss byLabels(OnnxModel model, CalibrationData data) {
+        try (var session = OnnxSession.open(model, s -> s.threads(settings.threads))) {
+            return LabelledLearning.loss(
+                    settings.task, session, data.batches(), data.requireLabels());
+        }
     }
 
     private TunedModel result(
@@ -134,21 +177,7 @@ final class FineTuningRun {
             CalibrationData data,
             Optional<QuantizationResult> integers) {
         var file = new IntegerFile(fitted.model(), ZeroWeights.areIn(original));
-        var best =
-                new BestFile(
-                        fitted.model(),
-                        model ->
-                                reference
-                                        .map(teacher -> teacher.drop(model))
-                                        .orElseGet(() -> 1 - score(model, data)),
-                        settings.checkpoints.map(folder -> folder.resolve("best.onnx")));
-        if (settings.goingOn) {
-            best.recall();
-        }
-        GradientTraining.Trained trained = GradientTraining.keeping(best, file, settings).run(data);
-        var last =
-                new Step(trained.model(), fitted.layersFitted(), trained.steps(), trained.frozen());
-        return tuned(last, reference, data, integers);
+        return tuned(trained(file, data, fitted, reference), reference, data, integers);
     }
 
     private double score(OnnxModel model, CalibrationData data) {
@@ -175,6 +204,7 @@ final class FineTuningRun {
                                         score(step.model(), data))),
                 step.layersFitted(),
                 step.steps(),
+                step.trainingHelped(),
                 step.frozen(),
                 integers);
     }

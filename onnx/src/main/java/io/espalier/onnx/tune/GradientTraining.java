@@ -20,7 +20,6 @@ import org.bytedeco.pytorch.Tensor;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Optional;
 import java.util.stream.LongStream;
 
 /** Trains a file's weights by gradients on libtorch. */
@@ -30,28 +29,21 @@ final class GradientTraining {
 
     private final TrainableFile file;
     private final FineTuningSettings settings;
-    private final Optional<BestFile> best;
+    private final BestFile best;
 
-    private GradientTraining(
-            TrainableFile file, FineTuningSettings settings, Optional<BestFile> best) {
+    /** Whose result is the best of what epochs made, and of what there was before. */
+    GradientTraining(TrainableFile file, FineTuningSettings settings, BestFile best) {
         this.file = file;
         this.settings = settings;
         this.best = best;
     }
 
-    /** Whose result is what the last step made. */
-    static GradientTraining of(TrainableFile file, FineTuningSettings settings) {
-        return new GradientTraining(file, settings, Optional.empty());
-    }
-
-    /** Whose result is the best of what epochs made, and of what there was before. */
-    static GradientTraining keeping(
-            BestFile best, TrainableFile file, FineTuningSettings settings) {
-        return new GradientTraining(file, settings, Optional.of(best));
-    }
-
-    /** What came of it. */
-    record Trained(OnnxModel model, long steps, List<String> frozen) {}
+    /**
+     * What came of it.
+     *
+     * @param better whether that is better than what there was before
+     */
+    record Trained(OnnxModel model, boolean better, long steps, List<String> frozen) {}
 
     Trained run(CalibrationData data) {
         LoweredModel lowered = Lowering.lower(file.lowerable());
@@ -97,7 +89,7 @@ final class GradientTraining {
                 .ifPresent(file -> keep(trainer, file));
         trainer.listen(event -> {
             if (event instanceof TrainingEvent.EpochEnd) {
-                best.ifPresent(b -> b.offer(file.with(weights)));
+                best.offer(file.with(weights));
             }
             if (event instanceof TrainingEvent.Step step) {
                 settings.listener.at("training", step.step(), step.steps());
@@ -108,10 +100,8 @@ final class GradientTraining {
             }
         });
         TrainingResult result = trainer.train(Dataset.of(dataset, dataset), settings.epochs());
-        OnnxModel last = file.with(weights);
-        best.ifPresent(b -> b.offer(last));
-        return new Trained(
-                best.map(BestFile::model).orElse(last), result.steps(), weights.frozen());
+        best.offer(file.with(weights));
+        return new Trained(best.model(), !best.isFirst(), result.steps(), weights.frozen());
     }
 
     private void keep(Trainer trainer, Path file) {

@@ -5,11 +5,16 @@ import io.espalier.nn.Module;
 import io.espalier.onnx.inputs.Task;
 import io.espalier.onnx.lower.LoweredModel;
 import io.espalier.onnx.quant.CalibrationData;
+import io.espalier.onnx.run.RunningModel;
+import io.espalier.onnx.tune.BestFile.Loss;
 import io.espalier.tensor.Tensors;
 import io.espalier.train.Losses;
 
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 import java.util.ArrayList;
 import java.util.Collections;
@@ -45,12 +50,36 @@ final class LabelledLearning extends Module {
     protected Tensor forward(Tensor number) {
         int batch = Math.toIntExact(number.item_long());
         Tensor result = model.run(batches.get(batch)).firstEntry().getValue();
-        Tensor loss =
-                switch (task) {
-                    case Task.Classes classes -> classLoss(classes, result, labels.get(batch));
-                    case Task.Texts texts -> textLoss(texts, result, labels.get(batch));
-                };
-        return loss.reshape(1);
+        return loss(task, result, labels.get(batch)).reshape(1);
+    }
+
+    private static Tensor loss(Task task, Tensor result, List<String> labels) {
+        return switch (task) {
+            case Task.Classes classes -> classLoss(classes, result, labels);
+            case Task.Texts texts -> textLoss(texts, result, labels);
+        };
+    }
+
+    /** The share of wrong results that a model gives, and how far they are from the labels. */
+    static Loss loss(
+            Task task, RunningModel model, List<Map<String, Tensor>> batches, List<String> labels) {
+        double wrong = 0;
+        double sum = 0;
+        int seen = 0;
+        for (Map<String, Tensor> batch : batches) {
+            try (var scope = new PointerScope();
+                    var noGrad = new NoGradGuard()) {
+                int next = seen + Math.toIntExact(CalibrationData.examples(batch));
+                List<String> wanted = labels.subList(seen, next);
+                Tensor result = model.runTensors(batch).values().iterator().next();
+                wrong += wanted.size() - task.right(result, wanted);
+                sum +=
+                        loss(task, result.to(ScalarType.Float), wanted).item_double()
+                                * wanted.size();
+                seen = next;
+            }
+        }
+        return new Loss(wrong / seen, sum / seen);
     }
 
     private static Tensor classLoss(Task.Classes task, Tensor scores, List<String> labels) {

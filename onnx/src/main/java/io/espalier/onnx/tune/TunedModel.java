@@ -19,6 +19,8 @@ import java.util.OptionalDouble;
  *     a teacher
  * @param layersFitted how many layers were fitted by least squares
  * @param steps how many steps by gradients were made
+ * @param trainingHelped whether they made the model better on the data: the best of what epochs
+ *     made is taken, and what there was before where none is better
  * @param frozen parameters and constants that gradients could not change, since the file computes
  *     them or holds them in another arrangement
  * @param integers what became of the layers in integers when they were fitted, if that was asked
@@ -31,6 +33,7 @@ public record TunedModel(
         Optional<TaskScore> score,
         int layersFitted,
         long steps,
+        boolean trainingHelped,
         List<String> frozen,
         Optional<QuantizationResult> integers) {
     /** Copies the list. */

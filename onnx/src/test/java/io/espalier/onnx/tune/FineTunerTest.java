@@ -290,6 +290,7 @@ class FineTunerTest {
         TunedModel tuned = tuner.tune(model, images.labels(folder.resolve("labels.tsv")));
 
         assertEquals(60, tuned.steps());
+        assertTrue(tuned.trainingHelped());
         assertTrue(tuned.dropAfter().isEmpty());
         try (var session = OnnxSession.open(tuned.model())) {
             for (Map<String, Tensor> batch : images.checkedFor(model)) {
@@ -303,6 +304,32 @@ class FineTunerTest {
         Inputs words = images.labels(folder.resolve("words.tsv"));
         assertThrows(EspalierException.class, () -> tuner.tune(model, words));
         assertThrows(EspalierException.class, () -> tuner.tune(model, images));
+    }
+
+    @Test
+    @DisplayName("keeps what there was where gradients make it no better, and says so")
+    void keepsBest() throws IOException {
+        OnnxModel model = classifier();
+        Files.writeString(folder.resolve("labels.tsv"), "red.png\t1\nblue.png\t0\nruby.png\t0\n");
+        image("red.png", 0xff0000);
+        image("ruby.png", 0xff0000);
+        image("blue.png", 0x0000ff);
+        Inputs images = Inputs.images(folder, 4, 4).labels(folder.resolve("labels.tsv"));
+        OnnxModel good =
+                FineTuner.byLabels().epochs(60).learningRate(0.05).tune(model, images).model();
+        OnnxModel teacher = network();
+
+        TunedModel byLabels = FineTuner.byLabels().epochs(2).learningRate(1e6).tune(good, images);
+        TunedModel byTeacher =
+                FineTuner.distilling(teacher).epochs(2).learningRate(1e6).tune(teacher, inputs());
+
+        assertEquals(new TaskScore("accuracy", 2 / 3.0, 2 / 3.0), byLabels.score().orElseThrow());
+        assertEquals(good.toProto(), byLabels.model().toProto());
+        assertEquals(0, byTeacher.dropAfter().orElseThrow(), 1e-6);
+        for (TunedModel tuned : List.of(byLabels, byTeacher)) {
+            assertTrue(tuned.steps() > 0, tuned.toString());
+            assertFalse(tuned.trainingHelped());
+        }
     }
 
     @Test
