@@ -1,5 +1,5 @@
 // Writes a network of Java as ONNX files, pruned and then in 8-bit integers, and lets ONNX Runtime
-// run them: the results are those of the Java models.
+// run them: the results are those of the Java models, up to rounding.
 
 import io.espalier.graph.GraphModule;
 import io.espalier.nn.AdaptiveAvgPool2d;

@@ -131,7 +131,8 @@ final class Norms {
                     weight.isEmpty() ? filled(draft, channels, 1) : weight,
                     bias.isEmpty() ? filled(draft, channels, 0) : bias);
         }
-        String grouped = draft.node("Reshape", x, draft.longs(0, groups, -1));
+        String grouped =
+                draft.node("Reshape", x, grouped(draft, x, seen.rank(), groups, channels / groups));
         String normal =
                 draft.node(
                         "InstanceNormalization",
@@ -141,6 +142,21 @@ final class Norms {
                         filled(draft, groups, 0));
         String back = draft.node("Reshape", normal, draft.node("Shape", x));
         return affine(draft, back, seen.rank(), weight, bias);
+    }
+
+    /** The shape [N, groups, …] of three dimensions, none left to be inferred: N may be 0. */
+    private static String grouped(Draft draft, String x, int rank, long groups, long each) {
+        if (rank == 2) {
+            return draft.longs(0, groups, each);
+        }
+        var sizes = new Sizes(draft, Map.of());
+        String numbers = draft.longs(each);
+        for (int dim = 2; dim < rank; dim++) {
+            numbers = draft.node("Mul", numbers, sizes.extent(x, dim));
+        }
+        // ONNX Runtime would make -1 of the last number of a Concat.
+        String last = draft.node("Mul", numbers, draft.longs(0, 0, 1));
+        return draft.node("Add", last, draft.longs(0, groups, 0));
     }
 
     /** {@code x · weight + bias} for each channel of [N, C, …]. */

@@ -43,7 +43,7 @@ final class IndexOperators {
                             0,
                             List.of(Embedding.class, call.node.input(0)),
                             () -> Embedding.of(table.toTensor()),
-                            call.in(1)));
+                            counted(call, 1, 0)));
         } else {
             call.give(select(call, call.in(0), axis));
         }

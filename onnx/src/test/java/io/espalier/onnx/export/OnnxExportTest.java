@@ -11,6 +11,7 @@ import io.espalier.nn.AdaptiveAvgPool2d;
 import io.espalier.nn.Conv2d;
 import io.espalier.nn.Embedding;
 import io.espalier.nn.Functional;
+import io.espalier.nn.GroupNorm;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
@@ -73,6 +74,21 @@ class OnnxExportTest {
         var output = file.graph().outputs().getFirst();
         assertEquals("scores", output.getName());
         assertEquals("batch", output.getType().getTensorType().getShape().getDim(0).getDimParam());
+    }
+
+    @Test
+    @DisplayName("normalizes groups of channels of any number of examples, none among them")
+    void groupsOfNothing() {
+        for (long[] shape : List.of(new long[] {2, 8}, new long[] {2, 8, 5, 3})) {
+            var norm = new GroupNorm(4, 8);
+            norm.eval();
+            long[] none = shape.clone();
+            none[0] = 0;
+            var exported = Exported.of(norm, Tensors.randn(shape));
+
+            exported.assertAgree(SAME, Tensors.randn(none));
+            exported.assertAgree(SAME, Tensors.randn(shape));
+        }
     }
 
     @Test
