@@ -15,12 +15,12 @@ import java.util.function.UnaryOperator;
 
 /**
  * Finds which convolutions are computed in integers: those that save time; where too much is lost,
- * those go back to floats whose codes cost the results most for the time they save. Where libtorch
- * can't say what they cost, the first ones do, whose errors all others amplify and which save
- * least.
+ * weights are fitted to what integers give, too, and where that is not enough, those go back to
+ * floats whose codes cost the results most for the time they save. Where libtorch can't say what
+ * they cost, the first ones do, whose errors all others amplify and which save least.
  */
 final class ConvolutionSearch {
-    static final int MOST_FITS = 6;
+    static final int MOST_FITS = 7;
 
     /** The part of the layers, the first ones, that is given back at once, and how often. */
     private static final double SPARED = 1.0 / 6;
@@ -77,9 +77,10 @@ final class ConvolutionSearch {
         double lostWithout = judgement.drop(floats);
         double allowed = Double.POSITIVE_INFINITY;
         boolean knowsLosses = false;
+        int failed = 0;
         Attempt held = null;
         for (int fit = 1; fit <= MOST_FITS; fit++) {
-            double spared = knowsLosses ? 0 : SPARED * Math.min(fit - 1, SPARING_FITS);
+            double spared = knowsLosses ? 0 : SPARED * Math.min(failed, SPARING_FITS);
             var placed = convolutions.fastest(allowed, spared);
             if (placed.isEmpty() || (held != null && held.placed.equals(placed))) {
                 break;
@@ -93,13 +94,16 @@ final class ConvolutionSearch {
             }
             if (holds) {
                 held = attempt;
-                if (fit == 1 || !knowsLosses || attempt.lost > ROOM * limit) {
+                if (!knowsLosses || attempt.lost > ROOM * limit) {
                     break;
                 }
-            } else if (fit == 1) {
+            } else if (!convolutions.fitsWeights()) {
+                convolutions.fittingWeights();
+                continue;
+            } else if (++failed == 1) {
                 knowsLosses = findLosses(original);
             }
-            if (knowsLosses || fit > SPARING_FITS) {
+            if (knowsLosses || failed > SPARING_FITS) {
                 double errors = convolutions.errorsOf(placed);
                 double byError = Math.max(attempt.lost - lostWithout, Double.MIN_NORMAL) / errors;
                 allowed = AIM * (limit - lostWithout) / byError;
@@ -136,6 +140,7 @@ final class ConvolutionSearch {
         private final int number;
         private final ConvolutionQuantization.Choice placed;
         private final UnaryOperator<OnnxModel> finish;
+        private final boolean moved = convolutions.fitsWeights();
         private final Map<String, Double> learnedBefore = convolutions.learned();
         private final double lost;
         private ConvolutionQuantization.@Nullable Fitted fitted;
@@ -154,7 +159,11 @@ final class ConvolutionSearch {
         }
 
         String name() {
-            return "with %d layers: %s".formatted(placed.names().size(), Digest.of(placed.names()));
+            return "with %d layers%s: %s"
+                    .formatted(
+                            placed.names().size(),
+                            moved ? ", weights fitted" : "",
+                            Digest.of(placed.names()));
         }
 
         private Map<String, Double> learned() {

@@ -29,6 +29,9 @@ final class QuantizationRun {
     private final Judgement judgement;
     private final Journal journal;
 
+    /** Whether the search fitted weights without being asked to. */
+    private boolean movedWeights;
+
     QuantizationRun(
             OnnxModel original,
             CalibrationData data,
@@ -123,7 +126,7 @@ final class QuantizationRun {
                 original.byteSize(),
                 model.byteSize(),
                 step.layers(),
-                Recipe.of(settings, step.layers()));
+                Recipe.of(settings.with(s -> s.fitsWeights |= movedWeights), step.layers()));
     }
 
     /** The same as it is written: each constant once, and short names for what is new. */
@@ -161,6 +164,7 @@ final class QuantizationRun {
             var search = new ConvolutionSearch(convolutions, data, settings, judgement, journal);
             ConvolutionSearch.Found fastest =
                     search.best(best.model(), repaired.model(), found.finish());
+            movedWeights = convolutions.fitsWeights();
             return noWorse(compact(best.then(fastest.model(), fastest.layers())), repaired);
         }
     }

@@ -99,11 +99,13 @@ record QuantizationSettings(
 
     /**
      * How many examples are looked at. All values between convolutions are held for all of them at
-     * once; products are fitted as data stream by. Both gain by more where weights are fitted, too.
+     * once; products are fitted as data stream by. Both gain by more where weights are fitted, too;
+     * a search decides about that on the way.
      */
     long mostExamples(OnnxModel model) {
         boolean streams = model.graph().nodes().stream().noneMatch(node -> node.is("Conv"));
-        return streams || fitsWeights || format.bits() == 4
+        boolean all = mode != QuantizationMode.AUTO && fitsWeights;
+        return streams || all || format.bits() == 4
                 ? CalibrationData.ENOUGH_FOR_FITS
                 : CalibrationData.ENOUGH;
     }

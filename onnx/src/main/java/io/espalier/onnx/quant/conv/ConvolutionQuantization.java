@@ -36,7 +36,7 @@ public final class ConvolutionQuantization {
     private final OnnxModel model;
     private final List<Unit> units;
     private final WeightRounding rounding;
-    private final boolean fitsWeights;
+    private boolean fitsWeights;
     private Learned learned = Learned.NOTHING;
     private StepListener listener = (done, all) -> {};
     private Map<String, Double> losses = Map.of();
@@ -52,11 +52,17 @@ public final class ConvolutionQuantization {
     }
 
     /**
-     * The same, with weights moved before they are rounded, by least squares, so that each layer
-     * gives of its quantized input what it gave of the float one. Weights that are zero stay zero.
+     * This, with weights moved before they are rounded, by least squares, so that each layer gives
+     * of its quantized input what it gave of the float one. Weights that are zero stay zero.
      */
     public ConvolutionQuantization fittingWeights() {
-        return new ConvolutionQuantization(model, units, rounding, true);
+        fitsWeights = true;
+        return this;
+    }
+
+    /** Whether weights are moved, too. */
+    public boolean fitsWeights() {
+        return fitsWeights;
     }
 
     /**
