@@ -117,7 +117,11 @@ final class Finetune implements Runnable {
                 teacher != null || inputs.labels != null || integers || trainsIntegers,
                 "Say what to learn from: --teacher REF, the float model, or --labels FILE.");
         require(checkpoint != null || !resume, "--resume goes on from --checkpoint DIR.");
-        files.requirePlace();
+        Map<String, Path> read = inputs.files();
+        if (teacher != null) {
+            read.put("--teacher", teacher);
+        }
+        files.requirePlace(read);
         OnnxModel original = OnnxModel.load(files.model);
         var given = new OnnxInputs(inputs);
         FineTuner tuner = tuner(original, given);

@@ -126,6 +126,22 @@ final class InputOptions {
         return data == null ? Path.of("") : data;
     }
 
+    /** The files that they name, by the option that does. */
+    Map<String, Path> files() {
+        var files = new LinkedHashMap<String, Path>();
+        put(files, "--data", data);
+        put(files, "--labels", labels);
+        put(files, "--characters", characters);
+        put(files, "--tokenizer", tokenizer);
+        return files;
+    }
+
+    private static void put(Map<String, Path> files, String option, @Nullable Path file) {
+        if (file != null) {
+            files.put(option, file);
+        }
+    }
+
     /** Height and width. */
     record Size(int height, int width) {}
 

@@ -44,6 +44,11 @@ final class JournalOption {
                 : quantizer.journal(journal);
     }
 
+    /** Where it is kept. */
+    Path place(Path out) {
+        return journal == null ? besides(out) : journal;
+    }
+
     private static Path besides(Path out) {
         return out.resolveSibling(out.getFileName() + ".journal");
     }

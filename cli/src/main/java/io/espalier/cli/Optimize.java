@@ -55,7 +55,7 @@ final class Optimize implements Runnable {
 
     @Override
     public void run() {
-        files.requirePlace();
+        files.requirePlace(Map.of());
         List<Pass> chosen =
                 passes.isEmpty() ? Repair.all() : passes.stream().map(Repair::pass).toList();
         Optimization found = Optimization.of(OnnxModel.load(files.model), inOrder(chosen), sizes);

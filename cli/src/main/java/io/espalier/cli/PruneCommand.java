@@ -91,7 +91,7 @@ final class PruneCommand implements Runnable {
     @Override
     public void run() {
         OnnxPruner pruner = pruner().keep(keep.toArray(String[]::new));
-        files.requirePlace();
+        files.requirePlace(Map.of());
         Libtorch.seed(seed == null ? 0 : seed);
         PrunedModel pruned = pruner.prune(OnnxModel.load(files.model));
         pruned.model().save(files.out);

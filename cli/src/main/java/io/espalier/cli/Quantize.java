@@ -132,10 +132,7 @@ final class Quantize implements Runnable {
         followed = recipe();
         Quantizer quantizer = quantizer();
         requireFileOfRuntime();
-        files.requirePlace();
-        if (savedRecipe != null) {
-            files.requirePlace(savedRecipe);
-        }
+        requirePlaces();
         OnnxModel original = OnnxModel.load(files.model);
         OnnxInputs given =
                 mode() == QuantizationMode.FLOAT16
@@ -152,6 +149,37 @@ final class Quantize implements Runnable {
             onnx.recipe().save(savedRecipe);
         }
         report.print(() -> describe(result), printer -> print(result, printer));
+    }
+
+    private void requirePlaces() {
+        Map<String, Path> read = inputs.files();
+        if (recipe != null) {
+            read.put("--recipe", recipe);
+        }
+        if (searches()) {
+            read.put("--journal", journal.place(files.out));
+        }
+        if (savedRecipe != null) {
+            requireApart(savedRecipe, read);
+        }
+        files.requirePlace(read);
+        if (savedRecipe != null) {
+            files.requirePlace(savedRecipe, read);
+        }
+    }
+
+    /** A recipe takes no other file's place. */
+    private void requireApart(Path saved, Map<String, Path> read) {
+        var others = new LinkedHashMap<>(read);
+        others.put("MODEL", files.model);
+        others.put("-o", files.out);
+        others.forEach((option, path) -> {
+            if (WrittenPlace.isSame(saved, path)) {
+                throw new ParameterException(
+                        spec.commandLine(),
+                        "--save-recipe and " + option + " name one file; give two.");
+            }
+        });
     }
 
     private void requireFileOfRuntime() {

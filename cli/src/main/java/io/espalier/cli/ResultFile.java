@@ -5,9 +5,9 @@ import io.espalier.tensor.EspalierException;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 
 /** The options of a command that makes an ONNX model of another: the one, and where it goes. */
 final class ResultFile {
@@ -31,24 +31,31 @@ final class ResultFile {
     /**
      * Refuses a place for the result before anything is computed.
      *
-     * @throws EspalierException if it is the model itself, or is there already and must not be
-     *     replaced, or has weights beside it that another model may read
+     * @param read what the command reads, by the option that names it
+     * @throws EspalierException if it is a file that is read, or is there already and must not be
+     *     replaced, or has weights beside it that another model may read, or can't be written
      */
-    void requirePlace() {
-        requirePlace(out);
+    void requirePlace(Map<String, Path> read) {
+        requirePlace(out, read);
     }
 
     /** The same of another file that is written. */
-    void requirePlace(Path file) {
-        try {
-            if (Files.exists(file) && Files.exists(model) && Files.isSameFile(file, model)) {
-                throw new EspalierException(
-                        file + " is the model itself; name another file for the result.");
-            }
-        } catch (IOException e) {
-            throw new EspalierException(file + " can't be read: " + e.getMessage() + ".", e);
-        }
+    void requirePlace(Path file, Map<String, Path> read) {
         Path weights = file.resolveSibling(file.getFileName() + ".data");
+        if (WrittenPlace.isSame(file, model)) {
+            throw new EspalierException(
+                    file + " is the model itself; name another file for the result.");
+        }
+        read.forEach((option, path) -> {
+            if (WrittenPlace.isSame(file, path) || WrittenPlace.isSame(weights, path)) {
+                throw new EspalierException(
+                        file
+                                + " would replace what "
+                                + option
+                                + " reads; name another file for the result.");
+            }
+        });
+        WrittenPlace.require(file);
         if (Files.exists(weights) && !Files.exists(file)) {
             throw new EspalierException(
                     weights

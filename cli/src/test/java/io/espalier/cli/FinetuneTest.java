@@ -1,5 +1,6 @@
 package io.espalier.cli;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -16,6 +17,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -136,5 +138,26 @@ class FinetuneTest {
         assertEquals(code, run.code(), run.err());
         assertTrue(run.err().contains(words), run.err());
         assertFalse(Files.exists(out));
+    }
+
+    @Test
+    @DisplayName("never replaces the teacher, by a link neither")
+    void keepsTeacher() throws IOException {
+        byte[] before = Files.readAllBytes(model);
+        Files.createSymbolicLink(out, model);
+
+        CommandLineRun run =
+                finetune(
+                        pruned,
+                        "--teacher",
+                        model.toString(),
+                        "--random",
+                        "--limit",
+                        "8",
+                        "--force");
+
+        assertEquals(1, run.code());
+        assertTrue(run.err().contains("would replace what --teacher reads"), run.err());
+        assertArrayEquals(before, Files.readAllBytes(model));
     }
 }
