@@ -73,7 +73,8 @@ public final class BlockRounding {
     }
 
     /**
-     * Rounds row after row, each row's error made up for by those after it.
+     * Rounds row after row, each row's error made up for by those after it. Zeros stay zero, and
+     * make up for nothing.
      *
      * @param weight [rows, columns], floats
      * @param moments the mean of {@code x xᵀ} over what the matrix is multiplied by, [rows, rows]
@@ -90,6 +91,7 @@ public final class BlockRounding {
                     Tensor rows = factor.narrow(0, from, count);
                     float[] errors =
                             roundBlock(
+                                    floats(weight.narrow(0, from, count)),
                                     floats(rest.narrow(0, from, count)),
                                     floats(rows.narrow(1, from, count)),
                                     from,
@@ -121,10 +123,12 @@ public final class BlockRounding {
     /**
      * Rounds the rows of a block, and gives each one's error by the factor's diagonal.
      *
-     * @param numbers [count, columns], changed
+     * @param weight [count, columns], of which zeros stay
+     * @param numbers the same with the errors of rows before, changed
      * @param factor [count, count]
      */
-    private float[] roundBlock(float[] numbers, float[] factor, int from, BlockedWeight rounded) {
+    private float[] roundBlock(
+            float[] weight, float[] numbers, float[] factor, int from, BlockedWeight rounded) {
         int columns = rounded.columns();
         int count = numbers.length / columns;
         var importance = new float[count];
@@ -132,15 +136,15 @@ public final class BlockRounding {
             float own = factor[row * count + row];
             importance[row] = 1 / (own * own);
         }
-        fitBlocks(numbers, from, count, importance, rounded);
+        fitBlocks(withZeros(numbers, weight), from, count, importance, rounded);
         var errors = new float[numbers.length];
         for (int row = 0; row < count; row++) {
             int start = row * columns;
             float own = 1 / factor[row * count + row];
             for (int column = 0; column < columns; column++) {
                 float number = numbers[start + column];
-                errors[start + column] =
-                        (number - round(number, from + row, column, rounded)) * own;
+                float kept = weight[start + column] == 0 ? 0 : number;
+                errors[start + column] = (number - round(kept, from + row, column, rounded)) * own;
             }
             for (int later = row + 1; later < count; later++) {
                 float share = factor[row * count + later];
@@ -151,6 +155,17 @@ public final class BlockRounding {
             }
         }
         return errors;
+    }
+
+    /** Numbers that are zero where a weight is. */
+    private static float[] withZeros(float[] numbers, float[] weight) {
+        float[] kept = numbers.clone();
+        for (int i = 0; i < kept.length; i++) {
+            if (weight[i] == 0) {
+                kept[i] = 0;
+            }
+        }
+        return kept;
     }
 
     /** Finds the scale and the zero point of a block of each column. */

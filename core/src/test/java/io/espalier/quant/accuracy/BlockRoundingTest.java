@@ -10,6 +10,7 @@ import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -67,6 +68,32 @@ class BlockRoundingTest {
             double better = error(seen, weight, compensating);
             assertTrue(better < 0.5 * worse, () -> better + " after " + worse);
             assertEquals(better, moments.error(weight, compensating), 1e-3);
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"4, 16", "4, 64", "2, 32", "8, 16"})
+    @DisplayName("keep a pruned matrix's zeros, while the other numbers make up for errors")
+    void zerosStay(int bits, int block) {
+        Tensor weight = Tensors.randn(50, 24);
+        weight.mul_(Tensors.randn(50, 24).gt(new Scalar(0)));
+        weight.narrow(0, 20, 2).zero_();
+        Tensor seen = correlated(400, 48).matmul(Tensors.randn(48, 50));
+        var rounding = new BlockRounding(bits, block);
+
+        try (var moments = moments(seen)) {
+            Tensor compensating = rounding.compensating(weight, moments.mean()).values();
+
+            float[] expected = Tensors.floats(weight);
+            float[] found = Tensors.floats(compensating);
+            for (int i = 0; i < expected.length; i++) {
+                if (expected[i] == 0) {
+                    assertEquals(0, found[i], "number " + i);
+                }
+            }
+            double worse = error(seen, weight, rounding.nearest(weight).values());
+            double better = error(seen, weight, compensating);
+            assertTrue(better < 0.9 * worse, () -> better + " after " + worse);
         }
     }
 
