@@ -7,8 +7,10 @@ public enum EmbeddingPrecision {
     /** 8-bit integers, a scale for each row. */
     INT8,
     /**
-     * 4-bit integers, a scale for each 128 values, by ONNX Runtime's own operator; tables that are
-     * small, or whose rows are no whole number of such blocks, in 8 bits.
+     * 4-bit integers, a scale for each block of 128 to 16 values, by ONNX Runtime's own operator;
+     * tables whose rows are sliced, or no whole number of blocks, in 8 bits, and their layer says
+     * so. Where weights of 4 bits ask for it by themselves, tables below 2^20 values have 8 bits,
+     * too.
      */
     INT4
 }

@@ -157,9 +157,7 @@ final class QuantizationRun {
             Step best = repaired.then(found.model(), found.layers());
             Step tables = embeddings(best);
             double lost = journal.number("tables lose", () -> judgement.drop(tables.model()));
-            if (lost <= settings.maxDrop()) {
-                best = tables;
-            }
+            best = lost <= settings.maxDrop() ? tables : withoutTables(best, tables);
             ConvolutionQuantization convolutions = convolutions(best.model(), isInner(outputs));
             var search = new ConvolutionSearch(convolutions, data, settings, judgement, journal);
             ConvolutionSearch.Found fastest =
@@ -240,8 +238,29 @@ final class QuantizationRun {
                             step,
                             EmbeddingQuantization.eightBit(step.model(), settings.keptFloat()));
             case INT4 ->
-                    tables(step, EmbeddingQuantization.fourBit(step.model(), settings.keptFloat()));
+                    tables(
+                            step,
+                            settings.format().embeddings().isPresent()
+                                    ? EmbeddingQuantization.fourBit(
+                                            step.model(), settings.keptFloat())
+                                    : EmbeddingQuantization.fourBitIfLarge(
+                                            step.model(), settings.keptFloat()));
         };
+    }
+
+    /** Tables in floats, since integers lose too much; layers that were floats before stay so. */
+    private static Step withoutTables(Step before, Step tables) {
+        List<Layer> more = tables.layers().subList(before.layers().size(), tables.layers().size());
+        return before.then(
+                before.model(),
+                more.stream()
+                        .map(layer ->
+                                layer.precision().equals(Recipe.FLOAT)
+                                        ? layer
+                                        : layer.in(
+                                                Recipe.FLOAT,
+                                                layer.precision() + " loses more than the budget"))
+                        .toList());
     }
 
     private int bitsOfTable(String name, Recipe recipe) {

@@ -80,6 +80,38 @@ class QuantizerTest {
     }
 
     @Test
+    @DisplayName("gives tables the 4 bits that are asked for, and says where it does not")
+    void tablesInFourBits() {
+        OnnxModel model =
+                TestGraphs.opset(17)
+                        .input("x: Int64[N, L]")
+                        .weight("table", 1024, 32)
+                        .node("y = Gather(table, x)")
+                        .output("y")
+                        .build();
+        Inputs data = Inputs.of(List.of(Map.of("x", Tensors.of(new long[] {1, 5, 9, 1000}, 2, 2))));
+        Quantizer weights = Quantizer.of(QuantizationMode.WEIGHT_ONLY).threads(1);
+        Quantizer auto = Quantizer.auto().embeddings(EmbeddingPrecision.INT4).threads(1);
+
+        Layer asked = only(weights.embeddings(EmbeddingPrecision.INT4).quantize(model, data));
+        Layer byBits = only(weights.bits(4).quantize(model, data));
+        Layer lost = only(auto.maxDrop(1e-9).quantize(model, data));
+
+        assertEquals("int4, a scale for each 32 values", asked.precision() + ", " + asked.why());
+        assertEquals(
+                "int8, a scale for each row; not int4: 32768 values are too few to save much, and"
+                        + " lose more",
+                byBits.precision() + ", " + byBits.why());
+        assertEquals(
+                "float, int4 loses more than the budget", lost.precision() + ", " + lost.why());
+    }
+
+    private static Layer only(QuantizationResult result) {
+        assertEquals(1, result.layers().size(), result.summary());
+        return result.layers().getFirst();
+    }
+
+    @Test
     @DisplayName("keeps tables in what it is told to, in each mode")
     void tables() {
         OnnxModel model =

@@ -6,6 +6,7 @@ import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxNode;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -13,23 +14,36 @@ import java.util.List;
  * of a row: what ONNX Runtime's GatherBlockQuantized reads.
  */
 final class BlockTable {
-    private static final int BLOCK = EmbeddingQuantization.BLOCK;
     private static final int LARGEST = 15;
+
+    /** How many values of a row may share a scale: the more, the smaller the table. */
+    private static final int[] BLOCKS = {128, 64, 32, 16};
 
     /** Of a block's range, so that its many small values lose less than its few large ones. */
     private static final float[] SHARES = {0.95f, 0.9f, 0.85f, 0.8f, 0.75f, 0.7f};
 
     private BlockTable() {}
 
-    /** Puts the table in the place of a float one that is gathered from. */
-    static void write(OnnxGraph graph, String name, ConstantTensor table, List<OnnxNode> readers) {
+    /** The largest block that a row is a whole number of; 0 if there is none. */
+    static int block(ConstantTensor table) {
+        long width = table.shape().getLast();
+        return Arrays.stream(BLOCKS).filter(block -> width % block == 0).findFirst().orElse(0);
+    }
+
+    /**
+     * Puts the table in the place of a float one that is gathered from.
+     *
+     * @param size how many values of a row share a scale
+     */
+    static void write(
+            OnnxGraph graph, String name, ConstantTensor table, List<OnnxNode> readers, int size) {
         float[] values = EmbeddingQuantization.floats(name, table);
-        int blocks = values.length / BLOCK;
+        int blocks = values.length / size;
         var packed = new byte[values.length / 2];
         var zeroPoints = new byte[Math.ceilDiv(blocks, 2)];
         var scales = new float[blocks];
         for (int block = 0; block < blocks; block++) {
-            int zeroPoint = quantize(values, block, scales, packed);
+            int zeroPoint = quantize(values, block, size, scales, packed);
             put(zeroPoints, block, zeroPoint);
         }
         long rows = table.shape().getFirst();
@@ -47,7 +61,7 @@ final class BlockTable {
                                     List.of(reader.output()))
                             .with("gather_axis", 0)
                             .with("quantize_axis", 1)
-                            .with("block_size", BLOCK));
+                            .with("block_size", size));
         }
     }
 
@@ -56,25 +70,27 @@ final class BlockTable {
     }
 
     /** Packs a block's integers, keeps its scale, and gives its zero point. */
-    private static int quantize(float[] values, int block, float[] scales, byte[] packed) {
-        int from = block * BLOCK;
+    private static int quantize(
+            float[] values, int block, int size, float[] scales, byte[] packed) {
+        int from = block * size;
+        int to = from + size;
         float low = 0;
         float high = 0;
-        for (int i = from; i < from + BLOCK; i++) {
+        for (int i = from; i < to; i++) {
             low = Math.min(low, values[i]);
             high = Math.max(high, values[i]);
         }
         var best = Grid.of(low, high);
-        double least = best.error(values, from);
+        double least = best.error(values, from, to);
         for (float share : SHARES) {
             var grid = Grid.of(low * share, high * share);
-            double error = grid.error(values, from);
+            double error = grid.error(values, from, to);
             if (error < least) {
                 least = error;
                 best = grid;
             }
         }
-        for (int i = from; i < from + BLOCK; i++) {
+        for (int i = from; i < to; i++) {
             put(packed, i, best.integer(values[i]));
         }
         scales[block] = best.scale();
@@ -92,9 +108,9 @@ final class BlockTable {
             return (int) Math.clamp(Math.rint(value / scale) + zeroPoint, 0, LARGEST);
         }
 
-        double error(float[] values, int from) {
+        double error(float[] values, int from, int to) {
             double squares = 0;
-            for (int i = from; i < from + BLOCK; i++) {
+            for (int i = from; i < to; i++) {
                 double error = (integer(values[i]) - zeroPoint) * scale - values[i];
                 squares += error * error;
             }

@@ -27,10 +27,7 @@ public final class EmbeddingQuantization {
     private static final long LEAST_ELEMENTS = 1 << 14;
 
     /** In 4 bits, tables with fewer elements cost accuracy and save little. */
-    private static final long LEAST_ELEMENTS_4 = 1 << 20;
-
-    /** Values that share a scale in 4 bits. */
-    static final int BLOCK = 128;
+    private static final long LARGE = 1 << 20;
 
     private EmbeddingQuantization() {}
 
@@ -45,14 +42,20 @@ public final class EmbeddingQuantization {
     }
 
     /**
-     * Stores large tables that are gathered from in 4 bits, blocks of 128 values with a scale and a
-     * zero point each, for ONNX Runtime's own operator; others, and those whose rows are no whole
-     * number of blocks, in 8 bits.
+     * Stores tables that are gathered from in 4 bits, a scale and a zero point for each block of
+     * 128, 64, 32 or 16 values, as the rows allow, for ONNX Runtime's own operator; others in 8
+     * bits, and the report says why.
      *
      * @param keepFloat names of nodes whose tables stay float, {@code *} standing for any text
      */
     public static MatMulQuantization.Result fourBit(OnnxModel model, List<String> keepFloat) {
         return of(model, bits(keepFloat, 4));
+    }
+
+    /** The same of tables of 2^20 values or more; smaller ones are stored in 8 bits. */
+    public static MatMulQuantization.Result fourBitIfLarge(
+            OnnxModel model, List<String> keepFloat) {
+        return of(model, bits(keepFloat, 4), LARGE);
     }
 
     private static ToIntFunction<String> bits(List<String> keepFloat, int bits) {
@@ -66,11 +69,16 @@ public final class EmbeddingQuantization {
      * #FLOAT}.
      */
     public static MatMulQuantization.Result of(OnnxModel model, ToIntFunction<String> bits) {
+        return of(model, bits, LEAST_ELEMENTS);
+    }
+
+    private static MatMulQuantization.Result of(
+            OnnxModel model, ToIntFunction<String> bits, long leastInFour) {
         var reports = new ArrayList<SiteReport>();
         OnnxModel written =
                 model.rewritten(graph -> {
                     for (String name : List.copyOf(graph.constants().keySet())) {
-                        reports.addAll(quantize(graph, name, bits));
+                        reports.addAll(quantize(graph, name, bits, leastInFour));
                     }
                     graph.removeUnused();
                 });
@@ -78,7 +86,7 @@ public final class EmbeddingQuantization {
     }
 
     private static List<SiteReport> quantize(
-            OnnxGraph graph, String name, ToIntFunction<String> bits) {
+            OnnxGraph graph, String name, ToIntFunction<String> bits, long leastInFour) {
         ConstantTensor table = graph.constant(name);
         List<OnnxNode> readers = graph.readers(name);
         if (table == null
@@ -91,26 +99,43 @@ public final class EmbeddingQuantization {
         if (refusal != null) {
             return readers.stream().map(r -> SiteReport.left(r.name(), refusal)).toList();
         }
-        boolean four =
-                readers.stream().allMatch(reader -> bits.applyAsInt(reader.name()) == 4)
-                        && table.elements() >= LEAST_ELEMENTS_4
-                        && table.shape().getLast() % BLOCK == 0
-                        && readers.stream().allMatch(reader -> reader.is("Gather"));
-        if (four) {
-            BlockTable.write(graph, name, table, readers);
-        } else {
-            RowTable.write(graph, name, table, readers);
+        boolean asked = readers.stream().anyMatch(r -> bits.applyAsInt(r.name()) == 4);
+        String notInFour = asked ? notInFour(table, readers, bits, leastInFour) : null;
+        if (asked && notInFour == null) {
+            int block = BlockTable.block(table);
+            BlockTable.write(graph, name, table, readers, block);
+            return reports(readers, 4, "a scale for each " + block + " values");
         }
+        RowTable.write(graph, name, table, readers);
+        String why = "a scale for each row";
+        return reports(readers, 8, notInFour == null ? why : why + "; not int4: " + notInFour);
+    }
+
+    private static List<SiteReport> reports(List<OnnxNode> readers, int bits, String why) {
         return readers.stream()
-                .map(reader ->
-                        new SiteReport(
-                                reader.name(),
-                                four ? 4 : 8,
-                                four
-                                        ? "a scale for each " + BLOCK + " values"
-                                        : "a scale for each row",
-                                OptionalDouble.empty()))
+                .map(reader -> new SiteReport(reader.name(), bits, why, OptionalDouble.empty()))
                 .toList();
+    }
+
+    /** Why a table has 8 bits although 4 were asked for; null if it can have 4. */
+    private static @Nullable String notInFour(
+            ConstantTensor table,
+            List<OnnxNode> readers,
+            ToIntFunction<String> bits,
+            long leastInFour) {
+        if (!readers.stream().allMatch(reader -> reader.is("Gather"))) {
+            return "its rows are sliced, not only gathered";
+        }
+        if (BlockTable.block(table) == 0) {
+            return "rows of %d values are no whole number of blocks of 16"
+                    .formatted(table.shape().getLast());
+        }
+        if (table.elements() < leastInFour) {
+            return "%d values are too few to save much, and lose more".formatted(table.elements());
+        }
+        return readers.stream().allMatch(reader -> bits.applyAsInt(reader.name()) == 4)
+                ? null
+                : "another node that reads it is in int8";
     }
 
     private static @Nullable String refusal(

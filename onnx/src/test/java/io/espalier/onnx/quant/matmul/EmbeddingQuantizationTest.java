@@ -12,6 +12,8 @@ import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 import java.util.List;
 import java.util.Map;
@@ -52,18 +54,65 @@ class EmbeddingQuantizationTest {
     }
 
     @Test
-    @DisplayName("in 4 bits is an eighth as large, if it is worth that")
+    @DisplayName("in 4 bits is an eighth as large")
     void fourBit() {
         OnnxModel model = gathered(8192, 256).build();
-        OnnxModel small = gathered(8192, 64).build();
 
-        OnnxModel four = EmbeddingQuantization.fourBit(model, List.of()).model();
-        OnnxModel eight = EmbeddingQuantization.fourBit(small, List.of()).model();
+        OnnxModel four = EmbeddingQuantization.fourBitIfLarge(model, List.of()).model();
 
         assertTrue(error(model, four) < 0.12, () -> "error " + error(model, four));
         assertTrue(four.constantBytes() < 0.14 * model.constantBytes());
         assertEquals(1, Blocks.count(four, "GatherBlockQuantized"));
-        assertEquals(0, Blocks.count(eight, "GatherBlockQuantized"));
+    }
+
+    @ParameterizedTest
+    @CsvSource({"16, 16", "48, 16", "96, 32", "64, 64", "128, 128", "192, 64", "384, 128"})
+    @DisplayName("has 4 bits where asked, in the largest blocks that its rows consist of")
+    void blocks(long width, int block) {
+        OnnxModel model = gathered(8192, width).build();
+
+        MatMulQuantization.Result four = EmbeddingQuantization.fourBit(model, List.of());
+
+        SiteReport site = four.sites().getFirst();
+        assertEquals(4, site.bits());
+        assertEquals("a scale for each " + block + " values", site.why());
+        assertTrue(error(model, four.model()) < 0.12, () -> "error " + error(model, four.model()));
+        OnnxModel eight = EmbeddingQuantization.eightBit(model, List.of()).model();
+        assertTrue(four.model().constantBytes() < 0.8 * eight.constantBytes());
+    }
+
+    @Test
+    @DisplayName("says why it has 8 bits where 4 were asked for")
+    void whyNotFour() {
+        OnnxModel odd = gathered(8192, 20).build();
+        OnnxModel small = gathered(8192, 64).build();
+        OnnxModel sliced =
+                gathered(8192, 64)
+                        .integers("from", 2)
+                        .integers("to", 5)
+                        .integers("axes", 0)
+                        .node("s = Slice(table, from, to, axes)")
+                        .output("s")
+                        .build();
+
+        assertEquals(
+                "8: a scale for each row; not int4: rows of 20 values are no whole number of blocks"
+                        + " of 16",
+                first(EmbeddingQuantization.fourBit(odd, List.of())));
+        assertEquals(
+                "8: a scale for each row; not int4: its rows are sliced, not only gathered",
+                first(EmbeddingQuantization.fourBit(sliced, List.of())));
+        assertEquals(
+                "8: a scale for each row; not int4: 524288 values are too few to save much, and"
+                        + " lose more",
+                first(EmbeddingQuantization.fourBitIfLarge(small, List.of())));
+        assertEquals(
+                "8: a scale for each row", first(EmbeddingQuantization.eightBit(odd, List.of())));
+    }
+
+    private static String first(MatMulQuantization.Result result) {
+        SiteReport site = result.sites().getFirst();
+        return site.bits() + ": " + site.why();
     }
 
     @Test
