@@ -18,9 +18,7 @@ final class WrittenPlace {
     static boolean isSame(Path one, Path other) {
         try {
             boolean there = Files.exists(one) && Files.exists(other);
-            return there
-                    ? Files.isSameFile(one, other)
-                    : followed(one).equals(followed(other));
+            return there ? Files.isSameFile(one, other) : followed(one).equals(followed(other));
         } catch (IOException e) {
             throw new EspalierException("Can't read " + one + ": " + AtomicFile.reason(e) + ".", e);
         }
