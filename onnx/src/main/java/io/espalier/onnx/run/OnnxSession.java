@@ -36,6 +36,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
+import java.util.stream.Collectors;
 
 /**
  * A model as ONNX Runtime runs it on this machine's processor: what a written file will do where it
@@ -214,8 +215,20 @@ public final class OnnxSession implements RunningModel {
     }
 
     static EspalierException refused(String what, OrtException e) {
-        String reason = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
-        return new EspalierException(what + reason, e);
+        return new EspalierException(what + reason(String.valueOf(e.getMessage())), e);
+    }
+
+    /** The first line, and those after it that say which extents of an input are others. */
+    static String reason(String message) {
+        String first = message.lines().findFirst().orElse("");
+        String extents =
+                message.lines()
+                        .skip(1)
+                        .map(String::strip)
+                        .filter(line -> line.startsWith("index:"))
+                        .map(line -> line.replaceAll("\\s+", " "))
+                        .collect(Collectors.joining("; "));
+        return extents.isEmpty() ? first : first.strip() + ": " + extents;
     }
 
     /** Ends the noting of times, and gives the file that they are in. */

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.onnx.RealModels;
+import io.espalier.onnx.TestGraphs;
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.ElementType;
 import io.espalier.onnx.model.OnnxModel;
@@ -46,6 +47,31 @@ class OnnxSessionTest {
                     Tensors.floats(List.copyOf(expected.values()).getFirst()),
                     Tensors.floats(List.copyOf(results.values()).getFirst()),
                     1e-5f);
+        }
+    }
+
+    @Test
+    @DisplayName("says which extents of an input are others than the model's")
+    void refusesExtents() {
+        OnnxModel model =
+                TestGraphs.opset(17)
+                        .input("x: Float[N, 3, 4]")
+                        .node("y = Relu(x)")
+                        .output("y")
+                        .build();
+        try (var scope = new PointerScope();
+                var session = OnnxSession.open(model)) {
+            var refused =
+                    assertThrows(
+                            EspalierException.class,
+                            () -> session.run(Map.of("x", Tensors.rand(1, 2, 5))));
+
+            assertTrue(
+                    String.valueOf(refused.getMessage())
+                            .endsWith(
+                                    "for input: x for the following indices: index: 1 Got: 2"
+                                            + " Expected: 3; index: 2 Got: 5 Expected: 4"),
+                    refused::getMessage);
         }
     }
 
