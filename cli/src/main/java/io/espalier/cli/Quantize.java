@@ -83,7 +83,9 @@ final class Quantize implements Runnable {
             names = "--keep-float",
             paramLabel = "PATTERN",
             description =
-                    "Keep layers of these names in floats; * stands for anything. May be repeated.")
+                    "Keep layers in floats, by the names of nodes or of weights; * stands for"
+                            + " anything. For --runtime libtorch, by the names that --explain"
+                            + " prints. May be repeated.")
     List<String> keepFloat = List.of();
 
     @Option(

@@ -7,6 +7,7 @@ import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 
 import java.util.ArrayList;
@@ -33,7 +34,8 @@ public final class CalibrationData implements AutoCloseable {
     /**
      * Reads batches until there are so many examples, or they take much room, or no more.
      *
-     * @throws EspalierException if they are not what the model takes, or there are none
+     * @throws EspalierException if they are not what the model takes, there are none, or they hold
+     *     NaN or positive infinity
      */
     public static CalibrationData read(OnnxModel model, Inputs inputs, long mostExamples) {
         var data = new CalibrationData();
@@ -41,11 +43,13 @@ public final class CalibrationData implements AutoCloseable {
         long bytes = 0;
         InputBatches checked = inputs.checkedFor(model);
         data.labels = checked.labels();
+        boolean takesNan = model.graph().nodes().stream().anyMatch(node -> node.is("IsNaN"));
         try (InputBatches.Loop loop = checked.iterator()) {
             while (examples < mostExamples && bytes < MOST_BYTES && loop.hasNext()) {
                 try (var scope = new PointerScope()) {
                     var kept = new LinkedHashMap<String, Tensor>();
                     for (Map.Entry<String, Tensor> input : loop.next().entrySet()) {
+                        requireNumbers(data.batches.size() + 1, input, takesNan);
                         kept.put(input.getKey(), Tensors.keep(input.getValue().clone()));
                     }
                     data.batches.add(kept);
@@ -61,6 +65,22 @@ public final class CalibrationData implements AutoCloseable {
             throw new EspalierException("The calibration data is empty; one batch is needed.");
         }
         return data;
+    }
+
+    /** Refuses what no range can be found of; masks may hide by negative infinity. */
+    private static void requireNumbers(
+            int batch, Map.Entry<String, Tensor> input, boolean takesNan) {
+        Tensor values = input.getValue();
+        if (!values.is_floating_point()) {
+            return;
+        }
+        boolean nan = !takesNan && values.isnan().any().item_bool();
+        boolean infinite = values.eq(new Scalar(Double.POSITIVE_INFINITY)).any().item_bool();
+        if (nan || infinite) {
+            throw new EspalierException(
+                    "The input '%s' holds %s in batch %d of the calibration data; mend the data."
+                            .formatted(input.getKey(), nan ? "NaN" : "infinity", batch));
+        }
     }
 
     /** How many examples a batch has. */

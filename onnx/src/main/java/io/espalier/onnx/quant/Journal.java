@@ -182,11 +182,15 @@ final class Journal implements AutoCloseable {
         }
     }
 
+    /** A file in which nothing was found is not left behind. */
     @Override
     public void close() {
         if (writer != null) {
             try {
                 writer.close();
+                if (entries.isEmpty()) {
+                    Files.deleteIfExists(Path.of(place));
+                }
             } catch (IOException e) {
                 throw failed(place, e);
             }

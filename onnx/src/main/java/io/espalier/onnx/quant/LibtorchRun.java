@@ -9,12 +9,15 @@ import io.espalier.onnx.lower.Lowering;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.quant.Pace.Work;
 import io.espalier.onnx.quant.QuantizationResult.Layer;
+import io.espalier.onnx.quant.half.OpenedHalves;
 import io.espalier.onnx.repair.Repair;
 import io.espalier.quant.GraphQuantization;
 import io.espalier.quant.QConfig;
 import io.espalier.quant.accuracy.SequentialCorrection;
 import io.espalier.quant.layer.FusedChain;
+import io.espalier.quant.layer.LayerKinds;
 import io.espalier.tensor.Engine;
+import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Libtorch;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -57,7 +60,7 @@ final class LibtorchRun {
         this.settings = settings;
         begin(Work.PREPARATION, "running the float model");
         this.judgement = new Judgement(original, data, settings);
-        this.lowered = Lowering.lower(Repair.run(original).model());
+        this.lowered = Lowering.lower(Repair.run(OpenedHalves.open(original)).model());
     }
 
     /** Some layers in floats, and how far the results are from the float model's then. */
@@ -95,6 +98,7 @@ final class LibtorchRun {
                         layer.qconfig(null);
                     }
                 });
+        requireLayers(module);
         GraphModule prepared = GraphQuantization.prepare(module);
         for (Map<String, Tensor> batch : data.batches()) {
             try (var scope = new PointerScope()) {
@@ -102,6 +106,26 @@ final class LibtorchRun {
             }
         }
         return GraphQuantization.convertToReference(prepared);
+    }
+
+    private void requireLayers(GraphModule module) {
+        List<String> layers = new ArrayList<>();
+        module.modules()
+                .forEach((path, layer) -> {
+                    if (LayerKinds.of(layer).isLinearMap()) {
+                        layers.add(path);
+                    }
+                });
+        if (layers.isEmpty()) {
+            throw new EspalierException(
+                    "Nothing to quantize for libtorch: the model has no convolution or linear layer"
+                            + " with constant weights in floats.");
+        }
+        settings.requireKnown(layers);
+        if (layers.stream().allMatch(settings::keepsFloat)) {
+            throw new EspalierException(
+                    "Nothing to quantize for libtorch: all of the model's layers are kept float.");
+        }
     }
 
     private String backend() {

@@ -2,6 +2,7 @@ package io.espalier.onnx.quant;
 
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.quant.conv.PortableForm;
+import io.espalier.onnx.quant.half.OpenedHalves;
 import io.espalier.onnx.repair.Pass;
 import io.espalier.onnx.repair.Repair;
 
@@ -27,8 +28,11 @@ final class Preparation {
         return Repair.raised(Repair.run(unfolded(model), passes).model(), PortableForm.SINCE_OPSET);
     }
 
-    /** Functions come apart even if that takes room: what is in them can be smaller then. */
+    /**
+     * Functions come apart, and weights in 16 bits become floats, even if that takes room: what is
+     * in them can be smaller then.
+     */
     private static OnnxModel unfolded(OnnxModel model) {
-        return Repair.pass("functions").run(model);
+        return OpenedHalves.open(Repair.pass("functions").run(model));
     }
 }

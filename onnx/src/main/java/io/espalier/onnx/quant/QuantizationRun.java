@@ -8,6 +8,7 @@ import io.espalier.onnx.quant.QuantizationResult.Layer;
 import io.espalier.onnx.quant.conv.ConvolutionQuantization;
 import io.espalier.onnx.quant.conv.PortableForm;
 import io.espalier.onnx.quant.half.HalfStorage;
+import io.espalier.onnx.quant.half.OpenedHalves;
 import io.espalier.onnx.quant.matmul.BlockQuantization;
 import io.espalier.onnx.quant.matmul.EmbeddingQuantization;
 import io.espalier.onnx.quant.matmul.MatMulQuantization;
@@ -24,6 +25,7 @@ import java.util.stream.Collectors;
 /** One model being quantized: repaired, fitted, judged, and where it lost too much, given back. */
 final class QuantizationRun {
     private final OnnxModel original;
+    private final OnnxModel repaired;
     private final CalibrationData data;
     private final QuantizationSettings settings;
     private final Judgement judgement;
@@ -40,9 +42,14 @@ final class QuantizationRun {
         this.journal = journal;
         this.original = original;
         this.data = data;
-        this.settings = settings;
+        settings.progress().begin(Work.PREPARATION, "repairing the graph");
+        this.repaired =
+                settings.format().portable()
+                        ? Preparation.portable(original)
+                        : Preparation.of(original);
+        this.settings = KeptFloat.resolved(settings, original, repaired);
         begin(Work.PREPARATION, "running the float model");
-        this.judgement = new Judgement(original, data, settings);
+        this.judgement = new Judgement(original, data, this.settings);
     }
 
     /** A model on its way, and what became of its layers. */
@@ -55,12 +62,11 @@ final class QuantizationRun {
     }
 
     QuantizationResult run() {
-        begin(Work.PREPARATION, "repairing the graph");
-        var repaired = new Step(repaired(), List.of());
+        var start = new Step(repaired, List.of());
         Step step =
                 settings.recipe()
-                        .map(recipe -> followed(repaired, recipe))
-                        .orElseGet(() -> quantized(repaired));
+                        .map(recipe -> followed(start, recipe))
+                        .orElseGet(() -> quantized(start));
         begin(Work.MEASURING, "measuring");
         return result(step);
     }
@@ -110,14 +116,9 @@ final class QuantizationRun {
         return step.then(step.model(), layers);
     }
 
-    private OnnxModel repaired() {
-        return settings.format().portable()
-                ? Preparation.portable(original)
-                : Preparation.of(original);
-    }
-
     private QuantizationResult result(Step step) {
         OnnxModel model = step.model();
+        List<Layer> layers = OtherFloats.among(step.layers(), repaired.graph());
         return new QuantizationResult(
                 model,
                 judgement.distance(model),
@@ -125,8 +126,8 @@ final class QuantizationRun {
                 judgement.time(model),
                 original.byteSize(),
                 model.byteSize(),
-                step.layers(),
-                Recipe.of(settings.with(s -> s.fitsWeights |= movedWeights), step.layers()));
+                layers,
+                Recipe.of(settings.with(s -> s.fitsWeights |= movedWeights), layers));
     }
 
     /** The same as it is written: each constant once, and short names for what is new. */
@@ -135,7 +136,8 @@ final class QuantizationRun {
         OnnxModel written =
                 settings.format().portable() ? PortableForm.of(step.model()) : step.model();
         OnnxModel shared = Repair.run(written, List.of(Repair.pass("shared-constants"))).model();
-        OnnxModel compact = ShortNames.in(shared, original.graph());
+        OnnxModel halved = OpenedHalves.isIn(original) ? OpenedHalves.close(shared) : shared;
+        OnnxModel compact = ShortNames.in(halved, original.graph());
         if (!settings.format().portable()) {
             judgement.isSame(step.model(), compact);
         }

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 
 /** What a quantizer was told. */
 record QuantizationSettings(
@@ -25,6 +26,9 @@ record QuantizationSettings(
         Optional<Journal.Place> journal,
         Optional<Task> task) {
     private static final double MAX_DROP = 0.01;
+
+    /** How many layers a refusal names. */
+    private static final int NAMED = 5;
 
     static QuantizationSettings of(QuantizationMode mode) {
         return new QuantizationSettings(
@@ -149,6 +153,32 @@ record QuantizationSettings(
                             + (recipe.isPresent() ? "a recipe" : "the mode " + mode)
                             + " searches nothing.");
         }
+    }
+
+    /**
+     * Refuses a pattern of layers to be kept float that is no layer's name.
+     *
+     * @param layers the names that there are
+     */
+    void requireKnown(List<String> layers) {
+        for (String pattern : keptFloat) {
+            if (layers.stream().noneMatch(NamePattern.of(pattern)::matches)) {
+                throw unknown(pattern, layers);
+            }
+        }
+    }
+
+    /** The refusal of a pattern that is no layer's name. */
+    static EspalierException unknown(String pattern, List<String> layers) {
+        return new EspalierException(
+                "No layer to be kept float is named '%s'; the model's layers are %s."
+                        .formatted(
+                                pattern,
+                                layers.stream()
+                                                .limit(NAMED)
+                                                .map(name -> "'" + name + "'")
+                                                .collect(Collectors.joining(", "))
+                                        + (layers.size() > NAMED ? " and others" : "")));
     }
 
     /** All that decides what is found, in words. */

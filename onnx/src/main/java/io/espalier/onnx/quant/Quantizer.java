@@ -70,9 +70,10 @@ public final class Quantizer {
     }
 
     /**
-     * Keeps layers in floats.
+     * Keeps layers in floats. A pattern that is no layer's name is refused when a model is
+     * quantized.
      *
-     * @param patterns names of nodes, in which {@code *} stands for anything
+     * @param patterns names of nodes or of weights, in which {@code *} stands for anything
      */
     public Quantizer keepFloat(String... patterns) {
         return with(s -> s.keptFloat = List.of(patterns));

@@ -3,6 +3,7 @@ package io.espalier.onnx.tune;
 import io.espalier.onnx.fit.StreamBudget;
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.quant.half.OpenedHalves;
 import io.espalier.onnx.repair.Pass;
 import io.espalier.onnx.repair.Repair;
 import io.espalier.onnx.shape.Shapes;
@@ -32,8 +33,8 @@ final class LayerFit {
             OnnxModel teacher,
             List<Map<String, Tensor>> data,
             FineTuner.Listener listener) {
-        OnnxModel student = Repair.run(model, IN_SIGHT).model();
-        OnnxModel reference = Repair.run(teacher, IN_SIGHT).model();
+        OnnxModel student = Repair.run(OpenedHalves.open(model), IN_SIGHT).model();
+        OnnxModel reference = Repair.run(OpenedHalves.open(teacher), IN_SIGHT).model();
         Shapes shapes = Shapes.of(model);
         Map<String, Optional<HeldWeight>> held = new LinkedHashMap<>();
         student.graph()

@@ -2,6 +2,7 @@ package io.espalier.onnx.quant;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -20,6 +21,7 @@ import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -119,9 +121,35 @@ class LibtorchQuantizerTest {
                 assertThrows(
                         EspalierException.class,
                         () -> Quantizer.auto().quantizeForLibtorch(sum, data));
+        assertEquals(
+                "Nothing to quantize for libtorch: the model has no convolution or linear layer"
+                    + " with constant weights in floats.",
+                refused.getMessage());
+        var unknown =
+                assertThrows(
+                        EspalierException.class,
+                        () -> Quantizer.auto().keepFloat("none").quantizeForLibtorch(model, data));
         assertTrue(
-                String.valueOf(refused.getMessage()).contains("Nothing to quantize"),
-                refused::getMessage);
+                String.valueOf(unknown.getMessage())
+                        .startsWith(
+                                "No layer to be kept float is named 'none'; the model's layers"),
+                unknown::getMessage);
+    }
+
+    @Test
+    @DisplayName("leaves no journal behind in which nothing was found")
+    void noJournal() {
+        Path journal = folder.resolve("journal");
+
+        assertThrows(
+                EspalierException.class,
+                () ->
+                        Quantizer.auto()
+                                .keepFloat("none")
+                                .journal(journal)
+                                .quantizeForLibtorch(model, data));
+
+        assertFalse(Files.exists(journal));
     }
 
     @Test

@@ -14,6 +14,7 @@ import io.espalier.onnx.quant.matmul.RoundingMethod;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -329,6 +330,105 @@ class QuantizerTest {
         assertEquals(
                 "For libtorch layers are searched for by the mode AUTO alone, not FLOAT16.",
                 libtorch.getMessage());
+    }
+
+    @Test
+    @DisplayName("names the input that holds NaN or infinity, in each mode")
+    void notNumbers() {
+        for (float bad : new float[] {Float.NaN, Float.POSITIVE_INFINITY}) {
+            Tensor numbers = Tensors.rand(4, 3, 16, 16);
+            numbers.flatten().select(0, 7).fill_(new Scalar(bad));
+            Inputs data = Inputs.of(List.of(Map.of("x", numbers)));
+            String expected =
+                    "The input 'x' holds %s in batch 1 of the calibration data; mend the data."
+                            .formatted(Float.isNaN(bad) ? "NaN" : "infinity");
+            for (QuantizationMode mode : QuantizationMode.values()) {
+                var refused =
+                        assertThrows(
+                                EspalierException.class,
+                                () -> Quantizer.of(mode).quantize(network(), data));
+
+                assertEquals(expected, refused.getMessage());
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    @DisplayName("keeps layers float by their weights' names, and refuses names of nothing")
+    void keptFloat(QuantizationMode mode) {
+        Quantizer quantizer = Quantizer.of(mode).threads(1);
+
+        List<Layer> kept = quantizer.keepFloat("w0", "w2").quantize(network(), data()).layers();
+
+        assertEquals(
+                List.of(),
+                kept.stream()
+                        .filter(layer -> layer.name().matches("c0/Conv|m/MatMul"))
+                        .filter(layer -> !layer.precision().equals("float"))
+                        .toList());
+        assertEquals(
+                "No layer to be kept float is named 'w7*'; the model's layers are 'c0/Conv',"
+                        + " 'c1/Conv', 'm/MatMul'.",
+                refusal(quantizer.keepFloat("w1", "w7*")));
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    @DisplayName("makes what it makes of floats of weights that a file keeps in 16 bits")
+    void fromHalves(QuantizationMode mode) {
+        OnnxModel halves =
+                Quantizer.of(QuantizationMode.FLOAT16).quantize(network(), data()).model();
+
+        QuantizationResult result = Quantizer.of(mode).threads(1).quantize(halves, data());
+
+        long small =
+                result.layers().stream()
+                        .filter(layer -> !layer.precision().equals("float"))
+                        .count();
+        if (mode != QuantizationMode.AUTO) { // which leaves in floats what saves no time
+            assertTrue(small >= 3, result.table());
+        }
+        assertTrue(
+                result.size() < (mode == QuantizationMode.FLOAT16 ? 1.01 : 0.9), result.summary());
+        assertTrue(result.drop() < 0.01, result.summary());
+    }
+
+    @Test
+    @DisplayName("keeps in 16 bits what came so and stays float")
+    void keptHalves() {
+        OnnxModel halves =
+                Quantizer.of(QuantizationMode.FLOAT16).quantize(network(), data()).model();
+
+        QuantizationResult kept =
+                Quantizer.of(QuantizationMode.DYNAMIC)
+                        .threads(1)
+                        .keepFloat("*")
+                        .quantize(halves, data());
+
+        assertTrue(kept.size() < 1.01, kept.summary());
+        assertTrue(kept.drop() < 1e-9, kept.summary());
+    }
+
+    @Test
+    @DisplayName("says of layers that compute in 16 bits why they stay so")
+    void computedInHalves() {
+        OnnxModel model =
+                TestGraphs.opset(17)
+                        .input("x: Float[N, 8, 4, 4]")
+                        .constant(
+                                "w",
+                                ConstantTensor.halves(List.of(32L, 8L, 1L, 1L), new short[256]))
+                        .node("h = Cast(x)", n -> n.with("to", 10))
+                        .node("c = Conv(h, w)")
+                        .node("y = Cast(c)", n -> n.with("to", 1))
+                        .output("y")
+                        .build();
+        Inputs data = Inputs.of(List.of(Map.of("x", Tensors.rand(2, 8, 4, 4))));
+
+        List<Layer> layers = Quantizer.of(QuantizationMode.STATIC).quantize(model, data).layers();
+
+        assertEquals(List.of("its weights are FLOAT16"), layers.stream().map(Layer::why).toList());
     }
 
     private static String refusal(Quantizer quantizer) {

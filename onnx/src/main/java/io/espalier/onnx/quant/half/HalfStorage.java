@@ -128,7 +128,7 @@ public final class HalfStorage {
                 : "times 2^" + halves.exponent() + ", computed in 32 bits";
     }
 
-    private static void write(OnnxGraph graph, String name, HalfTensor halves) {
+    static void write(OnnxGraph graph, String name, HalfTensor halves) {
         String stored = graph.addConstant(name + "_h", halves.halves());
         String floats = graph.freshName(name + "_f");
         graph.replaceReads(name, floats);
