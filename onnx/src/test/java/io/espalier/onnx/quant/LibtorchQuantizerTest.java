@@ -123,7 +123,7 @@ class LibtorchQuantizerTest {
                         () -> Quantizer.auto().quantizeForLibtorch(sum, data));
         assertEquals(
                 "Nothing to quantize for libtorch: the model has no convolution or linear layer"
-                    + " with constant weights in floats.",
+                        + " with constant weights in floats.",
                 refused.getMessage());
         var unknown =
                 assertThrows(
