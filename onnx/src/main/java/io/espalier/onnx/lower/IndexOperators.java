@@ -43,7 +43,7 @@ final class IndexOperators {
                             0,
                             List.of(Embedding.class, call.node.input(0)),
                             () -> Embedding.of(table.toTensor()),
-                            counted(call, 1, 0)));
+                            call.in(1)));
         } else {
             call.give(select(call, call.in(0), axis));
         }
