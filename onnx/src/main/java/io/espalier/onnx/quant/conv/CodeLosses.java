@@ -1,6 +1,7 @@
 package io.espalier.onnx.quant.conv;
 
 import io.espalier.onnx.fit.StreamBudget;
+import io.espalier.onnx.inputs.InputBatches;
 import io.espalier.onnx.lower.LoweredModel;
 import io.espalier.onnx.lower.Lowering;
 import io.espalier.onnx.model.OnnxModel;
@@ -63,34 +64,34 @@ final class CodeLosses {
         values.stream()
                 .filter(value -> tapped.graph().producer(value) != null && !results.contains(value))
                 .forEach(tapped.graph()::addOutput);
-        LoweredModel lowered;
         try {
-            lowered = Lowering.lower(tapped);
+            LoweredModel lowered = Lowering.lower(tapped);
+            lowered.module().eval();
+            lowered.module().parameters().forEach(parameter -> parameter.requires_grad_(false));
+            return new CodeLosses(codes)
+                    .found(lowered, parts(data, together), values, results, projection);
         } catch (EspalierException e) {
-            return Optional.empty(); // an operator that only the runtime has
+            return Optional.empty(); // an operator, or a call of one, that only the runtime has
         }
-        lowered.module().eval();
-        lowered.module().parameters().forEach(parameter -> parameter.requires_grad_(false));
-        var found = new CodeLosses(codes);
-        int examples = 0;
-        for (Map<String, Tensor> batch : data) {
-            for (Map<String, Tensor> part : parts(batch, together)) {
-                if (examples < EXAMPLES) {
-                    if (!found.add(lowered, part, values, results, projection)) {
-                        return Optional.empty();
-                    }
-                    examples += Math.toIntExact(examples(part));
-                }
-            }
-        }
-        int runs = examples;
-        // Of normal numbers, the mean square from the mean size.
-        found.losses.replaceAll((value, sum) -> Math.PI / 2 * sum / runs * (sum / runs));
-        return Optional.of(found.losses);
     }
 
-    private static long examples(Map<String, Tensor> batch) {
-        return batch.values().iterator().next().size(0);
+    private Optional<Map<String, Double>> found(
+            LoweredModel lowered,
+            List<Map<String, Tensor>> parts,
+            SequencedSet<String> values,
+            List<String> results,
+            Projection projection) {
+        long examples = 0;
+        for (Map<String, Tensor> part : parts) {
+            if (!add(lowered, part, values, results, projection)) {
+                return Optional.empty();
+            }
+            examples += InputBatches.examples(part);
+        }
+        long runs = examples;
+        // Of normal numbers, the mean square from the mean size.
+        losses.replaceAll((value, sum) -> Math.PI / 2 * sum / runs * (sum / runs));
+        return Optional.of(losses);
     }
 
     /** How many examples of a batch fit; 0 if none does, or there are none. */
@@ -106,27 +107,26 @@ final class CodeLosses {
         double fits = Math.floor((double) MOST_BYTES / Float.BYTES / numbers * examples);
         boolean divides =
                 model.graph().inputs().stream()
-                        .allMatch(input ->
-                                !input.getType()
-                                        .getTensorType()
-                                        .getShape()
-                                        .getDim(0)
-                                        .hasDimValue());
+                        .map(input -> input.getType().getTensorType().getShape())
+                        .allMatch(
+                                shape -> shape.getDimCount() > 0 && !shape.getDim(0).hasDimValue());
         return divides ? (int) Math.min(fits, examples) : fits >= examples ? (int) examples : 0;
     }
 
-    private static List<Map<String, Tensor>> parts(Map<String, Tensor> batch, int together) {
-        long examples = examples(batch);
-        if (examples <= together) {
-            return List.of(batch);
-        }
+    /** So many examples as are looked at, no more than fit at once in each part. */
+    private static List<Map<String, Tensor>> parts(List<Map<String, Tensor>> data, int together) {
         var parts = new ArrayList<Map<String, Tensor>>();
-        for (long from = 0; from < examples; from += together) {
-            long start = from;
-            long length = Math.min(together, examples - from);
-            var part = new LinkedHashMap<String, Tensor>();
-            batch.forEach((name, tensor) -> part.put(name, tensor.narrow(0, start, length)));
-            parts.add(part);
+        long taken = 0;
+        for (Map<String, Tensor> batch : data) {
+            long examples = InputBatches.examples(batch);
+            for (long from = 0; from < examples && taken < EXAMPLES; from += together) {
+                long start = from;
+                long length = Math.min(together, examples - from);
+                var part = new LinkedHashMap<String, Tensor>();
+                batch.forEach((name, tensor) -> part.put(name, tensor.narrow(0, start, length)));
+                parts.add(part);
+                taken += length;
+            }
         }
         return parts;
     }

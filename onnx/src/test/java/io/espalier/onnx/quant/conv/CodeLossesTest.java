@@ -21,6 +21,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.SplittableRandom;
 
 @DisplayName("What results lose by the codes of a value")
@@ -129,6 +130,45 @@ class CodeLossesTest {
         OnnxModel model = network().node("z = com.microsoft:Inverse(y)").output("z").build();
 
         assertEquals(Optional.empty(), losses(model, data()));
+    }
+
+    @Test
+    @DisplayName("is nothing that is known where libtorch refuses a call of what it runs")
+    void refusedCall() {
+        OnnxModel model =
+                network()
+                        .weight("table", 5, 2)
+                        .integers("last", -1)
+                        .node("index = Add(i, last)")
+                        .node("row = Gather(table, index)")
+                        .node("flat = ReduceMean(y)", n -> n.with("axes", List.of(1L, 2L, 3L)))
+                        .node("z = Add(flat, row)")
+                        .input("i: Int64[N]")
+                        .output("z")
+                        .build();
+        List<Map<String, Tensor>> data =
+                List.of(
+                        Map.of(
+                                "x", Tensors.randn(2, 3, 8, 8),
+                                "i", Tensors.of(new long[] {0, 0}, 2)));
+
+        assertEquals(Optional.empty(), losses(model, data));
+    }
+
+    @Test
+    @DisplayName("is found where the file says nothing of an input's extents")
+    void undeclared() {
+        OnnxModel model =
+                TestGraphs.opset(17)
+                        .input("x: Float")
+                        .weight("w0", 8, 3, 3, 3)
+                        .weight("w1", 8, 8, 3, 3)
+                        .node("a = Conv(x, w0)", n -> n.with("pads", PADDED))
+                        .node("b = Conv(a, w1)", n -> n.with("pads", PADDED))
+                        .output("b")
+                        .build();
+
+        assertEquals(Set.of("a", "b"), losses(model, data()).orElseThrow().keySet());
     }
 
     @Test
