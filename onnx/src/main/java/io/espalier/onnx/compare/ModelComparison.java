@@ -12,7 +12,6 @@ import io.espalier.onnx.run.PairedTime;
 import io.espalier.onnx.run.RunningModel;
 import io.espalier.quant.evaluation.TensorErrors;
 import io.espalier.tensor.EspalierException;
-import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -182,8 +181,8 @@ public record ModelComparison(
                         c.add(
                                 expected.values().iterator().next(),
                                 requireNonNull(found.get(expected.keySet().iterator().next())),
-                                examples(batch)));
-                examples += examples(batch);
+                                InputBatches.examples(batch)));
+                examples += InputBatches.examples(batch);
             }
             settings.afterBatch().run();
         }
@@ -196,11 +195,6 @@ public record ModelComparison(
         } catch (EspalierException e) {
             throw new EspalierException("Output '" + name + "': " + e.getMessage(), e);
         }
-    }
-
-    private static long examples(Map<String, Tensor> batch) {
-        long[] shape = Tensors.shape(batch.values().iterator().next());
-        return shape.length == 0 ? 1 : shape[0];
     }
 
     /** What both get right, batch by batch. */
@@ -239,7 +233,8 @@ public record ModelComparison(
             RunningModel first, RunningModel second, InputBatches inputs, int turns) {
         try (var loop = inputs.iterator()) {
             Map<String, Tensor> batch = loop.next();
-            return new Timed(examples(batch), PairedTime.of(first, second, batch, turns));
+            return new Timed(
+                    InputBatches.examples(batch), PairedTime.of(first, second, batch, turns));
         }
     }
 

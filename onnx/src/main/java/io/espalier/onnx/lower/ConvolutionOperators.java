@@ -30,56 +30,72 @@ final class ConvolutionOperators {
         table.put("ConvTranspose", ConvolutionOperators::transposed);
     }
 
-    private static List<Long> kernel(Call call) {
+    /**
+     * @param weight the place of the weight among the inputs
+     */
+    private static List<Long> kernel(Call call, int weight) {
         List<Long> given = call.node.integers("kernel_shape");
         if (!given.isEmpty()) {
             return given;
         }
         List<Long> kernel = new ArrayList<>();
-        for (int dim = 2; dim < call.rank(1); dim++) {
-            kernel.add(call.length(1, dim));
+        for (int dim = 2; dim < call.rank(weight); dim++) {
+            kernel.add(call.length(weight, dim));
         }
         return kernel;
     }
 
     private static void convolution(Call call) {
-        Window given = Window.of(call, kernel(call));
-        GraphOperator operator =
-                Window.byRank(
-                        call,
-                        given.rank(),
-                        GraphOperator.CONV1D,
-                        GraphOperator.CONV2D,
-                        GraphOperator.CONV3D);
         long groups = call.node.integer("group", 1);
         ConstantTensor weight = call.weight(1);
-        boolean isLayer = weight != null && hasVector(call, 2, weight.shape().getFirst());
-        boolean padsHere = given.isNegative() || (!isLayer && !given.isEven());
-        Value x = padsHere ? given.pad(call, call.in(0), 0) : call.in(0);
-        Window window = padsHere ? given.unpadded() : given;
-        if (weight != null && isLayer) {
-            call.give(
-                    call.call(
-                            1,
-                            Arrays.asList(
-                                    "Conv", call.node.input(1), call.node.input(2), window, groups),
-                            () -> layer(call, weight, window, groups),
-                            x));
+        if (weight == null || !hasVector(call, 2, weight.shape().getFirst())) {
+            Value bias = call.has(2) ? call.in(2) : null;
+            call.give(convolved(call, call.in(0), call.in(1), bias, 1));
             return;
         }
-        List<Value> operands = new ArrayList<>(List.of(x, call.in(1)));
-        if (call.has(2)) {
-            operands.add(call.in(2));
-        }
+        Window given = Window.of(call, kernel(call, 1));
+        requireOperator(call, given);
+        Value x = given.isNegative() ? given.pad(call, call.in(0), 0) : call.in(0);
+        Window window = given.isNegative() ? given.unpadded() : given;
         call.give(
-                call.apply(
-                        operator,
-                        Map.of(
-                                "stride", window.strides(),
-                                "padding", window.before(),
-                                "dilation", window.dilations(),
-                                "groups", groups),
-                        operands.toArray(Value[]::new)));
+                call.call(
+                        1,
+                        Arrays.asList(
+                                "Conv", call.node.input(1), call.node.input(2), window, groups),
+                        () -> layer(call, weight, window, groups),
+                        x));
+    }
+
+    private static GraphOperator requireOperator(Call call, Window window) {
+        return Window.byRank(
+                call,
+                window.rank(),
+                GraphOperator.CONV1D,
+                GraphOperator.CONV2D,
+                GraphOperator.CONV3D);
+    }
+
+    /**
+     * A convolution by a node's attributes, of values that are computed.
+     *
+     * @param place of the weight among the node's inputs
+     */
+    static Value convolved(Call call, Value x, Value weight, @Nullable Value bias, int place) {
+        Window given = Window.of(call, kernel(call, place));
+        boolean pads = given.isNegative() || !given.isEven();
+        Window window = pads ? given.unpadded() : given;
+        List<Value> operands = new ArrayList<>(List.of(pads ? given.pad(call, x, 0) : x, weight));
+        if (bias != null) {
+            operands.add(bias);
+        }
+        return call.apply(
+                requireOperator(call, given),
+                Map.of(
+                        "stride", window.strides(),
+                        "padding", window.before(),
+                        "dilation", window.dilations(),
+                        "groups", call.node.integer("group", 1)),
+                operands.toArray(Value[]::new));
     }
 
     /** Whether an input is left out, or constant with so many elements. */
@@ -115,7 +131,7 @@ final class ConvolutionOperators {
     }
 
     private static void transposed(Call call) {
-        List<Long> kernel = kernel(call);
+        List<Long> kernel = kernel(call, 1);
         GraphOperator operator =
                 Window.byRank(
                         call,

@@ -5,10 +5,6 @@ import io.espalier.graph.Value;
 import io.espalier.onnx.model.ElementType;
 import io.espalier.onnx.model.OnnxNode;
 
-import org.jspecify.annotations.Nullable;
-
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Map;
 
 /**
@@ -34,7 +30,10 @@ final class IntegerConvolutions {
         ElementType type = Exactness.forSums(call, terms, 0, 2, 1, 3);
         Value x = Steps.of(call, call.in(0), 2, 0, type);
         Value weight = Steps.of(call, call.in(1), 3, rank - 1, type);
-        call.give(call.cast(convolved(call, x, weight, null, 1), ElementType.INT32));
+        call.give(
+                call.cast(
+                        ConvolutionOperators.convolved(call, x, weight, null, 1),
+                        ElementType.INT32));
     }
 
     private static void quantized(Call call) {
@@ -44,46 +43,9 @@ final class IntegerConvolutions {
         Value x = Steps.of(call, integers, 2, 0, ElementType.FLOAT);
         Value weight = Steps.of(call, call.in(3), 5, rank - 1, ElementType.FLOAT);
         Value bias = call.has(8) ? call.cast(call.in(8), ElementType.FLOAT) : null;
-        Value sums = convolved(call, x, weight, bias, 3);
-        Value scale =
-                call.apply(
-                        GraphOperator.DIV,
-                        call.apply(
-                                GraphOperator.MUL,
-                                Steps.along(call, 1, 0),
-                                Steps.along(call, 4, rank - 2)),
-                        Steps.along(call, 6, 0));
+        Value sums = ConvolutionOperators.convolved(call, x, weight, bias, 3);
+        Value scale = Steps.rescaling(call, 0, rank - 2);
         Value result = Steps.rounded(call, call.apply(GraphOperator.MUL, sums, scale), 7);
         call.give(last ? Layout.channelsLast(call, result, rank) : result);
-    }
-
-    private static Value convolved(
-            Call call, Value x, Value weight, @Nullable Value bias, int place) {
-        List<Long> kernel = new ArrayList<>();
-        for (int dim = 2; dim < call.rank(place); dim++) {
-            kernel.add(call.length(place, dim));
-        }
-        Window given = Window.of(call, kernel);
-        GraphOperator operator =
-                Window.byRank(
-                        call,
-                        given.rank(),
-                        GraphOperator.CONV1D,
-                        GraphOperator.CONV2D,
-                        GraphOperator.CONV3D);
-        boolean pads = given.isNegative() || !given.isEven();
-        Window window = pads ? given.unpadded() : given;
-        List<Value> operands = new ArrayList<>(List.of(pads ? given.pad(call, x, 0) : x, weight));
-        if (bias != null) {
-            operands.add(bias);
-        }
-        return call.apply(
-                operator,
-                Map.of(
-                        "stride", window.strides(),
-                        "padding", window.before(),
-                        "dilation", window.dilations(),
-                        "groups", call.node.integer("group", 1)),
-                operands.toArray(Value[]::new));
     }
 }

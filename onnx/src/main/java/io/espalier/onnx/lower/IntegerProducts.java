@@ -49,14 +49,7 @@ final class IntegerProducts {
         Value a = Steps.of(call, call.in(0), 2, 1, type);
         Value b = Steps.of(call, call.in(3), 5, 0, type);
         Value sums = call.cast(call.apply(GraphOperator.MATMUL, a, b), FLOAT);
-        Value scale =
-                call.apply(
-                        GraphOperator.DIV,
-                        call.apply(
-                                GraphOperator.MUL,
-                                Steps.along(call, 1, 1),
-                                Steps.along(call, 4, 0)),
-                        Steps.along(call, 6, 0));
+        Value scale = Steps.rescaling(call, 1, 0);
         call.give(Steps.rounded(call, call.apply(GraphOperator.MUL, sums, scale), 7));
     }
 

@@ -69,6 +69,18 @@ final class Steps {
         return call.apply(GraphOperator.RESHAPE, Map.of("shape", shape), numbers);
     }
 
+    /**
+     * What steps of products become steps of the result by: the scales of both factors, inputs 1
+     * and 4, by that of the result, input 6.
+     *
+     * @param first how many dimensions follow the first factor's scales
+     * @param second how many follow the second's
+     */
+    static Value rescaling(Call call, int first, int second) {
+        Value scales = call.apply(GraphOperator.MUL, along(call, 1, first), along(call, 4, second));
+        return call.apply(GraphOperator.DIV, scales, along(call, 6, 0));
+    }
+
     /** Real numbers as the integers of the first result, whose scale and zero point are inputs. */
     static void give(Call call, Value numbers, int scale, int zeroPoint) {
         Value steps = call.apply(GraphOperator.DIV, numbers, along(call, scale, 0));

@@ -53,7 +53,7 @@ public final class CalibrationData implements AutoCloseable {
                         kept.put(input.getKey(), Tensors.keep(input.getValue().clone()));
                     }
                     data.batches.add(kept);
-                    examples += examples(kept);
+                    examples += InputBatches.examples(kept);
                     bytes += kept.values().stream().mapToLong(Tensor::nbytes).sum();
                 }
             }
@@ -81,11 +81,6 @@ public final class CalibrationData implements AutoCloseable {
                     "The input '%s' holds %s in batch %d of the calibration data; mend the data."
                             .formatted(input.getKey(), nan ? "NaN" : "infinity", batch));
         }
-    }
-
-    /** How many examples a batch has. */
-    public static long examples(Map<String, Tensor> batch) {
-        return InputBatches.examples(batch);
     }
 
     /**

@@ -22,9 +22,6 @@ final class Judgement {
     /** Two timings of one model differ by as much. */
     private static final double NOISE = 1.02;
 
-    /** What a run of a few microseconds may take more by chance. */
-    private static final double NOISE_MS = 0.02;
-
     private final OnnxModel original;
     private final CalibrationData data;
     private final QuantizationSettings settings;
@@ -124,15 +121,6 @@ final class Judgement {
     /** Whether this is more than chance. */
     static boolean isFaster(double speedup) {
         return speedup > NOISE;
-    }
-
-    boolean isFaster(OnnxModel before, OnnxModel after) {
-        return isFaster(speedup(before, after));
-    }
-
-    boolean isSlower(OnnxModel before, OnnxModel after) {
-        PairedTime time = time(before, after, 1);
-        return time.candidate() > time.reference() * NOISE + NOISE_MS;
     }
 
     /** Whether a model is as accurate as asked, no larger and no slower than what came in. */

@@ -13,7 +13,8 @@ import java.util.stream.Stream;
 
 /** Which layers a model's user wants in floats, by the names of nodes or of weights. */
 final class KeptFloat {
-    private static final Set<String> LAYERS =
+    /** Operators that compute with weights. */
+    static final Set<String> LAYERS =
             Set.of("Conv", "ConvTranspose", "Gemm", "MatMul", "Gather", "GRU", "LSTM", "RNN");
 
     /** What a weight passes through until a layer reads it. */

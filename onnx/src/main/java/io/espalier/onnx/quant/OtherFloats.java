@@ -11,13 +11,9 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.Set;
 
 /** Layers whose weights are real numbers of other types than 32-bit floats. */
 final class OtherFloats {
-    private static final Set<String> LAYERS =
-            Set.of("Conv", "ConvTranspose", "Gemm", "MatMul", "Gather", "GRU", "LSTM", "RNN");
-
     private OtherFloats() {}
 
     /** Layers of a graph with these among them, each with the reason why it stays as it is. */
@@ -26,7 +22,7 @@ final class OtherFloats {
         layers.forEach(layer -> known.add(layer.name()));
         var all = new ArrayList<>(layers);
         for (OnnxNode node : graph.nodes()) {
-            if (LAYERS.contains(node.op()) && !known.contains(node.name())) {
+            if (KeptFloat.LAYERS.contains(node.op()) && !known.contains(node.name())) {
                 otherType(node, graph)
                         .ifPresent(type ->
                                 all.add(

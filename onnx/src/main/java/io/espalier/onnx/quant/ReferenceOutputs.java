@@ -1,6 +1,7 @@
 package io.espalier.onnx.quant;
 
 import io.espalier.onnx.compare.Padding;
+import io.espalier.onnx.inputs.InputBatches;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.run.OnnxSession;
 import io.espalier.onnx.run.RoundingNoise;
@@ -134,7 +135,7 @@ public final class ReferenceOutputs {
     static Tensor projected(
             Map<String, Tensor> inputs, Map<String, Tensor> results, RandomGenerator random) {
         Padding padding = Padding.of(inputs);
-        long examples = CalibrationData.examples(inputs);
+        long examples = InputBatches.examples(inputs);
         Tensor sum = Tensors.zeros();
         for (Tensor result : results.values()) {
             if (result.is_floating_point() && result.numel() > 0) {

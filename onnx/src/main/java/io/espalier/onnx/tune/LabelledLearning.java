@@ -2,9 +2,9 @@ package io.espalier.onnx.tune;
 
 import io.espalier.nn.Functional;
 import io.espalier.nn.Module;
+import io.espalier.onnx.inputs.InputBatches;
 import io.espalier.onnx.inputs.Task;
 import io.espalier.onnx.lower.LoweredModel;
-import io.espalier.onnx.quant.CalibrationData;
 import io.espalier.onnx.run.RunningModel;
 import io.espalier.onnx.tune.BestFile.Loss;
 import io.espalier.tensor.Tensors;
@@ -39,7 +39,7 @@ final class LabelledLearning extends Module {
         this.task = task;
         int seen = 0;
         for (Map<String, Tensor> batch : batches) {
-            int next = seen + Math.toIntExact(CalibrationData.examples(batch));
+            int next = seen + Math.toIntExact(InputBatches.examples(batch));
             labels.add(all.subList(seen, next));
             seen = next;
         }
@@ -69,7 +69,7 @@ final class LabelledLearning extends Module {
         for (Map<String, Tensor> batch : batches) {
             try (var scope = new PointerScope();
                     var noGrad = new NoGradGuard()) {
-                int next = seen + Math.toIntExact(CalibrationData.examples(batch));
+                int next = seen + Math.toIntExact(InputBatches.examples(batch));
                 List<String> wanted = labels.subList(seen, next);
                 Tensor result = model.runTensors(batch).values().iterator().next();
                 wrong += wanted.size() - task.right(result, wanted);

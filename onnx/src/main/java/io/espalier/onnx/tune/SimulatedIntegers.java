@@ -247,23 +247,19 @@ final class SimulatedIntegers {
         }
         String scaled = times(codes.floats(), (double) scale / codes.scale());
         double shift = (double) (codes.zeroPoint() - zeroPoint) * scale;
-        if (shift == 0) {
-            return scaled;
-        }
-        String by = graph.addConstant(scaled + "_by", ConstantTensor.scalar((float) shift));
-        String shifted = graph.freshName(scaled + "_shifted");
-        graph.add(OnnxNode.of("Add", List.of(scaled, by), shifted));
-        return shifted;
+        return shift == 0 ? scaled : with("Add", scaled, shift);
     }
 
     private String times(String floats, double factor) {
-        if (factor == 1) {
-            return floats;
-        }
-        String by = graph.addConstant(floats + "_factor", ConstantTensor.scalar((float) factor));
-        String scaled = graph.freshName(floats + "_scaled");
-        graph.add(OnnxNode.of("Mul", List.of(floats, by), scaled));
-        return scaled;
+        return factor == 1 ? floats : with("Mul", floats, factor);
+    }
+
+    /** The name of floats added to a number or multiplied by it. */
+    private String with(String operator, String floats, double number) {
+        String by = graph.addConstant(floats + "_by", ConstantTensor.scalar((float) number));
+        String result = graph.freshName(floats + "_" + operator);
+        graph.add(OnnxNode.of(operator, List.of(floats, by), result));
+        return result;
     }
 
     /** {@code MatMulIntegerToFloat(x, w, x_scale, w_scales, x_zero, w_zero, bias)}. */

@@ -33,6 +33,20 @@ record HalfTensor(ConstantTensor halves, int exponent) {
                 .or(() -> of(floats.shape(), values, scaling(values), slices));
     }
 
+    /** The floats in 16 bits; empty if some are not the same in these. */
+    static Optional<HalfTensor> exact(ConstantTensor floats) {
+        float[] values = floats.toFloats();
+        var halves = new short[values.length];
+        for (int i = 0; i < values.length; i++) {
+            halves[i] = Float.floatToFloat16(values[i]);
+            if (Float.floatToRawIntBits(Float.float16ToFloat(halves[i]))
+                    != Float.floatToRawIntBits(values[i])) {
+                return Optional.empty();
+            }
+        }
+        return Optional.of(new HalfTensor(ConstantTensor.halves(floats.shape(), halves), 0));
+    }
+
     private static Optional<HalfTensor> of(
             List<Long> shape, float[] values, int exponent, Slices slices) {
         var halves = new short[values.length];

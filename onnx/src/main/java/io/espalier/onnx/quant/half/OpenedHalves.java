@@ -62,33 +62,12 @@ public final class OpenedHalves {
         return model.rewritten(graph -> {
             for (String name : List.copyOf(graph.constants().keySet())) {
                 ConstantTensor constant = graph.constant(name);
-                if (constant != null
-                        && HalfStorage.isWorth(constant)
-                        && !graph.isOutput(name)
-                        && isExact(constant)) {
-                    HalfStorage.write(graph, name, halves(constant));
+                if (constant != null && HalfStorage.isWorth(constant) && !graph.isOutput(name)) {
+                    HalfTensor.exact(constant)
+                            .ifPresent(halves -> HalfStorage.write(graph, name, halves));
                 }
             }
             graph.removeUnused();
         });
-    }
-
-    private static boolean isExact(ConstantTensor constant) {
-        for (float value : constant.toFloats()) {
-            float half = Float.float16ToFloat(Float.floatToFloat16(value));
-            if (Float.floatToRawIntBits(half) != Float.floatToRawIntBits(value)) {
-                return false;
-            }
-        }
-        return true;
-    }
-
-    private static HalfTensor halves(ConstantTensor constant) {
-        float[] values = constant.toFloats();
-        var halves = new short[values.length];
-        for (int i = 0; i < values.length; i++) {
-            halves[i] = Float.floatToFloat16(values[i]);
-        }
-        return new HalfTensor(ConstantTensor.halves(constant.shape(), halves), 0);
     }
 }
