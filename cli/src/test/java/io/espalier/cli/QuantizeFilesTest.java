@@ -12,13 +12,17 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
+import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
+
+import javax.imageio.ImageIO;
 
 @DisplayName("The files of the command quantize")
 class QuantizeFilesTest {
@@ -116,5 +120,42 @@ class QuantizeFilesTest {
         assertEquals(1, run.code());
         assertTrue(run.err().contains(words), run.err());
         assertFalse(names().contains("x.onnx"));
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @DisplayName("are files, and no larger than journals and recipes are,")
+    @CsvSource({
+        "--random --journal @large, far too large",
+        "--random --journal @, 'a folder, a pipe or a device'",
+        "--recipe @large, far too large",
+        "--recipe @, 'a folder, a pipe or a device'",
+    })
+    void areFiles(String options, String words) throws IOException {
+        try (var large = new RandomAccessFile(folder.resolve("large").toFile(), "rw")) {
+            large.setLength(3L << 30);
+        }
+
+        CommandLineRun run = quantize("-o @x.onnx " + options);
+
+        assertEquals(1, run.code(), run.err());
+        assertTrue(run.err().contains(words), run.err());
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @DisplayName("are images of finite pixels, not")
+    @CsvSource({
+        "--mean NaN, A mean must be finite",
+        "--mean Infinity, A mean must be finite",
+        "--std NaN, A deviation must be finite",
+        "--std Infinity, A deviation must be finite",
+    })
+    void needFinitePixels(String options, String words) throws IOException {
+        var image = new BufferedImage(16, 16, BufferedImage.TYPE_INT_RGB);
+        ImageIO.write(image, "png", folder.resolve("a.png").toFile());
+
+        CommandLineRun run = quantize("-o @x.onnx --data @ " + options);
+
+        assertEquals(1, run.code(), run.err());
+        assertTrue(run.err().contains(words), run.err());
     }
 }

@@ -133,11 +133,14 @@ public final class ImageDecoder {
      *
      * @param newMean one number, or one for each channel in the order that is given
      * @param newDeviation one number, or one for each channel
-     * @throws EspalierException if there are other numbers of them, or a deviation is not above 0
+     * @throws EspalierException if there are other numbers of them, a mean is not finite, or a
+     *     deviation is not finite and above 0
      */
     public ImageDecoder normalized(double[] newMean, double[] newDeviation) {
         requireOnePerChannel(channels, newMean);
         requireOnePerChannel(channels, newDeviation);
+        requireFinite("mean", newMean);
+        requireFinite("deviation", newDeviation);
         if (!Arrays.stream(newDeviation).allMatch(value -> value > 0)) {
             throw new EspalierException(
                     "A deviation must be above 0; asked for "
@@ -146,6 +149,13 @@ public final class ImageDecoder {
         }
         return new ImageDecoder(
                 height, width, fit, channels, bgr, newMean.clone(), newDeviation.clone());
+    }
+
+    private static void requireFinite(String what, double... values) {
+        if (!Arrays.stream(values).allMatch(Double::isFinite)) {
+            throw new EspalierException(
+                    "A %s must be finite; asked for %s.".formatted(what, Arrays.toString(values)));
+        }
     }
 
     private static void requireOnePerChannel(int channels, double... values) {

@@ -26,6 +26,10 @@ import java.util.function.Supplier;
  */
 final class Journal implements AutoCloseable {
     private static final String KEY = "espalier-journal";
+
+    /** More than any search writes. */
+    private static final long MOST_BYTES = 64L << 20;
+
     private static final TypeReference<Map<String, String>> HEADER = new TypeReference<>() {};
     private static final TypeReference<Map<String, Object>> ENTRY = new TypeReference<>() {};
     private static final TypeReference<Double> NUMBER = new TypeReference<>() {};
@@ -87,6 +91,15 @@ final class Journal implements AutoCloseable {
         Path file = place.file();
         if (!Files.exists(file)) {
             return entries;
+        }
+        if (!Files.isRegularFile(file) || Files.size(file) > MOST_BYTES) {
+            throw new EspalierException(
+                    "%s is no journal, but %s; name another file, which need not exist."
+                            .formatted(
+                                    file,
+                                    Files.isRegularFile(file)
+                                            ? "far too large"
+                                            : "a folder, a pipe or a device"));
         }
         // Bytes that are no text are no journal's either.
         List<String> lines =

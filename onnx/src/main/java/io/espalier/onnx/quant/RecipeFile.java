@@ -56,6 +56,9 @@ final class RecipeFile {
 
     private static final String WRITTEN = "2";
 
+    /** More than the layers of any model need. */
+    private static final long MOST_BYTES = 64L << 20;
+
     private final JsonParser parser;
     private final Set<String> seen = new HashSet<>();
     private final Map<String, String> layers = new LinkedHashMap<>();
@@ -89,6 +92,12 @@ final class RecipeFile {
 
     static Recipe load(Path file) {
         try {
+            if (Files.exists(file) && !Files.isRegularFile(file)) {
+                throw new EspalierException("it is a folder, a pipe or a device.");
+            }
+            if (Files.exists(file) && Files.size(file) > MOST_BYTES) {
+                throw new EspalierException("it is far too large.");
+            }
             String text = Files.readString(file, StandardCharsets.UTF_8);
             try (JsonParser parser = MAPPER.createParser(text)) {
                 return new RecipeFile(parser).read();
