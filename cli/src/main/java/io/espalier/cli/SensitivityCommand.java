@@ -1,5 +1,6 @@
 package io.espalier.cli;
 
+import io.espalier.onnx.inputs.Task;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.quant.LayerSensitivity;
 import io.espalier.onnx.quant.LayerSensitivity.Entry;
@@ -17,13 +18,15 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 
 /** Ranks an ONNX model's layers by what they cost in integers. */
 @Command(
         name = "sensitivity",
         description =
                 "Puts one layer of an ONNX model at a time into 8-bit integers, measures how far"
-                        + " the results move, and ranks the layers: those that hurt most first.",
+                        + " the results move, or with --labels what of the right results is lost,"
+                        + " and ranks the layers: those that hurt most first.",
         footer = {
             "",
             "Example: espalier sensitivity ocr.onnx --data lines/ --image-size 48x320 --channels 3"
@@ -55,17 +58,19 @@ final class SensitivityCommand implements Runnable {
     public void run() {
         OnnxModel original = OnnxModel.load(model);
         var given = new OnnxInputs(inputs);
+        Optional<Task> task = given.task();
         // What is wrong with them, or has to be told of them, comes first.
         given.checkedFor(original);
-        List<Entry> ranked = ranked(original, given);
-        report.print(() -> describe(ranked), printer -> print(ranked, printer));
+        List<Entry> ranked = ranked(original, given, task);
+        report.print(() -> describe(ranked), printer -> print(ranked, task, printer));
     }
 
-    private List<Entry> ranked(OnnxModel original, OnnxInputs given) {
+    private List<Entry> ranked(OnnxModel original, OnnxInputs given, Optional<Task> task) {
         try (var display = new Display()) {
             LayerSensitivity measuring = LayerSensitivity.measuring().listener(display::show);
             measuring = threads == null ? measuring : measuring.threads(threads);
             measuring = journal == null ? measuring : measuring.journal(journal);
+            measuring = task.isPresent() ? measuring.judgedBy(task.get()) : measuring;
             return measuring.of(original, given.all());
         }
     }
@@ -98,7 +103,7 @@ final class SensitivityCommand implements Runnable {
         }
     }
 
-    private static void print(List<Entry> ranked, PrintWriter printer) {
+    private static void print(List<Entry> ranked, Optional<Task> task, PrintWriter printer) {
         if (ranked.isEmpty()) {
             printer.println("The model has no layer that could be in 8-bit integers.");
             return;
@@ -112,7 +117,11 @@ final class SensitivityCommand implements Runnable {
         }
         table.lines().forEach(printer::println);
         printer.printf(
-                "%nDrop: 1 less the cosine of the results to the float model's, with this layer"
-                        + " alone in integers.%n");
+                "%nDrop: %s, with this layer alone in integers.%n",
+                task.isPresent()
+                        ? "the part of the float model's right results ("
+                                + task.get().metric()
+                                + ") that is lost"
+                        : "1 less the cosine of the results to the float model's");
     }
 }

@@ -54,6 +54,23 @@ final class OnnxFile {
         return save(file, graph);
     }
 
+    /**
+     * Scores of 16 classes, number 3 the largest for black images, {@code image} [N, 3, 16, 16].
+     */
+    static Path ofClasses(Path file) {
+        GraphProto.Builder graph = graph("image", ElementType.FLOAT, 0, 3, 16, 16);
+        graph.addOutput(value("y", ElementType.FLOAT, 0, 16));
+        var weight = new float[768 * 16];
+        Arrays.fill(weight, 1f / 768);
+        var bias = new float[16];
+        bias[3] = 1;
+        graph.addInitializer(ConstantTensor.floats(List.of(768L, 16L), weight).toProto("w"));
+        graph.addInitializer(ConstantTensor.floats(List.of(16L), bias).toProto("b"));
+        graph.addNode(OnnxNode.of("Flatten", List.of("image"), "f").toProto());
+        graph.addNode(OnnxNode.of("Gemm", List.of("f", "w", "b"), "y").toProto());
+        return save(file, graph);
+    }
+
     /** A small convolutional network that takes images, {@code image} [N, 3, 16, 16]. */
     static Path ofConvolutions(Path file) {
         GraphProto.Builder graph = graph("image", ElementType.FLOAT, 0, 3, 16, 16);

@@ -11,11 +11,14 @@ import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
+import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+
+import javax.imageio.ImageIO;
 
 @DisplayName("The command sensitivity")
 class SensitivityTest {
@@ -46,6 +49,31 @@ class SensitivityTest {
         double first = layers.get(0).get("drop").asDouble();
         assertTrue(first >= layers.get(1).get("drop").asDouble(), run.out());
         assertTrue(first > 0 && first < 0.05, run.out());
+    }
+
+    @Test
+    @DisplayName("ranks layers by the right results that they lose, where labels say what is right")
+    void labels() throws IOException {
+        model = OnnxFile.ofClasses(folder.resolve("classes.onnx"));
+        Path images = Files.createDirectory(folder.resolve("images"));
+        ImageIO.write(
+                new BufferedImage(16, 16, BufferedImage.TYPE_INT_RGB),
+                "png",
+                images.resolve("a.png").toFile());
+        Path labels = Files.writeString(folder.resolve("labels.tsv"), "a.png\t3\n");
+
+        CommandLineRun run =
+                CommandLineRun.of(
+                        "sensitivity",
+                        model.toString(),
+                        "--data",
+                        images.toString(),
+                        "--labels",
+                        labels.toString());
+
+        assertEquals(0, run.code(), run.err());
+        assertTrue(run.out().contains("right results (accuracy) that is lost"), run.out());
+        assertTrue(run.out().contains("0.000000"), run.out());
     }
 
     @Test

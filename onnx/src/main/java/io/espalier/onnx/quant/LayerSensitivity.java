@@ -1,6 +1,7 @@
 package io.espalier.onnx.quant;
 
 import io.espalier.onnx.inputs.Inputs;
+import io.espalier.onnx.inputs.Task;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.quant.conv.ConvolutionQuantization;
 import io.espalier.onnx.quant.matmul.EmbeddingQuantization;
@@ -13,9 +14,11 @@ import org.jspecify.annotations.Nullable;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Supplier;
 
 /**
@@ -29,14 +32,20 @@ import java.util.function.Supplier;
  * <p>Each setting gives a changed copy.
  */
 public final class LayerSensitivity {
+    private static final String DROP = "drop";
+    private static final String DISTANCE = "distance";
+
     private final int threads;
     private final Listener listener;
     private final @Nullable Path journal;
+    private final Optional<Task> task;
 
-    private LayerSensitivity(int threads, Listener listener, @Nullable Path journal) {
+    private LayerSensitivity(
+            int threads, Listener listener, @Nullable Path journal, Optional<Task> task) {
         this.threads = threads;
         this.listener = listener;
         this.journal = journal;
+        this.task = task;
     }
 
     /**
@@ -45,7 +54,8 @@ public final class LayerSensitivity {
      * @param layer its node's name, in the repaired graph
      * @param operators what it consists of
      * @param drop how far the model's results are from the float model's if this layer alone is in
-     *     integers: 1 less their cosine, as a mean
+     *     integers: 1 less their cosine, as a mean; where labels judge, the part of the float
+     *     model's right results that is lost, below 0 if there are more
      */
     public record Entry(String layer, String operators, double drop) {}
 
@@ -64,7 +74,10 @@ public final class LayerSensitivity {
     /** With all cores, silently, without a journal. */
     public static LayerSensitivity measuring() {
         return new LayerSensitivity(
-                Runtime.getRuntime().availableProcessors(), (entry, done, all) -> {}, null);
+                Runtime.getRuntime().availableProcessors(),
+                (entry, done, all) -> {},
+                null,
+                Optional.empty());
     }
 
     /**
@@ -76,12 +89,12 @@ public final class LayerSensitivity {
         if (count < 1 || count > 1024) {
             throw new EspalierException("A session has from 1 to 1024 threads, not " + count + ".");
         }
-        return new LayerSensitivity(count, listener, journal);
+        return new LayerSensitivity(count, listener, journal, task);
     }
 
     /** Tells somebody how far it is. */
     public LayerSensitivity listener(Listener told) {
-        return new LayerSensitivity(threads, told, journal);
+        return new LayerSensitivity(threads, told, journal, task);
     }
 
     /**
@@ -89,39 +102,88 @@ public final class LayerSensitivity {
      * measured again: work that was stopped goes on.
      */
     public LayerSensitivity journal(Path file) {
-        return new LayerSensitivity(threads, listener, file);
+        return new LayerSensitivity(threads, listener, file, task);
+    }
+
+    /**
+     * Ranks layers by what the model gets right, as the labels of the inputs say; those that cost
+     * the same, by how far results move.
+     *
+     * @param meaning what the labels mean
+     */
+    public LayerSensitivity judgedBy(Task meaning) {
+        return new LayerSensitivity(threads, listener, journal, Optional.of(meaning));
     }
 
     /**
      * Measures all layers of a model.
      *
      * @return those that cost most first
-     * @throws EspalierException if the data does not fit the model, or the journal is of another
+     * @throws EspalierException if the data does not fit the model or has no labels where they are
+     *     to judge, or the journal is of another
      */
     public List<Entry> of(OnnxModel model, Inputs inputs) {
         try (var data = CalibrationData.read(model, inputs, CalibrationData.ENOUGH);
                 var kept = journal(model, data)) {
             OnnxModel repaired = Preparation.of(model);
-            var reference = ReferenceOutputs.of(model, data.batches(), threads);
+            var judgement = new Judgement(model, data, settings());
             Map<Entry, Supplier<OnnxModel>> alone = alone(repaired, data);
             var entries = new ArrayList<Entry>();
+            var distances = new HashMap<Entry, Double>();
             alone.forEach((layer, quantized) -> {
                 String name = layer.layer() + " " + layer.operators();
-                double drop = kept.number(name, () -> reference.drop(quantized.get()));
-                var entry = new Entry(layer.layer(), layer.operators(), drop);
+                Cost cost = cost(kept, name, judgement, quantized);
+                var entry = new Entry(layer.layer(), layer.operators(), cost.drop());
+                distances.put(entry, cost.distance());
                 entries.add(entry);
                 listener.measured(entry, entries.size(), alone.size());
             });
-            entries.sort(Comparator.comparingDouble(Entry::drop).reversed());
+            entries.sort(
+                    Comparator.comparingDouble(Entry::drop)
+                            .thenComparing(entry -> distances.getOrDefault(entry, 0.0))
+                            .reversed());
             return List.copyOf(entries);
         }
     }
 
+    private QuantizationSettings settings() {
+        return QuantizationSettings.of(QuantizationMode.AUTO)
+                .with(s -> {
+                    s.threads = threads;
+                    s.task = task;
+                });
+    }
+
+    /** What a layer costs by the labels, if they judge, and how far it moves the results. */
+    private record Cost(double drop, double distance) {}
+
+    private Cost cost(
+            Journal kept, String name, Judgement judgement, Supplier<OnnxModel> quantized) {
+        if (task.isEmpty()) {
+            double distance = kept.number(name, () -> judgement.distance(quantized.get()));
+            return new Cost(distance, distance);
+        }
+        Map<String, Double> found =
+                kept.numbers(
+                        name,
+                        () -> {
+                            OnnxModel model = quantized.get();
+                            return Map.of(
+                                    DROP,
+                                    judgement.drop(model),
+                                    DISTANCE,
+                                    judgement.distance(model));
+                        });
+        return new Cost(found.getOrDefault(DROP, 0.0), found.getOrDefault(DISTANCE, 0.0));
+    }
+
     private Journal journal(OnnxModel model, CalibrationData data) {
+        String judged = task.map(meaning -> "; " + meaning + data.requireLabels()).orElse("");
         return journal == null
                 ? Journal.none()
                 : Journal.at(
-                        new Journal.Place(journal, false), Digest.of(model, data, "sensitivity"));
+                        new Journal.Place(journal, false),
+                        Digest.of(model, data, "sensitivity" + judged));
     }
 
     /** Each layer, and how a model is made in which it alone is in integers. */

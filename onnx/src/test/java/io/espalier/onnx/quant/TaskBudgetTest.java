@@ -43,6 +43,24 @@ class TaskBudgetTest {
                 .build();
     }
 
+    /** The same with a matrix as large as those that are put into integers, and more classes. */
+    private static OnnxModel ofPixels(float telling, float common) {
+        var weights = new float[48 * 16];
+        for (int pixel = 0; pixel < 16; pixel++) {
+            weights[pixel * 16] = telling;
+            weights[(32 + pixel) * 16 + 1] = telling;
+            weights[(16 + pixel) * 16] = common;
+            weights[(16 + pixel) * 16 + 1] = common;
+        }
+        return TestGraphs.opset(17)
+                .input("x: Float[N, 3, 4, 4]")
+                .node("f = Flatten(x)")
+                .constant("w", ConstantTensor.floats(List.of(48L, 16L), weights))
+                .node("y = MatMul(f, w)")
+                .output("y")
+                .build();
+    }
+
     private ImageInputs images(String labels) throws IOException {
         image("red.png", 0xff2010);
         image("blue.png", 0x1020ff);
@@ -75,6 +93,25 @@ class TaskBudgetTest {
             assertTrue(result.summary().endsWith("accuracy 100.00 % -> 100.00 %"));
             assertTrue(result.drop() < 0.01, result.summary());
         }
+    }
+
+    @Test
+    @DisplayName("ranks layers by what of the right results they lose, too")
+    void ranks() throws IOException {
+        ImageInputs images = images("red.png\t0\nblue.png\t1\n");
+        LayerSensitivity measuring =
+                LayerSensitivity.measuring().threads(1).judgedBy(Task.classes());
+
+        assertEquals(0, measuring.of(ofPixels(1, 0), images).getFirst().drop());
+        // Both classes' scores differ by less than an 8-bit weight can tell.
+        assertEquals(0.5, measuring.of(ofPixels(1e-4f, 500), images).getFirst().drop());
+        var unlabelled =
+                assertThrows(
+                        EspalierException.class,
+                        () -> measuring.of(ofPixels(1, 0), Inputs.images(folder, 4, 4)));
+        assertTrue(
+                String.valueOf(unlabelled.getMessage()).contains("no labels"),
+                unlabelled::getMessage);
     }
 
     @Test
