@@ -72,7 +72,7 @@ final class DemoCommand implements Runnable {
             }
         } else {
             makeWritable(out);
-            try (var lock = FolderLock.of(out)) {
+            try (var lock = WriteLock.ofFolder(out)) {
                 requireFree(out);
                 List<Stage> stages = compress(out);
                 report(stages, "The models are in " + out + ": " + String.join(", ", names()));

@@ -122,6 +122,12 @@ final class Finetune implements Runnable {
             read.put("--teacher", teacher);
         }
         files.requirePlace(read);
+        try (var lock = files.lock()) {
+            write();
+        }
+    }
+
+    private void write() {
         OnnxModel original = OnnxModel.load(files.model);
         var given = new OnnxInputs(inputs);
         FineTuner tuner = tuner(original, given);

@@ -56,6 +56,12 @@ final class Optimize implements Runnable {
     @Override
     public void run() {
         files.requirePlace(Map.of());
+        try (var lock = files.lock()) {
+            write();
+        }
+    }
+
+    private void write() {
         List<Pass> chosen =
                 passes.isEmpty() ? Repair.all() : passes.stream().map(Repair::pass).toList();
         Optimization found = Optimization.of(OnnxModel.load(files.model), inOrder(chosen), sizes);

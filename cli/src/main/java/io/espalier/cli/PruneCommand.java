@@ -92,6 +92,12 @@ final class PruneCommand implements Runnable {
     public void run() {
         OnnxPruner pruner = pruner().keep(keep.toArray(String[]::new));
         files.requirePlace(Map.of());
+        try (var lock = files.lock()) {
+            write(pruner);
+        }
+    }
+
+    private void write(OnnxPruner pruner) {
         Libtorch.seed(seed == null ? 0 : seed);
         PrunedModel pruned = pruner.prune(OnnxModel.load(files.model));
         pruned.model().save(files.out);

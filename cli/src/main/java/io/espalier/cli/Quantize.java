@@ -135,6 +135,12 @@ final class Quantize implements Runnable {
         Quantizer quantizer = quantizer();
         requireFileOfRuntime();
         requirePlaces();
+        try (var lock = files.lock()) {
+            write(quantizer);
+        }
+    }
+
+    private void write(Quantizer quantizer) {
         OnnxModel original = OnnxModel.load(files.model);
         OnnxInputs given =
                 mode() == QuantizationMode.FLOAT16

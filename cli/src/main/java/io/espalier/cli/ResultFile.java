@@ -67,4 +67,13 @@ final class ResultFile {
                     file + " is there already; --force replaces it, -o names another file.");
         }
     }
+
+    /**
+     * Takes the place of the result, so that no other run writes to it until this one has ended.
+     *
+     * @throws EspalierException if another run has it
+     */
+    WriteLock lock() {
+        return WriteLock.ofFile(out);
+    }
 }

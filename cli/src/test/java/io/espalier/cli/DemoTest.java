@@ -53,7 +53,7 @@ class DemoTest {
     @DisplayName("leaves a folder that another run writes to, and takes it when that has ended")
     void oneRunAtATime() throws IOException {
         Files.writeString(directory.resolve("pruned.safetensors"), "mine");
-        try (var other = FolderLock.of(directory)) {
+        try (var other = WriteLock.ofFolder(directory)) {
             assertFails(
                     demo("--out", directory.toString(), "--force"),
                     "Another run writes to " + directory + "; wait until it has ended, or choose");

@@ -1,6 +1,7 @@
 package io.espalier.onnx.quant;
 
 import io.espalier.state.AtomicFile;
+import io.espalier.state.LockedFile;
 import io.espalier.state.MetadataJson;
 import io.espalier.tensor.EspalierException;
 
@@ -8,12 +9,13 @@ import org.jspecify.annotations.Nullable;
 
 import tools.jackson.core.type.TypeReference;
 
-import java.io.BufferedWriter;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -39,12 +41,12 @@ final class Journal implements AutoCloseable {
     /** Values as JSON. */
     private final Map<String, String> entries;
 
-    private final @Nullable BufferedWriter writer;
+    private final @Nullable LockedFile kept;
     private final String place;
 
-    private Journal(Map<String, String> entries, @Nullable BufferedWriter writer, String place) {
+    private Journal(Map<String, String> entries, @Nullable LockedFile kept, String place) {
         this.entries = entries;
-        this.writer = writer;
+        this.kept = kept;
         this.place = place;
     }
 
@@ -61,23 +63,58 @@ final class Journal implements AutoCloseable {
     record Place(Path file, boolean anew) {}
 
     /**
-     * Opens a file, or begins it.
+     * Opens a file, or begins it; nobody else has it until this is closed.
      *
      * @param work what is kept there is of it: the file of other work is refused
-     * @throws EspalierException if the file is none, or of other work, or can't be written
+     * @throws EspalierException if the file is none, or of other work, or another run has it, or
+     *     can't be written
      */
     static Journal at(Place place, String work) {
         Path file = place.file();
         try {
-            Map<String, String> entries = read(place, work);
-            AtomicFile.write(
-                    file, out -> out.write(StandardCharsets.UTF_8.encode(text(work, entries))));
-            BufferedWriter writer =
-                    Files.newBufferedWriter(
-                            file, StandardCharsets.UTF_8, StandardOpenOption.APPEND);
-            return new Journal(entries, writer, file.toString());
+            requireFile(file);
+            LockedFile kept =
+                    LockedFile.open(file)
+                            .orElseThrow(() ->
+                                    new EspalierException(
+                                            "Another run keeps its journal in %s; wait until it has ended, or name another file."
+                                                    .formatted(file)));
+            try {
+                byte[] content = content(kept.channel());
+                Map<String, String> entries = read(place, content, work);
+                replace(kept.channel(), content, text(work, entries));
+                return new Journal(entries, kept, file.toString());
+            } catch (IOException | RuntimeException e) {
+                kept.close();
+                throw e;
+            }
         } catch (IOException e) {
             throw failed(file.toString(), e);
+        }
+    }
+
+    private static byte[] content(FileChannel channel) throws IOException {
+        var content = ByteBuffer.allocate(Math.toIntExact(channel.size()));
+        while (content.hasRemaining() && channel.read(content) >= 0) {
+            continue;
+        }
+        return Arrays.copyOf(content.array(), content.position());
+    }
+
+    /** Writes what is not there yet, behind what is to stay. */
+    private static void replace(FileChannel channel, byte[] content, String text)
+            throws IOException {
+        ByteBuffer wanted = StandardCharsets.UTF_8.encode(text);
+        int differs = wanted.mismatch(ByteBuffer.wrap(content));
+        int same = differs < 0 ? content.length : differs;
+        channel.truncate(same);
+        channel.position(same);
+        write(channel, wanted.position(same));
+    }
+
+    private static void write(FileChannel channel, ByteBuffer bytes) throws IOException {
+        while (bytes.hasRemaining()) {
+            channel.write(bytes);
         }
     }
 
@@ -86,13 +123,8 @@ final class Journal implements AutoCloseable {
                 "The journal %s can't be used: %s.".formatted(place, AtomicFile.reason(e)), e);
     }
 
-    private static Map<String, String> read(Place place, String work) throws IOException {
-        var entries = new LinkedHashMap<String, String>();
-        Path file = place.file();
-        if (!Files.exists(file)) {
-            return entries;
-        }
-        if (!Files.isRegularFile(file) || Files.size(file) > MOST_BYTES) {
+    private static void requireFile(Path file) throws IOException {
+        if (Files.exists(file) && (!Files.isRegularFile(file) || Files.size(file) > MOST_BYTES)) {
             throw new EspalierException(
                     "%s is no journal, but %s; name another file, which need not exist."
                             .formatted(
@@ -101,9 +133,13 @@ final class Journal implements AutoCloseable {
                                             ? "far too large"
                                             : "a folder, a pipe or a device"));
         }
+    }
+
+    private static Map<String, String> read(Place place, byte[] content, String work) {
+        var entries = new LinkedHashMap<String, String>();
+        Path file = place.file();
         // Bytes that are no text are no journal's either.
-        List<String> lines =
-                new String(Files.readAllBytes(file), StandardCharsets.UTF_8).lines().toList();
+        List<String> lines = new String(content, StandardCharsets.UTF_8).lines().toList();
         if (lines.isEmpty()) {
             return entries;
         }
@@ -174,11 +210,9 @@ final class Journal implements AutoCloseable {
         T found = finding.get();
         String value = MetadataJson.write(found);
         entries.put(name, value);
-        if (writer != null) {
+        if (kept != null) {
             try {
-                writer.write(line(name, value));
-                writer.newLine();
-                writer.flush();
+                write(kept.channel(), StandardCharsets.UTF_8.encode(line(name, value) + "\n"));
             } catch (IOException e) {
                 throw failed(place, e);
             }
@@ -198,11 +232,10 @@ final class Journal implements AutoCloseable {
     /** A file in which nothing was found is not left behind. */
     @Override
     public void close() {
-        if (writer != null) {
-            try {
-                writer.close();
+        if (kept != null) {
+            try (kept) {
                 if (entries.isEmpty()) {
-                    Files.deleteIfExists(Path.of(place));
+                    kept.delete();
                 }
             } catch (IOException e) {
                 throw failed(place, e);
