@@ -68,8 +68,8 @@ public record ModelComparison(
      *
      * @param reference the one that is held to be right
      * @param inputs for the reference
-     * @throws EspalierException if ONNX Runtime refuses one, the second takes other inputs, or
-     *     their outputs have other names or shapes
+     * @throws EspalierException if ONNX Runtime refuses one, the second takes other inputs, their
+     *     outputs have other names or shapes, or those of the reference say nothing
      */
     public static ModelComparison of(
             OnnxModel reference,
@@ -93,7 +93,7 @@ public record ModelComparison(
      * @param candidate makes the other one ready, which is closed afterwards
      * @param inputs for the reference
      * @throws EspalierException if ONNX Runtime refuses the first, the second takes other inputs,
-     *     or their outputs have other names or shapes
+     *     their outputs have other names or shapes, or those of the reference say nothing
      */
     public static ModelComparison of(
             OnnxModel reference,
@@ -165,18 +165,22 @@ public record ModelComparison(
             Map<String, TensorErrors> errors,
             Optional<Counts> counts) {
         long examples = 0;
+        var evidence = new Evidence();
         for (Map<String, Tensor> batch : inputs) {
             try (var scope = new PointerScope()) {
                 Map<String, Tensor> expected = reference.run(batch);
                 Map<String, Tensor> found = candidate.run(batch);
                 requireSameNames(expected.keySet(), found.keySet());
                 Padding padding = Padding.of(batch);
-                expected.forEach((name, tensor) ->
-                        add(
-                                errors.computeIfAbsent(name, k -> new TensorErrors()),
-                                name,
-                                padding.visible(tensor),
-                                padding.visible(requireNonNull(found.get(name)))));
+                expected.forEach((name, tensor) -> {
+                    Tensor visible = padding.visible(tensor);
+                    evidence.add(name, visible);
+                    add(
+                            errors.computeIfAbsent(name, k -> new TensorErrors()),
+                            name,
+                            visible,
+                            padding.visible(requireNonNull(found.get(name))));
+                });
                 counts.ifPresent(c ->
                         c.add(
                                 expected.values().iterator().next(),
@@ -186,6 +190,7 @@ public record ModelComparison(
             }
             settings.afterBatch().run();
         }
+        evidence.require();
         return examples;
     }
 

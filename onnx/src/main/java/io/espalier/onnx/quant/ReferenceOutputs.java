@@ -1,11 +1,13 @@
 package io.espalier.onnx.quant;
 
+import io.espalier.onnx.compare.Evidence;
 import io.espalier.onnx.compare.Padding;
 import io.espalier.onnx.inputs.InputBatches;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.run.OnnxSession;
 import io.espalier.onnx.run.RoundingNoise;
 import io.espalier.onnx.run.RunningModel;
+import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -18,6 +20,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalDouble;
 import java.util.random.RandomGenerator;
 
 /**
@@ -47,23 +50,42 @@ public final class ReferenceOutputs {
         this.threads = threads;
     }
 
-    /** Runs the float model on the data, as far as its results fit. */
+    /**
+     * Runs the float model on the data, as far as its results fit.
+     *
+     * @throws EspalierException if no other model can be judged by its results, which say nothing
+     */
     public static ReferenceOutputs of(
             OnnxModel model, List<Map<String, Tensor>> data, int threads) {
         var noise = RoundingNoise.of(model, data.getFirst(), threads);
         var outputs = new ReferenceOutputs(data, noise, threads);
+        var evidence = new Evidence();
         long numbers = 0;
         try (var session = OnnxSession.open(model, s -> s.threads(threads))) {
             for (Map<String, Tensor> batch : data) {
                 if (numbers > MOST_NUMBERS) {
                     break;
                 }
-                Map<String, float[]> floats = outputs.run(session, batch, new LinkedHashMap<>());
+                var rows = new LinkedHashMap<String, Integer>();
+                Map<String, float[]> floats = outputs.run(session, batch, rows);
                 numbers += floats.values().stream().mapToLong(values -> values.length).sum();
                 outputs.results.add(floats);
+                add(floats, rows, evidence);
             }
         }
+        evidence.require();
         return outputs;
+    }
+
+    private static void add(
+            Map<String, float[]> floats, Map<String, Integer> rows, Evidence evidence) {
+        floats.forEach((name, values) -> {
+            if (rows.getOrDefault(name, 1) == LABELS) {
+                evidence.addIntegers(name, values.length);
+            } else {
+                evidence.add(name, values);
+            }
+        });
     }
 
     private Map<String, float[]> run(
@@ -123,7 +145,8 @@ public final class ReferenceOutputs {
         }
         double worst = 0;
         for (Map.Entry<String, Double> sum : sums.entrySet()) {
-            worst = Math.max(worst, sum.getValue() / counts.getOrDefault(sum.getKey(), 1L));
+            long rows = counts.getOrDefault(sum.getKey(), 0L);
+            worst = Math.max(worst, rows == 0 ? sum.getValue() : sum.getValue() / rows);
         }
         return worst;
     }
@@ -194,33 +217,46 @@ public final class ReferenceOutputs {
             return;
         }
         for (int at = 0; at + row <= expected.length; at += row) {
-            sums.merge(name, distance(expected, found, at, row), Double::sum);
-            counts.merge(name, 1L, Long::sum);
+            OptionalDouble distance = distance(expected, found, at, row);
+            sums.merge(name, distance.orElse(0), Double::sum);
+            counts.merge(name, distance.isPresent() ? 1L : 0L, Long::sum);
         }
     }
 
-    /** 1 less the cosine; of single numbers, half the square of their relative difference. */
-    private static double distance(float[] a, float[] b, int at, int row) {
+    /**
+     * 1 less the cosine; of single numbers, half the square of their relative difference. Numbers
+     * that are not finite have to be the same ones; of a row of such numbers alone nothing more is
+     * known.
+     */
+    private static OptionalDouble distance(float[] a, float[] b, int at, int row) {
         double product = 0;
         double squaresOfA = 0;
         double squaresOfB = 0;
         double difference = 0;
+        int finite = 0;
         for (int i = at; i < at + row; i++) {
+            if (!Float.isFinite(a[i]) || !Float.isFinite(b[i])) {
+                if (Float.compare(a[i], b[i]) != 0) {
+                    return OptionalDouble.of(1);
+                }
+                continue;
+            }
+            finite++;
             product += (double) a[i] * b[i];
             squaresOfA += (double) a[i] * a[i];
             squaresOfB += (double) b[i] * b[i];
             difference += ((double) a[i] - b[i]) * ((double) a[i] - b[i]);
         }
-        if (Double.isNaN(difference)) {
-            return Double.isNaN(squaresOfA) && Double.isNaN(squaresOfB) ? 0 : 1;
+        if (finite == 0) {
+            return OptionalDouble.empty();
         }
         if (difference == 0) {
-            return 0;
+            return OptionalDouble.of(0);
         }
         if (row == 1) {
-            return Math.min(1, difference / Math.max(squaresOfA, 1e-12) / 2);
+            return OptionalDouble.of(Math.min(1, difference / Math.max(squaresOfA, 1e-12) / 2));
         }
         double norms = Math.sqrt(squaresOfA) * Math.sqrt(squaresOfB);
-        return norms == 0 ? 1 : Math.max(0, 1 - product / norms);
+        return OptionalDouble.of(norms == 0 ? 1 : Math.max(0, 1 - product / norms));
     }
 }

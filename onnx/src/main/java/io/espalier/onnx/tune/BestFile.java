@@ -1,6 +1,7 @@
 package io.espalier.onnx.tune;
 
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.tensor.EspalierException;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -37,6 +38,7 @@ final class BestFile {
      *
      * @param loss of a model
      * @param kept where the best is written, if it shall be
+     * @throws EspalierException if the loss of the first is no number
      */
     BestFile(OnnxModel first, Function<OnnxModel, Loss> loss, Optional<Path> kept) {
         this.loss = loss;
@@ -44,6 +46,11 @@ final class BestFile {
         this.first = first;
         this.model = first;
         this.least = loss.apply(first);
+        if (Double.isNaN(least.share()) || Double.isNaN(least.mean())) {
+            throw new EspalierException(
+                    "What the model gives of these data holds NaN, from which nothing is learned;"
+                        + " mend the model or the data.");
+        }
     }
 
     /** Takes what an earlier run kept, if that is better. */

@@ -21,6 +21,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -413,12 +414,12 @@ class QuantizerTest {
     @Test
     @DisplayName("says of layers that compute in 16 bits why they stay so")
     void computedInHalves() {
+        var ones = new short[256];
+        Arrays.fill(ones, Float.floatToFloat16(1));
         OnnxModel model =
                 TestGraphs.opset(17)
                         .input("x: Float[N, 8, 4, 4]")
-                        .constant(
-                                "w",
-                                ConstantTensor.halves(List.of(32L, 8L, 1L, 1L), new short[256]))
+                        .constant("w", ConstantTensor.halves(List.of(32L, 8L, 1L, 1L), ones))
                         .node("h = Cast(x)", n -> n.with("to", 10))
                         .node("c = Conv(h, w)")
                         .node("y = Cast(c)", n -> n.with("to", 1))

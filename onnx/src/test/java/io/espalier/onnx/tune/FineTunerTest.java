@@ -303,6 +303,19 @@ class FineTunerTest {
         }
         Inputs words = images.labels(folder.resolve("words.tsv"));
         assertThrows(EspalierException.class, () -> tuner.tune(model, words));
+        OnnxModel unknown =
+                model.rewritten(graph ->
+                        graph.setConstant(
+                                "h",
+                                ConstantTensor.floats(
+                                        List.of(4L, 2L), 1, 1, 1, 1, 1, 1, 1, Float.NaN)));
+        var noNumbers =
+                assertThrows(
+                        EspalierException.class,
+                        () -> tuner.tune(unknown, images.labels(folder.resolve("labels.tsv"))));
+        assertTrue(
+                String.valueOf(noNumbers.getMessage()).contains("holds NaN"),
+                noNumbers::getMessage);
         assertThrows(EspalierException.class, () -> tuner.tune(model, images));
     }
 
