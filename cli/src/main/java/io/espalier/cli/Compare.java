@@ -37,6 +37,8 @@ import java.util.Locale;
             "Example: espalier compare mild.safetensors strong.safetensors --data digits.npz"
         })
 final class Compare implements Runnable {
+    private static final int MOST_THREADS = 1024;
+
     @Parameters(
             index = "0",
             paramLabel = "REF",
@@ -84,6 +86,9 @@ final class Compare implements Runnable {
     public void run() {
         require(layers >= 0, "--layers is 0 or more, not " + layers + ".");
         require(threads >= 0, "--threads is 0 or more, not " + threads + ".");
+        require(
+                threads <= MOST_THREADS,
+                "--threads is at most " + MOST_THREADS + ", not " + threads + ".");
         require(
                 isOnnx(reference) || !isOnnx(candidate),
                 "A saved graph is compared with another one, or beside an ONNX file that comes"

@@ -144,13 +144,17 @@ final class Finetune implements Runnable {
     }
 
     private FineTuner tuner(OnnxModel original, OnnxInputs given) {
-        FineTuner tuner =
+        FineTuner learning =
                 given.task()
                         .map(FineTuner::byLabels)
                         .orElseGet(() ->
                                 FineTuner.distilling(
                                         teacher == null ? original : OnnxModel.load(teacher)));
-        tuner = epochs == null ? tuner : tuner.epochs(epochs);
+        return Usage.of(spec, () -> set(learning));
+    }
+
+    private FineTuner set(FineTuner learning) {
+        FineTuner tuner = epochs == null ? learning : learning.epochs(epochs);
         tuner = minutes == null ? tuner : tuner.minutes(minutes);
         tuner = rate == null ? tuner : tuner.learningRate(rate);
         tuner = threads == null ? tuner : tuner.threads(threads);

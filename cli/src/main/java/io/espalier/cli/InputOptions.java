@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -203,6 +204,11 @@ final class InputOptions {
         var err = command.commandLine().getErr();
         err.println("espalier: WARNING: " + Printable.line(warning));
         err.flush();
+    }
+
+    /** What options make; a value that the library refuses is wrong use. */
+    <T> T usage(Supplier<T> made) {
+        return Usage.of(command, made);
     }
 
     /** Refuses wrong use. */

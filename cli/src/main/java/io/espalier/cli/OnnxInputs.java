@@ -181,10 +181,11 @@ final class OnnxInputs {
                         .orElseGet(() -> Inputs.images(folder));
         options.requireChannels();
         images = options.channels == null ? images : images.channels(options.channels);
+        ImageInputs plain = images;
         images =
                 options.mean == null && options.std == null
                         ? images
-                        : images.normalize(options.mean(), options.std());
+                        : options.usage(() -> plain.normalize(options.mean(), options.std()));
         images = options.fit ? images.fit() : images;
         images = options.bgr ? images.bgr() : images;
         images = options.channelsLast ? images.channelsLast() : images;
@@ -205,7 +206,8 @@ final class OnnxInputs {
     private RandomInputs randomNumbers() {
         RandomInputs numbers = Inputs.random();
         for (Map.Entry<String, Integer> dimension : options.dimensions.entrySet()) {
-            numbers = numbers.size(dimension.getKey(), dimension.getValue());
+            RandomInputs before = numbers;
+            numbers = options.usage(() -> before.size(dimension.getKey(), dimension.getValue()));
         }
         RandomInputs all = numbers;
         return options.size().map(size -> all.imageSize(size.height(), size.width())).orElse(all);

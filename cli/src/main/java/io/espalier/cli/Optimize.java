@@ -8,7 +8,10 @@ import io.espalier.tensor.EspalierException;
 
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
 
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -53,17 +56,32 @@ final class Optimize implements Runnable {
 
     @Mixin Report report;
 
+    @Spec CommandSpec spec;
+
     @Override
     public void run() {
+        List<Pass> chosen = Usage.of(spec, this::chosen);
+        sizes.forEach(this::requireSize);
         files.requirePlace(Map.of());
         try (var lock = files.lock()) {
-            write();
+            write(chosen);
         }
     }
 
-    private void write() {
-        List<Pass> chosen =
-                passes.isEmpty() ? Repair.all() : passes.stream().map(Repair::pass).toList();
+    private void requireSize(String dimension, int extent) {
+        if (extent < 1) {
+            throw new ParameterException(
+                    spec.commandLine(),
+                    "--size is 1 or more, not %d for '%s'."
+                            .formatted(extent, Printable.line(dimension)));
+        }
+    }
+
+    private List<Pass> chosen() {
+        return passes.isEmpty() ? Repair.all() : passes.stream().map(Repair::pass).toList();
+    }
+
+    private void write(List<Pass> chosen) {
         Optimization found = Optimization.of(OnnxModel.load(files.model), inOrder(chosen), sizes);
         found.objection()
                 .filter(objection -> !files.force || !found.isSame())

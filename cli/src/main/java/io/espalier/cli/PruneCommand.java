@@ -90,7 +90,7 @@ final class PruneCommand implements Runnable {
 
     @Override
     public void run() {
-        OnnxPruner pruner = pruner().keep(keep.toArray(String[]::new));
+        OnnxPruner pruner = Usage.of(spec, () -> pruner().keep(keep.toArray(String[]::new)));
         files.requirePlace(Map.of());
         try (var lock = files.lock()) {
             write(pruner);

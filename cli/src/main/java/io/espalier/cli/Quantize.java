@@ -132,7 +132,7 @@ final class Quantize implements Runnable {
     @Override
     public void run() {
         followed = recipe();
-        Quantizer quantizer = quantizer();
+        Quantizer quantizer = Usage.of(spec, this::quantizer);
         requireFileOfRuntime();
         requirePlaces();
         try (var lock = files.lock()) {

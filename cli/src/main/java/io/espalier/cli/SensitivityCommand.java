@@ -9,8 +9,10 @@ import org.jspecify.annotations.Nullable;
 
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
 
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -54,24 +56,32 @@ final class SensitivityCommand implements Runnable {
 
     @Mixin Report report;
 
+    @Spec CommandSpec spec;
+
     @Override
     public void run() {
-        OnnxModel original = OnnxModel.load(model);
+        LayerSensitivity measuring = Usage.of(spec, this::measuring);
         var given = new OnnxInputs(inputs);
+        OnnxModel original = OnnxModel.load(model);
         Optional<Task> task = given.task();
         // What is wrong with them, or has to be told of them, comes first.
         given.checkedFor(original);
-        List<Entry> ranked = ranked(original, given, task);
+        List<Entry> ranked = ranked(measuring, original, given, task);
         report.print(() -> describe(ranked), printer -> print(ranked, task, printer));
     }
 
-    private List<Entry> ranked(OnnxModel original, OnnxInputs given, Optional<Task> task) {
+    private LayerSensitivity measuring() {
+        LayerSensitivity measuring = LayerSensitivity.measuring();
+        measuring = threads == null ? measuring : measuring.threads(threads);
+        return journal == null ? measuring : measuring.journal(journal);
+    }
+
+    private static List<Entry> ranked(
+            LayerSensitivity measuring, OnnxModel original, OnnxInputs given, Optional<Task> task) {
         try (var display = new Display()) {
-            LayerSensitivity measuring = LayerSensitivity.measuring().listener(display::show);
-            measuring = threads == null ? measuring : measuring.threads(threads);
-            measuring = journal == null ? measuring : measuring.journal(journal);
-            measuring = task.isPresent() ? measuring.judgedBy(task.get()) : measuring;
-            return measuring.of(original, given.all());
+            LayerSensitivity shown = measuring.listener(display::show);
+            return (task.isPresent() ? shown.judgedBy(task.get()) : shown)
+                    .of(original, given.all());
         }
     }
 

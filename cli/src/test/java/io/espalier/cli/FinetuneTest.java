@@ -126,9 +126,9 @@ class FinetuneTest {
         "--random --teacher TEACHER --labels l.tsv, 2, one says what is right",
         "--random --qat --characters c.txt, 2, --characters means nothing to random numbers",
         "--random --teacher TEACHER --resume, 2, --resume goes on from --checkpoint",
-        "--random --teacher TEACHER --epochs -1, 1, Epochs are 0 or more",
-        "--random --teacher TEACHER --lr 0, 1, A learning rate is above 0",
-        "--random --teacher TEACHER --minutes -2, 1, above 0 minutes",
+        "--random --teacher TEACHER --epochs -1, 2, Epochs are 0 or more",
+        "--random --teacher TEACHER --lr 0, 2, A learning rate is above 0",
+        "--random --teacher TEACHER --minutes -2, 2, above 0 minutes",
         "--teacher TEACHER, 2, --data",
     })
     void refuses(String options, int code, String words) {

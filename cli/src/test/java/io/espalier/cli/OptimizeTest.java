@@ -112,7 +112,7 @@ class OptimizeTest {
         assertEquals(List.of("MatMul", "Mul"), operators(out));
 
         CommandLineRun wrong = optimize("--force", "--passes", "polish");
-        assertEquals(1, wrong.code());
+        assertEquals(2, wrong.code());
         assertTrue(wrong.err().contains("No pass is named 'polish'"), wrong.err());
 
         String help = CommandLineRun.of("optimize", "--help").out().replaceAll("\\s+", " ");
@@ -149,7 +149,7 @@ class OptimizeTest {
     @DisplayName("refuses what is no model, and sizes that the model doesn't take, in a sentence")
     void refuses() throws IOException {
         CommandLineRun run = optimize("--size", "x[0]=0");
-        assertEquals(1, run.code());
+        assertEquals(2, run.code());
         assertTrue(run.err().contains("x[0]"), run.err());
         assertFalse(Files.exists(out));
 

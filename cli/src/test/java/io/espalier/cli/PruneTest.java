@@ -91,7 +91,7 @@ class PruneTest {
         "--amount 1.5, 2, a share from 0 to 1",
         "--method l3, 2, --method is l1 or random",
         "--n-m 2, 2, two numbers such as 2:4",
-        "--n-m 5:4, 1, N:M sparsity keeps",
+        "--n-m 5:4, 2, N:M sparsity keeps",
         "--n-m 2:4 --per-layer, 2, leave --per-layer out",
         "--n-m 2:4 --amount 0.5, 2, leave --amount out",
         "--n-m 2:4 --method random, 2, leave --method out",

@@ -155,7 +155,7 @@ class QuantizeFilesTest {
 
         CommandLineRun run = quantize("-o @x.onnx --data @ " + options);
 
-        assertEquals(1, run.code(), run.err());
+        assertEquals(2, run.code(), run.err());
         assertTrue(run.err().contains(words), run.err());
     }
 }

@@ -146,8 +146,8 @@ class QuantizeTest {
     @DisplayName("refuses what can't be, in one line,")
     @CsvSource({
         "--mode, int3, 2, --mode is auto",
-        "--max-drop, 2, 1, above 0 and below 1",
-        "--threads, 0, 1, from 1 to 1024",
+        "--max-drop, 2, 2, above 0 and below 1",
+        "--threads, 0, 2, from 1 to 1024",
         "--keep-float, '', 2, --data",
     })
     void refuses(String option, String value, int code, String words) {

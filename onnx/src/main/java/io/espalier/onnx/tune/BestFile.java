@@ -49,7 +49,7 @@ final class BestFile {
         if (Double.isNaN(least.share()) || Double.isNaN(least.mean())) {
             throw new EspalierException(
                     "What the model gives of these data holds NaN, from which nothing is learned;"
-                        + " mend the model or the data.");
+                            + " mend the model or the data.");
         }
     }
 

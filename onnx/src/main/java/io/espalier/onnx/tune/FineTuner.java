@@ -147,10 +147,12 @@ public final class FineTuner {
     /**
      * How many threads ONNX Runtime uses; all cores unless it is set.
      *
-     * @param count 1 or more
+     * @param count from 1 to 1024
      */
     public FineTuner threads(int count) {
-        require(count >= 1, "A session has 1 thread or more, not " + count + ".");
+        require(
+                count >= 1 && count <= 1024,
+                "A session has from 1 to 1024 threads, not " + count + ".");
         return with(s -> s.threads = count);
     }
 
