@@ -38,7 +38,8 @@ public final class Evidence {
         }
 
         private boolean say() {
-            return integers || least < most || numbers == 1 && least == most && least != 0;
+            boolean isOne = numbers == 1 && least == most && least != 0;
+            return integers || least < most || isOne;
         }
 
         private String words() {

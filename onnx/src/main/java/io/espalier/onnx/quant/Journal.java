@@ -95,8 +95,9 @@ final class Journal implements AutoCloseable {
 
     private static byte[] content(FileChannel channel) throws IOException {
         var content = ByteBuffer.allocate(Math.toIntExact(channel.size()));
-        while (content.hasRemaining() && channel.read(content) >= 0) {
-            continue;
+        int read = 0;
+        while (content.hasRemaining() && read >= 0) {
+            read = channel.read(content);
         }
         return Arrays.copyOf(content.array(), content.position());
     }
