@@ -18,8 +18,10 @@ import java.util.Optional;
  * constant is given and gives, as rows, and its weight as a matrix.
  */
 public sealed interface LayerRows {
-    /** Rows of a batch beyond these are thinned out. */
-    long MOST_ROWS = 1 << 14;
+    /** Rows of a batch beyond these, and beyond so many for each input, are thinned out. */
+    long MOST_ROWS = 1 << 10;
+
+    long ROWS_FOR_AN_INPUT = 4;
 
     /** Columns of convolutions are made for as many examples as have so many numbers. */
     long MOST_NUMBERS = 1 << 24;
@@ -117,13 +119,10 @@ public sealed interface LayerRows {
         @Override
         public void addTo(NormalEquations sums, Tensor input, Tensor output, int half) {
             long examples = input.size(0);
-            long each = input.numel() / Math.max(1, examples);
-            for (long size : shape.subList(2, shape.size())) {
-                each *= size;
-            }
-            long together = Math.max(1, MOST_NUMBERS / Math.max(1, each));
-            long rows = output.numel() / Math.max(1, output.size(1));
-            long step = Math.ceilDiv(rows, MOST_ROWS);
+            Steps steps = steps(output);
+            long numbers = examples * groups * inputs() * steps.positions();
+            long parts = Math.clamp(Math.ceilDiv(numbers, MOST_NUMBERS), 1, Math.max(1, examples));
+            long together = Math.ceilDiv(examples, parts);
             for (long from = 0; from < examples; from += together) {
                 try (var scope = new PointerScope()) {
                     long count = Math.min(together, examples - from);
@@ -131,31 +130,54 @@ public sealed interface LayerRows {
                             sums,
                             input.narrow(0, from, count),
                             output.narrow(0, from, count),
-                            step,
+                            steps,
                             half);
                 }
             }
         }
 
-        private void add(NormalEquations sums, Tensor input, Tensor output, long step, int half) {
+        /** What a group's output is made of. */
+        private long inputs() {
+            return shape.subList(1, shape.size()).stream().reduce(1L, (a, b) -> a * b);
+        }
+
+        /** Which positions of a plane are taken: each so many-th of either dimension. */
+        private record Steps(long down, long across, long positions) {}
+
+        private Steps steps(Tensor output) {
+            long height = output.dim() == 4 ? output.size(2) : 1;
+            long width = output.size(output.dim() - 1);
+            long step = Math.ceilDiv(output.size(0) * height * width, mostRows(inputs()));
+            long across = Math.clamp(step, 1, Math.max(1, width));
+            long down = Math.clamp(Math.ceilDiv(step, across), 1, Math.max(1, height));
+            return new Steps(
+                    down, across, Math.ceilDiv(height, down) * Math.ceilDiv(width, across));
+        }
+
+        private void add(NormalEquations sums, Tensor input, Tensor output, Steps steps, int half) {
             boolean line = shape.size() == 3;
-            Tensor plane = line ? input.unsqueeze(2) : input;
+            Tensor wanted = line ? output.unsqueeze(2) : output;
             Tensor columns =
                     torch.im2col(
-                            torch.constant_pad_nd(plane, padding()),
+                            torch.constant_pad_nd(line ? input.unsqueeze(2) : input, padding()),
                             plane(shape.subList(2, shape.size())),
                             plane(dilations),
                             new long[] {0, 0},
-                            plane(strides));
-            sums.add(rows(columns, step), rows(output.flatten(2, -1), step), half);
+                            strides(steps));
+            Tensor some = every(every(wanted, 2, steps.down()), 3, steps.across());
+            sums.add(rows(columns), rows(some.flatten(2, -1)), half);
         }
 
-        /** [examples, groups · channels, positions] as [groups, examples · positions, channels]. */
-        private Tensor rows(Tensor channels, long step) {
-            Tensor some = every(channels, 2, step);
-            return some.reshape(some.size(0), groups, -1, some.size(2))
-                    .permute(1, 0, 3, 2)
-                    .flatten(1, 2);
+        private long[] strides(Steps steps) {
+            long[] strides = plane(this.strides);
+            return new long[] {strides[0] * steps.down(), strides[1] * steps.across()};
+        }
+
+        /** [examples, groups · channels, positions] as [groups, channels, examples · positions]. */
+        private Tensor rows(Tensor channels) {
+            return channels.reshape(channels.size(0), groups, -1, channels.size(2))
+                    .permute(1, 2, 0, 3)
+                    .flatten(2, 3);
         }
 
         /** Numbers of the last dimension first, before and after it. */
@@ -200,8 +222,12 @@ public sealed interface LayerRows {
         public void addTo(NormalEquations sums, Tensor input, Tensor output, int half) {
             Tensor x = input.reshape(1, -1, input.size(-1));
             Tensor y = output.reshape(1, -1, output.size(-1));
-            long step = Math.ceilDiv(x.size(1), MOST_ROWS);
-            sums.add(every(x, 1, step), every(y, 1, step), half);
+            long step = Math.ceilDiv(x.size(1), mostRows(x.size(2)));
+            sums.add(columns(x, step), columns(y, step), half);
+        }
+
+        private static Tensor columns(Tensor rows, long step) {
+            return every(rows, 1, step).transpose(1, 2);
         }
 
         @Override
@@ -215,6 +241,10 @@ public sealed interface LayerRows {
             Tensor rows = matrix.squeeze(0).div(new Scalar(factor));
             return (transposed ? rows : rows.t()).contiguous();
         }
+    }
+
+    private static long mostRows(long inputs) {
+        return Math.max(MOST_ROWS, ROWS_FOR_AN_INPUT * inputs);
     }
 
     private static Tensor every(Tensor tensor, long dim, long step) {

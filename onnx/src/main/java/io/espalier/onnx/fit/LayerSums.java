@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
 
 import java.util.Objects;
 
-/** {@code XᵀX}, {@code XᵀY} and the sums of x and y over examples, in double precision. */
+/** {@code XXᵀ}, {@code YXᵀ} and the sums of x and y over examples, in double precision. */
 final class LayerSums implements AutoCloseable {
     private @Nullable Tensor products;
     private @Nullable Tensor targets;
@@ -35,11 +35,6 @@ final class LayerSums implements AutoCloseable {
             return new Moments(xx, every(yx, step), meanX, meanY);
         }
 
-        /** Weights of least squared error, as {@link LeastSquares#solve} finds them. */
-        Tensor solve(Tensor start, Tensor free, double ridge, int mostSteps) {
-            return LeastSquares.solve(xx, yx, start, free, ridge, mostSteps);
-        }
-
         /** The squared error of weights, less a number that is the same for all. */
         double error(Tensor weight) {
             Tensor half = weight.matmul(xx).sub(yx).sub(yx);
@@ -56,26 +51,26 @@ final class LayerSums implements AutoCloseable {
         return count == 0;
     }
 
-    /** Adds examples: floats [groups, examples, inputs] and [groups, examples, outputs]. */
+    /** Adds examples: floats [groups, inputs, examples] and [groups, outputs, examples]. */
     void add(Tensor x, Tensor y) {
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
             Tensor across = x.transpose(1, 2);
-            products = plus(products, across.matmul(x));
-            targets = plus(targets, across.matmul(y));
+            products = plus(products, x.matmul(across));
+            targets = plus(targets, y.matmul(across));
             inputs = plus(inputs, sum(x));
             outputs = plus(outputs, sum(y));
-            count += x.size(1);
+            count += x.size(2);
         }
     }
 
     private static Tensor sum(Tensor examples) {
-        return examples.sum(new long[] {1}, true, new ScalarTypeOptional(ScalarType.Double));
+        return examples.sum(new long[] {2}, false, new ScalarTypeOptional()).unsqueeze(1);
     }
 
     private static Tensor plus(@Nullable Tensor sum, Tensor more) {
         if (sum == null) {
-            return Tensors.keep(more.to(ScalarType.Double).clone());
+            return Tensors.keep(more.to(ScalarType.Double));
         }
         sum.add_(more);
         return sum;
@@ -113,7 +108,7 @@ final class LayerSums implements AutoCloseable {
     Moments moments(boolean centred) {
         var share = new Scalar(1 / count);
         Tensor xx = known(products).mul(share);
-        Tensor yx = known(targets).transpose(1, 2).mul(share);
+        Tensor yx = known(targets).mul(share);
         Tensor meanX = known(inputs).mul(share);
         Tensor meanY = known(outputs).mul(share);
         return centred

@@ -23,12 +23,13 @@ public final class NormalEquations implements AutoCloseable {
     /** Where there is but one half. */
     private static final double USUAL_RIDGE = 0.1;
 
-    private static final int MOST_STEPS = 80;
+    private static final int MOST_STEPS = 60;
 
-    /** For telling ridges from each other less will do. */
-    private static final int TRIAL_STEPS = 30;
+    /** For telling ridges from each other less will do, and for wide layers one half. */
+    private static final int TRIAL_STEPS = 16;
 
-    private static final long TRIAL_OUTPUTS = 64;
+    private static final long TRIAL_OUTPUTS = 8;
+    private static final long WIDE = 1024;
 
     private final LayerSums first = new LayerSums();
     private final LayerSums second = new LayerSums();
@@ -45,8 +46,8 @@ public final class NormalEquations implements AutoCloseable {
     /**
      * Adds examples.
      *
-     * @param x what the layer is given, floats [groups, examples, inputs]
-     * @param y what it shall give, floats [groups, examples, outputs]
+     * @param x what the layer is given, floats [groups, inputs, examples]
+     * @param y what it shall give, floats [groups, outputs, examples]
      * @param half to which half they belong, 0 or 1
      */
     public void add(Tensor x, Tensor y, int half) {
@@ -70,7 +71,8 @@ public final class NormalEquations implements AutoCloseable {
                             : mask.to(ScalarType.Double);
             double ridge = ridge(weight, free, hasBias);
             LayerSums.Moments all = first.and(second).moments(hasBias);
-            Tensor found = all.solve(weight, free, ridge, MOST_STEPS);
+            Tensor found =
+                    new LeastSquares(all.xx(), all.yx()).solve(weight, free, ridge, MOST_STEPS);
             Tensor bias =
                     all.meanY()
                             .squeeze(1)
@@ -88,15 +90,19 @@ public final class NormalEquations implements AutoCloseable {
             long step = Math.ceilDiv(weight.size(1), TRIAL_OUTPUTS);
             LayerSums.Moments known = first.moments(hasBias).someOutputs(step);
             LayerSums.Moments held = second.moments(hasBias).someOutputs(step);
+            var onKnown = new LeastSquares(known.xx(), known.yx());
+            @Nullable LeastSquares onHeld =
+                    weight.size(2) > WIDE ? null : new LeastSquares(held.xx(), held.yx());
             Tensor start = LayerSums.every(weight, step);
             Tensor mask = LayerSums.every(free, step);
             double best = USUAL_RIDGE;
             double least = Double.POSITIVE_INFINITY;
             for (double ridge : RIDGES) {
                 try (var inner = new PointerScope()) {
-                    double error =
-                            held.error(known.solve(start, mask, ridge, TRIAL_STEPS))
-                                    + known.error(held.solve(start, mask, ridge, TRIAL_STEPS));
+                    double error = held.error(onKnown.solve(start, mask, ridge, TRIAL_STEPS));
+                    if (onHeld != null) {
+                        error += known.error(onHeld.solve(start, mask, ridge, TRIAL_STEPS));
+                    }
                     if (error < least) {
                         least = error;
                         best = ridge;

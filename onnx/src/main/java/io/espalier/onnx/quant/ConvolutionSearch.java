@@ -15,9 +15,10 @@ import java.util.function.UnaryOperator;
 
 /**
  * Finds which convolutions are computed in integers: those that save time; where too much is lost,
- * weights are fitted to what integers give, too, and where that is not enough, those go back to
- * floats whose codes cost the results most for the time they save. Where libtorch can't say what
- * they cost, the first ones do, whose errors all others amplify and which save least.
+ * or will be since many are depthwise, weights are fitted to what integers give, too, and where
+ * that is not enough, those go back to floats whose codes cost the results most for the time they
+ * save. Where libtorch can't say what they cost, the first ones do, whose errors all others amplify
+ * and which save least.
  */
 final class ConvolutionSearch {
     static final int MOST_FITS = 7;
@@ -32,6 +33,9 @@ final class ConvolutionSearch {
 
     /** How much of what the budget leaves is aimed at. */
     private static final double AIM = 0.85;
+
+    /** With more depthwise convolutions than this, codes alone have always lost too much. */
+    private static final double MANY_DEPTHWISE = 0.25;
 
     /** A result that loses less than this part of the budget leaves room for more layers. */
     private static final double ROOM = 0.75;
@@ -73,6 +77,9 @@ final class ConvolutionSearch {
             return keptSmall(floats, finish);
         }
         convolutions.recallTimes(journal.numbers("milliseconds of operators", this::times));
+        if (convolutions.shareOfDepthwise() > MANY_DEPTHWISE) {
+            convolutions.fittingWeights();
+        }
         double limit = MARGIN * settings.maxDrop();
         double lostWithout = judgement.drop(floats);
         double allowed = Double.POSITIVE_INFINITY;

@@ -16,8 +16,14 @@ import java.util.Optional;
  * Whether a candidate may take the float model's place: how far its results are, how fast it is.
  */
 final class Judgement {
+    /** Turns after which a clear answer is believed; others need more. */
+    private static final int FEWEST_TURNS = 2;
+
     private static final int TURNS = 4;
-    private static final int MOST_AGAIN = 4;
+    private static final int MOST_TURNS = 20;
+
+    /** So much more than what is asked is clear. */
+    private static final double CLEARLY = 1.03;
 
     /** Two timings of one model differ by as much. */
     private static final double NOISE = 1.02;
@@ -154,10 +160,16 @@ final class Judgement {
     }
 
     private PairedTime time(RunningModel first, RunningModel second, double wanted) {
-        var time = PairedTime.of(first, second, data.first(), TURNS);
-        for (int again = 0; again < MOST_AGAIN && time.speedup() < wanted; again++) {
-            time = time.least(PairedTime.of(first, second, data.first(), TURNS));
+        var time = PairedTime.of(first, second, data.first(), FEWEST_TURNS);
+        for (int turns = FEWEST_TURNS; needsMore(time, turns, wanted); turns++) {
+            time = time.least(PairedTime.of(first, second, data.first(), 1));
         }
         return time;
+    }
+
+    private static boolean needsMore(PairedTime time, int turns, double wanted) {
+        return turns < TURNS
+                ? time.speedup() < CLEARLY * wanted
+                : turns < MOST_TURNS && time.speedup() < wanted;
     }
 }

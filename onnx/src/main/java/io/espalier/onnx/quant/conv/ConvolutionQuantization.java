@@ -3,6 +3,7 @@ package io.espalier.onnx.quant.conv;
 import io.espalier.onnx.fit.Decibels;
 import io.espalier.onnx.fit.ReferenceStream;
 import io.espalier.onnx.fit.StreamBudget;
+import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 
@@ -134,6 +135,25 @@ public final class ConvolutionQuantization {
     /** Whether there is nothing that could be in integers. */
     public boolean isEmpty() {
         return units.isEmpty();
+    }
+
+    /** Which part of the convolutions that could be in integers have channels for themselves. */
+    public double shareOfDepthwise() {
+        List<OnnxNode> convolutions =
+                units.stream()
+                        .filter(Unit.Convolution.class::isInstance)
+                        .map(unit -> unit.nodes().getFirst())
+                        .toList();
+        long depthwise =
+                convolutions.stream()
+                        .filter(node -> {
+                            ConstantTensor weight = model.graph().constant(node.input(1));
+                            return weight != null
+                                    && node.integer("group", 1) > 1
+                                    && weight.shape().get(1) == 1;
+                        })
+                        .count();
+        return depthwise / Math.max(1.0, convolutions.size());
     }
 
     /** All layers that could be in integers. */

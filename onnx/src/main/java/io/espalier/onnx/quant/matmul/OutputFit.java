@@ -188,13 +188,9 @@ final class OutputFit {
             }
             Tensor start = columns.t().unsqueeze(0);
             Tensor products = start.matmul(covariance.t());
-            return LeastSquares.solve(
-                            variance.unsqueeze(0),
-                            products,
-                            start,
-                            start.ne(new Scalar(0)).to(ScalarType.Double),
-                            ridge,
-                            mostSteps)
+            Tensor free = start.ne(new Scalar(0)).to(ScalarType.Double);
+            return new LeastSquares(variance.unsqueeze(0), products)
+                    .solve(start, free, ridge, mostSteps)
                     .squeeze(0)
                     .t();
         }
