@@ -46,6 +46,8 @@ class ArchitectureTest {
                     .definedBy("io.espalier.graph..")
                     .layer("quant")
                     .definedBy("io.espalier.quant..")
+                    .layer("slim")
+                    .definedBy("io.espalier.slim..")
                     .layer("demo")
                     .definedBy("io.espalier.demo..")
                     .whereLayer("demo")
@@ -65,7 +67,9 @@ class ArchitectureTest {
                     .whereLayer("graph")
                     .mayOnlyAccessLayers("tensor", "nn")
                     .whereLayer("quant")
-                    .mayOnlyAccessLayers("tensor", "state", "nn", "data", "train", "graph");
+                    .mayOnlyAccessLayers("tensor", "state", "nn", "data", "train", "graph")
+                    .whereLayer("slim")
+                    .mayOnlyAccessLayers("tensor", "nn", "data", "train", "graph", "prune");
 
     @ArchTest
     static final ArchRule ROOMS_OF_QUANT_POINT_ONE_WAY =
@@ -117,6 +121,7 @@ class ArchitectureTest {
                             "io.espalier.prune..",
                             "io.espalier.quant..",
                             "io.espalier.graph..",
+                            "io.espalier.slim..",
                             "io.espalier.demo..");
 
     /** A wrong argument to these ends the process, so one room checks them all. */

@@ -41,6 +41,8 @@ class OnnxArchitectureTest {
                     .definedBy("io.espalier.onnx.quant..")
                     .layer("tune")
                     .definedBy("io.espalier.onnx.tune..")
+                    .layer("slim")
+                    .definedBy("io.espalier.onnx.slim..")
                     .layer("serve")
                     .definedBy("io.espalier.onnx.serve..")
                     .whereLayer("proto")
@@ -70,6 +72,8 @@ class OnnxArchitectureTest {
                     .mayOnlyAccessLayers(
                             "proto", "model", "shape", "run", "inputs", "compare", "repair", "fit",
                             "lower", "quant")
+                    .whereLayer("slim")
+                    .mayOnlyAccessLayers("proto", "model", "shape", "run", "repair")
                     .whereLayer("serve")
                     .mayOnlyAccessLayers("proto", "model", "run", "inputs", "repair", "lower");
 
@@ -90,6 +94,7 @@ class OnnxArchitectureTest {
                             "io.espalier.onnx.quant..",
                             "io.espalier.onnx.tune..",
                             "io.espalier.onnx.fit..",
+                            "io.espalier.onnx.slim..",
                             "io.espalier.onnx.serve..");
 
     @ArchTest

@@ -1,0 +1,106 @@
+package io.espalier.slim;
+
+import io.espalier.tensor.EspalierException;
+
+import java.util.Collection;
+import java.util.Collections;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SequencedMap;
+import java.util.Set;
+import java.util.stream.Collectors;
+
+/** What of a model can be removed: groups of units, and what stays for which reason. */
+public final class Groups {
+    private final Identities identities;
+    private final List<Group> all;
+    private final SequencedMap<Place, String> pinned;
+    private final Map<Integer, Set<Integer>> overlaps;
+
+    Groups(
+            Identities identities,
+            List<Group> all,
+            SequencedMap<Place, String> pinned,
+            Map<Integer, Set<Integer>> overlaps) {
+        this.identities = identities;
+        this.all = List.copyOf(all);
+        this.pinned = Collections.unmodifiableSequencedMap(new LinkedHashMap<>(pinned));
+        this.overlaps = overlaps;
+    }
+
+    /** All groups, in the order of the model's constants. */
+    public List<Group> all() {
+        return all;
+    }
+
+    /** Dimensions of which something can't go, and why. */
+    public SequencedMap<Place, String> pinned() {
+        return pinned;
+    }
+
+    /** Whether some channels belong to units of both, as those of heads and of places in them. */
+    public boolean overlap(Group first, Group second) {
+        return overlaps.getOrDefault(first.number(), Set.of()).contains(second.number());
+    }
+
+    /**
+     * The removal of these units.
+     *
+     * @throws EspalierException if one is of another model, or none of a group's would be left
+     */
+    public Choice choose(Collection<Unit> removed) {
+        var gone = new HashSet<>(removed);
+        var atoms = new HashSet<Integer>();
+        for (Group group : all) {
+            List<Unit> some = group.units().stream().filter(gone::contains).toList();
+            if (some.size() == group.units().size()) {
+                throw new EspalierException(
+                        "All %d units of group %s would go; leave one at least."
+                                .formatted(some.size(), group.place()));
+            }
+            some.forEach(unit -> atoms.add(unit.atom()));
+            some.forEach(gone::remove);
+        }
+        if (!gone.isEmpty()) {
+            throw new EspalierException(
+                    "%d of the units are of another model; take them from this one's groups."
+                            .formatted(gone.size()));
+        }
+        return new Choice(identities, atoms);
+    }
+
+    /** A line for each group, and what stays, by the reason. */
+    @Override
+    public String toString() {
+        var text = new StringBuilder();
+        for (Group group : all) {
+            text.append(group);
+            Set<Integer> others = overlaps.getOrDefault(group.number(), Set.of());
+            if (!others.isEmpty()) {
+                text.append("; shares channels with ")
+                        .append(
+                                others.stream()
+                                        .map(String::valueOf)
+                                        .collect(Collectors.joining(", ")));
+            }
+            text.append('\n');
+        }
+        Map<String, List<Place>> byReason =
+                pinned.keySet().stream()
+                        .collect(
+                                Collectors.groupingBy(
+                                        place -> pinned.getOrDefault(place, ""),
+                                        LinkedHashMap::new,
+                                        Collectors.toList()));
+        byReason.forEach((reason, places) ->
+                text.append("stays, since %s: ".formatted(reason))
+                        .append(
+                                places.stream()
+                                        .map(Place::toString)
+                                        .collect(Collectors.joining(", ")))
+                        .append('\n'));
+        return text.toString();
+    }
+}

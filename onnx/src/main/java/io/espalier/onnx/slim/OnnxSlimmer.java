@@ -1,0 +1,114 @@
+package io.espalier.onnx.slim;
+
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.repair.Repair;
+import io.espalier.slim.Group;
+import io.espalier.slim.Groups;
+import io.espalier.slim.Unit;
+import io.espalier.tensor.EspalierException;
+
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Takes channels, heads and neurons out of an ONNX model, with all weights that compute and read
+ * them, so that it has fewer parameters and less to do.
+ *
+ * <pre>{@code
+ * var slimmer = OnnxSlimmer.of(OnnxModel.load(Path.of("model.onnx")));
+ * System.out.println(slimmer.groups());
+ * slimmer.remove(slimmer.leastImportant(0.5)).save(Path.of("slim.onnx"));
+ * }</pre>
+ *
+ * <p>What goes together is found from the graph, operator by operator; what an operator that is not
+ * understood touches stays, and so do the model's inputs and results.
+ */
+public final class OnnxSlimmer {
+    /** Units of fewer parts than this are columns rather than rows of what both share. */
+    private static final int FEW = 4;
+
+    private final OnnxModel model;
+    private final Analysis analysis;
+    private final Groups groups;
+
+    private OnnxSlimmer(OnnxModel model) {
+        this.model = model;
+        analysis = Analysis.of(model);
+        groups = analysis.groups();
+    }
+
+    /** A slimmer of the model as {@link Repair} leaves it; the one given stays as it is. */
+    public static OnnxSlimmer of(OnnxModel model) {
+        OnnxModel repaired = Repair.run(model).model();
+        return new OnnxSlimmer(ChannelShuffles.asGather(OwnVectors.of(repaired)));
+    }
+
+    /** The repaired model, whose constants the groups name. */
+    public OnnxModel model() {
+        return model;
+    }
+
+    Analysis analysis() {
+        return analysis;
+    }
+
+    /** What can go, and what can't for which reason. */
+    public Groups groups() {
+        return groups;
+    }
+
+    /**
+     * The units of smallest magnitude of each group, so that this share of its units stays, one at
+     * least. Of groups that share channels, such as heads and the places within heads, only one
+     * gives units.
+     *
+     * @throws EspalierException unless the share is above 0, and 1 or less
+     */
+    public List<Unit> leastImportant(double share) {
+        if (!(share > 0 && share <= 1)) {
+            throw new EspalierException("The share that stays must be in (0, 1], not " + share);
+        }
+        var magnitude = new Magnitude(model.graph());
+        List<Unit> least = new ArrayList<>();
+        List<Group> taken = new ArrayList<>();
+        for (Group group : byPreference()) {
+            if (taken.stream().anyMatch(other -> groups.overlap(group, other))) {
+                continue;
+            }
+            taken.add(group);
+            Map<Unit, Double> scores = new HashMap<>();
+            group.units().forEach(unit -> scores.put(unit, magnitude.of(unit)));
+            int kept = (int) Math.max(1, Math.round(share * group.units().size()));
+            group.units().stream()
+                    .sorted(Comparator.comparing(unit -> scores.getOrDefault(unit, 0.0)))
+                    .limit(group.units().size() - kept)
+                    .forEach(least::add);
+        }
+        return least;
+    }
+
+    private List<Group> byPreference() {
+        return groups.all().stream()
+                .sorted(
+                        Comparator.comparingInt(OnnxSlimmer::rank)
+                                .thenComparingInt(g -> -g.units().size()))
+                .toList();
+    }
+
+    private static int rank(Group group) {
+        return group.isOuter() && group.units().size() >= FEW ? 0 : 1;
+    }
+
+    /**
+     * The model without these units, whole or not at all.
+     *
+     * @throws EspalierException if they are of another model, or nothing would be left of a value
+     */
+    public OnnxModel remove(Collection<Unit> units) {
+        return new Removal(analysis, groups.choose(units)).from(model);
+    }
+}

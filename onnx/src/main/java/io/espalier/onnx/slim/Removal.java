@@ -1,0 +1,116 @@
+package io.espalier.onnx.slim;
+
+import io.espalier.onnx.model.ConstantTensor;
+import io.espalier.onnx.model.OnnxGraph;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.model.OnnxNode;
+import io.espalier.onnx.shape.Shapes;
+import io.espalier.slim.Axis;
+import io.espalier.slim.Choice;
+import io.espalier.tensor.EspalierException;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.Arrays;
+
+/** A model without some of its channels. */
+final class Removal {
+    private final Analysis analysis;
+    private final Choice choice;
+
+    Removal(Analysis analysis, Choice choice) {
+        this.analysis = analysis;
+        this.choice = choice;
+    }
+
+    /**
+     * What is left, checked: all extents are those that the channels left say.
+     *
+     * @throws EspalierException if nothing of a value would be left
+     */
+    OnnxModel from(OnnxModel model) {
+        analysis.values().forEach(this::requireSome);
+        OnnxModel slim = model.rewritten(this::cut);
+        Shapes shapes = Shapes.of(slim);
+        analysis.values()
+                .forEach((name, value) -> {
+                    if (value != null && slim.graph().has(name)) {
+                        requireExtents(name, value, analysis.extents(name, shapes));
+                    }
+                });
+        return slim;
+    }
+
+    private void cut(OnnxGraph graph) {
+        analysis.values()
+                .forEach((name, value) -> {
+                    if (value != null && isCut(value)) {
+                        graph.forgetType(name);
+                        ConstantTensor constant = graph.constant(name);
+                        if (constant != null) {
+                            graph.setConstant(name, left(constant, value));
+                        }
+                    }
+                });
+        analysis.rewrites()
+                .forEach((node, rewrites) -> {
+                    OnnxNode rewritten = node;
+                    for (Rewrite rewrite : rewrites) {
+                        rewritten = rewrite.of(rewritten, graph, choice);
+                    }
+                    if (!rewritten.toProto().equals(node.toProto())) {
+                        graph.replace(node, rewritten);
+                    }
+                });
+        graph.removeUnused();
+    }
+
+    private boolean isCut(ChannelValue value) {
+        return value.axes().stream().anyMatch(choice::cuts);
+    }
+
+    private ConstantTensor left(ConstantTensor constant, ChannelValue value) {
+        ConstantTensor left = constant;
+        for (int d = 0; d < value.rank(); d++) {
+            Axis axis = value.axes().get(d);
+            if (choice.cuts(axis)) {
+                int[] kept = choice.kept(axis, Math.toIntExact(value.extents()[d]));
+                left = Slices.keep(left, d, kept);
+            }
+        }
+        return left;
+    }
+
+    private long[] left(ChannelValue value) {
+        long[] left = value.extents().clone();
+        for (int d = 0; d < left.length; d++) {
+            left[d] = choice.extent(value.axes().get(d), left[d]);
+        }
+        return left;
+    }
+
+    private void requireSome(String name, @Nullable ChannelValue value) {
+        if (value != null && isCut(value)) {
+            for (long extent : left(value)) {
+                if (extent == 0) {
+                    throw new EspalierException(
+                            "Nothing of '%s' would be left; keep one of its channels at least."
+                                    .formatted(name));
+                }
+            }
+        }
+    }
+
+    private void requireExtents(String name, ChannelValue value, long @Nullable [] found) {
+        long[] expected = left(value);
+        if (found == null || !Arrays.equals(expected, found)) {
+            throw new EspalierException(
+                    ("'%s' would have extents %s where %s are needed; keep what it is made of,"
+                                    + " which the groups name.")
+                            .formatted(
+                                    name,
+                                    found == null ? "that are not known" : Arrays.toString(found),
+                                    Arrays.toString(expected)));
+        }
+    }
+}
