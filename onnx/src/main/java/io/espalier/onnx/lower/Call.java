@@ -239,6 +239,11 @@ final class Call {
         return writer.constant(node.output() + "_" + name, tensor);
     }
 
+    /** A tensor that the graph holds, whose name takes none from modules of this node's path. */
+    Value constantApart(String name, Tensor tensor) {
+        return writer.constant(name, tensor);
+    }
+
     /** A tensor of numbers that follow from the sizes of the model's inputs. */
     Value tensorOf(List<Size> numbers) {
         return writer.ofSizes(

@@ -6,6 +6,7 @@ import io.espalier.graph.Value;
 import io.espalier.nn.Embedding;
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.ElementType;
+import io.espalier.tensor.Tensors;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -43,7 +44,7 @@ final class IndexOperators {
                             0,
                             List.of(Embedding.class, call.node.input(0)),
                             () -> Embedding.of(table.toTensor()),
-                            call.in(1)));
+                            fromStart(call, call.in(1), table.shape().getFirst())));
         } else {
             call.give(select(call, call.in(0), axis));
         }
@@ -82,8 +83,18 @@ final class IndexOperators {
     }
 
     private static Value counted(Call call, Value index, Size length) {
+        return fromStart(call, index, call.tensorOf(List.of(length)));
+    }
+
+    /** The same of a table's rows; its name stays free for the table. */
+    private static Value fromStart(Call call, Value index, long rows) {
+        Value length = call.constantApart("table_rows", Tensors.of(new long[] {rows}, 1));
+        return fromStart(call, index, length);
+    }
+
+    private static Value fromStart(Call call, Value index, Value length) {
         Value negative = call.apply(GraphOperator.LT_SCALAR, Map.of("other", 0), index);
-        Value fromEnd = call.apply(GraphOperator.ADD, index, call.tensorOf(List.of(length)));
+        Value fromEnd = call.apply(GraphOperator.ADD, index, length);
         return call.apply(GraphOperator.WHERE, negative, fromEnd, index);
     }
 

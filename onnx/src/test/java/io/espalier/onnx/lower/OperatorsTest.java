@@ -356,6 +356,15 @@ class OperatorsTest {
                 5,
                 4);
         agree(
+                on("N, 4")
+                        .node("i = ArgMin(x)", node -> node.with("axis", 1).with("keepdims", 0))
+                        .integer("four", 4)
+                        .node("j = Sub(i, four)")
+                        .weight("t", 4, 3)
+                        .node("y = Gather(t, j)"),
+                5,
+                4);
+        agree(
                 on("3, 4")
                         .node("i = ArgMin(x)", node -> node.with("axis", 0))
                         .integer("one", 1)
