@@ -1,6 +1,7 @@
 package io.espalier.data;
 
 import io.espalier.state.AtomicFile;
+import io.espalier.state.TextFile;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;
@@ -25,6 +26,8 @@ import java.util.stream.Stream;
  * another one.
  */
 public final class ImageFolder implements MapDataset {
+    private static final int MOST_BYTES_OF_LABELS = 64 << 20;
+
     private final List<Path> files;
     private final List<String> labels;
     private final List<String> classes;
@@ -226,7 +229,7 @@ public final class ImageFolder implements MapDataset {
 
     private static List<String> lines(Path file) {
         try {
-            return Files.readAllLines(file);
+            return TextFile.lines(file, MOST_BYTES_OF_LABELS);
         } catch (IOException e) {
             throw new EspalierException(
                     "Can't read the label file " + file + ": " + AtomicFile.reason(e) + ".", e);

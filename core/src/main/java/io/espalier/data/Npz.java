@@ -64,11 +64,7 @@ public final class Npz {
             return arrays;
         } catch (ZipException | EOFException e) {
             throw new EspalierException(
-                    file
-                            + " is not an .npz file, or is damaged: "
-                            + (e.getMessage() == null ? "it ends early" : e.getMessage())
-                            + ".",
-                    e);
+                    file + " is not an .npz file, or is damaged: its archive can't be read.", e);
         } catch (IOException e) {
             throw new EspalierException(
                     "Can't read " + file + ": " + AtomicFile.reason(e) + ".", e);

@@ -7,6 +7,7 @@ import io.espalier.tensor.Needed;
 import java.io.IOException;
 import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.FileChannel;
+import java.nio.charset.CharacterCodingException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
@@ -22,6 +23,8 @@ import java.util.UUID;
 public final class AtomicFile {
     /** As many as Linux follows. */
     private static final int MAX_LINKS = 40;
+
+    private static final String FOLDER = "it is a folder";
 
     private AtomicFile() {}
 
@@ -127,8 +130,13 @@ public final class AtomicFile {
             case AccessDeniedException denied -> "no permission";
             case ClosedByInterruptException interrupted -> "the thread was interrupted";
             case NotDirectoryException file -> "it is a file, not a folder";
-            case FileSystemException other when other.getReason() != null -> other.getReason();
-            default -> String.valueOf(e.getMessage());
+            case CharacterCodingException bytes -> "it is no text in UTF-8";
+            case FileSystemException other when other.getReason() != null ->
+                    other.getReason().equals("Is a directory") ? FOLDER : other.getReason();
+            default ->
+                    "Is a directory".equals(e.getMessage())
+                            ? FOLDER
+                            : String.valueOf(e.getMessage());
         };
     }
 }

@@ -1,10 +1,10 @@
 package io.espalier.onnx.inputs;
 
 import io.espalier.state.AtomicFile;
+import io.espalier.state.TextFile;
 import io.espalier.tensor.EspalierException;
 
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -16,6 +16,8 @@ import java.util.Map;
  * characters, then come those of a file, and last a space, if the result has one class more.
  */
 public final class Characters {
+    private static final int MOST_BYTES = 1 << 20;
+
     private final Path file;
     private final List<String> lines;
 
@@ -31,7 +33,7 @@ public final class Characters {
      */
     public static Characters load(Path file) {
         try {
-            List<String> lines = Files.readAllLines(file);
+            List<String> lines = TextFile.lines(file, MOST_BYTES);
             if (lines.isEmpty()) {
                 throw new EspalierException("The file " + file + " has no characters.");
             }

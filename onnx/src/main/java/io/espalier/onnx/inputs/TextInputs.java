@@ -3,13 +3,13 @@ package io.espalier.onnx.inputs;
 import io.espalier.onnx.inputs.BatchSource.Made;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.state.AtomicFile;
+import io.espalier.state.TextFile;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;
 
 import java.io.IOException;
 import java.lang.ref.Cleaner;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
@@ -21,6 +21,8 @@ import java.util.TreeSet;
 
 /** Lines of text for a model that takes tokens. */
 public final class TextInputs extends Inputs {
+    private static final int MOST_BYTES = 256 << 20;
+
     static final String IDS = "input_ids";
     static final String MASK = "attention_mask";
     static final String TYPES = "token_type_ids";
@@ -122,7 +124,9 @@ public final class TextInputs extends Inputs {
     private List<String> sentences() {
         try {
             List<String> all =
-                    Files.readAllLines(lines).stream().filter(line -> !line.isBlank()).toList();
+                    TextFile.lines(lines, MOST_BYTES).stream()
+                            .filter(line -> !line.isBlank())
+                            .toList();
             if (all.isEmpty()) {
                 throw new EspalierException(lines + " has no lines of text.");
             }

@@ -4,12 +4,14 @@ import ai.djl.huggingface.tokenizers.Encoding;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 
 import io.espalier.state.AtomicFile;
+import io.espalier.state.TextFile;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -21,6 +23,7 @@ import java.util.function.Function;
 /** A {@code tokenizer.json}, read and run by Hugging Face's own library as DJL binds it. */
 final class Tokenizer implements AutoCloseable {
     private static final int USUAL_LENGTH = 512;
+    private static final int MOST_BYTES = 256 << 20;
 
     private final HuggingFaceTokenizer tokenizer;
 
@@ -36,13 +39,15 @@ final class Tokenizer implements AutoCloseable {
      */
     static Tokenizer open(Path file, OptionalLong length, OptionalInt maxLength) {
         try {
+            if (!Files.isDirectory(file)) {
+                TextFile.read(file, MOST_BYTES);
+            }
             return new Tokenizer(opened(file, length, maxLength));
         } catch (IOException e) {
             throw new EspalierException(
                     "Can't read the tokenizer " + file + ": " + AtomicFile.reason(e) + ".", e);
         } catch (RuntimeException e) {
-            throw new EspalierException(
-                    file + " is no tokenizer.json that can be used: " + reason(e) + ".", e);
+            throw new EspalierException(file + " is no tokenizer.json that can be used.", e);
         }
     }
 

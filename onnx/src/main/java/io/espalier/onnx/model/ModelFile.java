@@ -50,10 +50,14 @@ final class ModelFile {
                         "%s has %d MB; an ONNX model's own file has at most 2,147 MB, its weights lie beside it."
                                 .formatted(file, Files.size(file) / 1_000_000));
             }
-            return OnnxModel.of(parse(ExternalData.mapFile(file)), ExternalData.beside(file));
+            ModelProto proto = parse(ExternalData.mapFile(file));
+            if (!proto.hasGraph()) {
+                throw new EspalierException(file + " is no ONNX model: it has no graph.");
+            }
+            return OnnxModel.of(proto, ExternalData.beside(file));
         } catch (InvalidProtocolBufferException e) {
             throw new EspalierException(
-                    file + " is no ONNX model, or it is damaged: " + e.getMessage(), e);
+                    file + " is no ONNX model, or it is damaged or cut off.", e);
         } catch (EspalierException e) {
             String reason = SafeTensors.printable(String.valueOf(e.getMessage()));
             throw new EspalierException(
@@ -72,11 +76,7 @@ final class ModelFile {
         CodedInputStream input =
                 UnsafeByteOperations.unsafeWrap(bytes.asByteBuffer()).newCodedInput();
         input.enableAliasing(true);
-        ModelProto proto = ModelProto.parseFrom(input);
-        if (!proto.hasGraph()) {
-            throw new InvalidProtocolBufferException("it has no graph.");
-        }
-        return proto;
+        return ModelProto.parseFrom(input);
     }
 
     static void write(OnnxModel model, Path file) {

@@ -2,6 +2,7 @@ package io.espalier.onnx.quant;
 
 import io.espalier.onnx.quant.matmul.RoundingMethod;
 import io.espalier.state.AtomicFile;
+import io.espalier.state.TextFile;
 import io.espalier.tensor.EspalierException;
 
 import tools.jackson.core.JacksonException;
@@ -57,7 +58,7 @@ final class RecipeFile {
     private static final String WRITTEN = "2";
 
     /** More than the layers of any model need. */
-    private static final long MOST_BYTES = 64L << 20;
+    private static final int MOST_BYTES = 64 << 20;
 
     private final JsonParser parser;
     private final Set<String> seen = new HashSet<>();
@@ -98,7 +99,7 @@ final class RecipeFile {
             if (Files.exists(file) && Files.size(file) > MOST_BYTES) {
                 throw new EspalierException("it is far too large.");
             }
-            String text = Files.readString(file, StandardCharsets.UTF_8);
+            String text = TextFile.read(file, MOST_BYTES);
             try (JsonParser parser = MAPPER.createParser(text)) {
                 return new RecipeFile(parser).read();
             }
