@@ -42,8 +42,11 @@ final class WeightOptions {
             names = "--embeddings",
             paramLabel = "PRECISION",
             description =
-                    "What tables of vectors are kept in: float, int8 or int4; int8 if left out,"
-                            + " int4 with --bits 4, float with --mode float16.")
+                    "What tables of vectors are kept in: float, int8 or int4 (tables whose rows are"
+                            + " gathered, a multiple of 16 values each; int8 for others). If left"
+                            + " out int8, with --bits 4 int4 for tables of 2^20 values or more,"
+                            + " with --mode float16 float. Tables of less than 2^14 values stay"
+                            + " float.")
     @Nullable String embeddings;
 
     @Option(

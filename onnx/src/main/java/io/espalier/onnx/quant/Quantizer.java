@@ -114,9 +114,10 @@ public final class Quantizer {
     }
 
     /**
-     * What tables of vectors are kept in. Unless it is set, 8-bit integers; 4-bit ones where
-     * weights have 4 bits, and floats in {@link QuantizationMode#FLOAT16}. {@link
-     * QuantizationMode#AUTO} leaves them float if they miss the budget.
+     * What tables of vectors are kept in. Unless it is set, 8-bit integers; where weights have 4
+     * bits, 4-bit ones for tables of 2^20 values or more; and floats in {@link
+     * QuantizationMode#FLOAT16}. {@link QuantizationMode#AUTO} leaves them float if they miss the
+     * budget. Tables of less than 2^14 values stay float, and those that 4 bits can't hold have 8.
      */
     public Quantizer embeddings(EmbeddingPrecision precision) {
         return withFormat(f -> f.embeddings = Optional.of(precision));
