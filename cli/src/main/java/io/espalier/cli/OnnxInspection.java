@@ -3,10 +3,12 @@ package io.espalier.cli;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.proto.ValueInfoProto;
+import io.espalier.onnx.shape.Contradiction;
 import io.espalier.onnx.shape.ModelCost;
 import io.espalier.onnx.shape.ModelProgram;
 import io.espalier.onnx.shape.Shapes;
 import io.espalier.onnx.shape.ValueType;
+import io.espalier.tensor.EspalierException;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -34,10 +36,30 @@ record OnnxInspection(Path file, OnnxModel model, Shapes shapes, ModelCost cost)
      * Reads a model.
      *
      * @param inputs the extents of inputs to count its cost for
+     * @throws EspalierException if a node takes what doesn't fit together
      */
     static OnnxInspection of(Path file, Map<String, List<Long>> inputs) {
         OnnxModel model = OnnxModel.load(file);
-        return new OnnxInspection(file, model, Shapes.of(model), ModelCost.of(model, inputs));
+        Shapes shapes = Shapes.of(model);
+        requireRunning(file, shapes);
+        if (!inputs.isEmpty()) {
+            requireRunning(file, Shapes.of(model, inputs));
+        }
+        return new OnnxInspection(file, model, shapes, ModelCost.of(model, inputs));
+    }
+
+    /** What a model costs that can't run is not known. */
+    private static void requireRunning(Path file, Shapes shapes) {
+        if (!shapes.contradictions().isEmpty()) {
+            Contradiction first = shapes.contradictions().getFirst();
+            throw new EspalierException(
+                    "%s can't run: its node '%s' (%s) %s."
+                            .formatted(
+                                    file,
+                                    first.node().name(),
+                                    operator(first.node()),
+                                    first.words()));
+        }
     }
 
     /** As a person reads it. */

@@ -7,9 +7,15 @@ import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.proto.GraphProto;
 import io.espalier.onnx.proto.ModelProto;
 import io.espalier.onnx.proto.OperatorSetIdProto;
+import io.espalier.onnx.proto.StringStringEntryProto;
+import io.espalier.onnx.proto.TensorProto;
 import io.espalier.onnx.proto.TypeProto;
 import io.espalier.onnx.proto.ValueInfoProto;
 
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -38,6 +44,39 @@ final class OnnxFile {
         graph.addOutput(value("y", ElementType.INT64, 0, -1));
         graph.addNode(OnnxNode.of("Identity", List.of("input_ids"), "y").toProto());
         return save(file, graph);
+    }
+
+    /** A product with a matrix that has other extents than it would need. */
+    static Path ofNoProduct(Path file) {
+        GraphProto.Builder graph = graph("x", ElementType.FLOAT, 2, 3);
+        graph.addOutput(value("y", ElementType.FLOAT, 2, 5));
+        graph.addInitializer(ConstantTensor.floats(List.of(4L, 5L), new float[20]).toProto("w"));
+        graph.addNode(OnnxNode.of("MatMul", List.of("x", "w"), "y").withName("odd").toProto());
+        return save(file, graph);
+    }
+
+    /** A product with a matrix of ones that lies in a file of this name beside it. */
+    static Path ofMatrixBeside(Path file, String weights) throws IOException {
+        GraphProto.Builder graph = graph("x", ElementType.FLOAT, 0, 64);
+        graph.addOutput(value("y", ElementType.FLOAT, 0, 64));
+        graph.addInitializer(
+                TensorProto.newBuilder()
+                        .setName("w")
+                        .setDataType(ElementType.FLOAT.code())
+                        .addAllDims(List.of(64L, 64L))
+                        .setDataLocation(TensorProto.DataLocation.EXTERNAL)
+                        .addExternalData(
+                                StringStringEntryProto.newBuilder()
+                                        .setKey("location")
+                                        .setValue(weights)));
+        graph.addNode(OnnxNode.of("MatMul", List.of("x", "w"), "y").toProto());
+        var ones = ByteBuffer.allocate(64 * 64 * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        while (ones.hasRemaining()) {
+            ones.putFloat(1);
+        }
+        Files.write(file.resolveSibling(weights), ones.array());
+        Files.write(file, message(graph).toByteArray());
+        return file;
     }
 
     /** A product with a matrix, {@code x} [N, 128] to {@code y} [N, 64]. */
@@ -117,13 +156,15 @@ final class OnnxFile {
     }
 
     private static Path save(Path file, GraphProto.Builder graph) {
-        OnnxModel.of(
-                        ModelProto.newBuilder()
-                                .setIrVersion(8)
-                                .addOpsetImport(OperatorSetIdProto.newBuilder().setVersion(17))
-                                .setGraph(graph)
-                                .build())
-                .save(file);
+        OnnxModel.of(message(graph)).save(file);
         return file;
+    }
+
+    private static ModelProto message(GraphProto.Builder graph) {
+        return ModelProto.newBuilder()
+                .setIrVersion(8)
+                .addOpsetImport(OperatorSetIdProto.newBuilder().setVersion(17))
+                .setGraph(graph)
+                .build();
     }
 }

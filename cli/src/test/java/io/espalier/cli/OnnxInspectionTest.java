@@ -131,6 +131,21 @@ class OnnxInspectionTest {
     }
 
     @Test
+    @DisplayName("names the node that can't run, in the place of costs that can't be")
+    void cannotRun() {
+        Path product = OnnxFile.ofNoProduct(directory.resolve("odd.onnx"));
+
+        CommandLineRun run = CommandLineRun.of("inspect", product.toString());
+
+        assertEquals(1, run.code());
+        assertEquals("", run.out());
+        assertEquals(
+                "espalier: %s can't run: its node 'odd' (MatMul) takes [2, 3] and [4, 5], which don't multiply."
+                        .formatted(product),
+                run.err().strip());
+    }
+
+    @Test
     @DisplayName("refuses in one line what is damaged, and extents that the model does not take")
     void refused() throws IOException {
         byte[] bytes = Files.readAllBytes(Path.of(file));

@@ -20,7 +20,13 @@ final class Broadcasting {
         int rank = Math.max(a.size(), b.size());
         var shape = new ArrayList<Extent>();
         for (int i = 0; i < rank; i++) {
-            shape.add(of(call, at(a, i, rank), at(b, i, rank)));
+            Extent one = at(a, i, rank);
+            Extent other = at(b, i, rank);
+            if (one.isKnown() && other.isKnown() && differ(one, other)) {
+                throw new Contradicted(
+                        "takes %s and %s, which have no common extents".formatted(a, b));
+            }
+            shape.add(of(call, one, other));
         }
         return shape;
     }
@@ -30,6 +36,10 @@ final class Broadcasting {
         return place < 0 ? Extent.ONE : shape.get(place);
     }
 
+    private static boolean differ(Extent a, Extent b) {
+        return !a.is(1) && !b.is(1) && !a.equals(b);
+    }
+
     /** In a run that succeeds, both are equal, or one of them is 1. */
     private static Extent of(Call call, Extent a, Extent b) {
         if (a.is(1) || a.equals(b)) {
@@ -37,9 +47,6 @@ final class Broadcasting {
         }
         if (b.is(1)) {
             return a;
-        }
-        if (a.isKnown() && b.isKnown()) {
-            throw new Undecided();
         }
         if (a.isKnown() || b.isKnown()) {
             return a.isKnown() ? a : b;

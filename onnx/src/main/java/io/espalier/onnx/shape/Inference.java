@@ -17,8 +17,8 @@ final class Inference {
 
     private static void run(OnnxNode node, Scope scope) {
         var call = new Call(node, scope);
-        apply(Rules.types(node), call);
-        apply(Rules.contents(node), call);
+        apply(Rules.types(node), call, scope);
+        apply(Rules.contents(node), call, scope);
         for (int i = 0; i < node.outputs().size(); i++) {
             String name = node.output(i);
             if (!name.isEmpty()) {
@@ -31,11 +31,13 @@ final class Inference {
         }
     }
 
-    private static void apply(@Nullable Rule rule, Call call) {
+    private static void apply(@Nullable Rule rule, Call call, Scope scope) {
         try {
             if (rule != null) {
                 rule.infer(call);
             }
+        } catch (Contradicted e) {
+            scope.add(new Contradiction(call.node, String.valueOf(e.getMessage())));
         } catch (Undecided
                 | ArithmeticException
                 | EspalierException

@@ -41,7 +41,7 @@ final class MatrixRules {
         }
         boolean rows = a.size() > 1;
         boolean columns = b.size() > 1;
-        requireEqual(a.getLast(), columns ? b.get(b.size() - 2) : b.getFirst());
+        requireEqual(a.getLast(), columns ? b.get(b.size() - 2) : b.getFirst(), a, b);
         var shape =
                 new ArrayList<>(
                         Broadcasting.of(
@@ -57,9 +57,10 @@ final class MatrixRules {
         return shape;
     }
 
-    private static void requireEqual(Extent a, Extent b) {
+    private static void requireEqual(Extent a, Extent b, List<Extent> first, List<Extent> second) {
         if (a.isKnown() && b.isKnown() && !a.equals(b)) {
-            throw new Undecided();
+            throw new Contradicted(
+                    "takes %s and %s, which don't multiply".formatted(first, second));
         }
     }
 
@@ -72,7 +73,7 @@ final class MatrixRules {
         }
         int rows = call.node.integer("transA", 0) != 0 ? 1 : 0;
         int columns = call.node.integer("transB", 0) != 0 ? 0 : 1;
-        requireEqual(a.get(1 - rows), b.get(1 - columns));
+        requireEqual(a.get(1 - rows), b.get(1 - columns), a, b);
         call.give(0, List.of(a.get(rows), b.get(columns)));
     }
 
@@ -99,7 +100,8 @@ final class MatrixRules {
         if (shape.isEmpty()) {
             throw new Undecided();
         }
-        requireEqual(shape.removeLast(), Extent.of(call.node.integer("K", -1)));
+        Extent rows = Extent.of(call.node.integer("K", -1));
+        requireEqual(shape.removeLast(), rows, call.shape(0), List.of(rows));
         shape.add(Extent.of(call.node.integer("N", -1)));
         call.give(0, shape);
     }

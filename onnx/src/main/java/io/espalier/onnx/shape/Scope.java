@@ -50,6 +50,7 @@ final class Scope {
     private final Source source;
     private final Map<String, ValueType> types = new HashMap<>();
     private final Map<String, Optional<Contents>> contents = new HashMap<>();
+    private final List<Contradiction> contradictions = new ArrayList<>();
 
     Scope(World world, Source source) {
         this.world = world;
@@ -93,6 +94,15 @@ final class Scope {
             contents.put(name, known);
         }
         return known.orElse(null);
+    }
+
+    void add(Contradiction contradiction) {
+        contradictions.add(contradiction);
+    }
+
+    /** The nodes of this graph itself that can't run. */
+    List<Contradiction> contradictions() {
+        return contradictions;
     }
 
     void put(String name, ValueType type) {

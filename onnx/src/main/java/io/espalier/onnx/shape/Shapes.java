@@ -74,6 +74,14 @@ public final class Shapes {
         }
     }
 
+    /**
+     * Nodes whose operands no run takes, in the graph's order, as far as that is seen: products
+     * whose extents differ, or what is computed element by element.
+     */
+    public List<Contradiction> contradictions() {
+        return List.copyOf(scope.contradictions());
+    }
+
     /** What is known of a value; {@link ValueType#UNKNOWN} also if there is none of this name. */
     public ValueType type(String value) {
         ValueType type = scope.type(value);

@@ -4,10 +4,14 @@ package io.espalier.onnx.shape;
  * Ends a rule where something that it needs is not known, or contradicts the operator; what the
  * rule gave until then stays.
  */
-final class Undecided extends RuntimeException {
+class Undecided extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
     Undecided() {
-        super("It is not known before it runs.", null, false, false);
+        this("It is not known before it runs.");
+    }
+
+    Undecided(String words) {
+        super(words, null, false, false);
     }
 }

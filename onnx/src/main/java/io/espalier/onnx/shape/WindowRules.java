@@ -50,7 +50,8 @@ final class WindowRules {
     private static void requireChannels(Call call, Extent given, Extent ofFilter) {
         Extent wanted = ofFilter.times(call.node.integer("group", 1));
         if (given.isKnown() && wanted.isKnown() && !given.equals(wanted)) {
-            throw new Undecided();
+            throw new Contradicted(
+                    "takes %s channels, and its filters are for %s".formatted(given, wanted));
         }
     }
 
