@@ -46,11 +46,12 @@ import java.util.stream.Collectors;
  * caller's {@code PointerScope}.
  */
 public final class OnnxSession implements RunningModel {
-    private final OrtEnvironment environment = RuntimeEnvironment.get();
+    private final OrtEnvironment environment;
     private final OrtSession session;
     private final Set<String> results;
 
-    private OnnxSession(OrtSession session, Set<String> results) {
+    private OnnxSession(OrtEnvironment environment, OrtSession session, Set<String> results) {
+        this.environment = environment;
         this.session = session;
         this.results = results;
     }
@@ -66,6 +67,7 @@ public final class OnnxSession implements RunningModel {
      * @throws EspalierException if ONNX Runtime refuses it; the message has its reason
      */
     public static OnnxSession open(OnnxModel model, UnaryOperator<SessionSettings> how) {
+        OrtEnvironment environment = RuntimeEnvironment.get();
         SessionSettings settings = how.apply(SessionSettings.DEFAULT);
         OnnxModel tapped = settings.taps().isEmpty() ? model : tapped(model, settings.taps());
         var results = new LinkedHashSet<String>();
@@ -81,7 +83,7 @@ public final class OnnxSession implements RunningModel {
             }
             options.setOptimizationLevel(settings.optimized() ? OptLevel.ALL_OPT : OptLevel.NO_OPT);
             options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL);
-            return new OnnxSession(create(tapped, options), results);
+            return new OnnxSession(environment, create(tapped, options), results);
         } catch (OrtException e) {
             throw refused("ONNX Runtime refuses the model: ", e);
         }

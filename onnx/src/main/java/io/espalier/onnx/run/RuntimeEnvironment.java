@@ -5,17 +5,46 @@ import ai.onnxruntime.OrtEnvironment.ThreadingOptions;
 import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtLoggingLevel;
 
+import io.espalier.tensor.EspalierException;
+
+import java.util.Optional;
+import java.util.logging.Level;
+import java.util.logging.Logger;
+
 /**
  * ONNX Runtime's only environment in a process, made with threads that sessions may share, unless
  * somebody else made it before.
  */
 final class RuntimeEnvironment {
-    private static final boolean SHARES = make();
+    /** ONNX Runtime tells its trouble with its library there, as stack traces. */
+    private static final Logger LOADING = Logger.getLogger("ai.onnxruntime.OnnxRuntime");
+
+    private static final State STATE = make();
 
     private RuntimeEnvironment() {}
 
-    private static boolean make() {
-        Telemetry.off();
+    /**
+     * What became of it.
+     *
+     * @param shares whether there are threads to share
+     * @param missing why there is none, if so
+     */
+    private record State(boolean shares, Optional<LinkageError> missing) {}
+
+    private static State make() {
+        Level before = LOADING.getLevel();
+        LOADING.setLevel(Level.OFF);
+        try {
+            Telemetry.off();
+            return new State(sharing(), Optional.empty());
+        } catch (LinkageError e) {
+            return new State(false, Optional.of(e));
+        } finally {
+            LOADING.setLevel(before);
+        }
+    }
+
+    private static boolean sharing() {
         var threads = new ThreadingOptions();
         try {
             threads.setGlobalIntraOpNumThreads(Runtime.getRuntime().availableProcessors());
@@ -31,12 +60,23 @@ final class RuntimeEnvironment {
         }
     }
 
+    /**
+     * The environment.
+     *
+     * @throws EspalierException if ONNX Runtime's own library can't be loaded
+     */
     static OrtEnvironment get() {
+        if (STATE.missing().isPresent()) {
+            throw new EspalierException(
+                    "ONNX Runtime can't be loaded: it unpacks its library into %s; make room there, or name another folder by -Djava.io.tmpdir=DIR."
+                            .formatted(System.getProperty("java.io.tmpdir")),
+                    STATE.missing().get());
+        }
         return OrtEnvironment.getEnvironment();
     }
 
     /** Whether there are threads to share. */
     static boolean sharesThreads() {
-        return SHARES;
+        return STATE.shares();
     }
 }
