@@ -26,7 +26,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Set;
 
 /** Makes an ONNX model smaller and faster. */
 @Command(
@@ -321,26 +320,9 @@ final class Quantize implements Runnable {
         printer.printf(
                 Locale.ROOT,
                 "%n%s; cosine to the float model %.5f on the calibration data%s.%n",
-                share(result),
+                StoredShare.of(result.layers(), mode()),
                 1 - result.drop(),
                 result.score().map(score -> ", " + score.summary()).orElse(""));
-    }
-
-    /** How much of the model is in fewer bits. */
-    private String share(QuantizationOutcome result) {
-        boolean halves = mode() == QuantizationMode.FLOAT16;
-        return String.format(
-                Locale.ROOT,
-                halves ? "%d of %d weights in 16 bits" : "%d of %d layers in integers",
-                result.layers().stream()
-                        .map(Layer::precision)
-                        .filter(halves ? "float16 stored"::equals : Quantize::isInteger)
-                        .count(),
-                result.layers().size());
-    }
-
-    private static boolean isInteger(String precision) {
-        return Set.of("int8", "int8 dynamic", "int4").contains(precision);
     }
 
     private static String[] row(

@@ -71,6 +71,24 @@ class QuantizeTest {
     }
 
     @Test
+    @DisplayName(
+            "says how many weights are stored in how many bits where all is computed in floats")
+    void storedWeights() {
+        CommandLineRun stored = quantize("--random", "--mode", "weight-only", "--force");
+        CommandLineRun dynamic = quantize("--random", "--mode", "dynamic", "--force");
+        model = OnnxFile.ofMatrices(folder.resolve("matrices.onnx"));
+        CommandLineRun four =
+                quantize("--random", "--mode", "weight-only", "--bits", "4", "--force");
+
+        assertTrue(stored.out().contains("2 of 2 weights in 8 bits"), stored.out());
+        assertTrue(
+                dynamic.out()
+                        .contains("0 of 2 layers in integers, the weights of 2 more in 8 bits"),
+                dynamic.out());
+        assertTrue(four.out().contains("1 of 1 weights in 4 bits;"), four.out());
+    }
+
+    @Test
     @DisplayName("puts matrices into 4 bits, and says so")
     void fourBits() {
         model = OnnxFile.ofMatrices(folder.resolve("matrices.onnx"));
