@@ -129,6 +129,7 @@ final class Finetune implements Runnable {
 
     private void write() {
         OnnxModel original = OnnxModel.load(files.model);
+        files.requireApart(original);
         var given = new OnnxInputs(inputs);
         FineTuner tuner = tuner(original, given);
         // What is wrong with them, or has to be told of them, comes first.
@@ -148,9 +149,14 @@ final class Finetune implements Runnable {
                 given.task()
                         .map(FineTuner::byLabels)
                         .orElseGet(() ->
-                                FineTuner.distilling(
-                                        teacher == null ? original : OnnxModel.load(teacher)));
+                                FineTuner.distilling(teacher == null ? original : loaded(teacher)));
         return Usage.of(spec, () -> set(learning));
+    }
+
+    private OnnxModel loaded(Path file) {
+        OnnxModel other = OnnxModel.load(file);
+        files.requireApart(other);
+        return other;
     }
 
     private FineTuner set(FineTuner learning) {

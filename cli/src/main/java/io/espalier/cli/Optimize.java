@@ -82,7 +82,9 @@ final class Optimize implements Runnable {
     }
 
     private void write(List<Pass> chosen) {
-        Optimization found = Optimization.of(OnnxModel.load(files.model), inOrder(chosen), sizes);
+        OnnxModel original = OnnxModel.load(files.model);
+        files.requireApart(original);
+        Optimization found = Optimization.of(original, inOrder(chosen), sizes);
         found.objection()
                 .filter(objection -> !files.force || !found.isSame())
                 .ifPresent(objection -> {

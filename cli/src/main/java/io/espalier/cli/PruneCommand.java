@@ -99,7 +99,9 @@ final class PruneCommand implements Runnable {
 
     private void write(OnnxPruner pruner) {
         Libtorch.seed(seed == null ? 0 : seed);
-        PrunedModel pruned = pruner.prune(OnnxModel.load(files.model));
+        OnnxModel original = OnnxModel.load(files.model);
+        files.requireApart(original);
+        PrunedModel pruned = pruner.prune(original);
         pruned.model().save(files.out);
         report.print(() -> describe(pruned), printer -> print(pruned, printer));
     }

@@ -141,6 +141,7 @@ final class Quantize implements Runnable {
 
     private void write(Quantizer quantizer) {
         OnnxModel original = OnnxModel.load(files.model);
+        files.requireApart(original);
         OnnxInputs given =
                 mode() == QuantizationMode.FLOAT16
                         ? OnnxInputs.toMeasure(inputs)

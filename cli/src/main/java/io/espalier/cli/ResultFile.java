@@ -1,5 +1,6 @@
 package io.espalier.cli;
 
+import io.espalier.onnx.model.OnnxModel;
 import io.espalier.tensor.EspalierException;
 
 import picocli.CommandLine.Option;
@@ -55,6 +56,14 @@ final class ResultFile {
                                 + " reads; name another file for the result.");
             }
         });
+        read.values().stream()
+                .filter(folder -> WrittenPlace.isReadFrom(folder, file))
+                .findFirst()
+                .ifPresent(folder -> {
+                    throw new EspalierException(
+                            "%s would be read as one of the inputs in %s; name another file for the result."
+                                    .formatted(file, folder));
+                });
         WrittenPlace.require(file);
         if (Files.exists(weights) && !Files.exists(file)) {
             throw new EspalierException(
@@ -65,6 +74,23 @@ final class ResultFile {
         if (Files.exists(file) && !force) {
             throw new EspalierException(
                     file + " is there already; --force replaces it, -o names another file.");
+        }
+    }
+
+    /**
+     * Refuses a place that holds weights of a model that is read.
+     *
+     * @throws EspalierException if the result would take it
+     */
+    void requireApart(OnnxModel read) {
+        Path weights = out.resolveSibling(out.getFileName() + ".data");
+        for (Path file : read.externalFiles()) {
+            if (WrittenPlace.isSame(out, file) || WrittenPlace.isSame(weights, file)) {
+                throw new EspalierException(
+                        file
+                                + " holds weights of the model that is read; name another file for"
+                                + " the result.");
+            }
         }
     }
 

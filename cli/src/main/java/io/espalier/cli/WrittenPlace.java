@@ -1,11 +1,13 @@
 package io.espalier.cli;
 
+import io.espalier.data.ImageDecoder;
 import io.espalier.state.AtomicFile;
 import io.espalier.tensor.EspalierException;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
 
 /** Places of files that are written, though nothing may be there yet. */
 final class WrittenPlace {
@@ -21,6 +23,21 @@ final class WrittenPlace {
             return there ? Files.isSameFile(one, other) : followed(one).equals(followed(other));
         } catch (IOException e) {
             throw new EspalierException("Can't read " + one + ": " + AtomicFile.reason(e) + ".", e);
+        }
+    }
+
+    /** Whether a file, if it were written, would be one of the images or arrays in a folder. */
+    static boolean isReadFrom(Path folder, Path file) {
+        String name = String.valueOf(file.getFileName()).toLowerCase(Locale.ROOT);
+        if (!Files.isDirectory(folder)
+                || !(name.endsWith(".npz") || name.endsWith(".npy") || ImageDecoder.reads(file))) {
+            return false;
+        }
+        try {
+            return followed(file).startsWith(folder.toRealPath());
+        } catch (IOException e) {
+            throw new EspalierException(
+                    "Can't read " + folder + ": " + AtomicFile.reason(e) + ".", e);
         }
     }
 

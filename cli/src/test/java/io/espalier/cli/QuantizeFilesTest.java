@@ -74,6 +74,54 @@ class QuantizeFilesTest {
         assertEquals("mine", Files.readString(folder.resolve("read")));
     }
 
+    @ParameterizedTest(name = "{0}")
+    @DisplayName("that hold weights of a model that is read are never replaced:")
+    @CsvSource({
+        "quantize @beside.onnx --random --mode static -o @w.bin",
+        "quantize @beside.onnx --random --mode static -o @w",
+        "optimize @beside.onnx -o @w.bin",
+        "prune @beside.onnx -o @w.bin",
+        "finetune @beside.onnx --random --int8 -o @w.bin",
+        "finetune @m.onnx --teacher @beside.onnx --random -o @w.bin",
+    })
+    void keepsWeights(String line) throws IOException {
+        String weights = line.endsWith(".bin") ? "w.bin" : "w.data";
+        OnnxFile.ofMatrixBeside(folder.resolve("beside.onnx"), weights);
+        byte[] before = Files.readAllBytes(folder.resolve(weights));
+        if (weights.equals("w.data")) {
+            Files.writeString(folder.resolve("w"), "");
+        }
+
+        CommandLineRun run =
+                CommandLineRun.of(
+                        Arrays.stream((line + " --force").split(" "))
+                                .map(word ->
+                                        word.startsWith("@")
+                                                ? folder.resolve(word.substring(1)).toString()
+                                                : word)
+                                .toArray(String[]::new));
+
+        assertEquals(1, run.code(), run.err());
+        assertTrue(run.err().contains("holds weights of the model that is read"), run.err());
+        assertArrayEquals(before, Files.readAllBytes(folder.resolve(weights)));
+    }
+
+    @Test
+    @DisplayName("never become inputs that the next run reads")
+    void keepsData() throws IOException {
+        Path data = Files.createDirectory(folder.resolve("data"));
+        Path array = Files.writeString(data.resolve("a.npz"), "mine");
+
+        CommandLineRun there = quantize("--data @data -o @data/a.npz --force");
+        CommandLineRun beside = quantize("--data @data -o @data/b.png");
+
+        for (CommandLineRun run : List.of(there, beside)) {
+            assertEquals(1, run.code(), run.err());
+            assertTrue(run.err().contains("would be read as one of the inputs"), run.err());
+        }
+        assertEquals("mine", Files.readString(array));
+    }
+
     @Test
     @DisplayName("stay as they are where a recipe that is followed is named for the result")
     void keepsRecipe() throws IOException {

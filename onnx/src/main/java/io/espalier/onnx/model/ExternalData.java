@@ -35,9 +35,11 @@ final class ExternalData {
         return new ExternalData(parent);
     }
 
-    /** Bytes of all files that tensors lie in. */
-    long fileBytes() {
-        return mapped.values().stream().mapToLong(MemorySegment::byteSize).sum();
+    /** All files that tensors lie in, and how many bytes they have. */
+    Map<Path, Long> files() {
+        var files = new HashMap<Path, Long>();
+        mapped.forEach((file, bytes) -> files.put(file, bytes.byteSize()));
+        return Map.copyOf(files);
     }
 
     /** One line of what a message says about its data's place. */

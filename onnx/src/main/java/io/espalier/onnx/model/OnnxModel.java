@@ -14,6 +14,7 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Consumer;
 
 /**
@@ -29,12 +30,12 @@ public final class OnnxModel {
 
     private final ModelProto rest;
     private final OnnxGraph graph;
-    private final long externalBytes;
+    private final Map<Path, Long> externalFiles;
 
-    private OnnxModel(ModelProto rest, OnnxGraph graph, long externalBytes) {
+    private OnnxModel(ModelProto rest, OnnxGraph graph, Map<Path, Long> externalFiles) {
         this.rest = rest;
         this.graph = graph;
-        this.externalBytes = externalBytes;
+        this.externalFiles = externalFiles;
     }
 
     /**
@@ -65,7 +66,7 @@ public final class OnnxModel {
                         constants,
                         proto.getIrVersion() >= IR_WITH_DEFAULTS);
         ModelProto rest = new ExternalTensors(data).held(proto.toBuilder().clearGraph().build());
-        return new OnnxModel(rest, graph, data.fileBytes());
+        return new OnnxModel(rest, graph, data.files());
     }
 
     /** The model of a message that holds all of it. */
@@ -117,7 +118,7 @@ public final class OnnxModel {
      * A model whose graph is rewritten by itself; constants are shared, since they never change.
      */
     public OnnxModel copy() {
-        return new OnnxModel(rest, graph.copy(), externalBytes);
+        return new OnnxModel(rest, graph.copy(), externalFiles);
     }
 
     /** The model that a pass makes of a copy of this one's graph. */
@@ -183,7 +184,7 @@ public final class OnnxModel {
             ids.addOpsetImport(
                     OperatorSetIdProto.newBuilder().setDomain(domain).setVersion(version));
         }
-        return new OnnxModel(ids.build(), graph.copy(), externalBytes);
+        return new OnnxModel(ids.build(), graph.copy(), externalFiles);
     }
 
     /** The same model, which names no version of this domain's operators if it calls none. */
@@ -195,7 +196,7 @@ public final class OnnxModel {
         rest.getOpsetImportList().stream()
                 .filter(id -> !id.getDomain().equals(domain))
                 .forEach(ids::addOpsetImport);
-        return new OnnxModel(ids.build(), graph.copy(), externalBytes);
+        return new OnnxModel(ids.build(), graph.copy(), externalFiles);
     }
 
     /** The version of the file's format. */
@@ -230,7 +231,7 @@ public final class OnnxModel {
     /** The model without its functions, which nothing may call. */
     public OnnxModel withoutFunctions() {
         return new OnnxModel(
-                rest.toBuilder().clearFunctions().build(), graph.copy(), externalBytes);
+                rest.toBuilder().clearFunctions().build(), graph.copy(), externalFiles);
     }
 
     /** About the bytes of its files: nodes, constants and all that stands beside them. */
@@ -246,7 +247,12 @@ public final class OnnxModel {
 
     /** Bytes of the files beside its own that its weights came in; 0 if it was one file. */
     public long externalBytes() {
-        return externalBytes;
+        return externalFiles.values().stream().mapToLong(Long::longValue).sum();
+    }
+
+    /** The files beside its own that its weights came in. */
+    public Set<Path> externalFiles() {
+        return externalFiles.keySet();
     }
 
     /** All that stands beside the graph. */
@@ -256,6 +262,6 @@ public final class OnnxModel {
 
     /** Whether its weights came in files beside its own. */
     boolean isExternal() {
-        return externalBytes > 0;
+        return externalBytes() > 0;
     }
 }
