@@ -88,7 +88,7 @@ final class Lowering {
         for (Node node : graph.nodes()) {
             switch (node) {
                 case OperatorCall call when call.calls(GraphOperator.QUANTIZE) ->
-                        quantize(call, range(call));
+                        quantize(call, RoundedValue.range(call));
                 case OperatorCall call when call.calls(GraphOperator.DEQUANTIZE) ->
                         forms.put(call.result(), form(call.inputs().getFirst()));
                 case ModuleCall call
@@ -118,16 +118,11 @@ final class Lowering {
                         && modules.get(call.path()) instanceof Quantize);
     }
 
-    private static Range range(OperatorCall quantize) {
-        return new Range(
-                (float) quantize.number("scale"), Math.toIntExact(quantize.integer("zero_point")));
-    }
-
     /** The range that a value is given, if it is quantized. */
     private @Nullable Range rangeOf(Value value) {
         for (Node node : consumers.getOrDefault(value, List.of())) {
             if (node instanceof OperatorCall call && call.calls(GraphOperator.QUANTIZE)) {
-                return range(call);
+                return RoundedValue.range(call);
             }
         }
         return null;

@@ -23,8 +23,8 @@ import java.util.Map;
 final class LayerCosts {
     private static final int RUNS = 6;
 
-    /** Times that are closer than this part of the whole are noise. */
-    private static final double LEAST_GAIN = 0.001;
+    /** Going from integers to floats and back takes as much, as a part of the whole. */
+    private static final double LEAST_GAIN = 0.005;
 
     private final Map<String, Double> floatTimes;
     private final Map<String, Double> integerTimes;
@@ -135,8 +135,13 @@ final class LayerCosts {
     }
 
     private double errorForTime(String path) {
+        return errors.getOrDefault(path, 0.0) / saved(path);
+    }
+
+    /** The milliseconds that a layer saves in integers, or a little where it saves none. */
+    double saved(String path) {
         double whole = floatTimes.values().stream().mapToDouble(d -> d).sum();
-        return errors.getOrDefault(path, 0.0) / Math.max(gain(path), LEAST_GAIN * whole);
+        return Math.max(gain(path), LEAST_GAIN * whole);
     }
 
     private double gain(String path) {

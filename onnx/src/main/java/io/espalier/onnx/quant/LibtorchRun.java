@@ -7,13 +7,18 @@ import io.espalier.onnx.lower.LoweredFile;
 import io.espalier.onnx.lower.LoweredModel;
 import io.espalier.onnx.lower.Lowering;
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.quant.LibtorchSearch.Attempt;
+import io.espalier.onnx.quant.LibtorchSearch.Fit;
 import io.espalier.onnx.quant.Pace.Work;
 import io.espalier.onnx.quant.QuantizationResult.Layer;
+import io.espalier.onnx.quant.conv.FewExamples;
+import io.espalier.onnx.quant.graph.GraphLosses;
 import io.espalier.onnx.quant.half.OpenedHalves;
 import io.espalier.onnx.repair.Repair;
 import io.espalier.quant.GraphQuantization;
 import io.espalier.quant.QConfig;
 import io.espalier.quant.accuracy.SequentialCorrection;
+import io.espalier.quant.graph.RoundedValue;
 import io.espalier.quant.layer.FusedChain;
 import io.espalier.quant.layer.LayerKinds;
 import io.espalier.tensor.Engine;
@@ -23,30 +28,28 @@ import io.espalier.tensor.Libtorch;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
-import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
+import java.util.Random;
 import java.util.Set;
-import java.util.TreeSet;
 
 /**
  * One model being quantized for libtorch's integer kernels: lowered, calibrated once, all layers in
  * integers, biases corrected in sequence; where that loses too much, some go back to floats.
  */
 final class LibtorchRun {
-    /** How many of the layers go back to floats, attempt after attempt; some layer stays. */
-    private static final double[] PARTS = {1 / 16.0, 1 / 8.0, 1 / 4.0, 1 / 2.0, 15 / 16.0};
+    /** Any will do; the same one makes the same model. */
+    private static final long SEED = 1;
 
     private final OnnxModel original;
     private final CalibrationData data;
     private final QuantizationSettings settings;
     private final Judgement judgement;
     private final Journal journal;
+    private final OnnxModel repaired;
     private final LoweredModel lowered;
 
     LibtorchRun(
@@ -60,14 +63,9 @@ final class LibtorchRun {
         this.settings = settings;
         begin(Work.PREPARATION, "running the float model");
         this.judgement = new Judgement(original, data, settings);
-        this.lowered = Lowering.lower(Repair.run(OpenedHalves.open(original)).model());
+        this.repaired = Repair.run(OpenedHalves.open(original)).model();
+        this.lowered = Lowering.lower(repaired);
     }
-
-    /** Some layers in floats, and how far the results are from the float model's then. */
-    private record Attempt(Set<String> inFloat, double drop, Optional<Fit> fit) {}
-
-    /** A graph of integer kernels with some layers in floats. */
-    private record Fit(GraphModule graph, Set<String> inFloat) {}
 
     LibtorchResult run() {
         int before = Libtorch.threads();
@@ -137,21 +135,30 @@ final class LibtorchRun {
 
     private LibtorchResult searched(
             GraphModule reference, GraphModule floats, SequentialCorrection correction) {
-        var fits = new Fits(reference, correction);
-        settings.progress().expect(Work.CONVOLUTIONS, 1 + 2 * PARTS.length);
-        Attempt best = attempt(fits, Set.of());
-        LayerCosts costs = costs(floats, fits, reference);
-        if (best.drop() > settings.maxDrop()) {
-            best = givenBack(fits, best, costs);
-        }
-        Set<String> inFloat = best.inFloat();
-        Fit fit = best.fit().orElseGet(() -> fits.of(inFloat));
-        settings.progress().expect(Work.CONVOLUTIONS, 0);
+        var search =
+                new LibtorchSearch(reference, correction, lowered, settings, judgement, journal);
+        LayerCosts costs = costs(floats, search, reference);
+        Attempt best = search.best(() -> losses(reference, floats), () -> costs);
+        Fit fit = search.fit(best.inFloat());
         begin(Work.MEASURING, "measuring");
         return result(fit, best.drop(), costs, reference);
     }
 
-    private LayerCosts costs(GraphModule floats, Fits fits, GraphModule reference) {
+    private Map<String, Double> losses(GraphModule reference, GraphModule floats) {
+        var signs = new Random(SEED);
+        return journal.numbers(
+                "losses of values",
+                () ->
+                        GraphLosses.of(
+                                        lowered.with(floats),
+                                        RoundedValue.of(reference),
+                                        FewExamples.of(repaired, data.batches()),
+                                        (inputs, results) ->
+                                                ReferenceOutputs.projected(inputs, results, signs))
+                                .orElse(Map.of()));
+    }
+
+    private LayerCosts costs(GraphModule floats, LibtorchSearch search, GraphModule reference) {
         List<Tensor> first = inOrder(data.first());
         LayerCosts costs =
                 LayerCosts.ofTimes(
@@ -159,78 +166,9 @@ final class LibtorchRun {
                                 "milliseconds in floats", () -> LayerCosts.times(floats, first)),
                         journal.numbers(
                                 "milliseconds in integers",
-                                () -> LayerCosts.times(fits.of(Set.of()).graph(), first)));
+                                () -> LayerCosts.times(search.fit(Set.of()).graph(), first)));
         costs.measureErrors(reference, first);
         return costs;
-    }
-
-    /**
-     * With more and more layers in floats until the budget holds: the first ones, whose errors all
-     * others pass on, or those whose integers are off most for the time that they save.
-     */
-    private Attempt givenBack(Fits fits, Attempt all, LayerCosts costs) {
-        Attempt best = all;
-        int layers = costs.inOrder().size();
-        for (double part : PARTS) {
-            int count = Math.clamp(Math.round(part * layers), 0, layers - 1);
-            for (List<String> order : List.of(costs.inOrder(), costs.worstFirst())) {
-                Attempt next = attempt(fits, new LinkedHashSet<>(order.subList(0, count)));
-                if (next.drop() < best.drop()) {
-                    best = next;
-                }
-                if (best.drop() <= settings.maxDrop()) {
-                    return best;
-                }
-            }
-        }
-        return best;
-    }
-
-    private Attempt attempt(Fits fits, Set<String> inFloat) {
-        double drop =
-                journal.number(
-                        "lost without %d: %s"
-                                .formatted(inFloat.size(), Digest.of(new TreeSet<>(inFloat))),
-                        () ->
-                                judgement.drop(
-                                        new LibtorchSession(
-                                                lowered.with(fits.of(inFloat).graph()))));
-        settings.progress()
-                .say(
-                        String.format(
-                                Locale.ROOT,
-                                "%d layers in floats, %.4f lost",
-                                inFloat.size(),
-                                drop));
-        return new Attempt(inFloat, drop, fits.known(inFloat));
-    }
-
-    /** Fits layers, and keeps the last fit. */
-    private final class Fits {
-        private final GraphModule reference;
-        private final SequentialCorrection correction;
-        private @Nullable Fit last;
-
-        Fits(GraphModule reference, SequentialCorrection correction) {
-            this.reference = reference;
-            this.correction = correction;
-        }
-
-        Fit of(Set<String> inFloat) {
-            return known(inFloat).orElseGet(() -> fitted(inFloat));
-        }
-
-        Optional<Fit> known(Set<String> inFloat) {
-            return Optional.ofNullable(last).filter(fit -> fit.inFloat().equals(inFloat));
-        }
-
-        private Fit fitted(Set<String> inFloat) {
-            begin(Work.CONVOLUTIONS, "fitting layers, %d in floats".formatted(inFloat.size()));
-            GraphModule explicit = GraphQuantization.inFloat(reference, inFloat::contains);
-            var fit = new Fit(GraphQuantization.lower(correction.apply(explicit)), inFloat);
-            last = fit;
-            return fit;
-        }
     }
 
     private List<Tensor> inOrder(Map<String, Tensor> batch) {

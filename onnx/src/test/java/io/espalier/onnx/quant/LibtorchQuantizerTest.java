@@ -9,7 +9,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.espalier.onnx.TestGraphs;
 import io.espalier.onnx.inputs.Inputs;
 import io.espalier.onnx.lower.Lowering;
+import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.quant.QuantizationResult.Layer;
 import io.espalier.onnx.serve.CompressedModel;
 import io.espalier.onnx.serve.NumberArray;
 import io.espalier.tensor.EspalierException;
@@ -25,6 +27,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.stream.Stream;
 
 @DisplayName("A quantizer for libtorch")
@@ -95,6 +98,70 @@ class LibtorchQuantizerTest {
 
         assertTrue(inIntegers(strict) < 3, strict.table());
         assertTrue(strict.table().contains("float"), strict.table());
+    }
+
+    /** Channel 0 of a1 is far larger than all others, and what reads it makes nothing of it. */
+    private static OnnxModel withOutlyingChannel() {
+        OnnxModel model =
+                TestGraphs.opset(17)
+                        .input("x: Float[N, 3, 16, 16]")
+                        .weight("w0", 8, 3, 3, 3)
+                        .weight("w1", 64, 8, 1, 1)
+                        .weight("w2", 64, 64, 3, 3)
+                        .weight("w3", 8, 64, 1, 1)
+                        .weight("w4", 8, 8, 1, 1)
+                        .weight("w5", 128, 24)
+                        .node("a0 = Conv(x, w0)")
+                        .node("h0 = HardSwish(a0)")
+                        .node("c1 = Conv(h0, w1)")
+                        .node("a1 = HardSwish(c1)")
+                        .node("c2 = Conv(a1, w2)")
+                        .node("a2 = HardSwish(c2)")
+                        .node("c3 = Conv(a2, w3)")
+                        .node("a3 = HardSwish(c3)")
+                        .node("c4 = Conv(a3, w4)")
+                        .node(
+                                "p = AveragePool(c4)",
+                                n ->
+                                        n.with("kernel_shape", List.of(3L, 3L))
+                                                .with("strides", List.of(3L, 3L)))
+                        .node("f = Flatten(p)")
+                        .node("y = MatMul(f, w5)")
+                        .output("y")
+                        .build();
+        float[] w1 = floats(model, "w1");
+        for (int i = 0; i < 8; i++) {
+            w1[i] = 50 * Math.abs(w1[i]);
+        }
+        float[] w2 = floats(model, "w2");
+        for (int i = 0; i < w2.length; i++) {
+            w2[i] *= i / 9 % 64 == 0 ? 1e-6f : 1;
+        }
+        model.graph().setConstant("w1", ConstantTensor.floats(List.of(64L, 8L, 1L, 1L), w1));
+        model.graph().setConstant("w2", ConstantTensor.floats(List.of(64L, 64L, 3L, 3L), w2));
+        return model;
+    }
+
+    private static float[] floats(OnnxModel model, String constant) {
+        return Objects.requireNonNull(model.graph().constant(constant)).toFloats();
+    }
+
+    @Test
+    @DisplayName("gives back the layer whose codes cost the results most, not the first ones")
+    void givesBackWhatCosts() {
+        LibtorchResult result =
+                Quantizer.auto()
+                        .threads(1)
+                        .maxDrop(0.01)
+                        .quantizeForLibtorch(withOutlyingChannel(), data);
+
+        assertEquals(
+                List.of("w2"),
+                result.layers().stream()
+                        .filter(layer -> layer.precision().equals("float"))
+                        .map(Layer::name)
+                        .toList(),
+                result.table());
     }
 
     @Test

@@ -159,7 +159,7 @@ class ResumedSearchTest {
 
     @Test
     @DisplayName("goes on for libtorch, too, and fits again only what it gives")
-    void libtorch() {
+    void libtorch() throws IOException {
         OnnxModel model = ofProducts();
         var whole = new Listening("fitting layers", 100);
         LibtorchResult expected =
@@ -172,16 +172,25 @@ class ResumedSearchTest {
 
         assertThrows(
                 Stopped.class, () -> kept.progress(stopped::hear).quantizeForLibtorch(model, data));
+        long before = attempts(journal);
         var resumed = new Listening("fitting layers", 100);
         LibtorchResult found = kept.progress(resumed::hear).quantizeForLibtorch(model, data);
+        long after = attempts(journal);
         var again = new Listening("fitting layers", 100);
         kept.progress(again::hear).quantizeForLibtorch(model, data);
 
         assertTrue(whole.fits.size() > 4, whole.fits.toString());
-        assertFalse(
-                resumed.fits.stream().anyMatch(stopped.fits::contains), resumed.fits.toString());
+        assertEquals(3, before);
+        // The rest, and what it gives where that is not the last one.
+        assertTrue(resumed.fits.size() <= after - before + 1, resumed.fits.toString());
         assertEquals(1, again.fits.size());
         assertEquals(expected.drop(), found.drop());
+    }
+
+    private static long attempts(Path journal) throws IOException {
+        return Files.readAllLines(journal).stream()
+                .filter(line -> line.contains("lost without"))
+                .count();
     }
 
     @Test
