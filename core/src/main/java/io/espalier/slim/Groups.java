@@ -2,12 +2,15 @@ package io.espalier.slim;
 
 import io.espalier.tensor.EspalierException;
 
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -18,6 +21,7 @@ public final class Groups {
     private final List<Group> all;
     private final SequencedMap<Place, String> pinned;
     private final Map<Integer, Set<Integer>> overlaps;
+    private final Map<Integer, Unit> byAtom = new HashMap<>();
 
     Groups(
             Identities identities,
@@ -28,6 +32,7 @@ public final class Groups {
         this.all = List.copyOf(all);
         this.pinned = Collections.unmodifiableSequencedMap(new LinkedHashMap<>(pinned));
         this.overlaps = overlaps;
+        all.forEach(group -> group.units().forEach(unit -> byAtom.put(unit.atom(), unit)));
     }
 
     /** All groups, in the order of the model's constants. */
@@ -43,6 +48,14 @@ public final class Groups {
     /** Whether some channels belong to units of both, as those of heads and of places in them. */
     public boolean overlap(Group first, Group second) {
         return overlaps.getOrDefault(first.number(), Set.of()).contains(second.number());
+    }
+
+    /** The units that an index of a dimension goes with, each of which takes it along. */
+    public List<Unit> units(Axis axis, long index) {
+        return Arrays.stream(identities.atoms(axis.at(index)))
+                .mapToObj(byAtom::get)
+                .filter(Objects::nonNull)
+                .toList();
     }
 
     /**

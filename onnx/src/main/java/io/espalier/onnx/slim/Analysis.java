@@ -9,19 +9,16 @@ import io.espalier.onnx.shape.Shapes;
 import io.espalier.slim.Axis;
 import io.espalier.slim.ChannelFlow;
 import io.espalier.slim.Groups;
-import io.espalier.slim.Place;
 
 import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
-import java.util.Set;
 import java.util.stream.LongStream;
 
 /** The channels along each dimension of each value of a graph, and what says how many there are. */
@@ -34,7 +31,7 @@ final class Analysis {
     private final Map<String, @Nullable ChannelValue> values = new HashMap<>();
     private final SequencedMap<String, List<Axis>> constants = new LinkedHashMap<>();
     private final SequencedMap<OnnxNode, List<Rewrite>> rewrites = new LinkedHashMap<>();
-    private final Set<Place> readers = new HashSet<>();
+    private final List<End> ends = new ArrayList<>();
 
     private Analysis(OnnxModel model) {
         graph = model.graph();
@@ -64,6 +61,7 @@ final class Analysis {
             }
         }
         rewrites.remove(node);
+        ends.removeIf(end -> end.node() == node);
         String reason = "'%s' (%s) is not understood: %s".formatted(node.name(), node.op(), why);
         node.reads().forEach(read -> pin(read, reason));
         for (String output : node.outputs()) {
@@ -131,13 +129,13 @@ final class Analysis {
         values.put(name, new ChannelValue(List.copyOf(axes), extents));
     }
 
-    void reads(Place place) {
-        readers.add(place);
+    void ends(End end) {
+        ends.add(end);
     }
 
-    /** Whether a sum runs along a dimension of a constant. */
-    boolean isRead(Place place) {
-        return readers.contains(place);
+    /** Where channels end. */
+    List<End> ends() {
+        return ends;
     }
 
     void rewrite(OnnxNode node, Rewrite rewrite) {

@@ -5,7 +5,6 @@ import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.slim.Axis;
 import io.espalier.slim.ChannelFlow;
-import io.espalier.slim.Place;
 
 import org.jspecify.annotations.Nullable;
 
@@ -153,11 +152,9 @@ final class Call {
         flow.markInexact(axis, "'%s'".formatted(node.name()));
     }
 
-    /** Says that a sum runs along a dimension, so that zeros there make what it meets useless. */
-    void reads(int place, int dimension) {
-        if (constant(place) != null) {
-            analysis.reads(new Place(node.input(place), dimension));
-        }
+    /** Says where channels end in a sum. */
+    void ends(End end) {
+        analysis.ends(end);
     }
 
     /** What changes of this node when channels go. */

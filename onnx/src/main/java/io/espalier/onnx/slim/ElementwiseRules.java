@@ -1,31 +1,45 @@
 package io.espalier.onnx.slim;
 
+import io.espalier.onnx.model.OnnxNode;
 import io.espalier.slim.Axis;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 
 /** Operators whose results' elements come from the operands' elements at their place. */
 final class ElementwiseRules {
+    private static final String SAME =
+            "Abs Acos Acosh Asin Asinh Atan Atanh BitwiseNot Cast Ceil Celu Cos Cosh Dropout Elu"
+                    + " Erf Exp Floor Gelu HardSigmoid HardSwish Identity LeakyRelu Log Mish Neg"
+                    + " Not Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus"
+                    + " Softsign Sqrt Swish Tan Tanh ThresholdedRelu IsNaN IsInf";
+
+    private static final String BROADCAST =
+            "Add Sub Mul Div Mod Pow Sum Max Min Mean And Or Xor Equal Greater GreaterOrEqual Less"
+                    + " LessOrEqual Where PRelu Clip";
+
+    private static final String OF_RUNTIME = "Gelu FastGelu QuickGelu";
+
+    private static final Set<String> ALL =
+            Set.copyOf(List.of((SAME + " " + BROADCAST + " " + OF_RUNTIME).split(" ", -1)));
+
     private ElementwiseRules() {}
 
     static void addTo(Rules rules) {
-        rules.standard(
-                        ElementwiseRules::same,
-                        "Abs Acos Acosh Asin Asinh Atan Atanh BitwiseNot Cast Ceil Celu Cos Cosh"
-                                + " Dropout Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity"
-                                + " LeakyRelu Log Mish Neg Not Reciprocal Relu Round Selu Shrink"
-                                + " Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Swish Tan Tanh"
-                                + " ThresholdedRelu IsNaN IsInf")
-                .standard(
-                        ElementwiseRules::broadcast,
-                        "Add Sub Mul Div Mod Pow Sum Max Min Mean And Or Xor Equal Greater"
-                                + " GreaterOrEqual Less LessOrEqual Where PRelu Clip")
+        rules.standard(ElementwiseRules::same, SAME)
+                .standard(ElementwiseRules::broadcast, BROADCAST)
                 .standard(ElementwiseRules::like, "CastLike")
                 .standard(ElementwiseRules::shape, "Shape")
                 .standard(call -> {}, "Constant Size");
-        rules.microsoft(ElementwiseRules::same, "Gelu FastGelu QuickGelu")
+        rules.microsoft(ElementwiseRules::same, OF_RUNTIME)
                 .microsoft(ElementwiseRules::broadcast, "BiasGelu BiasAdd");
+    }
+
+    /** Whether a node's first result has at each place what comes of the operands' there. */
+    static boolean isElementwise(OnnxNode node) {
+        boolean known = node.domain().isEmpty() || node.domain().equals(OnnxNode.MICROSOFT);
+        return known && ALL.contains(node.op());
     }
 
     private static void same(Call call) {

@@ -1,5 +1,6 @@
 package io.espalier.onnx.slim;
 
+import io.espalier.onnx.slim.End.Side;
 import io.espalier.slim.Axis;
 import io.espalier.slim.ChannelFlow.Grouped;
 
@@ -30,7 +31,7 @@ final class LayerRules {
             call.unite(in.places(), call.axis(1, 1));
             writeGroups(call, in.groups(), groups);
         }
-        call.reads(1, 1);
+        call.ends(new End(call.node, new Side(0, 1), new Side(1, 1), groups));
         give(call, outputs);
     }
 
@@ -54,7 +55,7 @@ final class LayerRules {
                             .getFirst();
             writeGroups(call, in.groups(), groups);
         }
-        call.reads(1, 0);
+        call.ends(End.of(call.node, 0, 1, 1, 0));
         give(call, outputs);
     }
 

@@ -123,6 +123,7 @@ final class NormalizationRules {
                 continue;
             }
             end(call, call.axis(0, d));
+            call.ends(End.of(call.node, 0, d));
             if (keep) {
                 result.add(Axis.PLAIN);
             }

@@ -2,6 +2,7 @@ package io.espalier.onnx.slim;
 
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.repair.Repair;
+import io.espalier.slim.Axis;
 import io.espalier.slim.Group;
 import io.espalier.slim.Groups;
 import io.espalier.slim.Unit;
@@ -13,6 +14,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * Takes channels, heads and neurons out of an ONNX model, with all weights that compute and read
@@ -30,6 +32,9 @@ import java.util.Map;
 public final class OnnxSlimmer {
     /** Units of fewer parts than this are columns rather than rows of what both share. */
     private static final int FEW = 4;
+
+    /** What is removed shows what else nobody needs; chains longer than this are none. */
+    private static final int MOST_ROUNDS = 10;
 
     private final OnnxModel model;
     private final Analysis analysis;
@@ -88,7 +93,7 @@ public final class OnnxSlimmer {
                     .limit(group.units().size() - kept)
                     .forEach(least::add);
         }
-        return least;
+        return leavingSome(least);
     }
 
     private List<Group> byPreference() {
@@ -101,6 +106,50 @@ public final class OnnxSlimmer {
 
     private static int rank(Group group) {
         return group.isOuter() && group.units().size() >= FEW ? 0 : 1;
+    }
+
+    /**
+     * The model without what its weights' zeros have emptied: channels that are zero everywhere, or
+     * that all that reads them multiplies by zero. A channel that is the same number everywhere,
+     * since only biases and shifts are left of what computes it, becomes part of the biases after
+     * it; before a padded convolution, whose borders it doesn't reach, it stays, and so does one of
+     * each group. Results are the same within rounding.
+     */
+    public static OnnxModel removePruned(OnnxModel model) {
+        OnnxSlimmer slimmer = of(model);
+        OnnxModel slim = slimmer.model();
+        for (int round = 0; round < MOST_ROUNDS; round++) {
+            OnnxSlimmer folded = slimmer.folded();
+            List<Unit> gone = folded.leavingSome(folded.pruned().removable());
+            if (gone.isEmpty()) {
+                break;
+            }
+            slim = folded.remove(gone);
+            slimmer = new OnnxSlimmer(slim);
+        }
+        return slim;
+    }
+
+    private PrunedUnits pruned() {
+        return new PrunedUnits(model, analysis, groups);
+    }
+
+    private OnnxSlimmer folded() {
+        PrunedUnits pruned = pruned();
+        OnnxModel same = BiasFolding.of(model, pruned, pruned.foldable());
+        return same == model ? this : new OnnxSlimmer(same);
+    }
+
+    /** As many of these units as leave something of each value. */
+    private List<Unit> leavingSome(List<Unit> units) {
+        List<Unit> some = new ArrayList<>(units);
+        for (; ; ) {
+            Optional<Axis> empty = new Removal(analysis, groups.choose(some)).emptied();
+            if (empty.isEmpty()) {
+                return some;
+            }
+            some.removeAll(groups.units(empty.get(), 0));
+        }
     }
 
     /**

@@ -24,8 +24,7 @@ final class ProductRules {
             throw new NotUnderstood("a factor is a vector");
         }
         call.unite(call.axis(0, one - 1), call.axis(1, other - 2));
-        call.reads(0, one - 1);
-        call.reads(1, other - 2);
+        call.ends(End.of(call.node, 0, one - 1, 1, other - 2));
         long[] extents = call.resultExtents(0);
         List<Axis> result = new ArrayList<>();
         for (int d = 0; d < extents.length - 2; d++) {
@@ -55,8 +54,7 @@ final class ProductRules {
         int a = call.node.integer("transA", 0) == 0 ? 1 : 0;
         int b = call.node.integer("transB", 0) == 0 ? 0 : 1;
         call.unite(call.axis(0, a), call.axis(1, b));
-        call.reads(0, a);
-        call.reads(1, b);
+        call.ends(End.of(call.node, 0, a, 1, b));
         List<Axis> result = List.of(call.axis(0, 1 - a), call.axis(1, 1 - b));
         if (call.has(2)) {
             long[] extents = call.resultExtents(0);
@@ -92,7 +90,7 @@ final class ProductRules {
                 axes.putIfAbsent(label, axis);
                 call.unite(axis, axes.getOrDefault(label, axis));
                 if (result.indexOf(label) < 0) {
-                    call.reads(place, d);
+                    call.ends(End.of(call.node, place, d));
                 }
             }
         }

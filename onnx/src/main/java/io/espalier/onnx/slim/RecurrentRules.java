@@ -23,8 +23,8 @@ final class RecurrentRules {
         Axis hidden = call.axis(2, 2);
         long size = call.extent(2, 2);
         call.unite(call.axis(0, 2), call.axis(1, 2));
-        call.reads(1, 2);
-        call.reads(2, 2);
+        call.ends(End.of(call.node, 0, 2, 1, 2));
+        call.ends(End.of(call.node, 2, 2));
         // Gate after gate, so that the hidden units come again and again.
         call.unite(hidden, call.axis(1, 1));
         call.unite(hidden, call.axis(2, 1));

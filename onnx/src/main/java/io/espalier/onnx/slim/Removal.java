@@ -12,6 +12,7 @@ import io.espalier.tensor.EspalierException;
 import org.jspecify.annotations.Nullable;
 
 import java.util.Arrays;
+import java.util.Optional;
 
 /** A model without some of its channels. */
 final class Removal {
@@ -29,7 +30,10 @@ final class Removal {
      * @throws EspalierException if nothing of a value would be left
      */
     OnnxModel from(OnnxModel model) {
-        analysis.values().forEach(this::requireSome);
+        if (emptied().isPresent()) {
+            throw new EspalierException(
+                    "Nothing of a value would be left; keep one of its channels at least.");
+        }
         OnnxModel slim = model.rewritten(this::cut);
         Shapes shapes = Shapes.of(slim);
         analysis.values()
@@ -89,16 +93,17 @@ final class Removal {
         return left;
     }
 
-    private void requireSome(String name, @Nullable ChannelValue value) {
-        if (value != null && isCut(value)) {
-            for (long extent : left(value)) {
-                if (extent == 0) {
-                    throw new EspalierException(
-                            "Nothing of '%s' would be left; keep one of its channels at least."
-                                    .formatted(name));
+    /** A dimension of which nothing would be left; empty if there is none. */
+    Optional<Axis> emptied() {
+        for (ChannelValue value : analysis.values().values()) {
+            for (int d = 0; value != null && d < value.rank(); d++) {
+                Axis axis = value.axes().get(d);
+                if (value.extents()[d] > 0 && choice.extent(axis, value.extents()[d]) == 0) {
+                    return Optional.of(axis);
                 }
             }
         }
+        return Optional.empty();
     }
 
     private void requireExtents(String name, ChannelValue value, long @Nullable [] found) {

@@ -6,10 +6,13 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.slim.Axis;
 import io.espalier.slim.Choice;
+import io.espalier.slim.Place;
 
 import java.lang.foreign.MemorySegment;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 
@@ -30,6 +33,45 @@ public final class ZeroedModel {
     public static OnnxModel of(OnnxSlimmer slimmer, Choice choice) {
         var zeroed = new ZeroedModel(slimmer.analysis(), choice);
         return slimmer.model().rewritten(zeroed::rewrite);
+    }
+
+    /** The slimmer's model in which layers compute nothing but their biases for what is chosen. */
+    public static OnnxModel withoutProducers(OnnxSlimmer slimmer, Choice choice) {
+        return new ZeroedModel(slimmer.analysis(), choice).zeroed(slimmer.model(), false);
+    }
+
+    /** The slimmer's model in which layers multiply by zero what is chosen. */
+    public static OnnxModel withoutReaders(OnnxSlimmer slimmer, Choice choice) {
+        return new ZeroedModel(slimmer.analysis(), choice).zeroed(slimmer.model(), true);
+    }
+
+    private OnnxModel zeroed(OnnxModel model, boolean readers) {
+        Set<Place> read = new HashSet<>();
+        for (End end : analysis.ends()) {
+            for (End.Side side : new End.Side[] {end.one(), end.other()}) {
+                if (side != null) {
+                    read.add(new Place(end.node().input(side.operand()), side.dimension()));
+                }
+            }
+        }
+        return model.rewritten(graph ->
+                analysis.values()
+                        .forEach((name, value) -> {
+                            ConstantTensor constant = graph.constant(name);
+                            if (value == null || constant == null || value.rank() < 2) {
+                                return;
+                            }
+                            List<Axis> axes =
+                                    IntStream.range(0, value.rank())
+                                            .mapToObj(d ->
+                                                    read.contains(new Place(name, d)) == readers
+                                                            ? value.axes().get(d)
+                                                            : Axis.PLAIN)
+                                            .toList();
+                            graph.setConstant(
+                                    name,
+                                    zeroed(constant, new ChannelValue(axes, value.extents())));
+                        }));
     }
 
     private void rewrite(OnnxGraph graph) {

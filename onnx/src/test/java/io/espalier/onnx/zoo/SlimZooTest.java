@@ -7,6 +7,7 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.shape.ModelCost;
 import io.espalier.onnx.slim.OnnxSlimmer;
 import io.espalier.onnx.slim.ZeroedModel;
+import io.espalier.slim.Choice;
 import io.espalier.slim.Unit;
 import io.espalier.tensor.Tensors;
 
@@ -56,23 +57,75 @@ class SlimZooTest {
                     "shared",
                     "scatters");
 
+    /** Of which nearly all goes that is pruned. */
+    private static final Set<String> EMPTIED =
+            Set.of(
+                    "AlexNet",
+                    "VGG",
+                    "ResNet",
+                    "ResNeXt",
+                    "DenseNet",
+                    "SqueezeNet",
+                    "MobileNetV1",
+                    "MobileNetV2",
+                    "UNet",
+                    "pyramid",
+                    "detector",
+                    "tabular");
+
+    private interface Check {
+        void of(String name, OnnxModel model);
+    }
+
+    private static Stream<DynamicTest> each(Stream<Exporter> exporters, Check check) {
+        return exporters.flatMap(exporter ->
+                Zoo.models().entrySet().stream()
+                        .map(model ->
+                                DynamicTest.dynamicTest(
+                                        model.getKey() + ", " + exporter,
+                                        () -> {
+                                            try (var scope = new PointerScope();
+                                                    var noGrad = new NoGradGuard()) {
+                                                check.of(
+                                                        model.getKey(),
+                                                        model.getValue().apply(exporter));
+                                            }
+                                        })));
+    }
+
     @TestFactory
     @DisplayName("runs without half of its channels, and gives what it does with zeros there")
     Stream<DynamicTest> slims() {
-        return Zoo.models().entrySet().stream()
-                .flatMap(model ->
-                        Stream.of(Exporter.values())
-                                .map(exporter ->
-                                        DynamicTest.dynamicTest(
-                                                model.getKey() + ", " + exporter,
-                                                () -> {
-                                                    try (var scope = new PointerScope();
-                                                            var noGrad = new NoGradGuard()) {
-                                                        slim(
-                                                                model.getKey(),
-                                                                model.getValue().apply(exporter));
-                                                    }
-                                                })));
+        return each(Stream.of(Exporter.values()), SlimZooTest::slim);
+    }
+
+    @TestFactory
+    @DisplayName("gives the same without channels whose weights are zero and whose biases are not")
+    Stream<DynamicTest> losesWhatIsPruned() {
+        return each(Stream.of(Exporter.DYNAMO), SlimZooTest::prune);
+    }
+
+    private static void prune(String name, OnnxModel model) {
+        Map<String, Tensor> inputs = Batches.first(model);
+        var slimmer = OnnxSlimmer.of(model);
+        Choice half = slimmer.groups().choose(slimmer.leastImportant(0.5));
+        OnnxModel biased = ZeroedModel.withoutProducers(slimmer, half);
+        OnnxModel unread = ZeroedModel.withoutReaders(slimmer, half);
+
+        double fromBiases = leftOf(biased, inputs);
+        double fromUnread = leftOf(unread, inputs);
+
+        if (EMPTIED.contains(name)) {
+            assertTrue(fromBiases < 0.6, () -> "of biased " + fromBiases);
+            assertTrue(fromUnread < 0.4, () -> "of unread " + fromUnread);
+        }
+    }
+
+    /** The share of parameters left of a pruned model, which should give what it gave. */
+    private static double leftOf(OnnxModel pruned, Map<String, Tensor> inputs) {
+        OnnxModel slim = OnnxSlimmer.removePruned(pruned);
+        Batches.assertNear(Batches.run(pruned, inputs), Batches.run(slim, inputs), 1e-4);
+        return (double) ModelCost.of(slim).parameters() / ModelCost.of(pruned).parameters();
     }
 
     private static void slim(String name, OnnxModel model) {
