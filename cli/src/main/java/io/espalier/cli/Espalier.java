@@ -26,6 +26,7 @@ import java.nio.file.Path;
             Quantize.class,
             SensitivityCommand.class,
             PruneCommand.class,
+            Slim.class,
             Finetune.class,
             Run.class,
             Completion.class

@@ -81,6 +81,7 @@ class QuantizeFilesTest {
         "quantize @beside.onnx --random --mode static -o @w",
         "optimize @beside.onnx -o @w.bin",
         "prune @beside.onnx -o @w.bin",
+        "slim @beside.onnx --ratio 0.5 -o @w.bin",
         "finetune @beside.onnx --random --int8 -o @w.bin",
         "finetune @m.onnx --teacher @beside.onnx --random -o @w.bin",
     })

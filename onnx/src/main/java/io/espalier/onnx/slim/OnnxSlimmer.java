@@ -1,10 +1,14 @@
 package io.espalier.onnx.slim;
 
+import io.espalier.onnx.model.NamePattern;
+import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.repair.Repair;
 import io.espalier.slim.Axis;
 import io.espalier.slim.Group;
 import io.espalier.slim.Groups;
+import io.espalier.slim.Place;
 import io.espalier.slim.Unit;
 import io.espalier.tensor.EspalierException;
 
@@ -15,6 +19,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /**
  * Takes channels, heads and neurons out of an ONNX model, with all weights that compute and read
@@ -39,17 +44,86 @@ public final class OnnxSlimmer {
     private final OnnxModel model;
     private final Analysis analysis;
     private final Groups groups;
+    private final List<NamePattern> only;
+    private final List<NamePattern> kept;
 
     private OnnxSlimmer(OnnxModel model) {
         this.model = model;
         analysis = Analysis.of(model);
         groups = analysis.groups();
+        only = List.of();
+        kept = List.of();
+    }
+
+    private OnnxSlimmer(OnnxSlimmer of, List<NamePattern> only, List<NamePattern> kept) {
+        model = of.model;
+        analysis = of.analysis;
+        groups = of.groups;
+        this.only = only;
+        this.kept = kept;
     }
 
     /** A slimmer of the model as {@link Repair} leaves it; the one given stays as it is. */
     public static OnnxSlimmer of(OnnxModel model) {
         OnnxModel repaired = Repair.run(model).model();
         return new OnnxSlimmer(ChannelShuffles.asGather(OwnVectors.of(repaired)));
+    }
+
+    /**
+     * Lets {@link #leastImportant} take only from these layers, besides those named before.
+     *
+     * @param patterns names of nodes or of weights, in which {@code *} stands for anything
+     * @throws EspalierException if nothing that can be removed has such a name
+     */
+    public OnnxSlimmer only(String... patterns) {
+        List<NamePattern> more = Stream.of(patterns).map(NamePattern::of).toList();
+        for (NamePattern pattern : more) {
+            if (groups.all().stream().noneMatch(group -> isOf(group, pattern))) {
+                throw new EspalierException(
+                        "Nothing that can be removed is named '%s'; the groups tell what can."
+                                .formatted(pattern.text()));
+            }
+        }
+        return new OnnxSlimmer(this, joined(only, more), kept);
+    }
+
+    /**
+     * Lets {@link #leastImportant} take nothing from these layers, besides those named before.
+     *
+     * @param patterns names of nodes or of weights, in which {@code *} stands for anything
+     * @throws EspalierException if the model has none of such a name
+     */
+    public OnnxSlimmer keep(String... patterns) {
+        List<NamePattern> more = Stream.of(patterns).map(NamePattern::of).toList();
+        for (NamePattern pattern : more) {
+            OnnxGraph graph = model.graph();
+            Stream<String> nodes = graph.nodes().stream().map(OnnxNode::name);
+            if (Stream.concat(nodes, graph.constants().keySet().stream())
+                    .noneMatch(pattern::matches)) {
+                throw new EspalierException(
+                        "No node or weight is named '%s'.".formatted(pattern.text()));
+            }
+        }
+        return new OnnxSlimmer(this, only, joined(kept, more));
+    }
+
+    private static List<NamePattern> joined(List<NamePattern> some, List<NamePattern> more) {
+        return Stream.concat(some.stream(), more.stream()).toList();
+    }
+
+    /** Whether a group takes something of a layer of such a name along. */
+    private boolean isOf(Group group, NamePattern pattern) {
+        return group.units().getFirst().slices().keySet().stream()
+                .map(Place::constant)
+                .anyMatch(name ->
+                        pattern.matches(name)
+                                || model.graph().readers(name).stream()
+                                        .anyMatch(node -> pattern.matches(node.name())));
+    }
+
+    private boolean isChosen(Group group) {
+        return (only.isEmpty() || only.stream().anyMatch(pattern -> isOf(group, pattern)))
+                && kept.stream().noneMatch(pattern -> isOf(group, pattern));
     }
 
     /** The repaired model, whose constants the groups name. */
@@ -67,9 +141,9 @@ public final class OnnxSlimmer {
     }
 
     /**
-     * The units of smallest magnitude of each group, so that this share of its units stays, one at
-     * least. Of groups that share channels, such as heads and the places within heads, only one
-     * gives units.
+     * The units of smallest magnitude of each group, or of those chosen, so that this share of its
+     * units stays, one at least. Of groups that share channels, such as heads and the places within
+     * heads, only one gives units.
      *
      * @throws EspalierException unless the share is above 0, and 1 or less
      */
@@ -98,6 +172,7 @@ public final class OnnxSlimmer {
 
     private List<Group> byPreference() {
         return groups.all().stream()
+                .filter(this::isChosen)
                 .sorted(
                         Comparator.comparingInt(OnnxSlimmer::rank)
                                 .thenComparingInt(g -> -g.units().size()))

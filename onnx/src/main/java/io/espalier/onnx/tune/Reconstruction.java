@@ -98,24 +98,25 @@ final class Reconstruction implements AutoCloseable {
     }
 
     /**
-     * Fits all layers.
+     * Fits all layers that give as many channels as the teacher's.
      *
      * @param progress is told how many of how many layers are done
-     * @return how many there are
+     * @return how many were fitted
      */
     int run(BiConsumer<Integer, Integer> progress) {
         List<OnnxNode> layers = layers();
         int done = 0;
+        int fittedLayers = 0;
         for (OnnxNode node : student.nodes()) {
             LayerRows rows = rows(node);
             if (rows != null) {
-                fit(node, rows);
+                fittedLayers += fit(node, rows) ? 1 : 0;
                 progress.accept(++done, layers.size());
             }
             ofStudent.add(node);
             node.reads().forEach(read -> studentReaders.merge(read, -1, Integer::sum));
         }
-        return done;
+        return fittedLayers;
     }
 
     /** The constants that have other values now, by their names in the student. */
@@ -123,7 +124,7 @@ final class Reconstruction implements AutoCloseable {
         return fitted;
     }
 
-    private void fit(OnnxNode node, LayerRows rows) {
+    private boolean fit(OnnxNode node, LayerRows rows) {
         ConstantTensor held = Objects.requireNonNull(student.constant(node.input(1)));
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard();
@@ -131,6 +132,9 @@ final class Reconstruction implements AutoCloseable {
             Tensor start = rows.matrix(held.toTensor().to(ScalarType.Float));
             Optional<Bias> bias = bias(node, start.size(0) * start.size(1));
             String target = bias.map(Bias::target).orElse(node.output());
+            if (!isAsWide(node, start.size(0) * start.size(1), target)) {
+                return false;
+            }
             for (int batch = 0; batch < ofStudent.batches(); batch++) {
                 try (var inner = new PointerScope()) {
                     Tensor x = ofStudent.value(node.input(0), batch);
@@ -142,7 +146,15 @@ final class Reconstruction implements AutoCloseable {
             NormalEquations.Solution found = sums.solve(start, mask, bias.isPresent());
             put(node.input(1), rows.weight(found.weight()));
             bias.ifPresent(b -> put(b.name(), b.moved().apply(found.bias().reshape(-1))));
+            return true;
         }
+    }
+
+    /** Channels that were taken out have nothing to be fitted to. */
+    private boolean isAsWide(OnnxNode node, long outputs, String target) {
+        Tensor wanted = ofTeacher.value(target, 0);
+        boolean convolution = node.op().startsWith("Conv");
+        return wanted.size(convolution ? 1 : wanted.dim() - 1) == outputs;
     }
 
     /**

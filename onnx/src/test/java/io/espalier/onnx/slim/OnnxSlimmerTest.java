@@ -12,6 +12,8 @@ import io.espalier.onnx.inputs.RandomInputs;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.run.OnnxSession;
 import io.espalier.onnx.shape.ModelCost;
+import io.espalier.onnx.tune.FineTuner;
+import io.espalier.onnx.tune.TunedModel;
 import io.espalier.slim.Unit;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
@@ -297,6 +299,54 @@ class OnnxSlimmerTest {
 
         assertArrayEquals(before, model.toProto().toByteArray());
         assertThrows(EspalierException.class, () -> slimmer.leastImportant(0));
+    }
+
+    @Test
+    @DisplayName("gives a model that is fitted to the one it came from where layers are as wide")
+    void fitsWhatIsLeft() {
+        OnnxModel model =
+                TestGraphs.opset(17)
+                        .input("x: Float[N, 3, 8, 8]")
+                        .weight("w1", 12, 3, 3, 3)
+                        .weight("b1", 12)
+                        .node("c = Conv(x, w1, b1)")
+                        .node("r = Relu(c)")
+                        .weight("w2", 12, 12, 1, 1)
+                        .weight("b2", 12)
+                        .node("d = Conv(r, w2, b2)")
+                        .node("s = Relu(d)")
+                        .node("m = GlobalAveragePool(s)")
+                        .node("f = Flatten(m)")
+                        .weight("w3", 12, 5)
+                        .weight("b3", 5)
+                        .node("y = Gemm(f, w3, b3)")
+                        .output("y")
+                        .build();
+        var slimmer = OnnxSlimmer.of(model);
+        OnnxModel slim = slimmer.remove(slimmer.leastImportant(0.7));
+
+        TunedModel tuned =
+                FineTuner.distilling(model).tune(slim, Inputs.random().batch(8).limit(64));
+
+        assertTrue(
+                tuned.dropAfter().orElseThrow() < 0.5 * tuned.dropBefore().orElseThrow(),
+                tuned.toString());
+    }
+
+    @Test
+    @DisplayName("takes only from layers that are named, and nothing from those to be kept")
+    void choosesLayers() {
+        var slimmer = OnnxSlimmer.of(Case.UNKNOWN.model);
+
+        assertEquals(4, slimmer.only("w2").leastImportant(0.5).size());
+        assertEquals(4, slimmer.only("d/*").keep("w1").leastImportant(0.5).size());
+        assertEquals(0, slimmer.keep("*w3*").leastImportant(0.5).size());
+        assertEquals(
+                "Nothing that can be removed is named 'w1'; the groups tell what can.",
+                assertThrows(EspalierException.class, () -> slimmer.only("w1")).getMessage());
+        assertEquals(
+                "No node or weight is named 'head'.",
+                assertThrows(EspalierException.class, () -> slimmer.keep("head")).getMessage());
     }
 
     @Test
