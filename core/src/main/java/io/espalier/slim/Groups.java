@@ -63,7 +63,7 @@ public final class Groups {
      *
      * @throws EspalierException if one is of another model, or none of a group's would be left
      */
-    public Choice choose(Collection<Unit> removed) {
+    public Cut choose(Collection<Unit> removed) {
         var gone = new HashSet<>(removed);
         var atoms = new HashSet<Integer>();
         for (Group group : all) {
@@ -81,7 +81,7 @@ public final class Groups {
                     "%d of the units are of another model; take them from this one's groups."
                             .formatted(gone.size()));
         }
-        return new Choice(identities, atoms);
+        return new Cut(identities, atoms);
     }
 
     /** A line for each group, and what stays, by the reason. */

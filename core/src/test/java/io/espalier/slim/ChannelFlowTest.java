@@ -77,7 +77,7 @@ class ChannelFlowTest {
                 2: 8 units of 4 of query[0], 4 of key[0]; shares channels with 1
                 """,
                 groups.toString());
-        Choice choice =
+        Cut choice =
                 groups.choose(
                         List.of(
                                 groups.all().getFirst().units().getFirst(),
@@ -115,7 +115,7 @@ class ChannelFlowTest {
         Groups groups = groups();
 
         assertEquals("1: 6 units of channels[0], 35 of reader[0]\n", groups.toString());
-        Choice choice = groups.choose(groups.all().getFirst().units().subList(0, 2));
+        Cut choice = groups.choose(groups.all().getFirst().units().subList(0, 2));
         assertEquals(140, choice.extent(flat, 210));
     }
 
@@ -138,7 +138,7 @@ class ChannelFlowTest {
     private record Value(List<Axis> axes, long[] extents) {}
 
     /** An element of a value, and whether it is left. */
-    private static boolean[] left(List<Axis> axes, long[] extents, Choice choice) {
+    private static boolean[] left(List<Axis> axes, long[] extents, Cut choice) {
         int count = (int) LongStream.of(extents).reduce(1, (a, b) -> a * b);
         boolean[] left = new boolean[count];
         for (int i = 0; i < count; i++) {
@@ -202,7 +202,7 @@ class ChannelFlowTest {
                 int most = group.units().size() - 1;
                 some.addAll(group.units().subList(0, most == 0 ? 0 : random.nextInt(most)));
             }
-            Choice choice = groups.choose(some);
+            Cut choice = groups.choose(some);
             boolean[] expected =
                     left(values.getFirst().axes(), values.getFirst().extents(), choice);
             for (Value value : values) {

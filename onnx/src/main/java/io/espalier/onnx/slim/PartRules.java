@@ -2,7 +2,7 @@ package io.espalier.onnx.slim;
 
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.slim.Axis;
-import io.espalier.slim.Choice;
+import io.espalier.slim.Cut;
 
 import org.jspecify.annotations.Nullable;
 
@@ -175,7 +175,7 @@ final class PartRules {
     }
 
     /** The places, among those that are left, of the wanted ones that are left. */
-    private static long[] left(Choice choice, Axis axis, long[] wanted) {
+    private static long[] left(Cut choice, Axis axis, long[] wanted) {
         long highest = LongStream.of(wanted).max().orElse(-1);
         int[] places = new int[(int) highest + 1];
         int count = 0;

@@ -7,7 +7,7 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.slim.End.Side;
 import io.espalier.slim.Axis;
-import io.espalier.slim.Choice;
+import io.espalier.slim.Cut;
 import io.espalier.slim.Group;
 import io.espalier.slim.Groups;
 import io.espalier.slim.Place;
@@ -91,7 +91,7 @@ final class PrunedUnits {
     }
 
     private boolean isWithout(Unit unit, boolean shifting) {
-        Choice alone = null;
+        Cut alone = null;
         for (Meeting meeting : meetings.getOrDefault(unit, List.of())) {
             Effect effect = effect(meeting, null);
             if (effect == Effect.OTHER && meetsItself(unit, meeting.end())) {
@@ -118,7 +118,7 @@ final class PrunedUnits {
     }
 
     /** What a channel adds, apart from what goes with it if that is said. */
-    private Effect effect(Meeting meeting, @Nullable Choice alone) {
+    private Effect effect(Meeting meeting, @Nullable Cut alone) {
         End end = meeting.end();
         Side other = end.other();
         if (isZero(meeting, end.one(), alone) || (other != null && isZero(meeting, other, alone))) {
@@ -127,7 +127,7 @@ final class PrunedUnits {
         return shift(meeting) == null ? Effect.OTHER : Effect.SHIFT;
     }
 
-    private boolean isZero(Meeting meeting, Side side, @Nullable Choice alone) {
+    private boolean isZero(Meeting meeting, Side side, @Nullable Cut alone) {
         End end = meeting.end();
         String operand = end.node().input(side.operand());
         ConstantTensor constant = graph.constant(operand);

@@ -6,7 +6,7 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.shape.Shapes;
 import io.espalier.slim.Axis;
-import io.espalier.slim.Choice;
+import io.espalier.slim.Cut;
 import io.espalier.tensor.EspalierException;
 
 import org.jspecify.annotations.Nullable;
@@ -17,9 +17,9 @@ import java.util.Optional;
 /** A model without some of its channels. */
 final class Removal {
     private final Analysis analysis;
-    private final Choice choice;
+    private final Cut choice;
 
-    Removal(Analysis analysis, Choice choice) {
+    Removal(Analysis analysis, Cut choice) {
         this.analysis = analysis;
         this.choice = choice;
     }

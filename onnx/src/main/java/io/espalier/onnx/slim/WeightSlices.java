@@ -1,7 +1,7 @@
 package io.espalier.onnx.slim;
 
 import io.espalier.onnx.model.ConstantTensor;
-import io.espalier.slim.Choice;
+import io.espalier.slim.Cut;
 
 import org.jspecify.annotations.Nullable;
 
@@ -29,7 +29,7 @@ final class WeightSlices {
     }
 
     /** Whether what a channel meets is zero, apart from what goes with the channel itself. */
-    boolean isZero(int channel, ChannelValue weight, @Nullable Choice alone) {
+    boolean isZero(int channel, ChannelValue weight, @Nullable Cut alone) {
         long length = shape[dimension];
         long inner = inner();
         long outer = values.length / Math.max(1, length * inner);
@@ -67,7 +67,7 @@ final class WeightSlices {
         return inner;
     }
 
-    private boolean isLeft(long place, ChannelValue weight, Choice alone) {
+    private boolean isLeft(long place, ChannelValue weight, Cut alone) {
         long rest = place;
         for (int d = shape.length - 1; d >= 0; d--) {
             if (d != dimension && !alone.isKept(weight.axes().get(d), rest % shape[d])) {

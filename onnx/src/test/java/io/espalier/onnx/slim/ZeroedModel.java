@@ -5,7 +5,7 @@ import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.slim.Axis;
-import io.espalier.slim.Choice;
+import io.espalier.slim.Cut;
 import io.espalier.slim.Place;
 
 import java.lang.foreign.MemorySegment;
@@ -22,26 +22,26 @@ import java.util.stream.LongStream;
  */
 public final class ZeroedModel {
     private final Analysis analysis;
-    private final Choice choice;
+    private final Cut choice;
 
-    private ZeroedModel(Analysis analysis, Choice choice) {
+    private ZeroedModel(Analysis analysis, Cut choice) {
         this.analysis = analysis;
         this.choice = choice;
     }
 
     /** The slimmer's model with what is chosen zeroed instead of removed. */
-    public static OnnxModel of(OnnxSlimmer slimmer, Choice choice) {
+    public static OnnxModel of(OnnxSlimmer slimmer, Cut choice) {
         var zeroed = new ZeroedModel(slimmer.analysis(), choice);
         return slimmer.model().rewritten(zeroed::rewrite);
     }
 
     /** The slimmer's model in which layers compute nothing but their biases for what is chosen. */
-    public static OnnxModel withoutProducers(OnnxSlimmer slimmer, Choice choice) {
+    public static OnnxModel withoutProducers(OnnxSlimmer slimmer, Cut choice) {
         return new ZeroedModel(slimmer.analysis(), choice).zeroed(slimmer.model(), false);
     }
 
     /** The slimmer's model in which layers multiply by zero what is chosen. */
-    public static OnnxModel withoutReaders(OnnxSlimmer slimmer, Choice choice) {
+    public static OnnxModel withoutReaders(OnnxSlimmer slimmer, Cut choice) {
         return new ZeroedModel(slimmer.analysis(), choice).zeroed(slimmer.model(), true);
     }
 

@@ -7,7 +7,7 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.shape.ModelCost;
 import io.espalier.onnx.slim.OnnxSlimmer;
 import io.espalier.onnx.slim.ZeroedModel;
-import io.espalier.slim.Choice;
+import io.espalier.slim.Cut;
 import io.espalier.slim.Unit;
 import io.espalier.tensor.Tensors;
 
@@ -108,7 +108,7 @@ class SlimZooTest {
     private static void prune(String name, OnnxModel model) {
         Map<String, Tensor> inputs = Batches.first(model);
         var slimmer = OnnxSlimmer.of(model);
-        Choice half = slimmer.groups().choose(slimmer.leastImportant(0.5));
+        Cut half = slimmer.groups().choose(slimmer.leastImportant(0.5));
         OnnxModel biased = ZeroedModel.withoutProducers(slimmer, half);
         OnnxModel unread = ZeroedModel.withoutReaders(slimmer, half);
 

@@ -5,11 +5,11 @@ import java.util.Set;
 import java.util.stream.IntStream;
 
 /** Which channels go, and what is left of each dimension. */
-public final class Choice {
+public final class Cut {
     private final Identities identities;
     private final Set<Integer> removed;
 
-    Choice(Identities identities, Set<Integer> removed) {
+    Cut(Identities identities, Set<Integer> removed) {
         this.identities = identities;
         this.removed = removed;
     }
