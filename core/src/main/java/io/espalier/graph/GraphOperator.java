@@ -111,6 +111,8 @@ public enum GraphOperator {
     MUL(binary("mul.Tensor")),
     /** The quotient by elements. */
     DIV(binary("div.Tensor")),
+    /** A tensor and the product by elements of two others. */
+    ADDCMUL(aten("addcmul").takes(X, operand("a"), operand("b"))),
     /** A number added to each element. */
     ADD_SCALAR(withNumber("add.Scalar")),
     /** Each element times a number. */

@@ -20,6 +20,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
 import java.util.function.ToLongFunction;
 import java.util.stream.Collectors;
@@ -32,6 +33,8 @@ final class LibtorchBinding {
     static final Map<String, GraphOperator> BY_NAME =
             Arrays.stream(GraphOperator.values())
                     .collect(Collectors.toMap(GraphOperator::libtorch, Function.identity()));
+
+    private static final int MOST_SIZES = 16;
 
     private LibtorchBinding() {}
 
@@ -97,11 +100,11 @@ final class LibtorchBinding {
     /** A call made ready: what it computes of its operands, those that are there in their order. */
     static Kernel kernel(OperatorCall call) {
         Operator operator = Operators.find(call.operator().libtorch());
-        if (call.operator().takesList()
-                || call.results().size() != 1
-                || givesList(call)
-                || call.dependsOnSizes()) {
+        if (call.operator().takesList() || call.results().size() != 1 || givesList(call)) {
             return unbound(call, operator);
+        }
+        if (call.dependsOnSizes()) {
+            return boundBySizes(call, operator);
         }
         BoundOperator bound =
                 operator.bind(
@@ -124,6 +127,28 @@ final class LibtorchBinding {
         return call.operator().results().isEmpty();
     }
 
+    /** Bound once for all calls of the same sizes, of which few are remembered. */
+    private static Kernel boundBySizes(OperatorCall call, Operator operator) {
+        Map<List<@Nullable Object>, BoundOperator> known = new ConcurrentHashMap<>();
+        return (free, tensors) -> {
+            List<@Nullable Object> arguments =
+                    arguments(call, value -> Operator.TENSOR, size -> resolve(size, free, tensors));
+            BoundOperator bound = known.get(arguments);
+            if (bound == null) {
+                if (known.size() >= MOST_SIZES) {
+                    known.clear();
+                }
+                bound = operator.bind(arguments.toArray());
+                known.put(arguments, bound);
+            }
+            return List.of(bound.call(tensors));
+        };
+    }
+
+    private static long resolve(Size size, Map<String, Long> free, Tensor... tensors) {
+        return size.resolve(name -> sizeOf(name, free), dim -> length(tensors[0], dim));
+    }
+
     private static Kernel unbound(OperatorCall call, Operator operator) {
         return (free, tensors) -> {
             int[] next = {0};
@@ -131,10 +156,7 @@ final class LibtorchBinding {
                     arguments(
                             call,
                             value -> tensors[next[0]++],
-                            size ->
-                                    size.resolve(
-                                            name -> sizeOf(name, free),
-                                            dim -> length(tensors[0], dim)));
+                            size -> resolve(size, free, tensors));
             List<Object> results = operator.call(arguments.toArray());
             List<?> all = givesList(call) ? (List<?>) results.getFirst() : results;
             return all.stream().map(Tensor.class::cast).toList();

@@ -118,6 +118,19 @@ class FreeSizesTest {
     }
 
     @Test
+    @DisplayName("takes any number of sizes in turns")
+    void inTurns() {
+        var model = new Attention();
+        GraphModule traced = traced(model, Tensors.randn(3, 10, 16));
+
+        for (int turn = 0; turn < 2; turn++) {
+            for (int size = 1; size <= 20; size++) {
+                assertSame(model, traced, Tensors.randn(size, 21 - size, 16));
+            }
+        }
+    }
+
+    @Test
     @DisplayName("computes products of sizes")
     void products() {
         var model = new Patches(false);

@@ -67,7 +67,7 @@ public final class GraphPasses {
      * @throws EspalierException if it has none, or a layer has no kernel
      */
     public static GraphModule lower(GraphModule reference) {
-        return Lowering.apply(reference);
+        return GatedAffine.apply(Lowering.apply(reference));
     }
 
     /** The graph of a float model whose chains are fused as in a converted one. */

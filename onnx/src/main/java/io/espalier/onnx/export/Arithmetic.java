@@ -21,6 +21,14 @@ final class Arithmetic {
         row(rows, GraphOperator.POW, binary("Pow"));
         row(rows, GraphOperator.MAXIMUM, binary("Max"));
         row(rows, GraphOperator.MINIMUM, binary("Min"));
+        row(
+                rows,
+                GraphOperator.ADDCMUL,
+                step ->
+                        step.node(
+                                "Add",
+                                step.promoted(0),
+                                step.node("Mul", step.promoted(1), step.promoted(2))));
         row(rows, GraphOperator.ADD_SCALAR, withNumber("Add", "other"));
         row(rows, GraphOperator.SUB_SCALAR, withNumber("Sub", "other"));
         row(rows, GraphOperator.MUL_SCALAR, withNumber("Mul", "other"));

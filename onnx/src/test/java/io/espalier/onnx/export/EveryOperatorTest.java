@@ -140,6 +140,7 @@ class EveryOperatorTest {
 
     private static List<Sample> elements() {
         List<Sample> all = new ArrayList<>();
+        all.add(sample(GraphOperator.ADDCMUL, Map.of(), Tensors.randn(3, 1), x(), x()));
         for (GraphOperator operator :
                 List.of(
                         GraphOperator.ADD,
