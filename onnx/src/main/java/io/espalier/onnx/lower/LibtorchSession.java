@@ -12,18 +12,24 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
+import java.time.Duration;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * A lowered model as libtorch runs it. Results are tensors of their own, row-major, whatever the
  * graph gives.
  */
 public final class LibtorchSession implements RunningModel {
+    private static final int WARM_RUNS = 60;
+    private static final Duration MOST_WARMING = Duration.ofSeconds(3);
+
     private final LoweredModel model;
     private final Set<String> shared;
+    private final AtomicInteger warmRuns = new AtomicInteger();
 
     /** Makes a model ready; its module must not be changed any more. */
     public LibtorchSession(LoweredModel model) {
@@ -79,6 +85,19 @@ public final class LibtorchSession implements RunningModel {
                         results.put(name, Tensors.handOver(own, outer));
                     });
             return results;
+        }
+    }
+
+    /**
+     * {@inheritDoc}
+     *
+     * <p>Java compiles what is between the kernels while it runs, on the cores that they need.
+     */
+    @Override
+    public void warmUp(Map<String, Tensor> inputs) {
+        long end = System.nanoTime() + MOST_WARMING.toNanos();
+        while (System.nanoTime() < end && warmRuns.getAndIncrement() < WARM_RUNS) {
+            runOnly(inputs);
         }
     }
 

@@ -34,6 +34,8 @@ public record PairedTime(double reference, double candidate) {
      */
     public static PairedTime of(
             RunningModel reference, RunningModel candidate, Map<String, Tensor> inputs, int turns) {
+        reference.warmUp(inputs);
+        candidate.warmUp(inputs);
         double first = Double.MAX_VALUE;
         double second = Double.MAX_VALUE;
         for (int turn = 0; turn < turns; turn++) {

@@ -28,6 +28,12 @@ public interface RunningModel extends AutoCloseable {
         }
     }
 
+    /**
+     * Runs it until it is as fast as in a service that has run for a while, for measuring. Nothing
+     * has to be done where that is from the first run on.
+     */
+    default void warmUp(Map<String, Tensor> inputs) {}
+
     /** Frees what the runtime holds; the model must not be run any more. */
     @Override
     void close();

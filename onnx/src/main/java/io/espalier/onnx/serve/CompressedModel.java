@@ -202,6 +202,16 @@ public final class CompressedModel implements RunningModel {
                 .next();
     }
 
+    @Override
+    public void warmUp(Map<String, Tensor> inputs) {
+        lock.readLock().lock();
+        try {
+            open().warmUp(signature.exact(inputs));
+        } finally {
+            lock.readLock().unlock();
+        }
+    }
+
     /** Waits for runs that have begun, and frees what the model holds. */
     @Override
     public void close() {
