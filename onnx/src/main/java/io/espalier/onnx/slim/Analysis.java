@@ -54,7 +54,9 @@ final class Analysis {
         String why = "no rule";
         if (rule != null) {
             try {
-                rule.apply(new Call(node, flow, this));
+                var call = new Call(node, flow, this);
+                rule.apply(call);
+                call.pinRest();
                 return;
             } catch (NotUnderstood e) {
                 why = String.valueOf(e.getMessage());

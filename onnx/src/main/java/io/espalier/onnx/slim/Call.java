@@ -9,14 +9,18 @@ import io.espalier.slim.ChannelFlow;
 import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 
 /** A node as its rule sees it: the channels of its operands, and a place for its results'. */
 final class Call {
     final OnnxNode node;
     final ChannelFlow flow;
     private final Analysis analysis;
+    private final Map<Integer, BitSet> seen = new HashMap<>();
 
     Call(OnnxNode node, ChannelFlow flow, Analysis analysis) {
         this.node = node;
@@ -46,7 +50,9 @@ final class Call {
         return operand(place).rank();
     }
 
+    /** The channels along a dimension of an operand, which the rule answers for from now on. */
     Axis axis(int place, int dimension) {
+        seen.computeIfAbsent(place, k -> new BitSet()).set(dimension);
         return operand(place).axes().get(dimension);
     }
 
@@ -54,9 +60,23 @@ final class Call {
         return operand(place).extents()[dimension];
     }
 
-    /** A copy of an operand's dimensions. */
+    /** A copy of an operand's dimensions, for all of which the rule answers. */
     List<Axis> axes(int place) {
+        seen.computeIfAbsent(place, k -> new BitSet()).set(0, rank(place));
         return new ArrayList<>(operand(place).axes());
+    }
+
+    /** Pins the dimensions of operands that the rule has not looked at. */
+    void pinRest() {
+        for (int place = 0; place < operands(); place++) {
+            ChannelValue value = has(place) ? analysis.value(node.input(place)) : null;
+            BitSet answered = seen.getOrDefault(place, new BitSet());
+            for (int d = 0; value != null && d < value.rank(); d++) {
+                if (!answered.get(d)) {
+                    pin(value.axes().get(d));
+                }
+            }
+        }
     }
 
     /** An attribute that is a dimension of an operand, counted from the first. */

@@ -31,7 +31,7 @@ final class ElementwiseRules {
                 .standard(ElementwiseRules::broadcast, BROADCAST)
                 .standard(ElementwiseRules::like, "CastLike")
                 .standard(ElementwiseRules::shape, "Shape")
-                .standard(call -> {}, "Constant Size");
+                .standard(call -> {}, "Constant");
         rules.microsoft(ElementwiseRules::same, OF_RUNTIME)
                 .microsoft(ElementwiseRules::broadcast, "BiasGelu BiasAdd");
     }
@@ -51,6 +51,7 @@ final class ElementwiseRules {
     }
 
     private static void like(Call call) {
+        call.axes(1);
         call.give(0, call.axes(0));
     }
 
@@ -94,9 +95,10 @@ final class ElementwiseRules {
         int from = Math.clamp(start(call.node.integer("start", 0), rank), 0, rank);
         int to = Math.clamp(start(call.node.integer("end", rank), rank), 0, rank);
         boolean[] wanted = ShapeReaders.of(call, to - from);
+        List<Axis> axes = call.axes(0);
         for (int i = from; i < to; i++) {
             if (wanted[i - from]) {
-                call.pin(call.axis(0, i));
+                call.pin(axes.get(i));
             }
         }
         call.give(0, Call.plain(1));

@@ -54,7 +54,7 @@ final class LayoutRules {
 
     private static List<Axis> reshaped(Call call) {
         return call.flow.reshape(
-                call.operand(0).axes(), call.operand(0).extents(), call.resultExtents(0));
+                call.axes(0), call.operand(0).extents(), call.resultExtents(0));
     }
 
     /**

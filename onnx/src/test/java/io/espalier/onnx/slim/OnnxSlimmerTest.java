@@ -237,6 +237,29 @@ class OnnxSlimmerTest {
     }
 
     @Test
+    @DisplayName("keeps dimensions of weights that no rule answers for")
+    void keepsWhatNobodyAnswersFor() {
+        OnnxModel model =
+                TestGraphs.opset(8)
+                        .input("x: Float[2, 3, 4, 4]")
+                        .weight("w1", 6, 3, 1, 1)
+                        .node("c = Conv(x, w1)")
+                        .weight("scale", 6, 4, 4)
+                        .weight("shift", 6, 4, 4)
+                        .weight("mean", 6, 4, 4)
+                        .weight("variance", 6, 4, 4)
+                        .node(
+                                "n = BatchNormalization(c, scale, shift, mean, variance)",
+                                n -> n.with("spatial", 0))
+                        .weight("w2", 2, 6, 1, 1)
+                        .node("y = Conv(n, w2)")
+                        .output("y")
+                        .build();
+
+        assertEquals(1, OnnxSlimmer.of(model).groups().all().size());
+    }
+
+    @Test
     @DisplayName("keeps equal biases of layers apart that have nothing to do with each other")
     void keepsVectorsApart() {
         OnnxModel model =
