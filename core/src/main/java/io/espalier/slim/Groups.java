@@ -58,6 +58,11 @@ public final class Groups {
                 .toList();
     }
 
+    /** What goes with a unit, whether or not its group could spare it. */
+    public Cut alone(Unit unit) {
+        return new Cut(identities, Set.of(unit.atom()));
+    }
+
     /**
      * The removal of these units.
      *

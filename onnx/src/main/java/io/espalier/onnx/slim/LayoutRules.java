@@ -53,8 +53,7 @@ final class LayoutRules {
     }
 
     private static List<Axis> reshaped(Call call) {
-        return call.flow.reshape(
-                call.axes(0), call.operand(0).extents(), call.resultExtents(0));
+        return call.flow.reshape(call.axes(0), call.operand(0).extents(), call.resultExtents(0));
     }
 
     /**

@@ -216,7 +216,7 @@ public final class OnnxSlimmer {
     }
 
     /** As many of these units as leave something of each value. */
-    private List<Unit> leavingSome(List<Unit> units) {
+    List<Unit> leavingSome(List<Unit> units) {
         List<Unit> some = new ArrayList<>(units);
         for (; ; ) {
             Optional<Axis> empty = new Removal(analysis, groups.choose(some)).emptied();

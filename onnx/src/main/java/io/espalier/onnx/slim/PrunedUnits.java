@@ -95,7 +95,7 @@ final class PrunedUnits {
         for (Meeting meeting : meetings.getOrDefault(unit, List.of())) {
             Effect effect = effect(meeting, null);
             if (effect == Effect.OTHER && meetsItself(unit, meeting.end())) {
-                alone = alone == null ? groups.choose(List.of(unit)) : alone;
+                alone = alone == null ? groups.alone(unit) : alone;
                 effect = effect(meeting, alone);
             }
             if (effect == Effect.OTHER || (effect == Effect.SHIFT && !shifting)) {

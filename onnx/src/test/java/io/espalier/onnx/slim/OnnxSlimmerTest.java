@@ -8,19 +8,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.espalier.onnx.RealModels;
 import io.espalier.onnx.TestGraphs;
 import io.espalier.onnx.inputs.Inputs;
-import io.espalier.onnx.inputs.RandomInputs;
 import io.espalier.onnx.model.OnnxModel;
-import io.espalier.onnx.run.OnnxSession;
 import io.espalier.onnx.shape.ModelCost;
 import io.espalier.onnx.tune.FineTuner;
 import io.espalier.onnx.tune.TunedModel;
 import io.espalier.slim.Unit;
 import io.espalier.tensor.EspalierException;
-import io.espalier.tensor.Tensors;
 
-import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -29,185 +23,13 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
-import java.util.Objects;
 
 @DisplayName("A slimmer of ONNX files")
 class OnnxSlimmerTest {
-    private static final RandomInputs INPUTS =
-            Inputs.random()
-                    .size("L", 5)
-                    .size("sequence_length", 9)
-                    .size("?", 48)
-                    .size("p2o.DynamicDimension.1", 64)
-                    .size("p2o.DynamicDimension.2", 64);
-
-    /** What goes together in a small graph: units and what each is made of. */
-    @SuppressWarnings("ImmutableEnumChecker") // Slimmers leave the models that they are given.
-    enum Case {
-        NORMALIZED(
-                TestGraphs.opset(17)
-                        .input("x: Float[N, 3, 8, 8]")
-                        .weight("w1", 8, 3, 3, 3)
-                        .node("c = Conv(x, w1)", n -> n.with("pads", List.of(1L, 1L, 1L, 1L)))
-                        .weight("scale", 8)
-                        .weight("shift", 8)
-                        .node("n = InstanceNormalization(c, scale, shift)")
-                        .weight("slope", 8, 1, 1)
-                        .node("p = PRelu(n, slope)")
-                        .weight("w2", 8, 1, 3, 3)
-                        .node("d = Conv(p, w2)", n -> n.with("group", 8))
-                        .weight("w3", 5, 8, 1, 1)
-                        .node("y = Conv(d, w3)")
-                        .output("y"),
-                "8 units of w1[0], scale[0], shift[0], slope[0], w2[0], w3[1]"),
-        GROUPED(
-                TestGraphs.opset(17)
-                        .input("x: Float[N, 3, 8, 8]")
-                        .weight("w1", 12, 3, 1, 1)
-                        .node("c = Conv(x, w1)")
-                        .weight("w2", 8, 3, 3, 3)
-                        .node("g = Conv(c, w2)", n -> n.with("group", 4))
-                        .weight("w3", 8, 5, 2, 2)
-                        .node("t = ConvTranspose(g, w3)", n -> n.with("group", 2))
-                        .output("t"),
-                // Two groups of the second layer make one of the third, which are both needed.
-                "2 units of 6 of w1[0], 4 of w2[0], 4 of w3[0]"),
-        RECURRENT(
-                TestGraphs.opset(17)
-                        .input("x: Float[L, 2, 6]")
-                        .weight("w", 2, 32, 6)
-                        .weight("r", 2, 32, 8)
-                        .weight("b", 2, 64)
-                        .node(
-                                "h, last, cell = LSTM(x, w, r, b)",
-                                n -> n.with("hidden_size", 8).with("direction", "bidirectional"))
-                        .node("t = Transpose(h)", n -> n.with("perm", List.of(0L, 2L, 1L, 3L)))
-                        .integers("both", 0, 0, -1)
-                        .node("f = Reshape(t, both)")
-                        .weight("out", 16, 3)
-                        .node("y = MatMul(f, out)")
-                        .output("y"),
-                "8 units of 4 of r[1], r[2], 4 of w[1], 8 of b[1], 2 of out[0]"),
-        PIXELS(
-                TestGraphs.opset(17)
-                        .input("x: Float[N, 3, 4, 4]")
-                        .weight("w1", 24, 3, 1, 1)
-                        .node("c = Conv(x, w1)")
-                        .node(
-                                "d = DepthToSpace(c)",
-                                n -> n.with("blocksize", 2).with("mode", "CRD"))
-                        .weight("w2", 3, 6, 1, 1)
-                        .node("y = Conv(d, w2)")
-                        .output("y"),
-                "6 units of 4 of w1[0], w2[1]"),
-        GATED(
-                TestGraphs.opset(17)
-                        .input("x: Float[N, L, 6]")
-                        .weight("w1", 6, 16)
-                        .node("h = MatMul(x, w1)")
-                        .node("a, b = Split(h)", n -> n.with("axis", -1))
-                        .node("s = Sigmoid(a)")
-                        .node("m = Mul(s, b)")
-                        .weight("w2", 8, 6)
-                        .node("z = MatMul(m, w2)")
-                        .node("y = Add(z, x)")
-                        .output("y"),
-                "8 units of 2 of w1[1], w2[0]"),
-        TIED(
-                TestGraphs.opset(17)
-                        .input("i: Int64[N, L]")
-                        .weight("table", 9, 6)
-                        .node("e = Gather(table, i)")
-                        .weight("w", 6, 6)
-                        .node("h = MatMul(e, w)")
-                        .node("t = Transpose(table)")
-                        .node("y = MatMul(h, t)")
-                        .output("y"),
-                "6 units of table[1], w[0], w[1]"),
-        PARTS(
-                TestGraphs.opset(17)
-                        .input("x: Float[N, 3, 8, 8]")
-                        .weight("w1", 10, 3, 1, 1)
-                        .node("c = Conv(x, w1)")
-                        .integers("pads", 0, 2, 0, 0, 0, 0, 0, 0)
-                        .node("p = Pad(c, pads)")
-                        .integers("starts", 1)
-                        .integers("ends", 10)
-                        .integers("axes", 1)
-                        .node("s = Slice(p, starts, ends, axes)")
-                        .integers("order", 8, 6, 4, 2)
-                        .node("g = Gather(s, order)", n -> n.with("axis", 1))
-                        .weight("w2", 3, 4, 1, 1)
-                        .node("y = Conv(g, w2)")
-                        .output("y"),
-                "4 units of w1[0], w2[1]"),
-        MEANS(
-                TestGraphs.opset(17)
-                        .input("x: Float[N, L, 6]")
-                        .weight("w1", 6, 8)
-                        .node("h = MatMul(x, w1)")
-                        .weight("scale", 8)
-                        .weight("shift", 8)
-                        .node("n = LayerNormalization(h, scale, shift)")
-                        .weight("w2", 8, 3)
-                        .node("y = MatMul(n, w2)")
-                        .output("y"),
-                "8 units of w1[1], scale[0], shift[0], w2[0]; changes 'n/LayerNormalization'"),
-        UNKNOWN(
-                TestGraphs.opset(17)
-                        .input("x: Float[N, 3, 8, 8]")
-                        .weight("w1", 8, 3, 1, 1)
-                        .node("c = Conv(x, w1)")
-                        .node("l = LRN(c)", n -> n.with("size", 3))
-                        .weight("w2", 8, 8, 1, 1)
-                        .node("d = Conv(l, w2)")
-                        .weight("w3", 4, 8, 1, 1)
-                        .node("y = Conv(d, w3)")
-                        .output("y"),
-                "8 units of w2[0], w3[1]");
-
-        private final OnnxModel model;
-        private final String group;
-
-        Case(TestGraphs graph, String group) {
-            model = graph.build();
-            this.group = group;
-        }
-    }
-
-    private static Map<String, Tensor> run(OnnxModel model, Map<String, Tensor> inputs) {
-        try (var session = OnnxSession.open(model, s -> s.threads(1))) {
-            return session.run(inputs);
-        }
-    }
-
-    /** Runs three models on the same inputs: the second and the third should give the same. */
-    private static void assertSlim(
-            OnnxModel model, OnnxModel zeroed, OnnxModel slim, double tolerance) {
-        try (var scope = new PointerScope();
-                var batches = INPUTS.limit(8).checkedFor(model).iterator()) {
-            Map<String, Tensor> inputs = batches.next();
-            Map<String, Tensor> expected = run(zeroed, inputs);
-            Map<String, Tensor> found = run(slim, inputs);
-            run(model, inputs)
-                    .forEach((name, tensor) -> {
-                        Tensor wanted =
-                                Objects.requireNonNull(expected.get(name)).to(ScalarType.Float);
-                        Tensor given = Objects.requireNonNull(found.get(name)).to(ScalarType.Float);
-                        assertArrayEquals(Tensors.shape(tensor), Tensors.shape(given));
-                        double extent = wanted.max().item_float() - wanted.min().item_float();
-                        double range = Math.max(extent, 1e-2);
-                        double error = wanted.sub(given).abs().max().item_float();
-                        assertTrue(error <= tolerance * range, () -> error + " of " + range);
-                    });
-        }
-    }
-
     @ParameterizedTest
     @EnumSource
     @DisplayName("finds what goes together, and removes it with all that says how much there is")
-    void findsGroups(Case graph) {
+    void findsGroups(SmallNetwork graph) {
         var slimmer = OnnxSlimmer.of(graph.model);
 
         String groups = slimmer.groups().toString();
@@ -216,14 +38,14 @@ class OnnxSlimmerTest {
         OnnxModel slim = slimmer.remove(half);
 
         OnnxModel zeroed = ZeroedModel.of(slimmer, slimmer.groups().choose(half));
-        assertSlim(graph.model, zeroed, slim, 1e-5);
+        Slimmed.assertSlim(graph.model, zeroed, slim, 1e-5);
         assertTrue(ModelCost.of(slim).parameters() < ModelCost.of(slimmer.model()).parameters());
     }
 
     @Test
     @DisplayName("says what pins what")
     void tellsPins() {
-        String groups = OnnxSlimmer.of(Case.UNKNOWN.model).groups().toString();
+        String groups = OnnxSlimmer.of(SmallNetwork.UNKNOWN.model).groups().toString();
 
         assertEquals(
                 """
@@ -309,13 +131,13 @@ class OnnxSlimmerTest {
         List<Unit> half = slimmer.leastImportant(0.5);
 
         assertEquals(2, half.size());
-        assertSlim(model, slimmer.remove(half), slimmer.remove(half), 1e-5);
+        Slimmed.assertSlim(model, slimmer.remove(half), slimmer.remove(half), 1e-5);
     }
 
     @Test
     @DisplayName("refuses a share that isn't one, and leaves the model that it was given as it was")
     void refusesShares() {
-        OnnxModel model = Case.GATED.model;
+        OnnxModel model = SmallNetwork.GATED.model;
         byte[] before = model.toProto().toByteArray();
         var slimmer = OnnxSlimmer.of(model);
         slimmer.remove(slimmer.leastImportant(0.25));
@@ -359,7 +181,7 @@ class OnnxSlimmerTest {
     @Test
     @DisplayName("takes only from layers that are named, and nothing from those to be kept")
     void choosesLayers() {
-        var slimmer = OnnxSlimmer.of(Case.UNKNOWN.model);
+        var slimmer = OnnxSlimmer.of(SmallNetwork.UNKNOWN.model);
 
         assertEquals(4, slimmer.only("w2").leastImportant(0.5).size());
         assertEquals(4, slimmer.only("d/*").keep("w1").leastImportant(0.5).size());
@@ -372,6 +194,10 @@ class OnnxSlimmerTest {
                 assertThrows(EspalierException.class, () -> slimmer.keep("head")).getMessage());
     }
 
+    private static long parameters(OnnxModel model) {
+        return ModelCost.of(model).parameters();
+    }
+
     @Test
     @DisplayName("takes half of the channels of a recognizer of lines, of a detector and of MiniLM")
     void slimsRealModels(@TempDir Path folder) {
@@ -380,13 +206,13 @@ class OnnxSlimmerTest {
         assertHalved(RealModels.miniLm(folder), 0.77);
     }
 
-    private static void assertHalved(Path file, double parameters) {
+    private static void assertHalved(Path file, double share) {
         OnnxModel model = OnnxModel.load(file);
         var slimmer = OnnxSlimmer.of(model);
         List<Unit> half = slimmer.leastImportant(0.5);
         OnnxModel slim = slimmer.remove(half);
-        long before = ModelCost.of(slimmer.model()).parameters();
-        assertTrue(ModelCost.of(slim).parameters() <= parameters * before, file.toString());
-        assertSlim(model, ZeroedModel.of(slimmer, slimmer.groups().choose(half)), slim, 1e-4);
+        assertTrue(parameters(slim) <= share * parameters(slimmer.model()), file.toString());
+        Slimmed.assertSlim(
+                model, ZeroedModel.of(slimmer, slimmer.groups().choose(half)), slim, 1e-4);
     }
 }
