@@ -32,6 +32,9 @@ import java.util.function.Supplier;
  * means).
  */
 final class InSequence implements Calibrator, AutoCloseable {
+    /** Weights of wider layers stay: their sums, squares of this, take long and much memory. */
+    private static final long MOST_INPUTS = 2048;
+
     private final ValueStream stream;
     private final Map<String, double[]> floatMeans;
     private final Optional<ReferenceStream> reference;
@@ -109,7 +112,8 @@ final class InSequence implements Calibrator, AutoCloseable {
     @Override
     public ConstantTensor weight(OnnxNode node, ConstantTensor weight, List<OnnxNode> input) {
         Optional<LayerRows> rows = LayerRows.of(node, weight.shape());
-        return reference.isPresent() && rows.isPresent()
+        long inputs = weight.shape().stream().skip(1).reduce(1L, (a, b) -> a * b);
+        return reference.isPresent() && rows.isPresent() && inputs <= MOST_INPUTS
                 ? leastSquares(node, weight, input, rows.get(), reference.get())
                 : weight;
     }
