@@ -73,7 +73,9 @@ class OnnxArchitectureTest {
                             "proto", "model", "shape", "run", "inputs", "compare", "repair", "fit",
                             "lower", "quant")
                     .whereLayer("slim")
-                    .mayOnlyAccessLayers("proto", "model", "shape", "run", "repair")
+                    .mayOnlyAccessLayers(
+                            "proto", "model", "shape", "run", "inputs", "compare", "repair", "fit",
+                            "quant")
                     .whereLayer("serve")
                     .mayOnlyAccessLayers("proto", "model", "run", "inputs", "repair", "lower");
 

@@ -55,6 +55,28 @@ public final class NormalEquations implements AutoCloseable {
     }
 
     /**
+     * Means over all examples, about their own mean where a bias takes that.
+     *
+     * @param xx of products of inputs, [groups, inputs, inputs]
+     * @param yx of products of wanted outputs and inputs, [groups, outputs, inputs]
+     * @param x of inputs, [groups, 1, inputs]
+     * @param y of wanted outputs, [groups, 1, outputs]
+     */
+    public record Means(Tensor xx, Tensor yx, Tensor x, Tensor y) {}
+
+    /**
+     * What was added, in double precision, of the caller's scope.
+     *
+     * @param centred whether products are about the means
+     */
+    public Means means(boolean centred) {
+        try (var noGrad = new NoGradGuard()) {
+            LayerSums.Moments all = first.and(second).moments(centred);
+            return new Means(all.xx(), all.yx(), all.meanX(), all.meanY());
+        }
+    }
+
+    /**
      * The weights and biases of least squared error.
      *
      * @param start the weights now, [groups, outputs, inputs]

@@ -1,5 +1,6 @@
 package io.espalier.onnx.fit;
 
+import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
@@ -34,6 +35,26 @@ public final class ReferenceStream implements AutoCloseable {
             node.reads().forEach(read -> readers.merge(read, 1, Integer::sum));
         }
         stream.begin(this::live);
+    }
+
+    /** Keeps a value until it is released, though no node reads it any more. */
+    public void hold(String value) {
+        readers.merge(value, 1, Integer::sum);
+    }
+
+    /** Undoes what {@link #hold} did. */
+    public void release(String value) {
+        readers.merge(value, -1, Integer::sum);
+    }
+
+    /** Gives a constant other numbers, for the nodes that have not run yet. */
+    public void setConstant(String name, ConstantTensor constant) {
+        stream.addConstant(name, constant);
+    }
+
+    /** How many batches there are. */
+    public int batches() {
+        return stream.batches();
     }
 
     /** Whether a node of the model gives a value. */

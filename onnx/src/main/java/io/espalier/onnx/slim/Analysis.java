@@ -6,19 +6,23 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.proto.ValueInfoProto;
 import io.espalier.onnx.shape.Shapes;
+import io.espalier.onnx.slim.End.Side;
 import io.espalier.slim.Axis;
 import io.espalier.slim.ChannelFlow;
 import io.espalier.slim.Groups;
+import io.espalier.slim.Place;
 
 import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
+import java.util.Set;
 import java.util.stream.LongStream;
 
 /** The channels along each dimension of each value of a graph, and what says how many there are. */
@@ -133,6 +137,19 @@ final class Analysis {
 
     void ends(End end) {
         ends.add(end);
+    }
+
+    /** The dimensions of constants at which channels end. */
+    Set<Place> places() {
+        Set<Place> places = new HashSet<>();
+        for (End end : ends) {
+            Side other = end.other();
+            places.add(new Place(end.node().input(end.one().operand()), end.one().dimension()));
+            if (other != null) {
+                places.add(new Place(end.node().input(other.operand()), other.dimension()));
+            }
+        }
+        return places;
     }
 
     /** Where channels end. */

@@ -19,6 +19,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.Stream;
 
 /**
@@ -70,7 +71,7 @@ public final class OnnxSlimmer {
     }
 
     /**
-     * Lets {@link #leastImportant} take only from these layers, besides those named before.
+     * Lets only channels be taken that these layers make, besides those named before.
      *
      * @param patterns names of nodes or of weights, in which {@code *} stands for anything
      * @throws EspalierException if nothing that can be removed has such a name
@@ -78,7 +79,7 @@ public final class OnnxSlimmer {
     public OnnxSlimmer only(String... patterns) {
         List<NamePattern> more = Stream.of(patterns).map(NamePattern::of).toList();
         for (NamePattern pattern : more) {
-            if (groups.all().stream().noneMatch(group -> isOf(group, pattern))) {
+            if (groups.all().stream().noneMatch(group -> isMadeBy(group, pattern))) {
                 throw new EspalierException(
                         "Nothing that can be removed is named '%s'; the groups tell what can."
                                 .formatted(pattern.text()));
@@ -88,7 +89,7 @@ public final class OnnxSlimmer {
     }
 
     /**
-     * Lets {@link #leastImportant} take nothing from these layers, besides those named before.
+     * Lets no channel be taken that these layers make or read, besides those named before.
      *
      * @param patterns names of nodes or of weights, in which {@code *} stands for anything
      * @throws EspalierException if the model has none of such a name
@@ -111,10 +112,22 @@ public final class OnnxSlimmer {
         return Stream.concat(some.stream(), more.stream()).toList();
     }
 
+    /** Whether a layer of such a name makes the channels of a group. */
+    private boolean isMadeBy(Group group, NamePattern pattern) {
+        Set<Place> read = analysis.places();
+        return isOf(
+                group.units().getFirst().slices().keySet().stream()
+                        .filter(place -> !read.contains(place)),
+                pattern);
+    }
+
     /** Whether a group takes something of a layer of such a name along. */
-    private boolean isOf(Group group, NamePattern pattern) {
-        return group.units().getFirst().slices().keySet().stream()
-                .map(Place::constant)
+    private boolean touches(Group group, NamePattern pattern) {
+        return isOf(group.units().getFirst().slices().keySet().stream(), pattern);
+    }
+
+    private boolean isOf(Stream<Place> places, NamePattern pattern) {
+        return places.map(Place::constant)
                 .anyMatch(name ->
                         pattern.matches(name)
                                 || model.graph().readers(name).stream()
@@ -122,8 +135,8 @@ public final class OnnxSlimmer {
     }
 
     private boolean isChosen(Group group) {
-        return (only.isEmpty() || only.stream().anyMatch(pattern -> isOf(group, pattern)))
-                && kept.stream().noneMatch(pattern -> isOf(group, pattern));
+        return (only.isEmpty() || only.stream().anyMatch(pattern -> isMadeBy(group, pattern)))
+                && kept.stream().noneMatch(pattern -> touches(group, pattern));
     }
 
     /** The repaired model, whose constants the groups name. */
@@ -148,17 +161,10 @@ public final class OnnxSlimmer {
      * @throws EspalierException unless the share is above 0, and 1 or less
      */
     public List<Unit> leastImportant(double share) {
-        if (!(share > 0 && share <= 1)) {
-            throw new EspalierException("The share that stays must be in (0, 1], not " + share);
-        }
+        requireShare(share);
         var magnitude = new Magnitude(model.graph());
         List<Unit> least = new ArrayList<>();
-        List<Group> taken = new ArrayList<>();
-        for (Group group : byPreference()) {
-            if (taken.stream().anyMatch(other -> groups.overlap(group, other))) {
-                continue;
-            }
-            taken.add(group);
+        for (Group group : independent()) {
             Map<Unit, Double> scores = new HashMap<>();
             group.units().forEach(unit -> scores.put(unit, magnitude.of(unit)));
             int kept = (int) Math.max(1, Math.round(share * group.units().size()));
@@ -168,6 +174,40 @@ public final class OnnxSlimmer {
                     .forEach(least::add);
         }
         return leavingSome(least);
+    }
+
+    /**
+     * Takes a share of the units of each group, or of those chosen, in the way that its settings
+     * say.
+     *
+     * @param share of the units, which stays
+     * @throws EspalierException unless it is above 0, and 1 or less
+     */
+    public Slimming ratio(double share) {
+        requireShare(share);
+        return new Slimming(this, share, Importance.magnitude(), (stage, done, total) -> {});
+    }
+
+    private static void requireShare(double share) {
+        if (!(share > 0 && share <= 1)) {
+            throw new EspalierException("The share that stays must be in (0, 1], not " + share);
+        }
+    }
+
+    /** The groups chosen, of which none shares channels with another, preferred ones first. */
+    List<Group> independent() {
+        List<Group> taken = new ArrayList<>();
+        for (Group group : byPreference()) {
+            if (taken.stream().noneMatch(other -> groups.overlap(group, other))) {
+                taken.add(group);
+            }
+        }
+        return taken;
+    }
+
+    /** The same of a model whose convolutions all have biases. */
+    OnnxSlimmer withConvolutionBiases() {
+        return new OnnxSlimmer(new OnnxSlimmer(ConvolutionBiases.added(model)), only, kept);
     }
 
     private List<Group> byPreference() {
@@ -233,6 +273,11 @@ public final class OnnxSlimmer {
      * @throws EspalierException if they are of another model, or nothing would be left of a value
      */
     public OnnxModel remove(Collection<Unit> units) {
-        return new Removal(analysis, groups.choose(units)).from(model);
+        return remove(units, model);
+    }
+
+    /** The same of a model that has other numbers in its constants. */
+    OnnxModel remove(Collection<Unit> units, OnnxModel from) {
+        return new Removal(analysis, groups.choose(units)).from(from);
     }
 }

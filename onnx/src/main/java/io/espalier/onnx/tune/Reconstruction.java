@@ -1,5 +1,6 @@
 package io.espalier.onnx.tune;
 
+import io.espalier.onnx.fit.LayerBiases;
 import io.espalier.onnx.fit.LayerRows;
 import io.espalier.onnx.fit.NormalEquations;
 import io.espalier.onnx.fit.ReferenceStream;
@@ -25,9 +26,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.BiConsumer;
-import java.util.function.Function;
 import java.util.function.Predicate;
-import java.util.stream.IntStream;
 
 /**
  * Fits a model to its teacher layer after layer, without gradients: each layer gets those weights
@@ -43,6 +42,7 @@ final class Reconstruction implements AutoCloseable {
     private final Predicate<String> mayChange;
     private final Map<String, Integer> studentReaders = new HashMap<>();
     private final Map<String, ConstantTensor> fitted = new LinkedHashMap<>();
+    private final LayerBiases biases;
 
     /**
      * @param student its constants are in sight
@@ -59,6 +59,7 @@ final class Reconstruction implements AutoCloseable {
         this.mayChange = mayChange;
         this.ofStudent = stream(student, data, studentReaders);
         this.ofTeacher = new ReferenceStream(teacher, data);
+        this.biases = new LayerBiases(this.student, fitted, mayChange, ofTeacher::makes);
     }
 
     private static ValueStream stream(
@@ -130,8 +131,8 @@ final class Reconstruction implements AutoCloseable {
                 var noGrad = new NoGradGuard();
                 var sums = new NormalEquations()) {
             Tensor start = rows.matrix(held.toTensor().to(ScalarType.Float));
-            Optional<Bias> bias = bias(node, start.size(0) * start.size(1));
-            String target = bias.map(Bias::target).orElse(node.output());
+            Optional<LayerBiases.Bias> bias = biases.of(node, start.size(0) * start.size(1));
+            String target = bias.map(LayerBiases.Bias::target).orElse(node.output());
             if (!isAsWide(node, start.size(0) * start.size(1), target)) {
                 return false;
             }
@@ -155,68 +156,6 @@ final class Reconstruction implements AutoCloseable {
         Tensor wanted = ofTeacher.value(target, 0);
         boolean convolution = node.op().startsWith("Conv");
         return wanted.size(convolution ? 1 : wanted.dim() - 1) == outputs;
-    }
-
-    /**
-     * A constant that moves each output of a layer by a number of its own, or by a multiple.
-     *
-     * @param target the value that has it in it
-     */
-    private record Bias(String name, String target, Function<Tensor, Tensor> moved) {}
-
-    /** The one of a layer; empty if there is none that may change. */
-    private Optional<Bias> bias(OnnxNode node, long outputs) {
-        if (node.is("Gemm")) {
-            float beta = node.number("beta", 1);
-            return vector(node.input(2), outputs)
-                    .map(name ->
-                            new Bias(name, node.output(), found -> found.div(new Scalar(beta))));
-        }
-        if (!node.input(2).isEmpty()) {
-            return vector(node.input(2), outputs)
-                    .map(name -> new Bias(name, node.output(), found -> found));
-        }
-        OnnxNode next = student.onlyReader(node.output());
-        if (next != null && next.is("Add") && node.is("MatMul") && ofTeacher.makes(next.output())) {
-            int other = next.input(0).equals(node.output()) ? 1 : 0;
-            return vector(next.input(other), outputs)
-                    .map(name -> new Bias(name, next.output(), found -> found));
-        }
-        return next != null && next.is("BatchNormalization") && node.is("Conv")
-                ? normalized(node, next, outputs)
-                : Optional.empty();
-    }
-
-    /** The shift of a normalization moves by what its factor makes of the layer's. */
-    private Optional<Bias> normalized(OnnxNode layer, OnnxNode node, long outputs) {
-        List<Optional<String>> vectors =
-                IntStream.of(1, 2, 4).mapToObj(i -> vector(node.input(i), outputs)).toList();
-        if (!vectors.stream().allMatch(Optional::isPresent) || node.has("training_mode")) {
-            return Optional.empty();
-        }
-        Tensor variance = floats(node.input(4)).add(new Scalar(node.number("epsilon", 1e-5f)));
-        Tensor factor = floats(node.input(1)).div(variance.sqrt());
-        String shift = node.input(2);
-        return Optional.of(
-                new Bias(shift, layer.output(), found -> floats(shift).add(found.mul(factor))));
-    }
-
-    /** A constant of so many numbers along the last dimension that nobody else reads. */
-    private Optional<String> vector(String name, long outputs) {
-        ConstantTensor held = name.isEmpty() ? null : student.constant(name);
-        return held != null
-                        && mayChange.test(name)
-                        && held.elements() == outputs
-                        && held.shape().getLast() == outputs
-                        && student.readers(name).size() == 1
-                ? Optional.of(name)
-                : Optional.empty();
-    }
-
-    private Tensor floats(String name) {
-        ConstantTensor held =
-                Objects.requireNonNull(fitted.getOrDefault(name, student.constant(name)));
-        return held.toTensor().to(ScalarType.Float).reshape(-1);
     }
 
     private void put(String name, Tensor tensor) {

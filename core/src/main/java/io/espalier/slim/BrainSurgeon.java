@@ -1,0 +1,152 @@
+package io.espalier.slim;
+
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarTypeOptional;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+import java.util.List;
+
+/**
+ * What a layer loses by an input that goes when the others make up for it as well as they can, by
+ * least squares: {@code |W_j|² / [H⁻¹]_jj}, with {@code H = XᵀX} of what the layer is given
+ * (Hassibi and Stork, <a
+ * href="https://proceedings.neurips.cc/paper/1992/hash/303ed4c69846ab36c2904d3ba8573050-Abstract.html">Second
+ * order derivatives for network pruning: Optimal Brain Surgeon</a>, 1992; for blocks of inputs
+ * Kurtic, Frantar and Alistarh, <a href="https://arxiv.org/abs/2302.04089">ZipLM</a>, 2023).
+ *
+ * <p>Both the weight and {@code H⁻¹} follow each removal, so that the loss of the next is exact.
+ */
+public final class BrainSurgeon implements InputCosts {
+    /** Of the mean of H's diagonal, added to it: Frantar and Alistarh's. */
+    private static final double DAMPING = 0.01;
+
+    /** So many columns are taken off the inverse at once, since that reads all of it. */
+    private static final int TOGETHER = 64;
+
+    private final Tensor weight;
+    private final double energy;
+
+    /** 1 for what is gone, which then has a loss of nothing. */
+    private final Tensor gone;
+
+    /** The inverse is {@code inverse − Σ later laterᵀ}. */
+    private final Tensor inverse;
+
+    private final Tensor later;
+    private int waiting;
+
+    private BrainSurgeon(Tensor weight, Tensor inverse, double energy) {
+        this.weight = weight;
+        this.inverse = inverse;
+        this.energy = energy;
+        gone = Tensors.zeros(ScalarType.Double, inverse.size(0));
+        later = Tensors.zeros(ScalarType.Double, inverse.size(0), TOGETHER);
+    }
+
+    /**
+     * Begins with the weight of least squared error, held to the weight at the start as the damping
+     * says.
+     *
+     * @param xx means of products of inputs, doubles [inputs, inputs]
+     * @param xy means of products of inputs and wanted outputs, doubles [inputs, outputs]
+     * @param start the weight now, doubles [inputs, outputs]
+     */
+    public static BrainSurgeon of(Tensor xx, Tensor xy, Tensor start) {
+        try (var scope = new PointerScope();
+                var noGrad = new NoGradGuard()) {
+            double mean = xx.diagonal().mean().item_double();
+            double ridge = mean > 0 ? DAMPING * mean : 1;
+            Tensor damped = xx.clone();
+            damped.diagonal().add_(new Scalar(ridge));
+            Tensor inverse = torch.cholesky_inverse(torch.linalg_cholesky(damped));
+            Tensor given = xx.matmul(start);
+            Tensor weight = start.add(inverse.matmul(xy.sub(given)));
+            double energy = start.mul(given).sum().item_double();
+            var surgeon = new BrainSurgeon(weight, inverse, energy > 0 ? energy : 1);
+            surgeon.held().forEach(Tensors::keep);
+            return surgeon;
+        }
+    }
+
+    private List<Tensor> held() {
+        return List.of(weight, gone, inverse, later);
+    }
+
+    @Override
+    public Tensor losses(Tensor units) {
+        Tensor each =
+                units.size(1) == 1 ? alone(units.reshape(-1)) : together(units, units.size(1));
+        return each.div(new Scalar(energy));
+    }
+
+    private Tensor alone(Tensor inputs) {
+        var all = new long[] {1};
+        Tensor rows = weight.index_select(0, inputs);
+        Tensor diagonal =
+                inverse.diagonal()
+                        .sub(later.square().sum(all, false, new ScalarTypeOptional()))
+                        .add_(gone)
+                        .index_select(0, inputs);
+        return rows.square_().sum(all, false, new ScalarTypeOptional()).div_(diagonal);
+    }
+
+    private Tensor together(Tensor units, long inputs) {
+        Tensor flat = units.reshape(-1);
+        Tensor rows = weight.index_select(0, flat).reshape(units.size(0), inputs, -1);
+        Tensor off = later.index_select(0, flat).reshape(units.size(0), inputs, TOGETHER);
+        Tensor places = units.unsqueeze(2).mul(new Scalar(inverse.size(0))).add(units.unsqueeze(1));
+        Tensor blocks = inverse.take(places).sub_(off.matmul(off.transpose(1, 2)));
+        blocks.diagonal(0, 1, 2).add_(gone.take(units));
+        return torch.linalg_solve(blocks, rows)
+                .mul_(rows)
+                .sum(new long[] {1, 2}, false, new ScalarTypeOptional());
+    }
+
+    @Override
+    public void remove(Tensor inputs) {
+        try (var scope = new PointerScope();
+                var noGrad = new NoGradGuard()) {
+            long count = inputs.size(0);
+            if (waiting + count > TOGETHER) {
+                settle();
+            }
+            Tensor columns = inverse.index_select(1, inputs);
+            columns.sub_(later.matmul(later.index_select(0, inputs).t()));
+            Tensor root = torch.linalg_cholesky(columns.index_select(0, inputs));
+            // Both what is taken off and what makes up for it are products with this.
+            Tensor part = torch.linalg_solve(root, columns.t()).t();
+            Tensor rows = torch.linalg_solve(root, weight.index_select(0, inputs));
+            weight.sub_(part.matmul(rows));
+            gone.index_fill_(0, inputs, new Scalar(1));
+            if (count > TOGETHER) {
+                inverse.addmm_(part, part.t(), new Scalar(1), new Scalar(-1));
+            } else {
+                later.narrow(1, waiting, count).copy_(part);
+                waiting += (int) count;
+            }
+        }
+    }
+
+    private void settle() {
+        inverse.addmm_(later, later.t(), new Scalar(1), new Scalar(-1));
+        later.zero_();
+        waiting = 0;
+    }
+
+    @Override
+    public Tensor weight() {
+        // What is gone is a rounding error away from zero.
+        return weight.mul(gone.eq(new Scalar(0)).unsqueeze(1));
+    }
+
+    @Override
+    public void close() {
+        held().forEach(Tensor::releaseReference);
+    }
+}

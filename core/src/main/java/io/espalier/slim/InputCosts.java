@@ -1,0 +1,28 @@
+package io.espalier.slim;
+
+import org.bytedeco.pytorch.Tensor;
+
+/** What a layer {@code y = xW} loses by each of its inputs that goes, and its weight without it. */
+public interface InputCosts extends AutoCloseable {
+    /**
+     * What is lost if one unit goes, for each of them: squares of differences of what the layer
+     * gives, as a share of the squares of what it gives.
+     *
+     * @param units the inputs of each, integers [units, inputs of each]
+     * @return doubles [units], of the caller's scope
+     */
+    Tensor losses(Tensor units);
+
+    /**
+     * Takes inputs out.
+     *
+     * @param inputs integers [inputs]
+     */
+    void remove(Tensor inputs);
+
+    /** The weight as it is now, doubles [inputs, outputs]; zero where an input is gone. */
+    Tensor weight();
+
+    @Override
+    void close();
+}

@@ -1,0 +1,168 @@
+package io.espalier.slim;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.espalier.tensor.Libtorch;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.IntStream;
+import java.util.stream.LongStream;
+
+@DisplayName("What a layer loses by its inputs")
+class BrainSurgeonTest {
+    private static final double DAMPING = 0.01;
+
+    private final PointerScope scope = new PointerScope();
+    private Tensor xx;
+    private Tensor xy;
+    private Tensor start;
+
+    @BeforeEach
+    void layer() {
+        Libtorch.seed(4);
+        Tensor x = Tensors.randn(200, 12).matmul(Tensors.randn(12, 12)).to(ScalarType.Double);
+        start = Tensors.randn(12, 3).to(ScalarType.Double);
+        Tensor y = x.matmul(start).add(Tensors.randn(200, 3)).to(ScalarType.Double);
+        xx = x.t().matmul(x).div(new Scalar(200));
+        xy = x.t().matmul(y).div(new Scalar(200));
+    }
+
+    @AfterEach
+    void free() {
+        scope.close();
+    }
+
+    private double ridge() {
+        return DAMPING * xx.diagonal().mean().item_double();
+    }
+
+    /** The weight of least error among those that have only these inputs, solved for anew. */
+    private Tensor solved(List<Long> left) {
+        Tensor some = Tensors.of(left.stream().mapToLong(Long::longValue).toArray(), left.size());
+        Tensor h = xx.index_select(0, some).index_select(1, some).clone();
+        h.diagonal().add_(new Scalar(ridge()));
+        // Held to the start by the ridge.
+        Tensor target = xy.add(start.mul(new Scalar(ridge()))).index_select(0, some);
+        Tensor all = torch.zeros_like(start);
+        all.index_copy_(0, some, torch.linalg_solve(h, target));
+        return all;
+    }
+
+    private double error(Tensor weight) {
+        Tensor move = weight.sub(start);
+        return xx.matmul(weight).sub(xy).sub(xy).mul(weight).sum().item_double()
+                + ridge() * move.square().sum().item_double();
+    }
+
+    private double energy() {
+        return xx.matmul(start).mul(start).sum().item_double();
+    }
+
+    private static List<Long> without(List<Long> inputs, List<Long> gone) {
+        var left = new ArrayList<>(inputs);
+        left.removeAll(gone);
+        return left;
+    }
+
+    @ParameterizedTest(name = "in units of {0}")
+    @DisplayName("is what solving anew without each of them finds, removal after removal")
+    @CsvSource({"1, 9", "3, 3", "4, 2"})
+    void losesWhatBruteForceFinds(int each, int removals) {
+        List<List<Long>> units =
+                IntStream.range(0, 12 / each)
+                        .mapToObj(u -> LongStream.range(0, each).map(k -> u + k * (12 / each)))
+                        .map(inputs -> inputs.boxed().toList())
+                        .toList();
+        long[] flat = units.stream().flatMap(List::stream).mapToLong(Long::longValue).toArray();
+        Tensor columns = Tensors.of(flat, units.size(), each);
+        List<Long> left = LongStream.range(0, 12).boxed().toList();
+        List<Integer> staying = new ArrayList<>(IntStream.range(0, units.size()).boxed().toList());
+        try (var surgeon = BrainSurgeon.of(xx, xy, start)) {
+            for (int removal = 0; removal < removals - 1; removal++) {
+                double before = error(solved(left));
+                Tensor losses = surgeon.losses(columns);
+                int best = staying.getFirst();
+                for (int u : staying) {
+                    double expected = (error(solved(without(left, units.get(u)))) - before);
+                    double found = losses.select(0, u).item_double();
+                    assertEquals(expected / energy(), found, 1e-9);
+                    best = found < losses.select(0, best).item_double() ? u : best;
+                }
+                surgeon.remove(columns.select(0, best));
+                left = without(left, units.get(best));
+                int taken = best;
+                staying.removeIf(u -> u == taken);
+
+                assertTrue(torch.allclose(solved(left), surgeon.weight(), 1e-8, 1e-8, false));
+            }
+        }
+    }
+
+    @Test
+    @DisplayName("stays exact over more removals than are put off at once")
+    void settles() {
+        Tensor x = Tensors.randn(400, 150).to(ScalarType.Double);
+        start = Tensors.randn(150, 2).to(ScalarType.Double);
+        xx = x.t().matmul(x);
+        xy = xx.matmul(start);
+        try (var surgeon = BrainSurgeon.of(xx, xy, start)) {
+            for (long i = 0; i < 130; i++) {
+                surgeon.remove(Tensors.of(new long[] {i}, 1));
+            }
+            Tensor expected = solved(LongStream.range(130, 150).boxed().toList());
+
+            assertTrue(torch.allclose(expected, surgeon.weight(), 1e-7, 1e-7, false));
+            assertEquals(0, surgeon.weight().select(0, 7).abs().sum().item_double());
+            assertEquals(0, surgeon.losses(Tensors.of(new long[] {7}, 1, 1)).item_double(), 1e-20);
+        }
+    }
+
+    @Test
+    @DisplayName("is their own part of the squares where nothing makes up for it")
+    void activity() {
+        try (var activity = InputActivity.of(xx, start)) {
+            Tensor columns = Tensors.of(new long[] {1, 5, 2, 7}, 2, 2);
+            double expected = 0;
+            for (long input : new long[] {2, 7}) {
+                expected +=
+                        start.select(0, input).square().sum().item_double()
+                                * xx.select(0, input).select(0, input).item_double();
+            }
+
+            assertEquals(
+                    expected / energy(),
+                    activity.losses(columns).select(0, 1).item_double(),
+                    1e-12);
+            activity.remove(columns.select(0, 0));
+            assertEquals(0, activity.weight().select(0, 5).abs().sum().item_double());
+            assertTrue(Tensors.equal(start.select(0, 2), activity.weight().select(0, 2)));
+        }
+    }
+
+    @Test
+    @DisplayName("is nothing of a layer that is given only zeros")
+    void zeros() {
+        xx = xx.mul(new Scalar(0));
+        xy = xy.mul(new Scalar(0));
+        try (var surgeon = BrainSurgeon.of(xx, xy, start)) {
+            assertTrue(torch.allclose(start, surgeon.weight(), 1e-12, 1e-12, false));
+            surgeon.remove(Tensors.of(new long[] {3}, 1));
+            assertEquals(0, surgeon.weight().select(0, 3).abs().sum().item_double());
+        }
+    }
+}

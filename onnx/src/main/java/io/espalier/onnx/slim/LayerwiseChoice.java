@@ -1,0 +1,155 @@
+package io.espalier.onnx.slim;
+
+import io.espalier.onnx.compare.Padding;
+import io.espalier.onnx.fit.LayerBiases;
+import io.espalier.onnx.fit.ReferenceStream;
+import io.espalier.onnx.model.ConstantTensor;
+import io.espalier.onnx.model.OnnxGraph;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.slim.Group;
+import io.espalier.slim.Unit;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Chooses units by what is lost in the layers that read them, in the order of the graph: each layer
+ * is given what the layers before it give that have lost theirs. A group is decided on when all
+ * that reads it has been seen; until then all of it is given.
+ */
+final class LayerwiseChoice implements AutoCloseable {
+    private final OnnxModel model;
+    private final Map<Group, Integer> widths;
+    private final boolean solves;
+    private final List<Padding> padding;
+    private final ReferenceStream given;
+    private final ReferenceStream wanted;
+    private final List<ReadingLayer> layers = new ArrayList<>();
+    private final Map<Group, List<ReadingLayer>> readers = new LinkedHashMap<>();
+    private final List<ReadingLayer> open = new ArrayList<>();
+    private final Map<String, ConstantTensor> changed = new HashMap<>();
+    private final List<Unit> gone = new ArrayList<>();
+
+    /**
+     * Prepares.
+     *
+     * @param ends where channels end
+     * @param widths how many units of each group stay
+     * @param solves whether what stays makes up for what goes
+     */
+    LayerwiseChoice(
+            OnnxModel model,
+            List<End> ends,
+            Map<Group, Integer> widths,
+            boolean solves,
+            List<Map<String, Tensor>> data) {
+        this.model = model;
+        this.widths = widths;
+        this.solves = solves;
+        padding = data.stream().map(Padding::of).toList();
+        given = new ReferenceStream(model, data);
+        wanted = new ReferenceStream(model, data);
+        OnnxGraph graph = model.graph();
+        var biases = new LayerBiases(graph, changed, name -> true, wanted::makes);
+        for (End end : ends) {
+            ReadingLayer.of(graph, end, biases).filter(this::isNeeded).ifPresent(layers::add);
+        }
+        layers.forEach(layer -> wanted.hold(layer.target()));
+    }
+
+    private boolean isNeeded(ReadingLayer layer) {
+        boolean needed = false;
+        for (Group group : widths.keySet()) {
+            if (layer.reads(group)) {
+                readers.computeIfAbsent(group, k -> new ArrayList<>()).add(layer);
+                needed = true;
+            }
+        }
+        return needed;
+    }
+
+    /** Whether some layer that reads a group can be weighed. */
+    boolean knows(Group group) {
+        return readers.containsKey(group);
+    }
+
+    /** Decides on all groups that are known, and tells how many of how many layers are done. */
+    void run(Slimming.Listener listener) {
+        List<Group> undecided = new ArrayList<>(readers.keySet());
+        int done = 0;
+        for (ReadingLayer layer : layers) {
+            listener.at("weighing layers", done++, layers.size());
+            layer.take(given, wanted, padding, solves);
+            wanted.release(layer.target());
+            open.add(layer);
+            for (Group group : List.copyOf(undecided)) {
+                List<ReadingLayer> all = readers.getOrDefault(group, List.of());
+                if (open.containsAll(all)) {
+                    decide(group, all);
+                    undecided.remove(group);
+                }
+            }
+            for (ReadingLayer ready : List.copyOf(open)) {
+                if (undecided.stream().noneMatch(ready::reads)) {
+                    finish(ready);
+                }
+            }
+        }
+    }
+
+    private void finish(ReadingLayer layer) {
+        Map<String, ConstantTensor> constants = layer.constants(model.graph(), solves);
+        constants.forEach(given::setConstant);
+        changed.putAll(constants);
+        layer.close();
+        open.remove(layer);
+    }
+
+    /** Takes units out one by one, the next always that by which least is lost. */
+    private void decide(Group group, List<ReadingLayer> all) {
+        int count = group.units().size();
+        try (var scope = new PointerScope();
+                var noGrad = new NoGradGuard()) {
+            Map<ReadingLayer, Tensor> columns = new LinkedHashMap<>();
+            all.forEach(layer -> columns.put(layer, layer.columns(group)));
+            Tensor taken = Tensors.zeros(ScalarType.Double, count);
+            for (int i = widths.getOrDefault(group, count); i < count; i++) {
+                try (var inner = new PointerScope()) {
+                    Tensor losses = taken.clone();
+                    columns.forEach((layer, units) -> losses.add_(layer.losses(units)));
+                    long least = losses.argmin().item_long();
+                    columns.forEach((layer, units) -> layer.remove(units.select(0, least)));
+                    taken.select(0, least).fill_(new Scalar(Double.POSITIVE_INFINITY));
+                    gone.add(group.units().get((int) least));
+                }
+            }
+        }
+    }
+
+    /** What goes of the groups that are known. */
+    List<Unit> gone() {
+        return gone;
+    }
+
+    /** The model with other weights, as wide as it was: zeros where inputs are gone. */
+    OnnxModel solved() {
+        return model.rewritten(graph -> changed.forEach(graph::setConstant));
+    }
+
+    @Override
+    public void close() {
+        open.forEach(ReadingLayer::close);
+        given.close();
+        wanted.close();
+    }
+}

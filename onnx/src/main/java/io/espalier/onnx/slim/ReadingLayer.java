@@ -1,0 +1,222 @@
+package io.espalier.onnx.slim;
+
+import io.espalier.onnx.compare.Padding;
+import io.espalier.onnx.fit.LayerBiases;
+import io.espalier.onnx.fit.LayerRows;
+import io.espalier.onnx.fit.NormalEquations;
+import io.espalier.onnx.fit.ReferenceStream;
+import io.espalier.onnx.model.ConstantTensor;
+import io.espalier.onnx.model.ElementType;
+import io.espalier.onnx.model.OnnxGraph;
+import io.espalier.onnx.model.OnnxNode;
+import io.espalier.onnx.slim.End.Side;
+import io.espalier.slim.BrainSurgeon;
+import io.espalier.slim.Group;
+import io.espalier.slim.InputActivity;
+import io.espalier.slim.InputCosts;
+import io.espalier.slim.Place;
+import io.espalier.slim.Unit;
+import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.jspecify.annotations.Nullable;
+
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+
+/** A layer with a weight of its own in whose sums channels of units end. */
+final class ReadingLayer implements AutoCloseable {
+    /** The matrix of the products of more would take over 200 MB. */
+    private static final long MOST_INPUTS = 5000;
+
+    private final OnnxNode node;
+    private final ConstantTensor weight;
+    private final LayerRows rows;
+    private final Place place;
+    private final long columns;
+    private final Optional<LayerBiases.Bias> bias;
+    private @Nullable InputCosts costs;
+    private @Nullable Tensor meanX;
+    private @Nullable Tensor meanY;
+
+    private ReadingLayer(
+            OnnxNode node,
+            ConstantTensor weight,
+            LayerRows rows,
+            Place place,
+            Optional<LayerBiases.Bias> bias) {
+        this.node = node;
+        this.weight = weight;
+        this.rows = rows;
+        this.place = place;
+        this.bias = bias;
+        long inputs = weight.shape().get(place.dimension());
+        columns = inputs(weight, place, node) / inputs;
+    }
+
+    private static long inputs(ConstantTensor weight, Place place, OnnxNode node) {
+        long outputs = weight.shape().get(node.is("Conv") ? 0 : 1 - place.dimension());
+        return weight.elements() / outputs;
+    }
+
+    /** The layer of a node where channels end; empty if it is none whose inputs can be weighed. */
+    static Optional<ReadingLayer> of(OnnxGraph graph, End end, LayerBiases biases) {
+        Side other = end.other();
+        OnnxNode node = end.node();
+        ConstantTensor weight = node.inputs().size() < 2 ? null : graph.constant(node.input(1));
+        if (other == null
+                || weight == null
+                || other.operand() != 1
+                || end.groups() != 1
+                || weight.type() != ElementType.FLOAT
+                || weight.elements() == 0
+                || graph.onlyReader(node.input(1)) != node) {
+            return Optional.empty();
+        }
+        var place = new Place(node.input(1), other.dimension());
+        long inputs = inputs(weight, place, node);
+        return inputs > MOST_INPUTS
+                ? Optional.empty()
+                : LayerRows.of(node, weight.shape())
+                        .map(rows ->
+                                new ReadingLayer(
+                                        node,
+                                        weight,
+                                        rows,
+                                        place,
+                                        biases.of(node, weight.elements() / inputs)));
+    }
+
+    OnnxNode node() {
+        return node;
+    }
+
+    /** Whether a group's units end here. */
+    boolean reads(Group group) {
+        return group.units().getFirst().slices().containsKey(place);
+    }
+
+    /** The value that says what the layer should give. */
+    String target() {
+        return bias.map(LayerBiases.Bias::target).orElse(node.output());
+    }
+
+    /**
+     * Takes in what the layer is given and what it should give.
+     *
+     * @param padding what of each batch nobody reads
+     * @param solves whether what stays makes up for what goes
+     */
+    void take(
+            ReferenceStream given, ReferenceStream wanted, List<Padding> padding, boolean solves) {
+        try (var scope = new PointerScope();
+                var noGrad = new NoGradGuard();
+                var sums = new NormalEquations()) {
+            for (int batch = 0; batch < given.batches(); batch++) {
+                try (var inner = new PointerScope()) {
+                    Tensor x = given.value(node.input(0), batch).to(ScalarType.Float);
+                    Tensor y = wanted.value(target(), batch).to(ScalarType.Float);
+                    if (rows instanceof LayerRows.Product) {
+                        x = padding.get(batch).visible(x);
+                        y = padding.get(batch).visible(y);
+                    }
+                    rows.addTo(sums, x, y, 0);
+                }
+            }
+            NormalEquations.Means means = sums.means(solves && bias.isPresent());
+            requireFinite(means.xx());
+            Tensor xx = means.xx().squeeze(0);
+            Tensor start = rows.matrix(weight.toTensor()).squeeze(0).t().to(ScalarType.Double);
+            costs =
+                    solves
+                            ? BrainSurgeon.of(xx, means.yx().squeeze(0).t(), start)
+                            : InputActivity.of(xx, start);
+            meanX = Tensors.keep(means.x().reshape(1, -1).clone());
+            meanY = Tensors.keep(means.y().reshape(-1).clone());
+        }
+    }
+
+    private void requireFinite(Tensor products) {
+        if (!products.isfinite().all().item_bool()) {
+            throw new EspalierException(
+                    "What '%s' is given on the calibration data is not finite; mend the data."
+                            .formatted(node.name()));
+        }
+    }
+
+    private InputCosts costs() {
+        return Objects.requireNonNull(costs, "nothing was taken in");
+    }
+
+    /** The columns of each unit of a group, integers [units, columns of each]. */
+    Tensor columns(Group group) {
+        int count = group.units().size();
+        int each = Math.toIntExact(indices(group.units().getFirst()).length * columns);
+        var all = new long[count * each];
+        int at = 0;
+        for (Unit unit : group.units()) {
+            for (int index : indices(unit)) {
+                for (long k = 0; k < columns; k++) {
+                    all[at++] = index * columns + k;
+                }
+            }
+        }
+        return Tensors.of(all, count, each);
+    }
+
+    private int[] indices(Unit unit) {
+        return Objects.requireNonNull(unit.slices().get(place));
+    }
+
+    /** What is lost by each unit, as a share of all that the layer gives, doubles [units]. */
+    Tensor losses(Tensor units) {
+        return costs().losses(units);
+    }
+
+    /** Takes columns out. */
+    void remove(Tensor gone) {
+        costs().remove(gone);
+    }
+
+    /** Constants that have other values now: the weight, and the bias if it was solved for. */
+    Map<String, ConstantTensor> constants(OnnxGraph graph, boolean solves) {
+        Map<String, ConstantTensor> changed = new HashMap<>();
+        try (var scope = new PointerScope();
+                var noGrad = new NoGradGuard()) {
+            Tensor found = costs().weight();
+            Tensor matrix = found.t().unsqueeze(0).to(ScalarType.Float);
+            changed.put(node.input(1), like(weight, rows.weight(matrix)));
+            if (solves) {
+                Tensor given = Objects.requireNonNull(meanX).matmul(found).reshape(-1);
+                Tensor more = Objects.requireNonNull(meanY).sub(given).to(ScalarType.Float);
+                bias.ifPresent(b -> {
+                    ConstantTensor before = Objects.requireNonNull(graph.constant(b.name()));
+                    changed.put(b.name(), like(before, b.moved().apply(more)));
+                });
+            }
+        }
+        return changed;
+    }
+
+    private static ConstantTensor like(ConstantTensor before, Tensor now) {
+        return before.withBytes(
+                ConstantTensor.of(now.to(before.type().libtorch()).contiguous()).bytes());
+    }
+
+    @Override
+    public void close() {
+        if (costs != null) {
+            costs.close();
+            Objects.requireNonNull(meanX).releaseReference();
+            Objects.requireNonNull(meanY).releaseReference();
+            costs = null;
+        }
+    }
+}

@@ -1,0 +1,67 @@
+package io.espalier.onnx.slim;
+
+import io.espalier.onnx.inputs.Inputs;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.quant.CalibrationData;
+import io.espalier.onnx.quant.ReferenceOutputs;
+import io.espalier.onnx.run.OnnxSession;
+import io.espalier.onnx.run.PairedTime;
+import io.espalier.slim.Group;
+import io.espalier.slim.Groups;
+
+import java.util.List;
+
+/**
+ * What a slimming came to.
+ *
+ * @param model the slimmer model
+ * @param rows one for each group, in their order
+ * @param groups what goes together, and what stays for which reason
+ */
+public record SlimResult(OnnxModel model, List<Row> rows, Groups groups) {
+    private static final int TURNS = 4;
+    private static final int MOST_TURNS = 16;
+    private static final int MOST_EXAMPLES = 256;
+
+    /** Copies the list. */
+    public SlimResult {
+        rows = List.copyOf(rows);
+    }
+
+    /**
+     * A group.
+     *
+     * @param left how many of its units are left
+     * @param by how they were chosen
+     */
+    public record Row(Group group, int left, String by) {}
+
+    /**
+     * Beside the model that came in.
+     *
+     * @param time the least of each on one batch
+     * @param drop 1 less the cosine of the results, as a mean
+     */
+    public record Measured(PairedTime time, double drop) {}
+
+    /**
+     * Runs both models, in turns where they are timed.
+     *
+     * @param original the model that came in
+     * @throws io.espalier.tensor.EspalierException if the inputs are not what they take
+     */
+    public Measured measure(OnnxModel original, Inputs inputs) {
+        try (var data = CalibrationData.read(original, inputs, MOST_EXAMPLES);
+                var before = OnnxSession.open(original);
+                var after = OnnxSession.open(model)) {
+            int threads = Runtime.getRuntime().availableProcessors();
+            double drop = ReferenceOutputs.of(original, data.batches(), threads).drop(model);
+            var first = data.batches().getFirst();
+            var time = PairedTime.of(before, after, first, TURNS);
+            for (int turn = TURNS; turn < MOST_TURNS && time.speedup() < 1; turn++) {
+                time = time.least(PairedTime.of(before, after, first, 1));
+            }
+            return new Measured(time, drop);
+        }
+    }
+}
