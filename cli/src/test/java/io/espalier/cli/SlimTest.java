@@ -1,22 +1,31 @@
 package io.espalier.cli;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.data.Npy;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
+import io.espalier.tensor.Tensors;
 
+import org.bytedeco.javacpp.PointerScope;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import java.util.Random;
 
 @DisplayName("The command slim")
 class SlimTest {
@@ -98,6 +107,63 @@ class SlimTest {
         assertEquals(
                 "Nothing that can be removed is named 'head'; the groups tell what can.",
                 run.err().strip().replaceFirst("^.*?: ", ""));
+        assertFalse(Files.exists(out));
+    }
+
+    private Path images() {
+        Path data = folder.resolve("x.npy");
+        var values = new float[8 * 3 * 16 * 16];
+        var random = new Random(2);
+        for (int i = 0; i < values.length; i++) {
+            values[i] = (float) random.nextGaussian();
+        }
+        try (var scope = new PointerScope()) {
+            Npy.write(data, Tensors.of(values, 8, 3, 16, 16));
+        }
+        return data;
+    }
+
+    @Test
+    @DisplayName("lets what stays make up for what goes, and says how far the results are")
+    void makesUp() {
+        CommandLineRun solved = slim(model, "--ratio", "0.75", "--data", images().toString());
+        assertEquals(0, solved.code(), solved.err());
+        assertEquals(48, width(out));
+        assertTrue(solved.out().matches("(?s).*w0\\[0\\] +second order.*"), solved.out());
+        assertTrue(solved.out().contains("on the calibration data."), solved.out());
+        assertFalse(solved.err().contains("WARNING"), solved.err());
+
+        CommandLineRun plain = slim(model, "--ratio", "0.75", "--force", "--json");
+        assertTrue(plain.err().contains("WARNING: Without --calibration"), plain.err());
+        assertTrue(plain.out().contains("\"speedup\":"), plain.out());
+        assertFalse(plain.out().contains("\"drop\":"), plain.out());
+    }
+
+    @Test
+    @DisplayName("draws the same channels from the same seed")
+    void draws() throws IOException {
+        String[] options = {"--ratio", "0.5", "--importance", "random", "--seed", "3", "--force"};
+        assertEquals(0, slim(model, options).code());
+        byte[] first = Files.readAllBytes(out);
+        assertEquals(0, slim(model, options).code());
+        assertArrayEquals(first, Files.readAllBytes(out));
+        options[5] = "4";
+        assertEquals(0, slim(model, options).code());
+        assertFalse(Arrays.equals(first, Files.readAllBytes(out)));
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @DisplayName("refuses wrong use, in one line,")
+    @CsvSource({
+        "--ratio 0.5 --importance l1, --importance is second-order",
+        "--ratio 0.5 --importance second-order, needs --calibration",
+        "--ratio 1.5, --ratio is a share",
+    })
+    void refusesUse(String options, String words) {
+        CommandLineRun run = slim(model, options.split(" ", -1));
+
+        assertEquals(2, run.code(), run.err());
+        assertTrue(run.err().contains(words), run.err());
         assertFalse(Files.exists(out));
     }
 }

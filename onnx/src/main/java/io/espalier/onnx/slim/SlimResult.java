@@ -45,23 +45,34 @@ public record SlimResult(OnnxModel model, List<Row> rows, Groups groups) {
     public record Measured(PairedTime time, double drop) {}
 
     /**
-     * Runs both models, in turns where they are timed.
+     * Runs both models.
      *
      * @param original the model that came in
      * @throws io.espalier.tensor.EspalierException if the inputs are not what they take
      */
     public Measured measure(OnnxModel original, Inputs inputs) {
-        try (var data = CalibrationData.read(original, inputs, MOST_EXAMPLES);
+        return new Measured(time(original, model, inputs), drop(original, model, inputs));
+    }
+
+    /** The times of two models, in turns. */
+    public static PairedTime time(OnnxModel original, OnnxModel slim, Inputs inputs) {
+        try (var data = CalibrationData.read(original, inputs, 1);
                 var before = OnnxSession.open(original);
-                var after = OnnxSession.open(model)) {
-            int threads = Runtime.getRuntime().availableProcessors();
-            double drop = ReferenceOutputs.of(original, data.batches(), threads).drop(model);
+                var after = OnnxSession.open(slim)) {
             var first = data.batches().getFirst();
             var time = PairedTime.of(before, after, first, TURNS);
             for (int turn = TURNS; turn < MOST_TURNS && time.speedup() < 1; turn++) {
                 time = time.least(PairedTime.of(before, after, first, 1));
             }
-            return new Measured(time, drop);
+            return time;
+        }
+    }
+
+    /** How far the results of the second are from those of the first: 1 less their cosine. */
+    public static double drop(OnnxModel original, OnnxModel slim, Inputs inputs) {
+        int threads = Runtime.getRuntime().availableProcessors();
+        try (var data = CalibrationData.read(original, inputs, MOST_EXAMPLES)) {
+            return ReferenceOutputs.of(original, data.batches(), threads).drop(slim);
         }
     }
 }
