@@ -253,7 +253,7 @@ final class Slim implements Runnable {
                         printer.printf(
                                 Locale.ROOT,
                                 "%nCosine to the model that came in %.5f on the calibration"
-                                    + " data.%n",
+                                        + " data.%n",
                                 1 - drop));
     }
 

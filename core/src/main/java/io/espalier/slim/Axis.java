@@ -1,10 +1,13 @@
 package io.espalier.slim;
 
+import io.espalier.tensor.Internal;
+
 /**
  * The identities along one dimension of a value: an index's is that of {@code index / stride}, over
  * and over again where the dimension is longer. Whatever has no channels has one identity, which is
  * always kept.
  */
+@Internal
 public final class Axis {
     /** A dimension without channels. */
     public static final Axis PLAIN = of(Identities.KEPT);

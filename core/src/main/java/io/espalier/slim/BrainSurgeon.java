@@ -1,5 +1,6 @@
 package io.espalier.slim;
 
+import io.espalier.tensor.Internal;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -22,6 +23,7 @@ import java.util.List;
  *
  * <p>Both the weight and {@code H⁻¹} follow each removal, so that the loss of the next is exact.
  */
+@Internal
 public final class BrainSurgeon implements InputCosts {
     /** Of the mean of H's diagonal, added to it: Frantar and Alistarh's. */
     private static final double DAMPING = 0.01;

@@ -1,10 +1,13 @@
 package io.espalier.slim;
 
+import io.espalier.tensor.Internal;
+
 import java.util.Arrays;
 import java.util.Set;
 import java.util.stream.IntStream;
 
 /** Which channels go, and what is left of each dimension. */
+@Internal
 public final class Cut {
     private final Identities identities;
     private final Set<Integer> removed;

@@ -1,5 +1,6 @@
 package io.espalier.slim;
 
+import io.espalier.tensor.Internal;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -14,6 +15,7 @@ import org.bytedeco.pytorch.Tensor;
  * href="https://arxiv.org/abs/2306.11695">A Simple and Effective Pruning Approach for Large
  * Language Models</a>, 2023, for whole inputs).
  */
+@Internal
 public final class InputActivity implements InputCosts {
     private final Tensor weight;
     private final Tensor losses;

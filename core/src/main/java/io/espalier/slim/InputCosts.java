@@ -1,8 +1,11 @@
 package io.espalier.slim;
 
+import io.espalier.tensor.Internal;
+
 import org.bytedeco.pytorch.Tensor;
 
 /** What a layer {@code y = xW} loses by each of its inputs that goes, and its weight without it. */
+@Internal
 public interface InputCosts extends AutoCloseable {
     /**
      * What is lost if one unit goes, for each of them: squares of differences of what the layer
