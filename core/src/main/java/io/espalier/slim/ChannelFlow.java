@@ -21,7 +21,6 @@ import java.util.stream.IntStream;
  * groups from such dependencies of layers; here each single channel has its own.)
  */
 @Internal
-@Internal
 public final class ChannelFlow {
     private final Identities identities = new Identities();
     private final Reshaping reshaping = new Reshaping(identities);
