@@ -24,7 +24,7 @@ class GuidesTest {
     private static final Path GUIDES = Path.of("..", "docs", "guide").toAbsolutePath().normalize();
 
     @ParameterizedTest
-    @ValueSource(strings = {"pruning", "training", "quantization", "saving", "onnx"})
+    @ValueSource(strings = {"pruning", "training", "quantization", "saving", "onnx", "slimming"})
     @DisplayName("The Java of a guide, from top to bottom, is one program that runs")
     void runs(String guide, @TempDir Path folder) throws IOException {
         Path file = folder.resolve("Guide.java");
@@ -67,7 +67,16 @@ class GuidesTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"pruning", "training", "quantization", "saving", "onnx", "services"})
+    @ValueSource(
+            strings = {
+                "pruning",
+                "training",
+                "quantization",
+                "saving",
+                "onnx",
+                "slimming",
+                "services"
+            })
     @DisplayName("A guide has the same Java in both languages")
     void sameInBothLanguages(String guide) throws IOException {
         assertEquals(blocks(guide + ".md", "java"), blocks(guide + ".zh-CN.md", "java"));
