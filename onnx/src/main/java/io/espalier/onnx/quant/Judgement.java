@@ -25,6 +25,9 @@ final class Judgement {
     /** So much more than what is asked is clear. */
     private static final double CLEARLY = 1.03;
 
+    /** So much less no patience makes up for. */
+    private static final double HOPELESS = 0.75;
+
     /** Two timings of one model differ by as much. */
     private static final double NOISE = 1.02;
 
@@ -168,8 +171,9 @@ final class Judgement {
     }
 
     private static boolean needsMore(PairedTime time, int turns, double wanted) {
+        double speedup = time.speedup() / wanted;
         return turns < TURNS
-                ? time.speedup() < CLEARLY * wanted
-                : turns < MOST_TURNS && time.speedup() < wanted;
+                ? speedup < CLEARLY
+                : turns < MOST_TURNS && speedup < 1 && speedup > HOPELESS;
     }
 }
