@@ -3,7 +3,6 @@ package io.espalier.onnx.fit;
 import io.espalier.onnx.model.OnnxNode;
 
 import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -164,7 +163,8 @@ public sealed interface LayerRows {
                             plane(dilations),
                             new long[] {0, 0},
                             strides(steps));
-            Tensor some = every(every(wanted, 2, steps.down()), 3, steps.across());
+            Tensor some =
+                    LayerSums.every(LayerSums.every(wanted, 2, steps.down()), 3, steps.across());
             sums.add(rows(columns), rows(some.flatten(2, -1)), half);
         }
 
@@ -227,7 +227,7 @@ public sealed interface LayerRows {
         }
 
         private static Tensor columns(Tensor rows, long step) {
-            return every(rows, 1, step).transpose(1, 2);
+            return LayerSums.every(rows, 1, step).transpose(1, 2);
         }
 
         @Override
@@ -245,11 +245,5 @@ public sealed interface LayerRows {
 
     private static long mostRows(long inputs) {
         return Math.max(MOST_ROWS, ROWS_FOR_AN_INPUT * inputs);
-    }
-
-    private static Tensor every(Tensor tensor, long dim, long step) {
-        return step <= 1
-                ? tensor
-                : tensor.slice(dim, new LongOptional(0), new LongOptional(tensor.size(dim)), step);
     }
 }

@@ -32,7 +32,7 @@ final class LayerSums implements AutoCloseable {
     record Moments(Tensor xx, Tensor yx, Tensor meanX, Tensor meanY) {
         /** The same of each so many-th output. */
         Moments someOutputs(long step) {
-            return new Moments(xx, every(yx, step), meanX, meanY);
+            return new Moments(xx, every(yx, 1, step), meanX, meanY);
         }
 
         /** The squared error of weights, less a number that is the same for all. */
@@ -42,9 +42,11 @@ final class LayerSums implements AutoCloseable {
         }
     }
 
-    /** Each so many-th along dimension 1. */
-    static Tensor every(Tensor tensor, long step) {
-        return tensor.slice(1, new LongOptional(0), new LongOptional(tensor.size(1)), step);
+    /** Each so many-th along a dimension. */
+    static Tensor every(Tensor tensor, long dim, long step) {
+        return step <= 1
+                ? tensor
+                : tensor.slice(dim, new LongOptional(0), new LongOptional(tensor.size(dim)), step);
     }
 
     boolean isEmpty() {

@@ -115,8 +115,8 @@ public final class NormalEquations implements AutoCloseable {
             var onKnown = new LeastSquares(known.xx(), known.yx());
             @Nullable LeastSquares onHeld =
                     weight.size(2) > WIDE ? null : new LeastSquares(held.xx(), held.yx());
-            Tensor start = LayerSums.every(weight, step);
-            Tensor mask = LayerSums.every(free, step);
+            Tensor start = LayerSums.every(weight, 1, step);
+            Tensor mask = LayerSums.every(free, 1, step);
             double best = USUAL_RIDGE;
             double least = Double.POSITIVE_INFINITY;
             for (double ridge : RIDGES) {

@@ -15,9 +15,7 @@ import io.espalier.tensor.EspalierException;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
@@ -165,13 +163,10 @@ public final class OnnxSlimmer {
         var magnitude = new Magnitude(model.graph());
         List<Unit> least = new ArrayList<>();
         for (Group group : independent()) {
-            Map<Unit, Double> scores = new HashMap<>();
-            group.units().forEach(unit -> scores.put(unit, magnitude.of(unit)));
-            int kept = (int) Math.max(1, Math.round(share * group.units().size()));
-            group.units().stream()
-                    .sorted(Comparator.comparing(unit -> scores.getOrDefault(unit, 0.0)))
-                    .limit(group.units().size() - kept)
-                    .forEach(least::add);
+            List<Unit> units = group.units();
+            double[] scores = units.stream().mapToDouble(magnitude::of).toArray();
+            int kept = (int) Math.max(1, Math.round(share * units.size()));
+            least.addAll(Slimming.lowest(units, scores, units.size() - kept));
         }
         return leavingSome(least);
     }

@@ -102,6 +102,16 @@ public final class Slimming {
         return Math.clamp(steps * step, Math.min(step, count), count);
     }
 
+    /** So many of these units whose scores are the lowest, of equal ones the first. */
+    static List<Unit> lowest(List<Unit> units, double[] scores, int count) {
+        return IntStream.range(0, units.size())
+                .boxed()
+                .sorted(Comparator.comparingDouble(i -> scores[i]))
+                .limit(count)
+                .<Unit>map(units::get)
+                .toList();
+    }
+
     /** One slimming on its way. */
     private final class Run {
         private final OnnxSlimmer of;
@@ -153,12 +163,8 @@ public final class Slimming {
                                 .formatted(group.place(), units.size(), each.length));
             }
             by.put(group, words);
-            IntStream.range(0, units.size())
-                    .boxed()
-                    .sorted(Comparator.comparingDouble(i -> each[i]))
-                    .limit(units.size() - widths.getOrDefault(group, units.size()))
-                    .map(units::get)
-                    .forEach(gone::add);
+            int left = widths.getOrDefault(group, units.size());
+            gone.addAll(lowest(units, each, units.size() - left));
         }
 
         private SlimResult result(OnnxModel solved) {
