@@ -132,8 +132,13 @@ public abstract class BatchNorm extends Module {
             selection.along(name, 0, kept);
         }
         BatchNorm layer = selection.apply();
-        layer.features = kept.length;
+        layer.resize(kept.length);
         return layer;
+    }
+
+    /** Takes over sizes that its tensors have already. */
+    final void resize(long channels) {
+        features = channels;
     }
 
     static void requireEps(double eps) {

@@ -113,11 +113,16 @@ public class GroupNorm extends Module {
         return with(kept.length, Selection.blocks(channels / groups, kept));
     }
 
+    /** Takes over sizes that its tensors have already. */
+    final void resize(long newGroups, long newChannels) {
+        groups = newGroups;
+        channels = newChannels;
+    }
+
     private GroupNorm with(long newGroups, long... kept) {
         GroupNorm layer =
                 new Selection(this).along("weight", 0, kept).along("bias", 0, kept).apply();
-        layer.groups = newGroups;
-        layer.channels = kept.length;
+        layer.resize(newGroups, kept.length);
         return layer;
     }
 

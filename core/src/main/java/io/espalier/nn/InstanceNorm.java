@@ -51,6 +51,11 @@ public abstract class InstanceNorm extends Module {
         }
     }
 
+    /** Takes over sizes that its tensors have already. */
+    final void resize(long channels) {
+        features = channels;
+    }
+
     /** How many dimensions an input has. */
     abstract int dimensions();
 
@@ -63,7 +68,7 @@ public abstract class InstanceNorm extends Module {
         Selection.require(this, "channels", features, kept);
         InstanceNorm layer =
                 new Selection(this).along("weight", 0, kept).along("bias", 0, kept).apply();
-        layer.features = kept.length;
+        layer.resize(kept.length);
         return layer;
     }
 

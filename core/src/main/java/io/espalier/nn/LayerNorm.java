@@ -118,8 +118,13 @@ public class LayerNorm extends Module {
         Selection.require(this, "features", shape[0], kept);
         LayerNorm layer =
                 new Selection(this).along("weight", 0, kept).along("bias", 0, kept).apply();
-        layer.shape = new long[] {kept.length};
+        layer.resize(kept.length);
         return layer;
+    }
+
+    /** Takes over sizes that its tensors have already. */
+    final void resize(long... sizes) {
+        shape = sizes.clone();
     }
 
     /** The weight, or {@code null} where it has none. */

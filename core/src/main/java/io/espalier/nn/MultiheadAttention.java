@@ -29,7 +29,7 @@ import java.util.stream.LongStream;
 public class MultiheadAttention extends Module implements AllAtOnce {
     private long size;
     private long heads;
-    private final long headSize;
+    private long headSize;
     private final Options options;
     private final Linear outProj;
 
@@ -198,8 +198,7 @@ public class MultiheadAttention extends Module implements AllAtOnce {
                         .with(this, "in_proj_bias", t -> Selection.select(t, 0, rows))
                         .with(outProj, "weight", t -> Selection.select(t, 1, columns))
                         .apply();
-        layer.heads = kept.length;
-        layer.outProj.resize(columns.length, size);
+        layer.resize(size, headSize, kept.length);
         return layer;
     }
 
@@ -217,9 +216,16 @@ public class MultiheadAttention extends Module implements AllAtOnce {
                         .with(outProj, "weight", t -> Selection.select(t, 0, kept))
                         .with(outProj, "bias", t -> Selection.select(t, 0, kept))
                         .apply();
-        layer.size = kept.length;
-        layer.outProj.resize(width(), kept.length);
+        layer.resize(kept.length, headSize, heads);
         return layer;
+    }
+
+    /** Takes over sizes that its tensors have already. */
+    final void resize(long features, long newHeadSize, long newHeads) {
+        size = features;
+        headSize = newHeadSize;
+        heads = newHeads;
+        outProj.resize(width(), size);
     }
 
     /** The size of all heads together. */

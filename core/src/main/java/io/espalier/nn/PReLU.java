@@ -60,8 +60,13 @@ public class PReLU extends Module {
         }
         Selection.require(this, "channels", count, kept);
         PReLU layer = new Selection(this).along("weight", 0, kept).apply();
-        layer.count = kept.length;
+        layer.resize(kept.length);
         return layer;
+    }
+
+    /** Takes over sizes that its tensors have already. */
+    final void resize(long channels) {
+        count = channels;
     }
 
     /** How many weights there are. */

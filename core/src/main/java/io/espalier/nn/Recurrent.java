@@ -119,8 +119,7 @@ public abstract class Recurrent extends Module implements AllAtOnce {
             selection.along("weight_ih" + suffix, 1, kept);
         }
         R network = selection.apply();
-        ((Recurrent) network).shape =
-                new RecurrentShape(shape.kind(), kept.length, hiddenSize(), shape.options());
+        ((Recurrent) network).resize(kept.length, hiddenSize());
         return network;
     }
 
@@ -172,10 +171,13 @@ public abstract class Recurrent extends Module implements AllAtOnce {
             }
         }
         R network = selection.apply();
-        ((Recurrent) network).shape =
-                new RecurrentShape(
-                        shape.kind(), shape.inputSize(), kept[0].length, shape.options());
+        ((Recurrent) network).resize(inputSize(), kept[0].length);
         return network;
+    }
+
+    /** Takes over sizes that its tensors have already. */
+    final void resize(long inputs, long hidden) {
+        shape = new RecurrentShape(shape.kind(), inputs, hidden, shape.options());
     }
 
     /** Its kind, sizes and options, for a layer like it. */

@@ -45,8 +45,13 @@ abstract sealed class VectorTable extends Module permits Embedding, EmbeddingBag
     final <T extends VectorTable> T narrowed(long... kept) {
         Selection.require(this, "elements", size, kept);
         T table = new Selection(this).along("weight", 1, kept).apply();
-        ((VectorTable) table).size = kept.length;
+        ((VectorTable) table).resize(kept.length);
         return table;
+    }
+
+    /** Takes over sizes that its tensors have already. */
+    final void resize(long elements) {
+        size = elements;
     }
 
     /** An index counted from the start; a negative one counts from the end. */

@@ -23,6 +23,9 @@ final class Grouping {
     private final SequencedMap<Place, String> pinned = new LinkedHashMap<>();
     private final Set<List<Integer>> products = new java.util.HashSet<>();
 
+    /** Which factor an atom is of the first product that has it. */
+    private final Map<Integer, Integer> factors = new HashMap<>();
+
     Grouping(Identities identities) {
         this.identities = identities;
     }
@@ -64,6 +67,9 @@ final class Grouping {
                         .add(i);
             }
             if (atoms.length > 1) {
+                for (int k = 0; k < atoms.length; k++) {
+                    factors.putIfAbsent(atoms[k], k);
+                }
                 products.add(Arrays.stream(atoms).boxed().toList());
             } else if (atoms.length == 0) {
                 String reason = identities.pinReason(identity);
@@ -84,6 +90,8 @@ final class Grouping {
     private List<Object> signature(Unit unit) {
         List<Object> signature = new ArrayList<>();
         signature.add(Optional.ofNullable(identities.inexactReason(unit.atom())));
+        // As many rows as columns are alike in all else, and any of both may not go.
+        signature.add(Optional.ofNullable(factors.get(unit.atom())));
         unit.slices()
                 .forEach((place, indices) -> {
                     signature.add(place);

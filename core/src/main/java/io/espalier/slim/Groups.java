@@ -2,9 +2,11 @@ package io.espalier.slim;
 
 import io.espalier.tensor.EspalierException;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -13,10 +15,14 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.Set;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
 /** What of a model can be removed: groups of units, and what stays for which reason. */
 public final class Groups {
+    /** Units of fewer parts than this are columns rather than rows of what both share. */
+    private static final int FEW = 4;
+
     private final Identities identities;
     private final List<Group> all;
     private final SequencedMap<Place, String> pinned;
@@ -48,6 +54,29 @@ public final class Groups {
     /** Whether some channels belong to units of both, as those of heads and of places in them. */
     public boolean overlap(Group first, Group second) {
         return overlaps.getOrDefault(first.number(), Set.of()).contains(second.number());
+    }
+
+    /**
+     * Some groups of which none shares channels with another: of those that do, whole heads rather
+     * than places within heads, and the one of fewer units.
+     */
+    public List<Group> independent(Predicate<Group> chosen) {
+        List<Group> taken = new ArrayList<>();
+        all.stream()
+                .filter(chosen)
+                .sorted(
+                        Comparator.comparingInt(Groups::rank)
+                                .thenComparingInt(group -> group.units().size()))
+                .forEach(group -> {
+                    if (taken.stream().noneMatch(other -> overlap(group, other))) {
+                        taken.add(group);
+                    }
+                });
+        return taken;
+    }
+
+    private static int rank(Group group) {
+        return group.isOuter() && group.units().size() >= FEW ? 0 : 1;
     }
 
     /** The units that an index of a dimension goes with, each of which takes it along. */

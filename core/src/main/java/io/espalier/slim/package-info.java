@@ -1,6 +1,7 @@
 /**
- * Channels that can only go together: which they are, and what is left when some of them go. What a
- * model is written in stays outside.
+ * Channels that can only go together: which they are, and what is left when some of them go. {@link
+ * io.espalier.slim.Slimming} takes them out of Java models; for other models the rules over {@link
+ * io.espalier.slim.ChannelCall} serve too.
  */
 @NullMarked
 package io.espalier.slim;

@@ -60,6 +60,20 @@ class ChannelFlowTest {
     }
 
     @Test
+    @DisplayName("keeps rows and columns apart where there are as many of both")
+    void findsSquares() {
+        Axis square = fresh("square", 16);
+        flow.reshape(List.of(square), new long[] {16}, new long[] {4, 4});
+
+        assertEquals(
+                """
+                1: 4 units of 4 of square[0]; shares channels with 2
+                2: 4 units of 4 of square[0]; shares channels with 1
+                """,
+                groups().toString());
+    }
+
+    @Test
     @DisplayName("makes heads, and places within heads, of a dimension that is divided")
     void findsHeads() {
         Axis query = fresh("query", 32);

@@ -1,0 +1,184 @@
+package io.espalier.slim;
+
+import io.espalier.graph.GraphCost;
+import io.espalier.nn.Module;
+import io.espalier.slim.SlimResult.Cost;
+import io.espalier.slim.SlimResult.Row;
+import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.Set;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/** A Java model, what can go of it, and how it goes. */
+final class ModelSlimmer {
+    private final Module model;
+    private final List<Tensor> example;
+    private final ModelAnalysis analysis;
+    private final Groups groups;
+    private final Set<Place> read;
+
+    private ModelSlimmer(Module model, List<Tensor> example) {
+        this.model = model;
+        this.example = example;
+        ModelAnalysis first = ModelAnalysis.of(model, TracedModel.of(model, example), Set.of());
+        analysis = SlimmedModelCheck.settled(first, example);
+        groups = analysis.groups();
+        read =
+                analysis.ends().stream()
+                        .flatMap(end -> Stream.of(end.one(), end.other()))
+                        .filter(Objects::nonNull)
+                        .map(ModelEnd.Side::place)
+                        .filter(Objects::nonNull)
+                        .collect(Collectors.toSet());
+    }
+
+    /**
+     * A slimmer of a model.
+     *
+     * @throws EspalierException if it can't be traced
+     */
+    static ModelSlimmer of(Module model, List<Tensor> example) {
+        List<Tensor> kept = example.stream().map(Tensors::keep).toList();
+        try (var scope = new PointerScope();
+                var noGrad = new NoGradGuard()) {
+            return new ModelSlimmer(model, kept);
+        }
+    }
+
+    Module model() {
+        return model;
+    }
+
+    ModelAnalysis analysis() {
+        return analysis;
+    }
+
+    Groups groups() {
+        return groups;
+    }
+
+    /** Whether a layer of such a name makes the channels of a group. */
+    boolean isMadeBy(Group group, String pattern) {
+        return isOf(
+                group.units().getFirst().slices().keySet().stream()
+                        .filter(place -> !read.contains(place)),
+                pattern);
+    }
+
+    /** Whether a group takes something of a layer of such a name along. */
+    boolean touches(Group group, String pattern) {
+        return isOf(group.units().getFirst().slices().keySet().stream(), pattern);
+    }
+
+    private static boolean isOf(Stream<Place> places, String pattern) {
+        Pattern compiled = compiled(pattern);
+        return places.map(Place::constant).anyMatch(name -> matches(compiled, name));
+    }
+
+    private static Pattern compiled(String pattern) {
+        return Pattern.compile(
+                Arrays.stream(pattern.split("\\*", -1))
+                        .map(Pattern::quote)
+                        .collect(Collectors.joining(".*")));
+    }
+
+    /** Whether a tensor, or a module around it, has such a name. */
+    private static boolean matches(Pattern pattern, String name) {
+        String part = name;
+        while (true) {
+            if (pattern.matcher(part).matches()) {
+                return true;
+            }
+            int dot = part.lastIndexOf('.');
+            if (dot < 0) {
+                return false;
+            }
+            part = part.substring(0, dot);
+        }
+    }
+
+    /**
+     * Refuses a name that nothing has.
+     *
+     * @throws EspalierException if so
+     */
+    void requireName(String pattern) {
+        Pattern compiled = compiled(pattern);
+        if (analysis.tensors().all().keySet().stream().noneMatch(name -> matches(compiled, name))) {
+            throw new EspalierException("No layer or tensor is named '%s'.".formatted(pattern));
+        }
+    }
+
+    /**
+     * Refuses a model that is no longer what was looked into.
+     *
+     * @throws EspalierException if so
+     */
+    void requireUnchanged() {
+        var now = new ModelTensors(model);
+        analysis.constants()
+                .forEach((name, axes) -> {
+                    Tensor tensor = analysis.tensors().held(name).tensor();
+                    if (!now.all().containsKey(name)
+                            || now.held(name).tensor().unsafeGetTensorImpl().address()
+                                    != tensor.unsafeGetTensorImpl().address()
+                            || !Arrays.equals(Tensors.shape(tensor), analysis.looked(name))) {
+                        throw new EspalierException(
+                                "'%s' has changed since the model was looked into; call Slimming.of again."
+                                        .formatted(name));
+                    }
+                });
+    }
+
+    /**
+     * Takes units out, all or none; more of each value stays than nothing.
+     *
+     * @param by how each group that was chosen from was chosen from
+     */
+    SlimResult remove(List<Unit> units, Map<Group, String> by) {
+        List<Unit> gone = ModelRemoval.leavingSome(analysis, groups, units);
+        Cost before = cost(analysis.traced());
+        Cut cut = groups.choose(gone);
+        ModelRemoval removal = ModelRemoval.apply(analysis, cut);
+        Cost after;
+        try {
+            Optional<String> difference =
+                    new SlimmedModelCheck(analysis, groups, example).difference(cut);
+            if (difference.isPresent()) {
+                throw new EspalierException(
+                        "Nothing was removed from %s, since without the channels %s."
+                                .formatted(model.getClass().getSimpleName(), difference.get()));
+            }
+            after = cost(TracedModel.of(model, example));
+        } catch (RuntimeException e) {
+            removal.undo();
+            throw e;
+        }
+        Set<Unit> all = new HashSet<>(gone);
+        List<Row> rows = new ArrayList<>();
+        for (Group group : groups.all()) {
+            long left = group.units().stream().filter(unit -> !all.contains(unit)).count();
+            rows.add(new Row(group, (int) left, by.getOrDefault(group, "not chosen")));
+        }
+        return new SlimResult(model, rows, groups, before, after);
+    }
+
+    private Cost cost(TracedModel traced) {
+        GraphCost cost = GraphCost.of(traced.program(), example.toArray(Tensor[]::new));
+        return new Cost(cost.parameters(), cost.macs());
+    }
+}

@@ -1,0 +1,210 @@
+package io.espalier.slim;
+
+import io.espalier.nn.Module;
+import io.espalier.prune.Importance;
+import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+
+/**
+ * Takes channels, heads and neurons out of a Java model, with all weights that compute and read
+ * them, so that it has fewer parameters and less to do. It never changes: each setting gives
+ * another; {@link #run} changes the model.
+ *
+ * <pre>{@code
+ * SlimResult result = Slimming.of(model, example)
+ *         .ratio(0.5)
+ *         .importance(ChannelImportance.magnitude())
+ *         .run();
+ * }</pre>
+ *
+ * <p>What goes together is found from the program that the model computes on the example; what an
+ * operator that is not understood touches stays, and so do inputs and results. Parameters and
+ * buffers stay the tensors that they are and have other extents, and layers know their new sizes,
+ * so fields, optimizers and masks go on.
+ */
+public final class Slimming {
+    private final ModelSlimmer slimmer;
+    private final Choice choice;
+
+    /** What was set. */
+    private record Choice(
+            double ratio,
+            ChannelImportance importance,
+            List<String> only,
+            List<String> keep,
+            Listener listener) {}
+
+    private Slimming(ModelSlimmer slimmer, Choice choice) {
+        this.slimmer = slimmer;
+        this.choice = choice;
+    }
+
+    /** Is told how far a slimming is. */
+    @FunctionalInterface
+    public interface Listener {
+        /**
+         * Something was done.
+         *
+         * @param stage what is being done, in words
+         * @param done how much of it
+         * @param total how much there is of it in all
+         */
+        void at(String stage, long done, long total);
+    }
+
+    /**
+     * A slimming of a model, which takes half of the channels of every group unless told otherwise.
+     *
+     * @param example what the model is called with, so many tensors as it takes
+     * @throws EspalierException if the model can't be traced; the message names the line
+     */
+    public static Slimming of(Module model, Tensor... example) {
+        var slimmer =
+                ModelSlimmer.of(
+                        Needed.of(model, "the model to slim"), Needed.all(example, "the example"));
+        return new Slimming(
+                slimmer,
+                new Choice(
+                        0.5,
+                        ChannelImportance.magnitude(),
+                        List.of(),
+                        List.of(),
+                        (stage, done, total) -> {}));
+    }
+
+    /**
+     * The share of the units of each group that stays, at least one; wide groups keep a multiple of
+     * 8 or 16, which kernels take at once.
+     *
+     * @throws EspalierException unless it is above 0, and 1 or less
+     */
+    public Slimming ratio(double share) {
+        if (!(share > 0 && share <= 1)) {
+            throw new EspalierException("The share that stays must be in (0, 1], not " + share);
+        }
+        return new Slimming(
+                slimmer,
+                new Choice(share, choice.importance, choice.only, choice.keep, choice.listener));
+    }
+
+    /** By what is chosen which units go; {@link ChannelImportance#magnitude} if it isn't set. */
+    public Slimming importance(ChannelImportance by) {
+        Needed.of(by, "the importance");
+        return new Slimming(
+                slimmer, new Choice(choice.ratio, by, choice.only, choice.keep, choice.listener));
+    }
+
+    /** By the sums of the scores of single entries: {@link ChannelImportance#of(Importance)}. */
+    public Slimming importance(Importance entries) {
+        return importance(ChannelImportance.of(entries));
+    }
+
+    /**
+     * Lets only channels be taken that these layers make, besides those named before.
+     *
+     * @param patterns paths of modules or names of tensors, in which {@code *} stands for anything
+     * @throws EspalierException if nothing that can be removed has such a name
+     */
+    public Slimming only(String... patterns) {
+        for (String pattern : Needed.all(patterns, "the names of layers")) {
+            if (slimmer.groups().all().stream()
+                    .noneMatch(group -> slimmer.isMadeBy(group, pattern))) {
+                throw new EspalierException(
+                        "Nothing that can be removed is named '%s'; the groups tell what can."
+                                .formatted(pattern));
+            }
+        }
+        return new Slimming(
+                slimmer,
+                new Choice(
+                        choice.ratio,
+                        choice.importance,
+                        joined(choice.only, patterns),
+                        choice.keep,
+                        choice.listener));
+    }
+
+    /**
+     * Lets no channel be taken that these layers make or read, besides those named before.
+     *
+     * @param patterns paths of modules or names of tensors, in which {@code *} stands for anything
+     * @throws EspalierException if the model has none of such a name
+     */
+    public Slimming keep(String... patterns) {
+        for (String pattern : Needed.all(patterns, "the names of layers")) {
+            slimmer.requireName(pattern);
+        }
+        return new Slimming(
+                slimmer,
+                new Choice(
+                        choice.ratio,
+                        choice.importance,
+                        choice.only,
+                        joined(choice.keep, patterns),
+                        choice.listener));
+    }
+
+    private static List<String> joined(List<String> some, String... more) {
+        return Stream.concat(some.stream(), Stream.of(more)).toList();
+    }
+
+    /** Tells somebody how far it is. */
+    public Slimming progress(Listener told) {
+        return new Slimming(
+                slimmer,
+                new Choice(
+                        choice.ratio,
+                        choice.importance,
+                        choice.only,
+                        choice.keep,
+                        Needed.of(told, "the listener")));
+    }
+
+    /** What can go, and what can't for which reason. */
+    public Groups groups() {
+        return slimmer.groups();
+    }
+
+    private boolean isChosen(Group group) {
+        return (choice.only.isEmpty()
+                        || choice.only.stream().anyMatch(name -> slimmer.isMadeBy(group, name)))
+                && choice.keep.stream().noneMatch(name -> slimmer.touches(group, name));
+    }
+
+    /**
+     * Takes them out, all or none.
+     *
+     * @throws EspalierException if the model has changed since, scores of one's own are not one for
+     *     each unit, or the model's code does something else without the channels; then it is as it
+     *     was
+     */
+    public SlimResult run() {
+        slimmer.requireUnchanged();
+        try (var scope = new PointerScope()) {
+            List<Unit> gone = new ArrayList<>();
+            Map<Group, String> by = new LinkedHashMap<>();
+            var scoring = new UnitScores(slimmer.analysis(), choice.importance);
+            List<Group> chosen = slimmer.groups().independent(this::isChosen);
+            int done = 0;
+            for (Group group : chosen) {
+                choice.listener.at("weighing groups", done++, chosen.size());
+                int width = UnitWidths.of(group, choice.ratio);
+                UnitScores.Scored scored = scoring.of(group);
+                by.put(group, scored.by());
+                List<Unit> units = group.units();
+                gone.addAll(UnitWidths.lowest(units, scored.scores(), units.size() - width));
+            }
+            choice.listener.at("removing", 0, 1);
+            return slimmer.remove(gone, by);
+        }
+    }
+}

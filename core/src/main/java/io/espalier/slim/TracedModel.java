@@ -1,0 +1,68 @@
+package io.espalier.slim;
+
+import io.espalier.graph.Graph;
+import io.espalier.graph.GraphModule;
+import io.espalier.graph.GraphTypes;
+import io.espalier.graph.Size;
+import io.espalier.graph.TensorType;
+import io.espalier.graph.Value;
+import io.espalier.nn.Module;
+import io.espalier.tensor.EspalierException;
+import io.espalier.train.EvalMode;
+
+import org.bytedeco.pytorch.Tensor;
+
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * What a model computes on an example.
+ *
+ * @param program computes the same
+ * @param extents of each value
+ */
+record TracedModel(GraphModule program, Map<Value, long[]> extents) {
+    /**
+     * Traces a model in inference mode; afterwards it is in the modes that it was in.
+     *
+     * @throws EspalierException if the model can't be traced; the message names the line
+     */
+    static TracedModel of(Module model, List<Tensor> example) {
+        try (var inference = new EvalMode(model)) {
+            Tensor[] inputs = example.toArray(Tensor[]::new);
+            GraphModule program =
+                    model instanceof GraphModule own ? own : GraphModule.trace(model, inputs);
+            Map<Value, long[]> extents = new HashMap<>();
+            GraphTypes.of(program, inputs)
+                    .types()
+                    .forEach((value, type) -> extents.put(value, lengths(type)));
+            return new TracedModel(program, extents);
+        }
+    }
+
+    private static long[] lengths(TensorType type) {
+        return type.shape().stream()
+                .mapToLong(size -> size instanceof Size.Fixed(long length) ? length : -1)
+                .toArray();
+    }
+
+    Graph graph() {
+        return program.graph();
+    }
+
+    /** The extents of a value's dimensions. */
+    long[] extents(Value value) {
+        long[] known = extents.get(value);
+        if (known == null) {
+            throw new EspalierException("The program has no value '" + value + "'.");
+        }
+        return known;
+    }
+
+    /** As they are printed. */
+    String printed(Value value) {
+        return Arrays.toString(extents(value));
+    }
+}

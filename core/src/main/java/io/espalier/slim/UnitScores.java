@@ -1,0 +1,103 @@
+package io.espalier.slim;
+
+import io.espalier.nn.BatchNorm;
+import io.espalier.nn.Module;
+import io.espalier.prune.Target;
+import io.espalier.slim.ModelTensors.Held;
+import io.espalier.tensor.EspalierException;
+
+import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/** How much the units of a Java model's groups matter. */
+final class UnitScores {
+    private final ModelTensors tensors;
+    private final ChannelImportance importance;
+    private final UnitSums magnitude;
+    private @Nullable UnitSums sums;
+
+    /**
+     * Scores.
+     *
+     * @param by what they come from, in words
+     */
+    @SuppressWarnings("ArrayRecordComponent") // Never compared.
+    record Scored(double[] scores, String by) {}
+
+    UnitScores(ModelAnalysis analysis, ChannelImportance importance) {
+        tensors = analysis.tensors();
+        this.importance = importance;
+        magnitude = UnitSums.magnitude(this::value);
+    }
+
+    /** One for each unit of a group. */
+    Scored of(Group group) {
+        Scored scored =
+                switch (importance) {
+                    case ChannelImportance.Scored own ->
+                            new Scored(own.scores().of(group, this::value), own.words());
+                    case ChannelImportance.BatchNormScale scale -> byScale(group);
+                    case ChannelImportance.OfEntries entries ->
+                            new Scored(sums(entries).of(group), "scores of entries");
+                };
+        int count = group.units().size();
+        if (scored.scores().length != count) {
+            throw new EspalierException(
+                    "Group %s has %d units and got %d scores; give one for each."
+                            .formatted(group.place(), count, scored.scores().length));
+        }
+        return scored;
+    }
+
+    /** A parameter as the model computes with it, or a buffer. */
+    private Tensor value(String name) {
+        Held held = tensors.held(name);
+        return held.owner().valueOrBuffer(held.name()).detach();
+    }
+
+    private Scored byScale(Group group) {
+        UnitSums scales =
+                UnitSums.of(name -> {
+                    Held held = tensors.held(name);
+                    boolean scale =
+                            held.owner() instanceof BatchNorm && held.name().equals("weight");
+                    return scale ? value(name).abs() : null;
+                });
+        boolean has =
+                group.units().getFirst().slices().keySet().stream()
+                        .map(place -> tensors.held(place.constant()))
+                        .anyMatch(held ->
+                                held.owner() instanceof BatchNorm && held.name().equals("weight"));
+        return has
+                ? new Scored(scales.of(group), "batch-norm scale")
+                : new Scored(magnitude.of(group), "magnitude: no batch normalization");
+    }
+
+    private UnitSums sums(ChannelImportance.OfEntries entries) {
+        if (sums == null) {
+            List<Target> targets = new ArrayList<>();
+            Map<String, Target> byName = new HashMap<>();
+            tensors.all()
+                    .forEach((name, held) -> {
+                        Module owner = held.owner();
+                        if (held.tensor().dim() >= 2 && owner.hasParameter(held.name())) {
+                            var target = new Target(owner, held.name());
+                            targets.add(target);
+                            byName.put(name, target);
+                        }
+                    });
+            Map<Target, Tensor> scores = entries.entries().scores(targets);
+            sums =
+                    UnitSums.of(name -> {
+                        Target target = byName.get(name);
+                        return target == null ? null : scores.get(target);
+                    });
+        }
+        return sums;
+    }
+}

@@ -1,0 +1,45 @@
+package io.espalier.slim;
+
+import io.espalier.tensor.Internal;
+
+import java.util.Comparator;
+import java.util.List;
+import java.util.stream.IntStream;
+
+/** How many units of a group stay, and which. */
+@Internal
+public final class UnitWidths {
+    /** Widths from here on stay multiples of what kernels take at once. */
+    private static final int WIDE = 128;
+
+    private static final int NARROW = 32;
+    private static final int LANES = 16;
+
+    private UnitWidths() {}
+
+    /**
+     * How many stay: of wide groups multiples of what kernels take at once.
+     *
+     * @param ratio the share of the units that stays, in (0, 1]
+     */
+    public static int of(Group group, double ratio) {
+        int count = group.units().size();
+        boolean single =
+                group.units().getFirst().slices().values().stream().allMatch(i -> i.length == 1);
+        int lanes = count >= WIDE ? LANES : count >= NARROW ? LANES / 2 : 1;
+        int step = single && count % lanes == 0 ? lanes : 1;
+        // Halves go down, so that no more stays than was asked for.
+        long steps = (long) Math.ceil(ratio * count / step - 0.5);
+        return Math.clamp(steps * step, Math.min(step, count), count);
+    }
+
+    /** So many of these units whose scores are the lowest, of equal ones the first. */
+    public static List<Unit> lowest(List<Unit> units, double[] scores, int count) {
+        return IntStream.range(0, units.size())
+                .boxed()
+                .sorted(Comparator.comparingDouble(i -> scores[i]))
+                .limit(count)
+                .<Unit>map(units::get)
+                .toList();
+    }
+}
