@@ -48,6 +48,8 @@ class ArchitectureTest {
                     .definedBy("io.espalier.quant..")
                     .layer("slim")
                     .definedBy("io.espalier.slim..")
+                    .layer("compress")
+                    .definedBy("io.espalier.compress..")
                     .layer("demo")
                     .definedBy("io.espalier.demo..")
                     .whereLayer("demo")
@@ -68,6 +70,8 @@ class ArchitectureTest {
                     .mayOnlyAccessLayers("tensor", "nn")
                     .whereLayer("quant")
                     .mayOnlyAccessLayers("tensor", "state", "nn", "data", "train", "graph")
+                    .whereLayer("compress")
+                    .mayOnlyAccessLayers("tensor", "state", "nn")
                     .whereLayer("slim")
                     .mayOnlyAccessLayers("tensor", "nn", "data", "train", "graph", "prune");
 
@@ -122,6 +126,7 @@ class ArchitectureTest {
                             "io.espalier.quant..",
                             "io.espalier.graph..",
                             "io.espalier.slim..",
+                            "io.espalier.compress..",
                             "io.espalier.demo..");
 
     /** A wrong argument to these ends the process, so one room checks them all. */

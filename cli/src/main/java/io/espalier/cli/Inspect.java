@@ -1,10 +1,10 @@
 package io.espalier.cli;
 
 import io.espalier.onnx.run.ModelRuntime;
-import io.espalier.state.SafeTensors;
 import io.espalier.state.SavedModel;
 import io.espalier.state.StoredTensor;
 import io.espalier.state.StoredTensor.Kind;
+import io.espalier.state.TensorFile;
 
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -45,7 +45,7 @@ final class Inspect implements Runnable {
     @Parameters(
             index = "0",
             paramLabel = "MODEL",
-            description = "A safetensors file, or an ONNX model (*.onnx).")
+            description = "A safetensors file, a compressed one, or an ONNX model (*.onnx).")
     Path file;
 
     @Option(
@@ -130,7 +130,10 @@ final class Inspect implements Runnable {
     }
 
     private SavedModel read() {
-        int tensors = SafeTensors.header(file).entries().size();
+        int tensors;
+        try (var open = TensorFile.open(file)) {
+            tensors = open.kinds().size();
+        }
         try (var progress = Progress.of("Reading", tensors)) {
             return SavedModel.read(file, progress::step);
         }
@@ -143,16 +146,22 @@ final class Inspect implements Runnable {
                     program.lines().forEach(line -> out.println(Printable.line(line)));
                     out.println();
                 });
-        var table = new Table(4, "tensor", "kind", "type", "shape", "elements", "bytes", "zeros");
+        boolean compressed =
+                model.tensors().stream().anyMatch(each -> each.bytes() != each.denseBytes());
+        var table = new Table(4, columns(compressed));
         for (StoredTensor tensor : model.tensors()) {
-            table.row(
-                    tensor.name(),
-                    kind(tensor.kind()),
-                    tensor.dtype(),
-                    tensor.shape().toString(),
-                    Table.count(tensor.elements()),
-                    Table.count(tensor.bytes()),
-                    Table.percent(tensor.sparsity()));
+            var row = new ArrayList<String>();
+            row.add(tensor.name());
+            row.add(kind(tensor.kind()));
+            row.add(tensor.dtype());
+            row.add(tensor.shape().toString());
+            row.add(Table.count(tensor.elements()));
+            row.add(Table.count(tensor.bytes()));
+            if (compressed) {
+                row.add(Table.count(tensor.denseBytes()));
+            }
+            row.add(Table.percent(tensor.sparsity()));
+            table.row(row.toArray(String[]::new));
         }
         table.lines().forEach(out::println);
         out.println();
@@ -163,6 +172,19 @@ final class Inspect implements Runnable {
                 Table.count(model.fileBytes()),
                 Table.megabytes(model.fileBytes()));
         parts(model).forEach(out::println);
+        if (compressed) {
+            long dense = model.denseBytes();
+            out.printf(
+                    Locale.ROOT,
+                    "The tensors take %s bytes in memory, %.1f times as many as the file has.%n",
+                    Table.count(dense),
+                    (double) dense / model.fileBytes());
+        }
+    }
+
+    private static String[] columns(boolean compressed) {
+        String first = "tensor,kind,type,shape,elements,bytes";
+        return (first + (compressed ? ",dense,zeros" : ",zeros")).split(",", -1);
     }
 
     /** What the file's bytes are for. */
@@ -196,6 +218,7 @@ final class Inspect implements Runnable {
         var description = new LinkedHashMap<String, Object>();
         description.put("file", model.file().toString());
         description.put("bytes", model.fileBytes());
+        description.put("dense_bytes", model.denseBytes());
         description.put("parameters", model.parameters());
         description.put("sparsity", model.sparsity());
         var bytes = new LinkedHashMap<String, Long>();
@@ -217,6 +240,7 @@ final class Inspect implements Runnable {
         description.put("shape", tensor.shape());
         description.put("elements", tensor.elements());
         description.put("bytes", tensor.bytes());
+        description.put("dense_bytes", tensor.denseBytes());
         description.put("sparsity", tensor.sparsity());
         return description;
     }

@@ -93,6 +93,7 @@ final class StateDict {
                     } else {
                         planCopy(ModuleTree.join(path, name), parameter);
                     }
+                    planCodes(path, module, name, parameter);
                 });
         module.ownBuffers()
                 .forEach((name, buffer) -> {
@@ -164,6 +165,32 @@ final class StateDict {
             module.storeAs(mask.name(), mask.storedName());
             module.addBuffer(mask.bufferName(), copyOf(key));
             module.parametrize(mask.name(), mask);
+        });
+    }
+
+    /** Where the state brings numbers of shared values for a parameter, it shares from then on. */
+    private void planCodes(String path, Module module, String stored, Tensor parameter) {
+        String name =
+                module.parametrizedNames().stream()
+                        .filter(each -> module.storedName(each).equals(stored))
+                        .findFirst()
+                        .orElse(stored);
+        var sharing = new SharedWeights(name);
+        String key = ModuleTree.join(path, sharing.bufferName());
+        Kind kind = state.get(key);
+        if (kind == null || module.hasBuffer(sharing.bufferName())) {
+            return;
+        }
+        use(key);
+        if (!kind.equals(new Kind(ScalarType.Byte, Kind.of(parameter).shape()))) {
+            misfit.add(key + " is " + kind + " for a parameter of " + Kind.of(parameter));
+            return;
+        }
+        steps.add(() -> {
+            if (!module.hasBuffer(sharing.bufferName())) {
+                module.addBuffer(sharing.bufferName(), copyOf(key));
+                module.parametrize(name, sharing);
+            }
         });
     }
 

@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.state.StateFile;
+import io.espalier.state.TensorFile;
 import io.espalier.state.TensorSource;
 import io.espalier.tensor.Needed;
 
@@ -82,7 +83,7 @@ abstract sealed class StateHolder extends ModuleTree permits Module {
      */
     public final LoadReport load(Path file, UnaryOperator<LoadOptions> with) {
         LoadOptions options = Needed.from(with, LoadOptions.DEFAULT, "the options");
-        try (var open = StateFile.open(file)) {
+        try (var open = TensorFile.open(file)) {
             return load(open, options, "The state in " + file);
         }
     }

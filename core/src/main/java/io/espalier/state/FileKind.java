@@ -35,6 +35,11 @@ final class FileKind {
         if (isPickle(start)) {
             return Optional.of("a Python pickle, such as an old .pt file; " + FROM_PYTHON);
         }
+        if (start.startsWith("\u0089ESPAL")) {
+            return Optional.of(
+                    "a compressed file; load it into its model, or read it with"
+                            + " io.espalier.compress.Compressed");
+        }
         if (start.startsWith("GGUF")) {
             return Optional.of("a GGUF file; " + FROM_PYTHON);
         }

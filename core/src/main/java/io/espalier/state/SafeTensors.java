@@ -181,7 +181,7 @@ public final class SafeTensors {
         return entries;
     }
 
-    private static SafeTensorsType type(String name, Tensor tensor) {
+    static SafeTensorsType type(String name, Tensor tensor) {
         Tensors.requirePlain(name, tensor);
         try {
             return SafeTensorsType.of(Tensors.type(tensor));
@@ -207,7 +207,7 @@ public final class SafeTensors {
         return sum.getValue();
     }
 
-    private static void writeFully(FileChannel channel, ByteBuffer buffer) throws IOException {
+    static void writeFully(FileChannel channel, ByteBuffer buffer) throws IOException {
         while (buffer.hasRemaining()) {
             channel.write(buffer);
         }

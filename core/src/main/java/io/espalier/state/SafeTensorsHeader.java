@@ -34,7 +34,7 @@ final class SafeTensorsHeader {
     private static final String METADATA = "__metadata__";
 
     /** libtorch's operators take tensors of up to 64 dimensions. */
-    private static final int MAX_DIMENSIONS = 64;
+    static final int MAX_DIMENSIONS = 64;
 
     private static final JsonFactory JSON =
             JsonFactory.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();

@@ -36,6 +36,21 @@ enum SafeTensorsType {
         return bytes;
     }
 
+    boolean isFloating() {
+        return compareTo(I64) < 0;
+    }
+
+    /** The bits of 1. */
+    long one() {
+        return switch (this) {
+            case F64 -> Double.doubleToRawLongBits(1);
+            case F32 -> Float.floatToRawIntBits(1);
+            case F16 -> Float.floatToFloat16(1);
+            case BF16 -> Float.floatToRawIntBits(1) >>> 16;
+            case I64, I32, I16, I8, U8, BOOL -> 1;
+        };
+    }
+
     static SafeTensorsType of(ScalarType type) {
         return Arrays.stream(values())
                 .filter(known -> known.type == type)

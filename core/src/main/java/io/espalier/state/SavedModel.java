@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.ToLongFunction;
 
 /**
  * A saved model as its file describes it: what is in it, not what it computes.
@@ -30,35 +31,63 @@ public record SavedModel(
     }
 
     /**
-     * Reads a safetensors file. The tensors' bytes are only counted through, a window at a time.
+     * Reads a safetensors file, whose bytes are only counted through, a window at a time, or a
+     * compressed one, a tensor at a time.
      *
-     * @throws EspalierException if the file can't be read, is no valid safetensors file, or its
-     *     data are not those that were saved
+     * @throws EspalierException if the file can't be read, is no valid file of tensors, or its data
+     *     are not those that were saved
      */
     public static SavedModel read(Path file) {
         return read(file, () -> {});
     }
 
     /**
-     * Reads a safetensors file, as {@link #read(Path)} does.
+     * Reads a file, as {@link #read(Path)} does.
      *
      * @param afterTensor runs after each entry of {@link SafeTensors#header}, to show progress
-     * @throws EspalierException if the file can't be read or is no valid safetensors file
+     * @throws EspalierException if the file can't be read or is no valid file of tensors
      */
     public static SavedModel read(Path file, Runnable afterTensor) {
+        Needed.of(file, "the file to read");
         Needed.of(afterTensor, "what follows a tensor");
+        return CompressedStart.isThere(file)
+                ? compressed(file, afterTensor)
+                : plain(file, afterTensor);
+    }
+
+    /** Counts the places where a tensor, or its mask, is zero. */
+    @FunctionalInterface
+    private interface Zeros {
+        long of(String name, Optional<String> mask) throws IOException;
+    }
+
+    private static SavedModel plain(Path file, Runnable afterTensor) {
         SafeTensors.Header header = verified(file);
-        var kinds = new TensorKinds(header);
         try (FileChannel channel = FileChannel.open(file)) {
-            var zeros = new ZeroCount(channel);
-            List<StoredTensor> tensors = new ArrayList<>();
-            for (Map.Entry<String, Entry> each : header.entries().entrySet()) {
-                if (!kinds.isMask(each.getKey())) {
-                    tensors.add(describe(each.getKey(), each.getValue(), kinds, zeros));
-                }
-                afterTensor.run();
-            }
-            return new SavedModel(file, channel.size(), header.metadata(), tensors);
+            var zeros = new ZeroCount(channel, header);
+            return new SavedModel(
+                    file,
+                    channel.size(),
+                    header.metadata(),
+                    describe(
+                            header,
+                            name -> bytes(entry(header, name)),
+                            zeros::ofEither,
+                            afterTensor));
+        } catch (IOException e) {
+            throw new EspalierException(file + " can't be read: " + e.getMessage() + ".", e);
+        }
+    }
+
+    private static SavedModel compressed(Path file, Runnable afterTensor) {
+        try (var open = CompressedFile.open(file)) {
+            open.verify(List.of());
+            SafeTensors.Header header = open.header();
+            return new SavedModel(
+                    file,
+                    open.fileBytes(),
+                    header.metadata(),
+                    describe(header, open::storedBytes, open::zeros, afterTensor));
         } catch (IOException e) {
             throw new EspalierException(file + " can't be read: " + e.getMessage() + ".", e);
         }
@@ -73,17 +102,41 @@ public record SavedModel(
         }
     }
 
-    private static StoredTensor describe(
-            String name, Entry entry, TensorKinds kinds, ZeroCount zeros) throws IOException {
-        Optional<Entry> mask = kinds.mask(name);
-        return new StoredTensor(
-                kinds.publicName(name),
-                kinds.of(name),
-                entry.dtype(),
-                entry.shape(),
-                entry.shape().stream().reduce(1L, Math::multiplyExact),
-                bytes(entry) + mask.map(SavedModel::bytes).orElse(0L),
-                zeros.ofEither(entry, mask.orElse(entry)));
+    private static List<StoredTensor> describe(
+            SafeTensors.Header header,
+            ToLongFunction<String> bytes,
+            Zeros zeros,
+            Runnable afterTensor)
+            throws IOException {
+        var kinds = new TensorKinds(header);
+        List<StoredTensor> tensors = new ArrayList<>();
+        for (Map.Entry<String, Entry> each : header.entries().entrySet()) {
+            String name = each.getKey();
+            Entry entry = each.getValue();
+            if (!kinds.isMask(name)) {
+                Optional<String> mask = kinds.maskName(name);
+                tensors.add(
+                        new StoredTensor(
+                                kinds.publicName(name),
+                                kinds.of(name),
+                                entry.dtype(),
+                                entry.shape(),
+                                entry.shape().stream().reduce(1L, Math::multiplyExact),
+                                bytes.applyAsLong(name) + mask.map(bytes::applyAsLong).orElse(0L),
+                                bytes(entry) + mask.map(it -> bytes(entry(header, it))).orElse(0L),
+                                zeros.of(name, mask)));
+            }
+            afterTensor.run();
+        }
+        return tensors;
+    }
+
+    private static Entry entry(SafeTensors.Header header, String name) {
+        Entry entry = header.entries().get(name);
+        if (entry == null) {
+            throw new IllegalArgumentException(name);
+        }
+        return entry;
     }
 
     private static long bytes(Entry entry) {
@@ -111,6 +164,11 @@ public record SavedModel(
                         .mapToLong(StoredTensor::zeros)
                         .sum();
         return parameters() == 0 ? 0 : (double) zeros / parameters();
+    }
+
+    /** The bytes that all tensors take in memory. */
+    public long denseBytes() {
+        return tensors.stream().mapToLong(StoredTensor::denseBytes).sum();
     }
 
     /** The bytes of all tensors of one kind, masks included. */

@@ -29,7 +29,7 @@ import java.util.zip.CRC32C;
  * when they are read.
  */
 @Internal
-public final class StateFile implements TensorSource, AutoCloseable {
+public final class StateFile implements TensorFile {
     static final int LENGTH_BYTES = 8;
 
     /** How much of a tensor is looked at at once where it is not kept. */
@@ -147,6 +147,16 @@ public final class StateFile implements TensorSource, AutoCloseable {
         return header;
     }
 
+    @Override
+    public SequencedMap<String, String> metadata() {
+        return header.metadata();
+    }
+
+    @Override
+    public long storedBytes(String name) {
+        return entry(name).end() - entry(name).begin();
+    }
+
     /** Whether the file carries checksums, as those that {@link #write} wrote do. */
     public boolean hasChecksums() {
         return checksums.areThere();
@@ -176,7 +186,10 @@ public final class StateFile implements TensorSource, AutoCloseable {
                     window.clear().limit((int) Math.min(WINDOW, entry.end() - at));
                     readFully(channel, window, dataStart + at);
                     window.flip();
-                    requireBooleans(name, entry, MemorySegment.ofBuffer(window));
+                    requireBooleans(
+                            name,
+                            SafeTensorsType.valueOf(entry.dtype()),
+                            MemorySegment.ofBuffer(window));
                     sum.update(window);
                 }
             } catch (IOException e) {
@@ -196,7 +209,7 @@ public final class StateFile implements TensorSource, AutoCloseable {
         MemorySegment data = Tensors.segment(tensor);
         read(entry, data);
         try {
-            requireBooleans(name, entry, data);
+            requireBooleans(name, SafeTensorsType.valueOf(entry.dtype()), data);
         } catch (EspalierException e) {
             throw invalid(file, e);
         }
@@ -249,8 +262,8 @@ public final class StateFile implements TensorSource, AutoCloseable {
     }
 
     /** Any other byte than 0 and 1 in a boolean tensor makes libtorch's operators disagree. */
-    private static void requireBooleans(String name, Entry entry, MemorySegment data) {
-        if (!entry.dtype().equals(SafeTensorsType.BOOL.name())) {
+    static void requireBooleans(String name, SafeTensorsType type, MemorySegment data) {
+        if (type != SafeTensorsType.BOOL) {
             return;
         }
         for (long i = 0; i < data.byteSize(); i++) {

@@ -12,6 +12,7 @@ import java.util.List;
  * @param shape the size of each dimension
  * @param elements the number of elements
  * @param bytes what it takes in the file, its mask included
+ * @param denseBytes what it takes in memory, its mask included
  * @param zeros how many of the elements are 0, or masked
  */
 public record StoredTensor(
@@ -21,6 +22,7 @@ public record StoredTensor(
         List<Long> shape,
         long elements,
         long bytes,
+        long denseBytes,
         long zeros) {
     /** What a tensor is to the model. */
     public enum Kind {

@@ -15,6 +15,7 @@ import java.util.Set;
 final class TensorKinds {
     private static final String ORIGINAL = "_orig";
     private static final String MASK = "_mask";
+    private static final String CODES = "_codes";
     private static final String SCALE = "scale";
     private static final String ZERO_POINT = "zero_point";
     private static final String QUANTIZED = "espalier.quantized";
@@ -58,7 +59,7 @@ final class TensorKinds {
         if (mask(name).isPresent()) {
             return Kind.MASKED;
         }
-        boolean buffer = BUFFERS.contains(last) || last.endsWith(MASK);
+        boolean buffer = BUFFERS.contains(last) || last.endsWith(MASK) || last.endsWith(CODES);
         return buffer || COUNTERS.contains(entry(name).dtype()) ? Kind.BUFFER : Kind.PARAMETER;
     }
 
@@ -85,8 +86,12 @@ final class TensorKinds {
         return name.endsWith(MASK) && partner(name, MASK, ORIGINAL).isPresent();
     }
 
-    /** A pruned parameter's mask. */
-    Optional<Entry> mask(String name) {
+    /** The name of a pruned parameter's mask. */
+    Optional<String> maskName(String name) {
+        return mask(name).map(mask -> withEnd(name, ORIGINAL, MASK));
+    }
+
+    private Optional<Entry> mask(String name) {
         return name.endsWith(ORIGINAL) ? partner(name, ORIGINAL, MASK) : Optional.empty();
     }
 

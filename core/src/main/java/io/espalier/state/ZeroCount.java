@@ -10,6 +10,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileChannel.MapMode;
+import java.util.Optional;
 
 /** Counts the zeros of tensors in a safetensors file, a window of it at a time. */
 final class ZeroCount {
@@ -23,20 +24,26 @@ final class ZeroCount {
             ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     private final FileChannel channel;
+    private final SafeTensors.Header header;
     private final long start;
 
     /** Over a file whose header has been checked. */
-    ZeroCount(FileChannel channel) throws IOException {
+    ZeroCount(FileChannel channel, SafeTensors.Header header) throws IOException {
         this.channel = channel;
+        this.header = header;
         var length = ByteBuffer.allocate(Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
         channel.read(length, 0);
         this.start = Long.BYTES + length.getLong(0);
     }
 
     /**
-     * The places where one or the other of two tensors of one shape, or a tensor alone, is zero.
+     * The places where a tensor is zero or, if it has one, its mask.
+     *
+     * @param mask of the tensor's shape
      */
-    long ofEither(Entry first, Entry second) throws IOException {
+    long ofEither(String name, Optional<String> mask) throws IOException {
+        Entry first = entry(name);
+        Entry second = mask.map(this::entry).orElse(first);
         long elements = elements(first);
         long zeros = 0;
         for (long from = 0; from < elements; from += WINDOW) {
@@ -50,6 +57,14 @@ final class ZeroCount {
             }
         }
         return zeros;
+    }
+
+    private Entry entry(String name) {
+        Entry entry = header.entries().get(name);
+        if (entry == null) {
+            throw new IllegalArgumentException(name);
+        }
+        return entry;
     }
 
     private static long elements(Entry tensor) {
