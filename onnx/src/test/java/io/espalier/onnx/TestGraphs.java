@@ -4,6 +4,7 @@ import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.ElementType;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
+import io.espalier.onnx.proto.FunctionProto;
 import io.espalier.onnx.proto.GraphProto;
 import io.espalier.onnx.proto.ModelProto;
 import io.espalier.onnx.proto.OperatorSetIdProto;
@@ -155,6 +156,26 @@ public final class TestGraphs {
         return text.isBlank()
                 ? List.of()
                 : Arrays.stream(text.split(",", -1)).map(String::strip).toList();
+    }
+
+    /** A function of the file's own, called as in this text, of the nodes of another graph. */
+    public TestGraphs function(String call, TestGraphs body) {
+        OnnxNode called = call(call);
+        var domain =
+                OperatorSetIdProto.newBuilder().setDomain(called.domain()).setVersion(1).build();
+        if (!model.getOpsetImportList().contains(domain)) {
+            model.addOpsetImport(domain);
+        }
+        model.addFunctions(
+                FunctionProto.newBuilder()
+                        .setDomain(called.domain())
+                        .setName(called.op())
+                        .addAllInput(called.inputs())
+                        .addAllOutput(called.outputs())
+                        .addAllNode(body.graph.getNodeList())
+                        .addAllOpsetImport(body.model.getOpsetImportList())
+                        .addOpsetImport(domain));
+        return this;
     }
 
     /** The graph alone, as an attribute of a node has it. */

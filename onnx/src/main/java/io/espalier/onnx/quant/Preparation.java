@@ -33,6 +33,6 @@ final class Preparation {
      * in them can be smaller then.
      */
     private static OnnxModel unfolded(OnnxModel model) {
-        return OpenedHalves.open(Repair.pass("functions").run(model));
+        return OpenedHalves.open(Repair.withoutFunctions(model));
     }
 }

@@ -14,6 +14,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * Calls of functions that stand in the file, replaced by the nodes that the functions consist of.
@@ -24,9 +25,11 @@ final class FunctionCalls {
 
     private final OnnxGraph graph;
     private final Map<String, FunctionProto> functions = new LinkedHashMap<>();
+    private final Set<String> nodeNames;
 
     private FunctionCalls(OnnxModel model) {
         this.graph = model.graph();
+        this.nodeNames = Transplant.nodeNames(graph);
         model.functions().forEach(function -> functions.put(key(function), function));
     }
 
@@ -119,7 +122,7 @@ final class FunctionCalls {
             }
         }
         nodes.addAll(
-                new Transplant(graph, node.name(), attributes)
+                new Transplant(graph, node.name(), attributes, nodeNames)
                         .nodes(function.getNodeList(), names));
         return nodes.toArray(OnnxNode[]::new);
     }

@@ -14,6 +14,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * Branches that are the same in each run, in the place of the If that chooses them: exporters write
@@ -24,11 +25,12 @@ final class KnownBranches {
 
     static int inline(Subject subject) {
         OnnxGraph graph = subject.graph();
+        Set<String> nodeNames = Transplant.nodeNames(graph);
         int changes = 0;
         for (OnnxNode node : graph.nodes()) {
             GraphProto branch = taken(subject, node);
             if (branch != null) {
-                graph.replace(node, nodes(graph, node, branch));
+                graph.replace(node, nodes(graph, node, branch, nodeNames));
                 changes++;
             }
         }
@@ -53,7 +55,8 @@ final class KnownBranches {
                                 tensor.getDataLocation() != TensorProto.DataLocation.EXTERNAL);
     }
 
-    private static OnnxNode[] nodes(OnnxGraph graph, OnnxNode node, GraphProto branch) {
+    private static OnnxNode[] nodes(
+            OnnxGraph graph, OnnxNode node, GraphProto branch, Set<String> nodeNames) {
         Map<String, String> names = new HashMap<>();
         for (TensorProto tensor : branch.getInitializerList()) {
             names.put(
@@ -63,7 +66,7 @@ final class KnownBranches {
         }
         var nodes =
                 new ArrayList<>(
-                        new Transplant(graph, node.name(), Map.of())
+                        new Transplant(graph, node.name(), Map.of(), nodeNames)
                                 .nodes(branch.getNodeList(), names));
         for (int i = 0; i < branch.getOutputCount(); i++) {
             String result = branch.getOutput(i).getName();

@@ -171,7 +171,10 @@ public record Optimization(
         return error <= MOST_ERROR;
     }
 
-    /** Why the repaired model is not to be written, as a sentence; empty if it may be. */
+    /**
+     * Why the repaired model is not to be written, as a sentence; empty if it may be. It may be
+     * larger where functions came apart.
+     */
     public Optional<String> objection() {
         if (!isSame()) {
             return Optional.of(
@@ -182,7 +185,7 @@ public record Optimization(
                             error,
                             MOST_ERROR));
         }
-        if (bytes > originalBytes) {
+        if (bytes > originalBytes && !repaired.changes().containsKey(Repair.FUNCTIONS)) {
             return Optional.of(
                     String.format(
                             Locale.ROOT,

@@ -24,10 +24,12 @@ public final class Repair {
     /** What one pass brings to light is enough for the next; chains longer than this are none. */
     private static final int MOST_ROUNDS = 4;
 
+    static final String FUNCTIONS = "functions";
+
     private static final List<Pass> ALL =
             List.of(
                     new Pass(
-                            "functions",
+                            FUNCTIONS,
                             "Puts the nodes of the file's own functions in the place of their"
                                     + " calls.",
                             FunctionCalls::inline),
@@ -136,6 +138,13 @@ public final class Repair {
         return OpsetConversion.atLeast(model, opset);
     }
 
+    /**
+     * The model with the nodes of its own functions in the place of all calls, where they can be.
+     */
+    public static OnnxModel withoutFunctions(OnnxModel model) {
+        return model.hasFunctions() ? pass(FUNCTIONS).run(model) : model;
+    }
+
     /** The model after all passes; the one given stays as it is. */
     public static Repaired run(OnnxModel model) {
         return run(model, ALL);
@@ -143,7 +152,8 @@ public final class Repair {
 
     /**
      * The model after these passes, in the given order, until none finds anything more. What a pass
-     * made is kept only if the model is no larger for it than it came.
+     * made is kept only if the model is no larger for it than it came, or than it is with the nodes
+     * of its functions in the place of their calls.
      */
     public static Repaired run(OnnxModel model, List<Pass> passes) {
         var changes = new LinkedHashMap<String, Integer>();
@@ -153,6 +163,9 @@ public final class Repair {
             int before = changes.values().stream().mapToInt(Integer::intValue).sum();
             for (Pass pass : passes) {
                 Outcome outcome = pass.rewrite(current.copy());
+                if (outcome.changes() > 0 && pass.name().equals(FUNCTIONS)) {
+                    mostBytes = Math.max(mostBytes, bytes(outcome.model()));
+                }
                 if (outcome.changes() > 0 && bytes(outcome.model()) <= mostBytes) {
                     current = outcome.model();
                     changes.merge(pass.name(), outcome.changes(), Integer::sum);

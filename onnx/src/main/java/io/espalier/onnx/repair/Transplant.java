@@ -21,16 +21,30 @@ final class Transplant {
     private final OnnxGraph graph;
     private final String prefix;
     private final Map<String, AttributeProto> attributes;
+    private final Set<String> nodeNames;
     private final Set<String> used = new HashSet<>();
 
     /**
      * @param prefix how new names begin
      * @param attributes what a function's nodes may refer to
+     * @param nodeNames names that the graph's nodes have, to which those of these nodes are added
      */
-    Transplant(OnnxGraph graph, String prefix, Map<String, AttributeProto> attributes) {
+    Transplant(
+            OnnxGraph graph,
+            String prefix,
+            Map<String, AttributeProto> attributes,
+            Set<String> nodeNames) {
         this.graph = graph;
         this.prefix = prefix;
         this.attributes = attributes;
+        this.nodeNames = nodeNames;
+    }
+
+    /** The names of a graph's nodes, as a set that may grow. */
+    static Set<String> nodeNames(OnnxGraph graph) {
+        Set<String> names = new HashSet<>();
+        graph.nodes().forEach(node -> names.add(node.toProto().getName()));
+        return names;
     }
 
     /**
@@ -44,9 +58,21 @@ final class Transplant {
                 .map(each ->
                         OnnxNode.of(
                                 renamed(each, names).toBuilder()
-                                        .setName(prefix + "/" + each.getName())
+                                        .setName(nodeName(each.getName()))
                                         .build()))
                 .toList();
+    }
+
+    /** A name that no other node has; none for a node without one, which its results name. */
+    private String nodeName(String inner) {
+        if (inner.isEmpty()) {
+            return "";
+        }
+        String name = prefix + "/" + inner;
+        for (int i = 1; !nodeNames.add(name); i++) {
+            name = prefix + "/" + inner + "_" + i;
+        }
+        return name;
     }
 
     private void name(List<String> values, Map<String, String> names) {

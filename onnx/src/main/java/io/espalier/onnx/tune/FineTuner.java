@@ -3,6 +3,7 @@ package io.espalier.onnx.tune;
 import io.espalier.onnx.inputs.Inputs;
 import io.espalier.onnx.inputs.Task;
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.repair.Repair;
 import io.espalier.tensor.EspalierException;
 
 import java.nio.file.Path;
@@ -58,7 +59,8 @@ public final class FineTuner {
      * @param teacher the float model, with results of the same names
      */
     public static FineTuner distilling(OnnxModel teacher) {
-        return new FineTuner(new FineTuningSettings()).with(s -> s.teacher = Optional.of(teacher));
+        OnnxModel apart = Repair.withoutFunctions(teacher);
+        return new FineTuner(new FineTuningSettings()).with(s -> s.teacher = Optional.of(apart));
     }
 
     /**
@@ -180,7 +182,7 @@ public final class FineTuner {
     }
 
     /**
-     * Fine-tunes a model, which stays as it is.
+     * Fine-tunes a model, which stays as it is. Functions of its own come apart.
      *
      * @param data inputs of the kind that the model is for; labels too, where they are learned from
      * @throws EspalierException if the data does not fit the model, the teacher has none of its
@@ -188,6 +190,6 @@ public final class FineTuner {
      *     the message names it
      */
     public TunedModel tune(OnnxModel model, Inputs data) {
-        return new FineTuningRun(model, settings).run(data);
+        return new FineTuningRun(Repair.withoutFunctions(model), settings).run(data);
     }
 }

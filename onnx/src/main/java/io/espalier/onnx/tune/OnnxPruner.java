@@ -2,6 +2,7 @@ package io.espalier.onnx.tune;
 
 import io.espalier.onnx.model.NamePattern;
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.repair.Repair;
 import io.espalier.prune.Amount;
 import io.espalier.prune.L1Unstructured;
 import io.espalier.prune.NmSparsity;
@@ -104,12 +105,13 @@ public final class OnnxPruner {
     }
 
     /**
-     * Prunes a model, which stays as it is.
+     * Prunes a model, which stays as it is. Functions of its own come apart, so that the weights of
+     * each call are seen.
      *
      * @throws EspalierException if no layer is left to prune, a pattern is no layer's name, or a
      *     weight holds NaN
      */
     public PrunedModel prune(OnnxModel model) {
-        return new WeightPruning(model, way, global, kept).run();
+        return new WeightPruning(Repair.withoutFunctions(model), way, global, kept).run();
     }
 }

@@ -18,6 +18,8 @@ import io.espalier.onnx.proto.OperatorSetIdProto;
 
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 import java.util.List;
 
@@ -139,5 +141,44 @@ class FunctionCallsTest {
                 PASS,
                 model(calling().node("y, t = my.layers:Twice(x, which)").output("y"))
                         .withOpset("", 18));
+    }
+
+    private static OnnxNode unnamed(OnnxNode node) {
+        return node.withName("");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"block", ""})
+    @DisplayName(
+            "may have nodes without names, be nested, called twice, and by a call without a name")
+    void names(String name) {
+        OnnxModel model =
+                TestGraphs.opset(17)
+                        .function(
+                                "y = my.layers:Dense(x, w)",
+                                TestGraphs.opset(17)
+                                        .node("t = MatMul(x, w)", n -> unnamed(n))
+                                        .node("u = Neg(t)", n -> unnamed(n))
+                                        .node("v = Relu(u)", n -> n.withName("act"))
+                                        .node("y = Softplus(v)", n -> unnamed(n)))
+                        .function(
+                                "y = my.layers:Nested(x, w)",
+                                TestGraphs.opset(17)
+                                        .node("t = my.layers:Dense(x, w)", n -> unnamed(n))
+                                        .node("y = Relu(t)", n -> unnamed(n)))
+                        .input("x: Float[N, 8]")
+                        .weight("w", 8, 8)
+                        .node("a = my.layers:Dense(x, w)", n -> n.withName(name))
+                        .node("b = my.layers:Nested(a, w)", n -> n.withName(name + name))
+                        .node("c = Tanh(b)", n -> n.withName("block/act"))
+                        .output("c")
+                        .build();
+
+        Repaired repaired = Repair.run(model);
+
+        assertFalse(repaired.model().hasFunctions());
+        assertEquals(3, repaired.changes().get(PASS));
+        assertSame(model, Repair.pass(PASS).run(model), 2, 8);
+        assertSame(model, repaired.model(), 2, 8);
     }
 }

@@ -278,4 +278,26 @@ class OnnxPrunerTest {
 
         assertThrows(EspalierException.class, () -> pruner.prune(model));
     }
+
+    @Test
+    @DisplayName("sees the weights that functions use, which come apart")
+    void functions() {
+        OnnxModel model =
+                TestGraphs.opset(17)
+                        .function(
+                                "y = my.layers:Dense(x, w)",
+                                TestGraphs.opset(17).node("t = MatMul(x, w)").node("y = Relu(t)"))
+                        .input("x: Float[N, 8]")
+                        .weight("w", 8, 8)
+                        .weight("v", 8, 8)
+                        .node("a = my.layers:Dense(x, w)")
+                        .node("y = my.layers:Dense(a, v)")
+                        .output("y")
+                        .build();
+
+        PrunedModel pruned = OnnxPruner.l1(0.5).perLayer().prune(model);
+
+        assertEquals(2, pruned.layers().size());
+        assertEquals(32, zeros(constant(pruned.model(), "v")));
+    }
 }
