@@ -2,13 +2,10 @@ package io.espalier.cli;
 
 import io.espalier.onnx.inputs.Inputs;
 import io.espalier.onnx.model.OnnxModel;
-import io.espalier.onnx.run.PairedTime;
 import io.espalier.onnx.shape.ModelCost;
 import io.espalier.onnx.slim.Importance;
 import io.espalier.onnx.slim.OnnxSlimmer;
 import io.espalier.onnx.slim.SlimResult;
-import io.espalier.onnx.slim.SlimResult.Row;
-import io.espalier.slim.Place;
 import io.espalier.tensor.EspalierException;
 
 import org.jspecify.annotations.Nullable;
@@ -20,12 +17,8 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
-import java.io.PrintWriter;
-import java.nio.file.Path;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 
@@ -51,13 +44,7 @@ final class Slim implements Runnable {
 
     @Mixin ResultFile files;
 
-    @Option(
-            names = "--ratio",
-            paramLabel = "SHARE",
-            description =
-                    "The share of the channels of every group that stays, above 0 and at most 1;"
-                            + " wide layers keep multiples of 8 or 16.")
-    @Nullable Double ratio;
+    @Mixin SlimTarget target;
 
     @Option(
             names = "--importance",
@@ -68,13 +55,6 @@ final class Slim implements Runnable {
                         + " magnitude (their weights) or random (drawn from --seed); second-order"
                         + " if left out, or magnitude where there is no --calibration.")
     @Nullable String importance;
-
-    @Option(
-            names = "--pruned",
-            description =
-                    "Take out only what pruning has emptied: channels whose weights are zero, or"
-                            + " that only zeros read. The results stay the same.")
-    boolean pruned;
 
     @Option(
             names = "--only",
@@ -105,16 +85,15 @@ final class Slim implements Runnable {
 
     @Override
     public void run() {
-        require((ratio != null) != pruned, "Give --ratio, or --pruned.");
+        target.check(spec.commandLine());
         require(
-                ratio == null || (ratio > 0 && ratio <= 1),
-                "--ratio is a share above 0 and at most 1, not " + ratio + ".");
-        require(
-                !pruned || (only.isEmpty() && keep.isEmpty() && !explain && importance == null),
+                !target.pruned
+                        || (only.isEmpty() && keep.isEmpty() && !explain && importance == null),
                 "--pruned takes what is empty; --only, --keep, --importance and --explain are for"
-                        + " --ratio.");
+                        + " other targets.");
         boolean given = inputs.data != null || inputs.random;
         OnnxInputs measured = given ? new OnnxInputs(inputs) : OnnxInputs.toMeasure(inputs);
+        require(target.maxDrop == null || given, "--max-drop needs --calibration PATH.");
         Importance by = importance(given ? Optional.of(measured.all()) : Optional.empty());
         files.requirePlace(inputs.files());
         try (var lock = files.lock()) {
@@ -158,10 +137,10 @@ final class Slim implements Runnable {
         }
         OnnxModel slim;
         Optional<SlimResult> result = Optional.empty();
-        if (ratio == null) {
+        if (target.pruned) {
             slim = OnnxSlimmer.removePruned(model);
         } else {
-            result = Optional.of(slimmed(model, ratio, by));
+            result = Optional.of(slimmed(model, by, given.all()));
             slim = result.get().model();
             if (!isData && importance == null) {
                 inputs.warn(
@@ -179,39 +158,42 @@ final class Slim implements Runnable {
                                 ? OptionalDouble.of(SlimResult.drop(model, slim, given.all()))
                                 : OptionalDouble.empty(),
                         result);
-        objection(slimmed, model.byteSize());
+        require(slimmed, model.byteSize());
         slim.save(files.out);
-        report.print(() -> describe(slimmed), printer -> print(slimmed, printer));
+        report.print(
+                () -> slimmed.describe(files.model, files.out),
+                printer -> slimmed.print(files.model, files.out, explain, printer));
     }
 
-    /** What came of it. */
-    private record Slimmed(
-            OnnxModel model,
-            ModelCost before,
-            ModelCost after,
-            PairedTime time,
-            OptionalDouble drop,
-            Optional<SlimResult> result) {
-        List<Row> rows() {
-            return result.map(SlimResult::rows).orElse(List.of());
-        }
-    }
-
-    private SlimResult slimmed(OnnxModel model, double share, Importance by) {
+    private SlimResult slimmed(OnnxModel model, Importance by, Inputs timed) {
         OnnxSlimmer slimmer =
                 OnnxSlimmer.of(model)
                         .only(only.toArray(String[]::new))
                         .keep(keep.toArray(String[]::new));
         try (var progress = StageProgress.onStandardError()) {
-            return slimmer.ratio(share).importance(by).progress(progress::at).run();
+            return target.of(slimmer).importance(by).timedOn(timed).progress(progress::at).run();
         }
     }
 
-    private void objection(Slimmed slimmed, long bytes) {
+    private void require(Slimmed slimmed, long bytesBefore) {
+        if (files.force) {
+            return;
+        }
+        double drop = slimmed.drop().orElse(0);
+        if (target.maxDrop != null && drop > target.maxDrop) {
+            throw new EspalierException(
+                    String.format(
+                            Locale.ROOT,
+                            "The results would be %.5f from those of %s, more than --max-drop %s."
+                                    + " Nothing was written; --force writes it.",
+                            drop,
+                            files.model,
+                            target.maxDrop));
+        }
         boolean isLess = slimmed.after().macs() < slimmed.before().macs();
         boolean slower = isLess && slimmed.time().speedup() < NOISE;
-        boolean larger = slimmed.model().byteSize() > bytes;
-        if (!files.force && (slower || larger)) {
+        boolean larger = slimmed.model().byteSize() > bytesBefore;
+        if (slower || larger) {
             throw new EspalierException(
                     String.format(
                             Locale.ROOT,
@@ -220,87 +202,7 @@ final class Slim implements Runnable {
                             slower ? "slower" : "larger",
                             files.model,
                             slimmed.time().speedup(),
-                            (double) slimmed.model().byteSize() / bytes));
+                            (double) slimmed.model().byteSize() / bytesBefore));
         }
-    }
-
-    private void print(Slimmed slimmed, PrintWriter printer) {
-        if (explain) {
-            String groups = slimmed.result().map(result -> result.groups().toString()).orElse("");
-            printer.println(Printable.lines(groups));
-        }
-        if (!slimmed.rows().isEmpty()) {
-            var table = new Table(2, "first weight", "chosen by", "group", "units", "left");
-            for (Row row : slimmed.rows()) {
-                table.row(
-                        row.group().place().toString(),
-                        row.by(),
-                        Table.count(row.group().number()),
-                        Table.count(row.group().units().size()),
-                        Table.count(row.left()));
-            }
-            table.lines().forEach(printer::println);
-            printer.println();
-        }
-        PairedTime time = slimmed.time();
-        new Table(1, "model", "file", "parameters", "MACs", "ms a run", "speed")
-                .row(row(files.model, slimmed.before(), time.reference(), 1))
-                .row(row(files.out, slimmed.after(), time.candidate(), time.speedup()))
-                .lines()
-                .forEach(printer::println);
-        slimmed.drop()
-                .ifPresent(drop ->
-                        printer.printf(
-                                Locale.ROOT,
-                                "%nCosine to the model that came in %.5f on the calibration"
-                                        + " data.%n",
-                                1 - drop));
-    }
-
-    private static String[] row(Path file, ModelCost cost, double millis, double speedup) {
-        return new String[] {
-            file.toString(),
-            Table.megabytes(Table.fileBytes(file)),
-            Table.count(cost.parameters()),
-            Table.count(cost.macs()),
-            String.format(Locale.ROOT, "%.3f", millis),
-            String.format(Locale.ROOT, "%.2f x", speedup)
-        };
-    }
-
-    private Map<String, Object> describe(Slimmed slimmed) {
-        var description = new LinkedHashMap<String, Object>();
-        description.put("model", describe(files.model, slimmed.before()));
-        description.put("out", describe(files.out, slimmed.after()));
-        description.put("latency_ms_before", slimmed.time().reference());
-        description.put("latency_ms_after", slimmed.time().candidate());
-        description.put("speedup", slimmed.time().speedup());
-        slimmed.drop().ifPresent(drop -> description.put("drop", drop));
-        description.put("groups", slimmed.rows().stream().map(Slim::describe).toList());
-        return description;
-    }
-
-    private static Map<String, Object> describe(Path file, ModelCost cost) {
-        var description = new LinkedHashMap<String, Object>();
-        description.put("file", file.toString());
-        description.put("bytes", Table.fileBytes(file));
-        description.put("parameters", cost.parameters());
-        description.put("macs", cost.macs());
-        return description;
-    }
-
-    private static Map<String, Object> describe(Row row) {
-        var description = new LinkedHashMap<String, Object>();
-        description.put("group", row.group().number());
-        description.put("units", row.group().units().size());
-        description.put("left", row.left());
-        description.put("by", row.by());
-        description.put(
-                "of",
-                row.group().units().getFirst().slices().keySet().stream()
-                        .map(Place::toString)
-                        .toList());
-        row.group().change().ifPresent(change -> description.put("changes", change));
-        return description;
     }
 }

@@ -126,7 +126,8 @@ class SlimTest {
     @Test
     @DisplayName("lets what stays make up for what goes, and says how far the results are")
     void makesUp() {
-        CommandLineRun solved = slim(model, "--ratio", "0.75", "--data", images().toString());
+        CommandLineRun solved =
+                slim(model, "--ratio", "0.75", "--data", images().toString(), "--force");
         assertEquals(0, solved.code(), solved.err());
         assertEquals(48, width(out));
         assertTrue(solved.out().matches("(?s).*w0\\[0\\] +second order.*"), solved.out());
@@ -137,6 +138,31 @@ class SlimTest {
         assertTrue(plain.err().contains("WARNING: Without --calibration"), plain.err());
         assertTrue(plain.out().contains("\"speedup\":"), plain.out());
         assertFalse(plain.out().contains("\"drop\":"), plain.out());
+    }
+
+    @Test
+    @DisplayName("leaves a share of MACs, says what each group costs, and keeps to a bound")
+    void keepsToBound() {
+        String[] options = {"--macs", "0.5", "--data", images().toString(), "--json", "--force"};
+        CommandLineRun run = slim(model, options);
+        assertEquals(0, run.code(), run.err());
+        assertTrue(run.out().contains("\"cost_unit\":\"MACs\""), run.out());
+        assertTrue(run.out().contains("\"cost_after\":"), run.out());
+        assertEquals(32, width(out));
+
+        out = folder.resolve("bound.onnx");
+        CommandLineRun bound =
+                slim(
+                        model,
+                        "--params",
+                        "0.3",
+                        "--max-drop",
+                        "0.000001",
+                        "--data",
+                        images().toString());
+        assertEquals(1, bound.code());
+        assertTrue(bound.err().contains("more than --max-drop 1.0E-6."), bound.err());
+        assertFalse(Files.exists(out));
     }
 
     @Test
@@ -158,6 +184,11 @@ class SlimTest {
         "--ratio 0.5 --importance l1, --importance is second-order",
         "--ratio 0.5 --importance second-order, needs --calibration",
         "--ratio 1.5, --ratio is a share",
+        "--macs 0.5 --ratio 0.5, 'not --macs and --ratio'",
+        "--keep w0, Give one of",
+        "--macs 0, --macs is a share",
+        "--speedup 0.5, --speedup is 1 or more",
+        "--max-drop 0.1, --max-drop needs --calibration",
     })
     void refusesUse(String options, String words) {
         CommandLineRun run = slim(model, options.split(" ", -1));

@@ -42,7 +42,7 @@ public final class Axis {
     }
 
     /** After how many indices all begins anew. */
-    long period() {
+    public long period() {
         return ids.length * stride;
     }
 

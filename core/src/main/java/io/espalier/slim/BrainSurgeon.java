@@ -43,12 +43,12 @@ public final class BrainSurgeon implements InputCosts {
     private final Tensor later;
     private int waiting;
 
-    private BrainSurgeon(Tensor weight, Tensor inverse, double energy) {
+    private BrainSurgeon(Tensor weight, Tensor inverse, Tensor gone, Tensor later, double energy) {
         this.weight = weight;
         this.inverse = inverse;
         this.energy = energy;
-        gone = Tensors.zeros(ScalarType.Double, inverse.size(0));
-        later = Tensors.zeros(ScalarType.Double, inverse.size(0), TOGETHER);
+        this.gone = gone;
+        this.later = later;
     }
 
     /**
@@ -70,10 +70,15 @@ public final class BrainSurgeon implements InputCosts {
             Tensor given = xx.matmul(start);
             Tensor weight = start.add(inverse.matmul(xy.sub(given)));
             double energy = start.mul(given).sum().item_double();
-            var surgeon = new BrainSurgeon(weight, inverse, energy > 0 ? energy : 1);
-            surgeon.held().forEach(Tensors::keep);
-            return surgeon;
+            Tensor gone = Tensors.zeros(ScalarType.Double, inverse.size(0));
+            Tensor later = Tensors.zeros(ScalarType.Double, inverse.size(0), TOGETHER);
+            return new BrainSurgeon(weight, inverse, gone, later, energy > 0 ? energy : 1).kept();
         }
+    }
+
+    private BrainSurgeon kept() {
+        held().forEach(Tensors::keep);
+        return this;
     }
 
     private List<Tensor> held() {
@@ -145,6 +150,17 @@ public final class BrainSurgeon implements InputCosts {
     public Tensor weight() {
         // What is gone is a rounding error away from zero.
         return weight.mul(gone.eq(new Scalar(0)).unsqueeze(1));
+    }
+
+    @Override
+    public InputCosts copy() {
+        try (var scope = new PointerScope()) {
+            var copy =
+                    new BrainSurgeon(
+                            weight.clone(), inverse.clone(), gone.clone(), later.clone(), energy);
+            copy.waiting = waiting;
+            return copy.kept();
+        }
     }
 
     @Override

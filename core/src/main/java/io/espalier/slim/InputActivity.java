@@ -62,6 +62,13 @@ public final class InputActivity implements InputCosts {
     }
 
     @Override
+    public InputCosts copy() {
+        try (var scope = new PointerScope()) {
+            return new InputActivity(Tensors.keep(weight.clone()), Tensors.keep(losses.clone()));
+        }
+    }
+
+    @Override
     public void close() {
         weight.releaseReference();
         losses.releaseReference();

@@ -26,6 +26,9 @@ public interface InputCosts extends AutoCloseable {
     /** The weight as it is now, doubles [inputs, outputs]; zero where an input is gone. */
     Tensor weight();
 
+    /** The same, that goes on by itself. */
+    InputCosts copy();
+
     @Override
     void close();
 }

@@ -1,10 +1,8 @@
 package io.espalier.onnx.slim;
 
 import io.espalier.onnx.compare.Padding;
-import io.espalier.onnx.fit.LayerBiases;
 import io.espalier.onnx.fit.ReferenceStream;
 import io.espalier.onnx.model.ConstantTensor;
-import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.slim.Group;
 import io.espalier.slim.Unit;
@@ -34,8 +32,7 @@ final class LayerwiseChoice implements AutoCloseable {
     private final List<Padding> padding;
     private final ReferenceStream given;
     private final ReferenceStream wanted;
-    private final List<ReadingLayer> layers = new ArrayList<>();
-    private final Map<Group, List<ReadingLayer>> readers = new LinkedHashMap<>();
+    private final LayerReaders readers;
     private final List<ReadingLayer> open = new ArrayList<>();
     private final Map<String, ConstantTensor> changed = new HashMap<>();
     private final List<Unit> gone = new ArrayList<>();
@@ -59,41 +56,26 @@ final class LayerwiseChoice implements AutoCloseable {
         padding = data.stream().map(Padding::of).toList();
         given = new ReferenceStream(model, data);
         wanted = new ReferenceStream(model, data);
-        OnnxGraph graph = model.graph();
-        var biases = new LayerBiases(graph, changed, name -> true, wanted::makes);
-        for (End end : ends) {
-            ReadingLayer.of(graph, end, biases).filter(this::isNeeded).ifPresent(layers::add);
-        }
-        layers.forEach(layer -> wanted.hold(layer.target()));
-    }
-
-    private boolean isNeeded(ReadingLayer layer) {
-        boolean needed = false;
-        for (Group group : widths.keySet()) {
-            if (layer.reads(group)) {
-                readers.computeIfAbsent(group, k -> new ArrayList<>()).add(layer);
-                needed = true;
-            }
-        }
-        return needed;
+        readers = new LayerReaders(model, ends, widths.keySet(), changed);
+        readers.layers().forEach(layer -> wanted.hold(layer.target()));
     }
 
     /** Whether some layer that reads a group can be weighed. */
     boolean knows(Group group) {
-        return readers.containsKey(group);
+        return readers.groups().contains(group);
     }
 
     /** Decides on all groups that are known, and tells how many of how many layers are done. */
     void run(Slimming.Listener listener) {
-        List<Group> undecided = new ArrayList<>(readers.keySet());
+        List<Group> undecided = new ArrayList<>(readers.groups());
         int done = 0;
-        for (ReadingLayer layer : layers) {
-            listener.at("weighing layers", done++, layers.size());
+        for (ReadingLayer layer : readers.layers()) {
+            listener.at("weighing layers", done++, readers.layers().size());
             layer.take(given, wanted, padding, solves);
             wanted.release(layer.target());
             open.add(layer);
             for (Group group : List.copyOf(undecided)) {
-                List<ReadingLayer> all = readers.getOrDefault(group, List.of());
+                List<ReadingLayer> all = readers.of(group);
                 if (open.containsAll(all)) {
                     decide(group, all);
                     undecided.remove(group);

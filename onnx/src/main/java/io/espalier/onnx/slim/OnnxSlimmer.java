@@ -1,14 +1,10 @@
 package io.espalier.onnx.slim;
 
-import io.espalier.onnx.model.NamePattern;
-import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxModel;
-import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.repair.Repair;
 import io.espalier.slim.Axis;
 import io.espalier.slim.Group;
 import io.espalier.slim.Groups;
-import io.espalier.slim.Place;
 import io.espalier.slim.Unit;
 import io.espalier.tensor.EspalierException;
 
@@ -17,8 +13,7 @@ import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
-import java.util.stream.Stream;
+import java.util.stream.IntStream;
 
 /**
  * Takes channels, heads and neurons out of an ONNX model, with all weights that compute and read
@@ -40,32 +35,32 @@ public final class OnnxSlimmer {
     /** What is removed shows what else nobody needs; chains longer than this are none. */
     private static final int MOST_ROUNDS = 10;
 
+    private final OnnxModel original;
     private final OnnxModel model;
     private final Analysis analysis;
     private final Groups groups;
-    private final List<NamePattern> only;
-    private final List<NamePattern> kept;
+    private final LayerNames names;
 
-    private OnnxSlimmer(OnnxModel model) {
+    private OnnxSlimmer(OnnxModel original, OnnxModel model) {
+        this.original = original;
         this.model = model;
         analysis = Analysis.of(model);
         groups = analysis.groups();
-        only = List.of();
-        kept = List.of();
+        names = LayerNames.ALL;
     }
 
-    private OnnxSlimmer(OnnxSlimmer of, List<NamePattern> only, List<NamePattern> kept) {
+    private OnnxSlimmer(OnnxSlimmer of, LayerNames names) {
+        original = of.original;
         model = of.model;
         analysis = of.analysis;
         groups = of.groups;
-        this.only = only;
-        this.kept = kept;
+        this.names = names;
     }
 
     /** A slimmer of the model as {@link Repair} leaves it; the one given stays as it is. */
     public static OnnxSlimmer of(OnnxModel model) {
         OnnxModel repaired = Repair.run(model).model();
-        return new OnnxSlimmer(ChannelShuffles.asGather(OwnVectors.of(repaired)));
+        return new OnnxSlimmer(model, ChannelShuffles.asGather(OwnVectors.of(repaired)));
     }
 
     /**
@@ -75,15 +70,7 @@ public final class OnnxSlimmer {
      * @throws EspalierException if nothing that can be removed has such a name
      */
     public OnnxSlimmer only(String... patterns) {
-        List<NamePattern> more = Stream.of(patterns).map(NamePattern::of).toList();
-        for (NamePattern pattern : more) {
-            if (groups.all().stream().noneMatch(group -> isMadeBy(group, pattern))) {
-                throw new EspalierException(
-                        "Nothing that can be removed is named '%s'; the groups tell what can."
-                                .formatted(pattern.text()));
-            }
-        }
-        return new OnnxSlimmer(this, joined(only, more), kept);
+        return new OnnxSlimmer(this, names.only(model.graph(), analysis, groups, patterns));
     }
 
     /**
@@ -93,48 +80,12 @@ public final class OnnxSlimmer {
      * @throws EspalierException if the model has none of such a name
      */
     public OnnxSlimmer keep(String... patterns) {
-        List<NamePattern> more = Stream.of(patterns).map(NamePattern::of).toList();
-        for (NamePattern pattern : more) {
-            OnnxGraph graph = model.graph();
-            Stream<String> nodes = graph.nodes().stream().map(OnnxNode::name);
-            if (Stream.concat(nodes, graph.constants().keySet().stream())
-                    .noneMatch(pattern::matches)) {
-                throw new EspalierException(
-                        "No node or weight is named '%s'.".formatted(pattern.text()));
-            }
-        }
-        return new OnnxSlimmer(this, only, joined(kept, more));
+        return new OnnxSlimmer(this, names.keep(model.graph(), patterns));
     }
 
-    private static List<NamePattern> joined(List<NamePattern> some, List<NamePattern> more) {
-        return Stream.concat(some.stream(), more.stream()).toList();
-    }
-
-    /** Whether a layer of such a name makes the channels of a group. */
-    private boolean isMadeBy(Group group, NamePattern pattern) {
-        Set<Place> read = analysis.places();
-        return isOf(
-                group.units().getFirst().slices().keySet().stream()
-                        .filter(place -> !read.contains(place)),
-                pattern);
-    }
-
-    /** Whether a group takes something of a layer of such a name along. */
-    private boolean touches(Group group, NamePattern pattern) {
-        return isOf(group.units().getFirst().slices().keySet().stream(), pattern);
-    }
-
-    private boolean isOf(Stream<Place> places, NamePattern pattern) {
-        return places.map(Place::constant)
-                .anyMatch(name ->
-                        pattern.matches(name)
-                                || model.graph().readers(name).stream()
-                                        .anyMatch(node -> pattern.matches(node.name())));
-    }
-
-    private boolean isChosen(Group group) {
-        return (only.isEmpty() || only.stream().anyMatch(pattern -> isMadeBy(group, pattern)))
-                && kept.stream().noneMatch(pattern -> touches(group, pattern));
+    /** The model that came in. */
+    OnnxModel original() {
+        return original;
     }
 
     /** The repaired model, whose constants the groups name. */
@@ -166,7 +117,7 @@ public final class OnnxSlimmer {
             List<Unit> units = group.units();
             double[] scores = units.stream().mapToDouble(magnitude::of).toArray();
             int kept = (int) Math.max(1, Math.round(share * units.size()));
-            least.addAll(Slimming.lowest(units, scores, units.size() - kept));
+            least.addAll(lowest(units, scores, units.size() - kept));
         }
         return leavingSome(least);
     }
@@ -179,8 +130,65 @@ public final class OnnxSlimmer {
      * @throws EspalierException unless it is above 0, and 1 or less
      */
     public Slimming ratio(double share) {
-        requireShare(share);
-        return new Slimming(this, share, Importance.magnitude(), (stage, done, total) -> {});
+        return new Slimming(this, new Target(Target.Kind.RATIO, share));
+    }
+
+    /**
+     * Takes units of each group, or of those chosen, so that this share of all multiplications
+     * stays, and least is lost.
+     *
+     * @throws EspalierException unless the share is above 0, and 1 or less
+     */
+    public Slimming macs(double share) {
+        return new Slimming(this, new Target(Target.Kind.MACS, share));
+    }
+
+    /**
+     * The same for parameters.
+     *
+     * @throws EspalierException unless the share is above 0, and 1 or less
+     */
+    public Slimming parameters(double share) {
+        return new Slimming(this, new Target(Target.Kind.PARAMETERS, share));
+    }
+
+    /**
+     * The same for the bytes of the file.
+     *
+     * @throws EspalierException unless the share is above 0, and 1 or less
+     */
+    public Slimming bytes(double share) {
+        return new Slimming(this, new Target(Target.Kind.BYTES, share));
+    }
+
+    /**
+     * Takes units of each group, or of those chosen, so that the model becomes so many times as
+     * fast as measured on this machine, within a few hundredths, and least is lost.
+     *
+     * @throws EspalierException unless it is 1 or more
+     */
+    public Slimming speedup(double times) {
+        return new Slimming(this, new Target(Target.Kind.SPEEDUP, times));
+    }
+
+    /**
+     * Takes as many units as makes the model fastest whose results are no further from the model's
+     * on the calibration data that its importance needs.
+     *
+     * @param drop 1 less the cosine of the results, as a mean
+     * @throws EspalierException unless it is above 0, and below 1
+     */
+    public Slimming maxDrop(double drop) {
+        return new Slimming(this, new Target(Target.Kind.MAX_DROP, drop));
+    }
+
+    private static List<Unit> lowest(List<Unit> units, double[] scores, int count) {
+        return IntStream.range(0, units.size())
+                .boxed()
+                .sorted(Comparator.comparingDouble(i -> scores[i]))
+                .limit(count)
+                .<Unit>map(units::get)
+                .toList();
     }
 
     private static void requireShare(double share) {
@@ -202,12 +210,13 @@ public final class OnnxSlimmer {
 
     /** The same of a model whose convolutions all have biases. */
     OnnxSlimmer withConvolutionBiases() {
-        return new OnnxSlimmer(new OnnxSlimmer(ConvolutionBiases.added(model)), only, kept);
+        OnnxModel all = ConvolutionBiases.added(model);
+        return new OnnxSlimmer(new OnnxSlimmer(original, all), names);
     }
 
     private List<Group> byPreference() {
         return groups.all().stream()
-                .filter(this::isChosen)
+                .filter(group -> names.allow(model.graph(), analysis, group))
                 .sorted(
                         Comparator.comparingInt(OnnxSlimmer::rank)
                                 .thenComparingInt(g -> -g.units().size()))
@@ -235,7 +244,7 @@ public final class OnnxSlimmer {
                 break;
             }
             slim = folded.remove(gone);
-            slimmer = new OnnxSlimmer(slim);
+            slimmer = new OnnxSlimmer(slimmer.original, slim);
         }
         return slim;
     }
@@ -247,7 +256,7 @@ public final class OnnxSlimmer {
     private OnnxSlimmer folded() {
         PrunedUnits pruned = pruned();
         OnnxModel same = BiasFolding.of(model, pruned, pruned.foldable());
-        return same == model ? this : new OnnxSlimmer(same);
+        return same == model ? this : new OnnxSlimmer(original, same);
     }
 
     /** As many of these units as leave something of each value. */

@@ -151,7 +151,8 @@ final class ReadingLayer implements AutoCloseable {
         }
     }
 
-    private InputCosts costs() {
+    /** What is lost by each input that goes, after {@link #take}. */
+    InputCosts costs() {
         return Objects.requireNonNull(costs, "nothing was taken in");
     }
 
@@ -187,10 +188,15 @@ final class ReadingLayer implements AutoCloseable {
 
     /** Constants that have other values now: the weight, and the bias if it was solved for. */
     Map<String, ConstantTensor> constants(OnnxGraph graph, boolean solves) {
+        return constants(costs(), graph, solves);
+    }
+
+    /** The same of costs from which something else was taken. */
+    Map<String, ConstantTensor> constants(InputCosts costs, OnnxGraph graph, boolean solves) {
         Map<String, ConstantTensor> changed = new HashMap<>();
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
-            Tensor found = costs().weight();
+            Tensor found = costs.weight();
             Tensor matrix = found.t().unsqueeze(0).to(ScalarType.Float);
             changed.put(node.input(1), like(weight, rows.weight(matrix)));
             if (solves) {

@@ -10,15 +10,17 @@ import io.espalier.slim.Group;
 import io.espalier.slim.Groups;
 
 import java.util.List;
+import java.util.Optional;
 
 /**
  * What a slimming came to.
  *
  * @param model the slimmer model
  * @param rows one for each group, in their order
+ * @param unit what the costs in the rows are counted in, such as ms or MACs
  * @param groups what goes together, and what stays for which reason
  */
-public record SlimResult(OnnxModel model, List<Row> rows, Groups groups) {
+public record SlimResult(OnnxModel model, List<Row> rows, String unit, Groups groups) {
     private static final int TURNS = 4;
     private static final int MOST_TURNS = 16;
     private static final int MOST_EXAMPLES = 256;
@@ -33,8 +35,18 @@ public record SlimResult(OnnxModel model, List<Row> rows, Groups groups) {
      *
      * @param left how many of its units are left
      * @param by how they were chosen
+     * @param spent what it costs and loses, where that was asked for
      */
-    public record Row(Group group, int left, String by) {}
+    public record Row(Group group, int left, String by, Optional<Spent> spent) {}
+
+    /**
+     * What a group costs and loses, as the choice of widths saw it.
+     *
+     * @param before of all layers that it has to do with, in the unit of the target, as they were
+     * @param after the same beside the other groups' widths
+     * @param error what is lost by what goes of it, expected
+     */
+    public record Spent(double before, double after, double error) {}
 
     /**
      * Beside the model that came in.

@@ -1,0 +1,49 @@
+package io.espalier.onnx.slim;
+
+import java.util.Optional;
+import java.util.function.ToDoubleFunction;
+
+/** Widths of which a share of the whole is left as it is measured, not only as it was foreseen. */
+final class Correction {
+    private static final int ROUNDS = 5;
+
+    private final WidthSearch search;
+    private final ToDoubleFunction<int[]> measured;
+    private final double off;
+
+    /**
+     * Prepares.
+     *
+     * @param measured the share of the whole that is left at some widths
+     * @param off how far the share may be off, as a part of it
+     */
+    Correction(WidthSearch search, ToDoubleFunction<int[]> measured, double off) {
+        this.search = search;
+        this.measured = measured;
+        this.off = off;
+    }
+
+    /** The widths that come nearest to what is wanted. */
+    int[] to(Target target, Slimming.Listener listener) {
+        double wanted = target.share();
+        double budget = wanted * search.whole();
+        int[] best = search.narrowest();
+        double least = Double.POSITIVE_INFINITY;
+        for (int round = 0; round < ROUNDS && least > off; round++) {
+            listener.at("measuring what is left", round, ROUNDS);
+            Optional<int[]> widths = search.within(budget);
+            int[] tried = widths.orElse(search.narrowest());
+            double share = measured.applyAsDouble(tried);
+            double distance = Math.abs(Math.log(share / wanted));
+            if (widths.isEmpty() && share > wanted * (1 + off)) {
+                throw target.unmet(share);
+            }
+            if (distance < least) {
+                least = distance;
+                best = tried;
+            }
+            budget = Math.min(budget * wanted / share, search.whole());
+        }
+        return best;
+    }
+}

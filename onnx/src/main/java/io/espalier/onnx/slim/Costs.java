@@ -1,0 +1,169 @@
+package io.espalier.onnx.slim;
+
+import io.espalier.onnx.model.ConstantTensor;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.model.OnnxNode;
+import io.espalier.onnx.run.OperatorTimes;
+import io.espalier.onnx.shape.ModelCost;
+import io.espalier.slim.Group;
+import io.espalier.slim.Unit;
+
+import org.bytedeco.pytorch.Tensor;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.NavigableMap;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.function.DoubleUnaryOperator;
+import java.util.function.ToLongFunction;
+
+/** What a model costs at each width of its groups: counted, or measured on this machine. */
+final class Costs {
+    /** The shares of all groups at which times are measured; between them they are interpolated. */
+    private static final double[] SHARES = {1, 0.75, 0.5, 0.25};
+
+    private static final int RUNS = 3;
+    private static final Set<String> RECURRENT = Set.of("LSTM", "GRU", "RNN");
+
+    private final OnnxSlimmer slimmer;
+    private final List<Group> groups;
+    private final Remainders left;
+
+    Costs(OnnxSlimmer slimmer, List<Group> groups) {
+        this.slimmer = slimmer;
+        this.groups = groups;
+        left = new Remainders(slimmer.analysis(), slimmer.groups(), groups);
+    }
+
+    /** Multiplications of one example. */
+    WidthCosts macs() {
+        var costs = new WidthCosts(groups.size());
+        for (ModelCost.Row row : ModelCost.of(slimmer.model()).rows()) {
+            OnnxNode node = row.node();
+            if (RECURRENT.contains(node.op())) {
+                // What is given and what was given before have weights of their own.
+                double all = elements(node.input(1)) + elements(node.input(2));
+                for (String weight : node.inputs().subList(1, 3)) {
+                    double part = row.macs() * elements(weight) / all;
+                    costs.add(share -> share * part, left.of(weight, 0));
+                }
+            } else if (row.macs() > 0) {
+                costs.add(share -> share * row.macs(), left.ofMacs(node));
+            }
+        }
+        return costs;
+    }
+
+    private double elements(String constant) {
+        ConstantTensor weight = slimmer.model().graph().constants().get(constant);
+        return weight == null ? 0.5 : weight.elements();
+    }
+
+    /** Elements of weights. */
+    WidthCosts parameters() {
+        return ofConstants(ModelCost.of(slimmer.model()).parameters(), ConstantTensor::elements);
+    }
+
+    /** Bytes of the file. */
+    WidthCosts bytes() {
+        return ofConstants(slimmer.model().byteSize(), ConstantTensor::byteSize);
+    }
+
+    private WidthCosts ofConstants(long all, ToLongFunction<ConstantTensor> size) {
+        var costs = new WidthCosts(groups.size());
+        costs.addFixed(all);
+        slimmer.model()
+                .graph()
+                .constants()
+                .forEach((name, constant) -> {
+                    List<Remainders.Remainder> factors = left.of(name, 0);
+                    if (!factors.isEmpty()) {
+                        long part = size.applyAsLong(constant);
+                        costs.addFixed(-part);
+                        costs.add(share -> share * part, factors);
+                    }
+                });
+        return costs;
+    }
+
+    /**
+     * Milliseconds of one run with these inputs: each operator's, in models of which all groups
+     * keep the same share, as a function of the work that is left of it.
+     */
+    WidthCosts times(Map<String, Tensor> inputs, Slimming.Listener listener) {
+        int threads = Runtime.getRuntime().availableProcessors();
+        Map<String, NavigableMap<Double, Double>> samples = new HashMap<>();
+        double rest = 0;
+        for (int i = 0; i < SHARES.length; i++) {
+            listener.at("measuring times", i, SHARES.length);
+            int[] widths = widths(SHARES[i]);
+            OperatorTimes times = OperatorTimes.of(narrowed(widths), inputs, threads, RUNS);
+            double known = 0;
+            for (OnnxNode node : slimmer.model().graph().nodes()) {
+                double time = times.ofAllFrom(node);
+                known += time;
+                samples.computeIfAbsent(node.output(), k -> new TreeMap<>())
+                        .merge(work(node, widths), time, Math::min);
+            }
+            rest = i == 0 ? times.total() - known : rest;
+        }
+        var costs = new WidthCosts(groups.size());
+        costs.addFixed(rest);
+        for (OnnxNode node : slimmer.model().graph().nodes()) {
+            costs.add(curve(samples.getOrDefault(node.output(), new TreeMap<>())), factors(node));
+        }
+        return costs;
+    }
+
+    private double work(OnnxNode node, int[] widths) {
+        return factors(node).stream()
+                .mapToDouble(factor -> factor.at(widths))
+                .reduce(1, (a, b) -> a * b);
+    }
+
+    private List<Remainders.Remainder> factors(OnnxNode node) {
+        return switch (node.op()) {
+            case "Conv", "ConvTranspose", "MatMul", "FusedMatMul", "Gemm", "LSTM", "GRU", "RNN" ->
+                    left.ofMacs(node);
+            default -> left.ofElements(node);
+        };
+    }
+
+    /** Through the samples, in straight lines; more work never takes less time. */
+    private static DoubleUnaryOperator curve(NavigableMap<Double, Double> samples) {
+        double[] works = samples.keySet().stream().mapToDouble(Double::doubleValue).toArray();
+        double[] times = samples.values().stream().mapToDouble(Double::doubleValue).toArray();
+        for (int i = times.length - 2; i >= 0; i--) {
+            times[i] = Math.min(times[i], times[i + 1]);
+        }
+        return share -> {
+            if (works.length < 2) {
+                return works.length == 0 ? 0 : times[0];
+            }
+            int after = 1;
+            while (after < works.length - 1 && works[after] < share) {
+                after++;
+            }
+            double slope = (times[after] - times[after - 1]) / (works[after] - works[after - 1]);
+            return Math.max(0, times[after] + slope * (share - works[after]));
+        };
+    }
+
+    /** The widths at which this share of each group stays. */
+    int[] widths(double share) {
+        return groups.stream().mapToInt(group -> Widths.of(group, share)).toArray();
+    }
+
+    /** A model of such widths, with any units. */
+    OnnxModel narrowed(int[] widths) {
+        List<Unit> gone = new ArrayList<>();
+        for (int i = 0; i < widths.length; i++) {
+            List<Unit> units = groups.get(i).units();
+            gone.addAll(units.subList(widths[i], units.size()));
+        }
+        return slimmer.remove(slimmer.leavingSome(gone));
+    }
+}

@@ -1,0 +1,89 @@
+package io.espalier.onnx.slim;
+
+import io.espalier.onnx.model.NamePattern;
+import io.espalier.onnx.model.OnnxGraph;
+import io.espalier.onnx.model.OnnxNode;
+import io.espalier.slim.Group;
+import io.espalier.slim.Groups;
+import io.espalier.slim.Place;
+import io.espalier.tensor.EspalierException;
+
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Stream;
+
+/**
+ * Which layers channels may be taken from.
+ *
+ * @param only one of these names has to be that of a layer that makes them, if there are any
+ * @param kept none of these may be that of a layer that makes or reads them
+ */
+record LayerNames(List<NamePattern> only, List<NamePattern> kept) {
+    /** All layers. */
+    static final LayerNames ALL = new LayerNames(List.of(), List.of());
+
+    /** Copies the lists. */
+    LayerNames {
+        only = List.copyOf(only);
+        kept = List.copyOf(kept);
+    }
+
+    /** Only those, besides the ones named before. */
+    LayerNames only(OnnxGraph graph, Analysis analysis, Groups groups, String... patterns) {
+        List<NamePattern> more = Stream.of(patterns).map(NamePattern::of).toList();
+        for (NamePattern pattern : more) {
+            if (groups.all().stream()
+                    .noneMatch(group -> isMadeBy(graph, analysis, group, pattern))) {
+                throw new EspalierException(
+                        "Nothing that can be removed is named '%s'; the groups tell what can."
+                                .formatted(pattern.text()));
+            }
+        }
+        return new LayerNames(joined(only, more), kept);
+    }
+
+    /** Without those, besides the ones named before. */
+    LayerNames keep(OnnxGraph graph, String... patterns) {
+        List<NamePattern> more = Stream.of(patterns).map(NamePattern::of).toList();
+        for (NamePattern pattern : more) {
+            Stream<String> nodes = graph.nodes().stream().map(OnnxNode::name);
+            if (Stream.concat(nodes, graph.constants().keySet().stream())
+                    .noneMatch(pattern::matches)) {
+                throw new EspalierException(
+                        "No node or weight is named '%s'.".formatted(pattern.text()));
+            }
+        }
+        return new LayerNames(only, joined(kept, more));
+    }
+
+    private static List<NamePattern> joined(List<NamePattern> some, List<NamePattern> more) {
+        return Stream.concat(some.stream(), more.stream()).toList();
+    }
+
+    /** Whether units of a group may be taken. */
+    boolean allow(OnnxGraph graph, Analysis analysis, Group group) {
+        return (only.isEmpty()
+                        || only.stream()
+                                .anyMatch(pattern -> isMadeBy(graph, analysis, group, pattern)))
+                && kept.stream().noneMatch(pattern -> isOf(graph, places(group), pattern));
+    }
+
+    /** Whether a layer of such a name makes the channels of a group. */
+    private static boolean isMadeBy(
+            OnnxGraph graph, Analysis analysis, Group group, NamePattern pattern) {
+        Set<Place> read = analysis.places();
+        return isOf(graph, places(group).filter(place -> !read.contains(place)), pattern);
+    }
+
+    private static Stream<Place> places(Group group) {
+        return group.units().getFirst().slices().keySet().stream();
+    }
+
+    private static boolean isOf(OnnxGraph graph, Stream<Place> places, NamePattern pattern) {
+        return places.map(Place::constant)
+                .anyMatch(name ->
+                        pattern.matches(name)
+                                || graph.readers(name).stream()
+                                        .anyMatch(node -> pattern.matches(node.name())));
+    }
+}

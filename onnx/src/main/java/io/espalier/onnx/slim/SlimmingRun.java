@@ -1,0 +1,173 @@
+package io.espalier.onnx.slim;
+
+import io.espalier.onnx.fit.StreamBudget;
+import io.espalier.onnx.inputs.InputBatches;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.quant.CalibrationData;
+import io.espalier.onnx.quant.ReferenceOutputs;
+import io.espalier.onnx.slim.SlimResult.Row;
+import io.espalier.onnx.slim.SlimResult.Spent;
+import io.espalier.slim.Group;
+import io.espalier.slim.Unit;
+import io.espalier.tensor.EspalierException;
+
+import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/** One slimming on its way: what groups lose, and the models of some widths. */
+final class SlimmingRun implements AutoCloseable {
+    /** More examples make the choice no better. */
+    private static final int MOST_EXAMPLES = 1024;
+
+    /** Enough to see which groups the results hang on. */
+    private static final int PROBES = 32;
+
+    private static final String NOT_WEIGHED = "magnitude: no layer that reads it can be weighed";
+
+    private final OnnxSlimmer of;
+    private final Importance importance;
+    private final Slimming.Listener listener;
+    private final List<Group> groups;
+    private final @Nullable CalibrationData data;
+
+    SlimmingRun(OnnxSlimmer of, Importance importance, Slimming.Listener listener) {
+        this.of = of;
+        this.importance = importance;
+        this.listener = listener;
+        groups = of.independent();
+        if (importance instanceof Importance.OnData onData) {
+            listener.at("running the model", 0, 1);
+            data = CalibrationData.read(of.model(), onData.calibration(), MOST_EXAMPLES);
+        } else {
+            data = null;
+        }
+    }
+
+    /** The groups that get narrower. */
+    List<Group> groups() {
+        return groups;
+    }
+
+    /** The calibration data; none if the importance needs none. */
+    List<Map<String, Tensor>> data() {
+        return data == null ? List.of() : data.batches();
+    }
+
+    /** As much of it as goes through the model at once. */
+    private List<Map<String, Tensor>> some() {
+        return StreamBudget.asMuchAsFits(of.model(), data());
+    }
+
+    /** The first batches that have so many examples together. */
+    static List<Map<String, Tensor>> first(List<Map<String, Tensor>> batches, int examples) {
+        List<Map<String, Tensor>> first = new ArrayList<>();
+        long sum = 0;
+        for (Map<String, Tensor> batch : batches) {
+            if (sum < examples) {
+                first.add(batch);
+                sum += InputBatches.examples(batch);
+            }
+        }
+        return first;
+    }
+
+    /** What is lost of each group, by how many of its units are gone. */
+    List<double[]> losses() {
+        Map<Group, LossCurve> curves = new HashMap<>();
+        if (importance instanceof Importance.OnData onData) {
+            var readers =
+                    new LayerReaders(of.model(), of.analysis().ends(), groups, new HashMap<>());
+            int threads = Runtime.getRuntime().availableProcessors();
+            var reference = ReferenceOutputs.of(of.model(), first(data(), PROBES), threads);
+            curves.putAll(
+                    new LossCurves(of.model(), readers, onData.solves(), reference::drop)
+                            .of(some(), listener));
+        }
+        return groups.stream()
+                .map(group -> curves.computeIfAbsent(group, this::byScores).losses())
+                .toList();
+    }
+
+    private LossCurve byScores(Group group) {
+        if (importance instanceof Importance.Scored(var scores)) {
+            return byScores(group, scores, "scores");
+        }
+        var magnitude = (Importance.Scored) Importance.magnitude();
+        return byScores(group, magnitude.scores(), NOT_WEIGHED);
+    }
+
+    private LossCurve byScores(Group group, Importance.Scores scores, String words) {
+        double[] each = scores.of(group, of.model());
+        int count = group.units().size();
+        if (each.length != count) {
+            throw new EspalierException(
+                    "Group %s has %d units and got %d scores; give one for each."
+                            .formatted(group.place(), count, each.length));
+        }
+        return LossCurve.ofScores(group, each, words);
+    }
+
+    /** The model whose groups have these widths. */
+    SlimResult at(int[] widths, Map<Group, Spent> spent, String unit) {
+        List<Unit> gone = new ArrayList<>();
+        Map<Group, String> by = new HashMap<>();
+        OnnxModel solved = of.model();
+        if (importance instanceof Importance.OnData onData) {
+            Map<Group, Integer> byGroup = new LinkedHashMap<>();
+            for (int g = 0; g < widths.length; g++) {
+                byGroup.put(groups.get(g), widths[g]);
+            }
+            List<End> ends = of.analysis().ends();
+            try (var choice =
+                    new LayerwiseChoice(of.model(), ends, byGroup, onData.solves(), some())) {
+                choice.run(listener);
+                gone.addAll(choice.gone());
+                solved = choice.solved();
+                String words = onData.solves() ? "second order" : "activations";
+                groups.stream().filter(choice::knows).forEach(group -> by.put(group, words));
+            }
+        }
+        for (int g = 0; g < widths.length; g++) {
+            if (!by.containsKey(groups.get(g))) {
+                LossCurve curve = byScores(groups.get(g));
+                by.put(groups.get(g), curve.by());
+                gone.addAll(curve.gone(widths[g]));
+            }
+        }
+        List<Unit> removed = of.leavingSome(gone);
+        OnnxModel slim = of.remove(removed, solved);
+        return new SlimResult(without(slim), rows(removed, by, spent), unit, of.groups());
+    }
+
+    private OnnxModel without(OnnxModel slim) {
+        boolean solves = importance instanceof Importance.OnData onData && onData.solves();
+        return solves ? ConvolutionBiases.withoutZeros(slim) : slim;
+    }
+
+    private List<Row> rows(List<Unit> removed, Map<Group, String> by, Map<Group, Spent> spent) {
+        Set<Unit> gone = new HashSet<>(removed);
+        List<Row> rows = new ArrayList<>();
+        for (Group group : of.groups().all()) {
+            long left = group.units().stream().filter(unit -> !gone.contains(unit)).count();
+            String words = by.getOrDefault(group, "not chosen");
+            rows.add(new Row(group, (int) left, words, Optional.ofNullable(spent.get(group))));
+        }
+        return rows;
+    }
+
+    @Override
+    public void close() {
+        if (data != null) {
+            data.close();
+        }
+    }
+}

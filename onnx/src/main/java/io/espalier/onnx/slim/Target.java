@@ -1,0 +1,79 @@
+package io.espalier.onnx.slim;
+
+import io.espalier.tensor.EspalierException;
+
+import java.util.Locale;
+
+/**
+ * How much a slimming is to leave.
+ *
+ * @param value for {@link Kind#SPEEDUP} how many times as fast, for {@link Kind#MAX_DROP} how far
+ *     results may be off, otherwise the share that stays
+ */
+record Target(Kind kind, double value) {
+    /** Of what. */
+    enum Kind {
+        /** The share of the units of every group. */
+        RATIO("units"),
+        MACS("MACs"),
+        PARAMETERS("parameters"),
+        BYTES("bytes"),
+        SPEEDUP("ms"),
+        MAX_DROP("ms");
+
+        private final String unit;
+
+        Kind(String unit) {
+            this.unit = unit;
+        }
+
+        String unit() {
+            return unit;
+        }
+
+        boolean isTimed() {
+            return unit.equals("ms");
+        }
+    }
+
+    /** Refuses what can't be meant. */
+    Target {
+        boolean holds =
+                switch (kind) {
+                    case SPEEDUP -> value >= 1 && value < Double.POSITIVE_INFINITY;
+                    case MAX_DROP -> value > 0 && value < 1;
+                    default -> value > 0 && value <= 1;
+                };
+        if (!holds) {
+            throw new EspalierException(
+                    switch (kind) {
+                        case SPEEDUP -> "The speed-up must be 1 or more, not " + value;
+                        case MAX_DROP -> "The drop must be in (0, 1), not " + value;
+                        default -> "The share that stays must be in (0, 1], not " + value;
+                    });
+        }
+    }
+
+    /** What of the whole it leaves, where that follows. */
+    double share() {
+        return kind == Kind.SPEEDUP ? 1 / value : value;
+    }
+
+    /** Says that it can't be met. */
+    EspalierException unmet(double least) {
+        return new EspalierException(
+                kind == Kind.SPEEDUP
+                        ? String.format(
+                                Locale.ROOT,
+                                "A speed-up of %.2f can't be reached: at the narrowest it is about"
+                                        + " %.2f.",
+                                value,
+                                1 / least)
+                        : String.format(
+                                Locale.ROOT,
+                                "%.3f of the %s can't be reached: at the narrowest %.3f stay.",
+                                value,
+                                kind.unit(),
+                                least));
+    }
+}
