@@ -18,9 +18,9 @@ import java.util.Optional;
  */
 public sealed interface LayerRows {
     /** Rows of a batch beyond these, and beyond so many for each input, are thinned out. */
-    long MOST_ROWS = 1 << 10;
+    long MOST_ROWS = 1 << 9;
 
-    long ROWS_FOR_AN_INPUT = 4;
+    long ROWS_FOR_AN_INPUT = 2;
 
     /** Columns of convolutions are made for as many examples as have so many numbers. */
     long MOST_NUMBERS = 1 << 24;
@@ -156,16 +156,24 @@ public sealed interface LayerRows {
         private void add(NormalEquations sums, Tensor input, Tensor output, Steps steps, int half) {
             boolean line = shape.size() == 3;
             Tensor wanted = line ? output.unsqueeze(2) : output;
+            Tensor given = torch.constant_pad_nd(line ? input.unsqueeze(2) : input, padding());
             Tensor columns =
-                    torch.im2col(
-                            torch.constant_pad_nd(line ? input.unsqueeze(2) : input, padding()),
-                            plane(shape.subList(2, shape.size())),
-                            plane(dilations),
-                            new long[] {0, 0},
-                            strides(steps));
-            Tensor some =
-                    LayerSums.every(LayerSums.every(wanted, 2, steps.down()), 3, steps.across());
-            sums.add(rows(columns), rows(some.flatten(2, -1)), half);
+                    inputs() == shape.get(1) // each output sees one position
+                            ? some(given, strides(steps))
+                            : torch.im2col(
+                                    given,
+                                    plane(shape.subList(2, shape.size())),
+                                    plane(dilations),
+                                    new long[] {0, 0},
+                                    strides(steps));
+            Tensor outputs = some(wanted, new long[] {steps.down(), steps.across()});
+            sums.add(rows(columns), rows(outputs), half);
+        }
+
+        /** Each so many-th position of either dimension of planes, as [examples, channels, …]. */
+        private static Tensor some(Tensor planes, long[] steps) {
+            return LayerSums.every(LayerSums.every(planes, 2, steps[0]), 3, steps[1])
+                    .flatten(2, -1);
         }
 
         private long[] strides(Steps steps) {

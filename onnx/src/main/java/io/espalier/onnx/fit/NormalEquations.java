@@ -18,15 +18,15 @@ import org.jspecify.annotations.Nullable;
  */
 public final class NormalEquations implements AutoCloseable {
     /** Shares of the inputs' mean variance, from trusting the data to trusting the start. */
-    private static final double[] RIDGES = {0.003, 0.02, 0.1, 0.5, 2};
+    private static final double[] RIDGES = {0.003, 0.03, 0.3, 3};
 
     /** Where there is but one half. */
     private static final double USUAL_RIDGE = 0.1;
 
-    private static final int MOST_STEPS = 60;
+    private static final int MOST_STEPS = 40;
 
     /** For telling ridges from each other less will do, and for wide layers one half. */
-    private static final int TRIAL_STEPS = 16;
+    private static final int TRIAL_STEPS = 12;
 
     private static final long TRIAL_OUTPUTS = 8;
     private static final long WIDE = 1024;

@@ -40,6 +40,9 @@ final class ConvolutionSearch {
     /** A result that loses less than this part of the budget leaves room for more layers. */
     private static final double ROOM = 0.75;
 
+    /** What operators' times promise as much of needs no look at the whole. */
+    private static final double CLEARLY_FASTER = 1.5;
+
     /** The part of the error that is given back at least. */
     private static final double STEP = 0.8;
 
@@ -81,7 +84,6 @@ final class ConvolutionSearch {
             convolutions.fittingWeights();
         }
         double limit = MARGIN * settings.maxDrop();
-        double lostWithout = judgement.drop(floats);
         double allowed = Double.POSITIVE_INFINITY;
         boolean knowsLosses = false;
         int failed = 0;
@@ -112,6 +114,7 @@ final class ConvolutionSearch {
             }
             if (knowsLosses || failed > SPARING_FITS) {
                 double errors = convolutions.errorsOf(placed);
+                double lostWithout = journal.number("lost without", () -> judgement.drop(floats));
                 double byError = Math.max(attempt.lost - lostWithout, Double.MIN_NORMAL) / errors;
                 allowed = AIM * (limit - lostWithout) / byError;
                 allowed = holds ? allowed : Math.min(STEP * errors, allowed);
@@ -129,6 +132,9 @@ final class ConvolutionSearch {
     }
 
     private boolean isFaster(Attempt attempt, OnnxModel floats) {
+        if (convolutions.speedup(attempt.placed) > CLEARLY_FASTER) {
+            return true;
+        }
         Map<String, Double> learned = convolutions.learned();
         double speedup =
                 journal.number(

@@ -4,6 +4,7 @@ import io.espalier.onnx.compare.TaskScore;
 import io.espalier.onnx.inputs.Task;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.run.OnnxSession;
+import io.espalier.onnx.run.OperatorTimes;
 import io.espalier.onnx.run.PairedTime;
 import io.espalier.onnx.run.RunningModel;
 import io.espalier.tensor.EspalierException;
@@ -28,6 +29,11 @@ final class Judgement {
     /** So much less no patience makes up for. */
     private static final double HOPELESS = 0.75;
 
+    /** What takes less, in milliseconds, is not noted exactly enough. */
+    private static final double SHORTEST = 5;
+
+    private static final int PROFILED_RUNS = 3;
+
     /** Two timings of one model differ by as much. */
     private static final double NOISE = 1.02;
 
@@ -46,9 +52,7 @@ final class Judgement {
         this.data = data;
         this.settings = settings;
         this.reference = ReferenceOutputs.of(original, data.batches(), settings.threads());
-        try (var session = OnnxSession.open(original, s -> s.threads(settings.threads()))) {
-            this.right = settings.task().map(task -> share(task, session)).orElse(1.0);
-        }
+        this.right = settings.task().map(task -> share(task, original)).orElse(1.0);
         if (right == 0) {
             throw new EspalierException(
                     "The model gets nothing right of the calibration data; check the labels, and"
@@ -65,7 +69,7 @@ final class Judgement {
             lastDrop =
                     settings.task().isPresent()
                             ? score(model).orElseThrow().drop()
-                            : distance(model);
+                            : reference.drop(model);
             lastJudged = model;
         }
         return lastDrop;
@@ -78,7 +82,7 @@ final class Judgement {
 
     /** How far the model's results are from those of the model that came in, from 0 on. */
     double distance(OnnxModel model) {
-        return reference.drop(model);
+        return settings.task().isPresent() ? reference.drop(model) : drop(model);
     }
 
     double distance(RunningModel model) {
@@ -87,13 +91,21 @@ final class Judgement {
 
     /** How much both models get right, where labels say what that is. */
     Optional<TaskScore> score(OnnxModel model) {
-        try (var session = OnnxSession.open(model, s -> s.threads(settings.threads()))) {
-            return score(session);
-        }
+        return settings.task().map(task -> score(task, share(task, model)));
     }
 
     Optional<TaskScore> score(RunningModel model) {
-        return settings.task().map(task -> new TaskScore(task.metric(), right, share(task, model)));
+        return settings.task().map(task -> score(task, share(task, model)));
+    }
+
+    private TaskScore score(Task task, double share) {
+        return new TaskScore(task.metric(), right, share);
+    }
+
+    private double share(Task task, OnnxModel model) {
+        try (var session = OnnxSession.open(model, s -> s.threads(settings.threads()))) {
+            return share(task, session);
+        }
     }
 
     private double share(Task task, RunningModel model) {
@@ -125,6 +137,21 @@ final class Judgement {
     /** How many times faster one is than another, of the least times of both. */
     double speedup(OnnxModel before, OnnxModel after) {
         return time(before, after, NOISE).speedup();
+    }
+
+    /**
+     * How many times faster one is than another in what they do differently, as the runtime notes
+     * it: of a large model's time that may be too little to be seen in the whole.
+     */
+    double speedupOfChanges(OnnxModel before, OnnxModel after) {
+        OperatorTimes first = operators(before);
+        return first.total() < SHORTEST
+                ? speedup(before, after)
+                : first.speedupOfChanges(operators(after));
+    }
+
+    private OperatorTimes operators(OnnxModel model) {
+        return OperatorTimes.of(model, data.first(), settings.threads(), PROFILED_RUNS);
     }
 
     /** Whether this is more than chance. */

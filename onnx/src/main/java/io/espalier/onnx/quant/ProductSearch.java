@@ -147,7 +147,7 @@ final class ProductSearch {
             return Judgement.isFaster(
                     journal.number(
                             key("products are faster", givenBack),
-                            () -> judgement.speedup(model, way(givenBack).whole())));
+                            () -> judgement.speedupOfChanges(model, way(givenBack).whole())));
         }
 
         private String key(String what, Set<String> givenBack) {

@@ -158,8 +158,8 @@ final class QuantizationRun {
             settings.progress().expect(Work.PRODUCTS, 0);
             Step best = repaired.then(found.model(), found.layers());
             Step tables = embeddings(best);
-            double lost = journal.number("tables lose", () -> judgement.drop(tables.model()));
-            best = lost <= settings.maxDrop() ? tables : withoutTables(best, tables);
+            boolean hasTables = tables.layers().size() > best.layers().size();
+            best = !hasTables || tablesHold(tables) ? tables : withoutTables(best, tables);
             ConvolutionQuantization convolutions = convolutions(best.model(), isInner(outputs));
             var search = new ConvolutionSearch(convolutions, data, settings, judgement, journal);
             ConvolutionSearch.Found fastest =
@@ -167,6 +167,11 @@ final class QuantizationRun {
             movedWeights = convolutions.fitsWeights();
             return noWorse(compact(best.then(fastest.model(), fastest.layers())), repaired);
         }
+    }
+
+    private boolean tablesHold(Step tables) {
+        return journal.number("tables lose", () -> judgement.drop(tables.model()))
+                <= settings.maxDrop();
     }
 
     /** What a recipe says, in the order in which it was found. */

@@ -57,28 +57,48 @@ public final class ReferenceOutputs {
      */
     public static ReferenceOutputs of(
             OnnxModel model, List<Map<String, Tensor>> data, int threads) {
-        var noise = RoundingNoise.of(model, data.getFirst(), threads);
-        var outputs = new ReferenceOutputs(data, noise, threads);
-        var evidence = new Evidence();
-        long numbers = 0;
         try (var session = OnnxSession.open(model, s -> s.threads(threads))) {
-            for (Map<String, Tensor> batch : data) {
-                if (numbers > MOST_NUMBERS) {
+            var evidence = new Evidence();
+            ReferenceOutputs outputs = begun(model, session, data, threads, evidence);
+            for (Map<String, Tensor> batch : data.subList(1, data.size())) {
+                if (outputs.numbers() > MOST_NUMBERS) {
                     break;
                 }
                 var rows = new LinkedHashMap<String, Integer>();
-                Map<String, float[]> floats = outputs.run(session, batch, rows);
-                numbers += floats.values().stream().mapToLong(values -> values.length).sum();
-                outputs.results.add(floats);
-                add(floats, rows, evidence);
+                outputs.add(run(session, batch, rows), rows, evidence);
             }
+            evidence.require();
+            return outputs;
         }
-        evidence.require();
-        return outputs;
     }
 
-    private static void add(
-            Map<String, float[]> floats, Map<String, Integer> rows, Evidence evidence) {
+    /** With what the model gives for the first batch. */
+    private static ReferenceOutputs begun(
+            OnnxModel model,
+            RunningModel session,
+            List<Map<String, Tensor>> data,
+            int threads,
+            Evidence evidence) {
+        try (var scope = new PointerScope()) {
+            Map<String, Tensor> batch = data.getFirst();
+            Map<String, Tensor> results = session.runTensors(batch);
+            var noise = RoundingNoise.of(model, batch, results, threads);
+            var outputs = new ReferenceOutputs(data, noise, threads);
+            var rows = new LinkedHashMap<String, Integer>();
+            outputs.add(floats(batch, results, rows), rows, evidence);
+            return outputs;
+        }
+    }
+
+    private long numbers() {
+        return results.stream()
+                .flatMap(batch -> batch.values().stream())
+                .mapToLong(values -> values.length)
+                .sum();
+    }
+
+    private void add(Map<String, float[]> floats, Map<String, Integer> rows, Evidence evidence) {
+        results.add(floats);
         floats.forEach((name, values) -> {
             if (rows.getOrDefault(name, 1) == LABELS) {
                 evidence.addIntegers(name, values.length);
@@ -88,21 +108,26 @@ public final class ReferenceOutputs {
         });
     }
 
-    private Map<String, float[]> run(
+    private static Map<String, float[]> run(
             RunningModel session, Map<String, Tensor> batch, Map<String, Integer> rows) {
-        var floats = new LinkedHashMap<String, float[]>();
         try (var scope = new PointerScope()) {
-            Padding padding = Padding.of(batch);
-            Map<String, Tensor> results = session.runTensors(batch);
-            boolean real = results.values().stream().anyMatch(Tensor::is_floating_point);
-            results.forEach((name, tensor) -> {
-                if (tensor.is_floating_point() == real) {
-                    Tensor visible = padding.visible(tensor);
-                    floats.put(name, Tensors.floats(visible.to(ScalarType.Float).contiguous()));
-                    rows.put(name, real ? row(Tensors.shape(visible)) : LABELS);
-                }
-            });
+            return floats(batch, session.runTensors(batch), rows);
         }
+    }
+
+    /** The numbers that count, and how long their rows are. */
+    private static Map<String, float[]> floats(
+            Map<String, Tensor> batch, Map<String, Tensor> results, Map<String, Integer> rows) {
+        var floats = new LinkedHashMap<String, float[]>();
+        Padding padding = Padding.of(batch);
+        boolean real = results.values().stream().anyMatch(Tensor::is_floating_point);
+        results.forEach((name, tensor) -> {
+            if (tensor.is_floating_point() == real) {
+                Tensor visible = padding.visible(tensor);
+                floats.put(name, Tensors.floats(visible.to(ScalarType.Float).contiguous()));
+                rows.put(name, real ? row(Tensors.shape(visible)) : LABELS);
+            }
+        });
         return floats;
     }
 

@@ -19,6 +19,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Objects;
 
 /**
  * How long each operator of a model takes, as ONNX Runtime notes it: the least of several runs, in
@@ -29,6 +30,7 @@ public final class OperatorTimes {
     private static final String KERNEL = "_kernel_time";
 
     private final Map<String, Double> milliseconds = new HashMap<>();
+    private final Map<String, String> operators = new HashMap<>();
     private final Map<String, Long> outputBytes = new HashMap<>();
 
     private OperatorTimes() {}
@@ -69,6 +71,7 @@ public final class OperatorTimes {
             if (event.path("cat").asString("").equals("Node") && name.endsWith(KERNEL)) {
                 String node = name.substring(0, name.length() - KERNEL.length());
                 outputBytes.put(node, event.path("args").path("output_size").asLong(0));
+                operators.put(node, event.path("args").path("op_name").asString(""));
                 if (seen.merge(node, 1, Integer::sum) > 1) {
                     milliseconds.merge(node, event.path("dur").asDouble() / 1000, Math::min);
                 }
@@ -104,6 +107,24 @@ public final class OperatorTimes {
     /** The time of all nodes. */
     public double total() {
         return milliseconds.values().stream().mapToDouble(Double::doubleValue).sum();
+    }
+
+    /**
+     * How many times faster another model does what it does in another way: all nodes aside that
+     * the runtime runs for both, by names and operators.
+     */
+    public double speedupOfChanges(OperatorTimes other) {
+        double changed = other.withoutNodesOf(this);
+        return changed == 0 ? 1 : withoutNodesOf(other) / changed;
+    }
+
+    private double withoutNodesOf(OperatorTimes other) {
+        return milliseconds.entrySet().stream()
+                .filter(time ->
+                        !Objects.equals(
+                                operators.get(time.getKey()), other.operators.get(time.getKey())))
+                .mapToDouble(Map.Entry::getValue)
+                .sum();
     }
 
     /** All times by node. */

@@ -41,7 +41,8 @@ final class InSequence implements Calibrator, AutoCloseable {
     private final Map<String, Double> errors = new HashMap<>();
 
     /**
-     * @param floatMeans of each channel of the outputs of convolutions, in the float model
+     * @param floatMeans of each channel of the outputs of convolutions, in the float model; unused
+     *     where there is a reference
      * @param reference the float model on the same data, where weights are fitted to it too
      */
     InSequence(
@@ -144,7 +145,7 @@ final class InSequence implements Calibrator, AutoCloseable {
 
     @Override
     public float[] bias(String output, float[] bias, Trial withBias) {
-        return floatMeans.containsKey(output)
+        return reference.isPresent() || floatMeans.containsKey(output)
                 ? plus(bias, correction(output, channels(withBias)))
                 : bias;
     }
@@ -158,12 +159,23 @@ final class InSequence implements Calibrator, AutoCloseable {
     /** What each channel's mean lacks. */
     private float[] correction(String output, ChannelSample sample) {
         double[] found = sample.means();
-        double[] wanted = floatMeans.getOrDefault(output, found);
+        double[] wanted =
+                reference
+                        .map(floats -> means(floats, output))
+                        .orElseGet(() -> floatMeans.getOrDefault(output, found));
         var correction = new float[found.length];
         for (int c = 0; c < found.length; c++) {
             correction[c] = (float) (wanted[c] - found[c]);
         }
         return correction;
+    }
+
+    private static double[] means(ReferenceStream floats, String output) {
+        var means = new ChannelMeans();
+        for (int batch = 0; batch < floats.batches(); batch++) {
+            means.add(floats.value(output, batch));
+        }
+        return means.means();
     }
 
     private static float[] plus(float[] bias, float[] correction) {

@@ -12,7 +12,9 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -25,7 +27,7 @@ import java.util.function.ToDoubleFunction;
  * shapes; the best division is a minimum cut.
  */
 final class Placement {
-    private static final int RUNS = 8;
+    private static final int RUNS = 4;
     private static final double FLOAT_BYTES = 4;
 
     /** Milliseconds that nothing can save. */
@@ -38,6 +40,7 @@ final class Placement {
     private static final String ELEMENTS = "elements ";
     private static final String IN = "to integers";
     private static final String OUT = "to floats";
+    private static final String ALL = "the whole in floats";
 
     /** What lies between floats and integers; it belongs to no unit. */
     private static final Set<String> CONVERSIONS =
@@ -49,6 +52,7 @@ final class Placement {
     private final Map<Unit, Double> integerTimes = new HashMap<>();
     private final Map<String, Double> elements = new HashMap<>();
     private final Conversions conversions;
+    private double all;
 
     private Placement(OnnxModel model, List<Unit> units, Conversions conversions) {
         this.conversions = conversions;
@@ -82,6 +86,7 @@ final class Placement {
         elements.forEach((value, count) -> numbers.put(ELEMENTS + value, count));
         numbers.put(IN, conversions.in());
         numbers.put(OUT, conversions.out());
+        numbers.put(ALL, all);
         return numbers;
     }
 
@@ -90,6 +95,7 @@ final class Placement {
         var conversions =
                 new Conversions(numbers.getOrDefault(IN, 0.0), numbers.getOrDefault(OUT, 0.0));
         var placement = new Placement(model, units, conversions);
+        placement.all = numbers.getOrDefault(ALL, 0.0);
         for (Unit unit : units) {
             placement.floatTimes.put(unit, numbers.getOrDefault(FLOAT + unit.output(), 0.0));
             placement.integerTimes.put(unit, numbers.getOrDefault(INTEGER + unit.output(), 0.0));
@@ -103,6 +109,7 @@ final class Placement {
     }
 
     private void readFloats(OperatorTimes times) {
+        all = times.total();
         double attributed = 0;
         double activated = 0;
         for (Unit unit : units) {
@@ -197,6 +204,9 @@ final class Placement {
             int leaves = cut.node();
             double size = elements.getOrDefault(unit.output(), 0.0);
             cut.cost(node(nodes, unit), leaves, conversions.out() * size);
+            if (graph.isOutput(unit.output())) {
+                cut.cost(leaves, cut.second(), NEVER);
+            }
             for (OnnxNode reader : graph.readers(unit.output())) {
                 int reading =
                         units.stream()
@@ -217,6 +227,31 @@ final class Placement {
             }
         }
         return chosen;
+    }
+
+    /** How many times faster the model should be with these units in integers; 1 if unknown. */
+    double speedup(Collection<Unit> chosen) {
+        var made = new HashSet<String>();
+        chosen.forEach(unit -> made.add(unit.output()));
+        var coded = new HashSet<String>();
+        double left = all;
+        for (Unit unit : chosen) {
+            left += integerTime(unit) - floatTime(unit);
+            for (String value : unit.coded()) {
+                if (!made.contains(value) && coded.add(value)) {
+                    left += conversions.in() * elements.getOrDefault(value, 0.0);
+                }
+            }
+            boolean leaves =
+                    graph.isOutput(unit.output())
+                            || graph.readers(unit.output()).stream()
+                                    .anyMatch(reader ->
+                                            chosen.stream()
+                                                    .noneMatch(other ->
+                                                            other.nodes().contains(reader)));
+            left += leaves ? conversions.out() * elements.getOrDefault(unit.output(), 0.0) : 0;
+        }
+        return all == 0 ? 1 : all / Math.max(left, Double.MIN_NORMAL);
     }
 
     private static int node(Map<Unit, Integer> nodes, Unit unit) {

@@ -24,6 +24,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 @DisplayName("A convolutional network in integers")
@@ -102,6 +104,36 @@ class ConvolutionQuantizationTest {
             assertArrayEquals(
                     new long[] {4, 16, 16, 48}, Tensors.longs(Objects.requireNonNull(shape)));
         }
+    }
+
+    @Test
+    @DisplayName(
+            "is as much faster as the times of its layers say, and what leads to integers takes")
+    void promised() {
+        var convolutions = ConvolutionQuantization.of(network("Relu"), node -> true, false);
+        var all =
+                convolutions.choice(
+                        convolutions.layers().stream()
+                                .map(ConvolutionQuantization.Layer::name)
+                                .collect(Collectors.toSet()));
+        assertEquals(1, convolutions.speedup(all), "nothing is known");
+
+        convolutions.recallTimes(
+                Map.ofEntries(
+                        Map.entry("the whole in floats", 10.0),
+                        Map.entry("float a0", 2.0),
+                        Map.entry("float a1", 3.0),
+                        Map.entry("float a2", 3.0),
+                        Map.entry("integer a0", 0.5),
+                        Map.entry("integer a1", 1.0),
+                        Map.entry("integer a2", 1.0),
+                        Map.entry("elements x", 50.0),
+                        Map.entry("elements a2", 25.0),
+                        Map.entry("to integers", 0.01),
+                        Map.entry("to floats", 0.02)));
+
+        assertEquals(1, convolutions.speedup(convolutions.choice(Set.of())));
+        assertEquals(10 / (10 - 5.5 + 50 * 0.01 + 25 * 0.02), convolutions.speedup(all), 1e-9);
     }
 
     @Test
