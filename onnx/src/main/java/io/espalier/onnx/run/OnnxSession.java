@@ -64,9 +64,11 @@ public final class OnnxSession implements RunningModel {
     /**
      * Opens a model.
      *
-     * @throws EspalierException if ONNX Runtime refuses it; the message has its reason
+     * @throws EspalierException if ONNX Runtime refuses it, or would end the process by what it
+     *     divides; the message has the reason
      */
     public static OnnxSession open(OnnxModel model, UnaryOperator<SessionSettings> how) {
+        LeastByMinusOne.requireNone(model);
         OrtEnvironment environment = RuntimeEnvironment.get();
         SessionSettings settings = how.apply(SessionSettings.DEFAULT);
         OnnxModel tapped = settings.taps().isEmpty() ? model : tapped(model, settings.taps());

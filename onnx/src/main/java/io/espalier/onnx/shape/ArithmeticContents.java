@@ -169,7 +169,7 @@ final class ArithmeticContents {
         Extent over = a.whole();
         Extent by = b.whole();
         if (over.isKnown() && by.isKnown() && !by.is(0)) {
-            return Fraction.of(over.value() / by.value());
+            return Fraction.of(Math.divideExact(over.value(), by.value()));
         }
         boolean exact = !by.is(0) && over.over(by).times(by).equals(over);
         if (exact || (over.least() >= 0 && by.least() >= 1)) {

@@ -92,6 +92,16 @@ record Contents(List<Long> shape, List<Fraction> elements) {
         return type == ElementType.INT64 || type == ElementType.INT32;
     }
 
+    /** Whether elements of this type hold them; a run wraps around what is larger. */
+    boolean fit(@Nullable ElementType type) {
+        return type != ElementType.INT32
+                || elements.stream()
+                        .noneMatch(element ->
+                                element.isKnown()
+                                        && Math.abs((double) element.numerator().value())
+                                                > Integer.MAX_VALUE);
+    }
+
     Contents map(UnaryOperator<Fraction> each) {
         return new Contents(shape, elements.stream().map(each).toList());
     }

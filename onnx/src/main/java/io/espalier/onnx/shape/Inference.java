@@ -22,9 +22,10 @@ final class Inference {
         for (int i = 0; i < node.outputs().size(); i++) {
             String name = node.output(i);
             if (!name.isEmpty()) {
-                scope.put(name, scope.completed(name, call.result(i)));
+                ValueType type = scope.completed(name, call.result(i));
+                scope.put(name, type);
                 Contents contents = call.resultContents(i);
-                if (contents != null) {
+                if (contents != null && contents.fit(type.elements())) {
                     scope.put(name, contents);
                 }
             }
