@@ -29,7 +29,7 @@ import java.util.regex.Pattern;
                 "Prunes an ONNX model by masks: the weights of its convolutions, products and"
                     + " recurrent layers get zeros, all else in the file stays as it is. 'finetune'"
                     + " brings accuracy back and keeps the zeros; the file is as large as before,"
-                    + " until it is compressed.",
+                    + " until it is compressed or stored sparse.",
         footer = {
             "",
             "Example: espalier prune ocr.onnx -o ocr-sparse.onnx --amount 0.5 --keep '*head*'"
@@ -84,6 +84,14 @@ final class PruneCommand implements Runnable {
             description = "The number that --method random draws from; 0 if left out.")
     @Nullable Long seed;
 
+    @Option(
+            names = "--sparse-storage",
+            description =
+                    "Store weights that are mostly zeros as the standard's sparse initializers,"
+                            + " which take less from about 70 %% of zeros on; ONNX Runtime makes"
+                            + " them whole when it loads the file.")
+    boolean sparseStorage;
+
     @Mixin Report report;
 
     @Spec CommandSpec spec;
@@ -102,7 +110,8 @@ final class PruneCommand implements Runnable {
         OnnxModel original = OnnxModel.load(files.model);
         files.requireApart(original);
         PrunedModel pruned = pruner.prune(original);
-        pruned.model().save(files.out);
+        OnnxModel stored = sparseStorage ? pruned.model().storedSparse(true) : pruned.model();
+        stored.save(files.out);
         report.print(() -> describe(pruned), printer -> print(pruned, printer));
     }
 

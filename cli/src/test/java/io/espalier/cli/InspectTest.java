@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.compress.Compressed;
 import io.espalier.data.Dataset;
 import io.espalier.nn.BatchNorm1d;
 import io.espalier.nn.Linear;
@@ -185,6 +186,33 @@ class InspectTest {
             assertEquals(1, run.err().lines().count(), run.err());
             assertTrue(run.err().contains(directory.resolve(name).toString()), run.err());
         }
+    }
+
+    @Test
+    @DisplayName("shows beside what a compressed file takes what its tensors take in memory")
+    void compressed() throws IOException {
+        var model = new Sequential(new Linear(10, 40));
+        Prune.l1Unstructured(model.get(0), "weight", 0.75);
+        Compressed.save(model, directory.resolve("model.small"));
+
+        CommandLineRun run = inspect("model.small");
+
+        assertEquals(0, run.code(), run.err());
+        assertTrue(
+                run.out()
+                        .lines()
+                        .anyMatch(line ->
+                                line.matches(
+                                        "0\\.weight +masked +F32 +\\[40, 10] +400 +\\d+ +3,200"
+                                                + " +75\\.00 %")),
+                run.out());
+        assertTrue(run.out().contains("The tensors take 3,360 bytes in memory"), run.out());
+        Path file = directory.resolve("model.small");
+        JsonNode json =
+                new JsonMapper()
+                        .readTree(CommandLineRun.of("inspect", "--json", file.toString()).out());
+        assertEquals(3360, json.get("dense_bytes").asInt());
+        assertEquals(Files.size(file), json.get("bytes").asLong());
     }
 
     private CommandLineRun inspect(String name) {

@@ -74,6 +74,19 @@ class PruneTest {
     }
 
     @Test
+    @DisplayName("stores zeros sparse when asked, in a smaller file of the same weights")
+    void sparse() throws IOException {
+        assertEquals(0, prune("--amount", "0.9").code());
+        long whole = Files.size(out);
+        long zeros = zeros("w1");
+        CommandLineRun run = prune("--amount", "0.9", "--sparse-storage", "--force");
+
+        assertEquals(0, run.code(), run.err());
+        assertTrue(Files.size(out) * 2 < whole);
+        assertEquals(zeros, zeros("w1"));
+    }
+
+    @Test
     @DisplayName("says the same as JSON")
     void json() {
         CommandLineRun run = prune("--method", "random", "--seed", "4", "--json");

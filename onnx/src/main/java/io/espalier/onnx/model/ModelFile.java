@@ -5,6 +5,7 @@ import com.google.protobuf.CodedOutputStream;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.UnsafeByteOperations;
 
+import io.espalier.onnx.proto.GraphProto;
 import io.espalier.onnx.proto.ModelProto;
 import io.espalier.onnx.proto.TensorProto;
 import io.espalier.state.AtomicFile;
@@ -101,7 +102,10 @@ final class ModelFile {
     }
 
     static ModelProto message(OnnxModel model, OnnxGraph.ConstantWriter writer) {
-        return model.rest().toBuilder().setGraph(model.graph().toProto(writer)).build();
+        GraphProto graph = model.graph().toProto(writer);
+        return model.rest().toBuilder()
+                .setGraph(model.isStoredSparse() ? SparseConstants.sparse(graph) : graph)
+                .build();
     }
 
     private static void write(ModelProto proto, FileChannel channel) throws IOException {

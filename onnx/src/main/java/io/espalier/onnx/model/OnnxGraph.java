@@ -66,9 +66,6 @@ public final class OnnxGraph {
                         .clearInput()
                         .clearOutput()
                         .clearValueInfo();
-        for (int i = 0; i < others.getSparseInitializerCount(); i++) {
-            others.setSparseInitializer(i, away.held(others.getSparseInitializer(i)));
-        }
         rest = others.build();
         inputs = List.copyOf(proto.getInputList());
         outputs = new ArrayList<>(proto.getOutputList());
@@ -391,7 +388,6 @@ public final class OnnxGraph {
     List<String> given() {
         var given = new ArrayList<>(constants.keySet());
         given.addAll(inputNames);
-        rest.getSparseInitializerList().forEach(s -> given.add(s.getValues().getName()));
         return given;
     }
 }

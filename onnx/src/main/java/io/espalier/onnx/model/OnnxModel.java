@@ -31,11 +31,14 @@ public final class OnnxModel {
     private final ModelProto rest;
     private final OnnxGraph graph;
     private final Map<Path, Long> externalFiles;
+    private final boolean sparse;
 
-    private OnnxModel(ModelProto rest, OnnxGraph graph, Map<Path, Long> externalFiles) {
+    private OnnxModel(
+            ModelProto rest, OnnxGraph graph, Map<Path, Long> externalFiles, boolean sparse) {
         this.rest = rest;
         this.graph = graph;
         this.externalFiles = externalFiles;
+        this.sparse = sparse;
     }
 
     /**
@@ -59,14 +62,19 @@ public final class OnnxModel {
 
     private static OnnxModel of(
             ModelProto proto, ExternalData data, Map<String, ConstantTensor> constants) {
+        boolean sparse = proto.getGraph().getSparseInitializerCount() > 0;
+        var all = new LinkedHashMap<>(SparseConstants.dense(proto.getGraph(), data));
+        all.putAll(constants);
         var graph =
                 new OnnxGraph(
-                        proto.getGraph(),
+                        sparse
+                                ? proto.getGraph().toBuilder().clearSparseInitializer().build()
+                                : proto.getGraph(),
                         data,
-                        constants,
+                        all,
                         proto.getIrVersion() >= IR_WITH_DEFAULTS);
         ModelProto rest = new ExternalTensors(data).held(proto.toBuilder().clearGraph().build());
-        return new OnnxModel(rest, graph, data.files());
+        return new OnnxModel(rest, graph, data.files(), sparse);
     }
 
     /** The model of a message that holds all of it. */
@@ -118,7 +126,7 @@ public final class OnnxModel {
      * A model whose graph is rewritten by itself; constants are shared, since they never change.
      */
     public OnnxModel copy() {
-        return new OnnxModel(rest, graph.copy(), externalFiles);
+        return new OnnxModel(rest, graph.copy(), externalFiles, sparse);
     }
 
     /** The model that a pass makes of a copy of this one's graph. */
@@ -184,7 +192,7 @@ public final class OnnxModel {
             ids.addOpsetImport(
                     OperatorSetIdProto.newBuilder().setDomain(domain).setVersion(version));
         }
-        return new OnnxModel(ids.build(), graph.copy(), externalFiles);
+        return new OnnxModel(ids.build(), graph.copy(), externalFiles, sparse);
     }
 
     /** The same model, which names no version of this domain's operators if it calls none. */
@@ -196,7 +204,7 @@ public final class OnnxModel {
         rest.getOpsetImportList().stream()
                 .filter(id -> !id.getDomain().equals(domain))
                 .forEach(ids::addOpsetImport);
-        return new OnnxModel(ids.build(), graph.copy(), externalFiles);
+        return new OnnxModel(ids.build(), graph.copy(), externalFiles, sparse);
     }
 
     /** The version of the file's format. */
@@ -231,7 +239,7 @@ public final class OnnxModel {
     /** The model without its functions, which nothing may call. */
     public OnnxModel withoutFunctions() {
         return new OnnxModel(
-                rest.toBuilder().clearFunctions().build(), graph.copy(), externalFiles);
+                rest.toBuilder().clearFunctions().build(), graph.copy(), externalFiles, sparse);
     }
 
     /** About the bytes of its files: nodes, constants and all that stands beside them. */
@@ -253,6 +261,21 @@ public final class OnnxModel {
     /** The files beside its own that its weights came in. */
     public Set<Path> externalFiles() {
         return externalFiles.keySet();
+    }
+
+    /**
+     * The same model that stores a constant as the standard's sparse initializer, or does not,
+     * wherever that takes fewer bytes: from about 70 % of zeros on in 32-bit floats. Whoever runs
+     * the file has it dense in memory. Constants that lie in a file beside the model's stay as they
+     * are; a model that came with sparse initializers has some again when it is saved.
+     */
+    public OnnxModel storedSparse(boolean on) {
+        return new OnnxModel(rest, graph.copy(), externalFiles, on);
+    }
+
+    /** Whether constants are stored as sparse initializers where that takes fewer bytes. */
+    public boolean isStoredSparse() {
+        return sparse;
     }
 
     /** All that stands beside the graph. */
