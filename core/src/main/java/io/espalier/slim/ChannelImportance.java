@@ -55,6 +55,28 @@ public sealed interface ChannelImportance {
         return new OfEntries(Needed.of(entries, "the importance"));
     }
 
+    /**
+     * By what the layers that read a unit give because of it: the squares of their weights times
+     * those of what they are given.
+     *
+     * @param calibration batches of typical inputs, gone through many times
+     */
+    static ChannelImportance activation(Iterable<Tensor> calibration) {
+        return new OnData(Needed.of(calibration, "the calibration data"), false);
+    }
+
+    /**
+     * By what the layers that read a unit lose if it goes and what stays makes up for it: their
+     * weights and biases are solved anew by least squares, to give what they gave before. Groups
+     * that no linear layer or plain convolution reads are chosen by magnitude.
+     *
+     * @param calibration batches of typical inputs, gone through many times
+     * @see BrainSurgeon
+     */
+    static ChannelImportance secondOrder(Iterable<Tensor> calibration) {
+        return new OnData(Needed.of(calibration, "the calibration data"), true);
+    }
+
     /** By scores of one's own. */
     static ChannelImportance of(Scores scores) {
         return new Scored("scores", Needed.of(scores, "the scores"));
@@ -69,6 +91,13 @@ public sealed interface ChannelImportance {
 
     /** By scales of batch normalizations. */
     record BatchNormScale() implements ChannelImportance {}
+
+    /**
+     * With data.
+     *
+     * @param solves whether what stays makes up for what goes
+     */
+    record OnData(Iterable<Tensor> calibration, boolean solves) implements ChannelImportance {}
 
     /** By scores of single entries. */
     record OfEntries(Importance entries) implements ChannelImportance {}

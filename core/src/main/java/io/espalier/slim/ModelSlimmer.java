@@ -1,6 +1,5 @@
 package io.espalier.slim;
 
-import io.espalier.graph.GraphCost;
 import io.espalier.nn.Module;
 import io.espalier.slim.SlimResult.Cost;
 import io.espalier.slim.SlimResult.Row;
@@ -151,19 +150,11 @@ final class ModelSlimmer {
      */
     SlimResult remove(List<Unit> units, Map<Group, String> by) {
         List<Unit> gone = ModelRemoval.leavingSome(analysis, groups, units);
-        Cost before = cost(analysis.traced());
-        Cut cut = groups.choose(gone);
-        ModelRemoval removal = ModelRemoval.apply(analysis, cut);
+        Cost before = cost();
+        ModelRemoval removal = removed(gone);
         Cost after;
         try {
-            Optional<String> difference =
-                    new SlimmedModelCheck(analysis, groups, example).difference(cut);
-            if (difference.isPresent()) {
-                throw new EspalierException(
-                        "Nothing was removed from %s, since without the channels %s."
-                                .formatted(model.getClass().getSimpleName(), difference.get()));
-            }
-            after = cost(TracedModel.of(model, example));
+            after = TracedModel.of(model, example).cost(example);
         } catch (RuntimeException e) {
             removal.undo();
             throw e;
@@ -177,8 +168,28 @@ final class ModelSlimmer {
         return new SlimResult(model, rows, groups, before, after);
     }
 
-    private Cost cost(TracedModel traced) {
-        GraphCost cost = GraphCost.of(traced.program(), example.toArray(Tensor[]::new));
-        return new Cost(cost.parameters(), cost.macs());
+    /** Takes units out and looks whether the model does what it should. */
+    ModelRemoval removed(List<Unit> gone) {
+        Cut cut = groups.choose(gone);
+        ModelRemoval removal = ModelRemoval.apply(analysis, cut);
+        Optional<String> difference;
+        try {
+            difference = new SlimmedModelCheck(analysis, groups, example).difference(cut);
+        } catch (RuntimeException e) {
+            removal.undo();
+            throw e;
+        }
+        if (difference.isPresent()) {
+            removal.undo();
+            throw new EspalierException(
+                    "Nothing was removed from %s, since without the channels %s."
+                            .formatted(model.getClass().getSimpleName(), difference.get()));
+        }
+        return removal;
+    }
+
+    /** What the model costs as it was looked into. */
+    Cost cost() {
+        return analysis.traced().cost(example);
     }
 }

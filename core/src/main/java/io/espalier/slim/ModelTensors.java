@@ -24,6 +24,7 @@ final class ModelTensors {
     private final Module model;
     private final SequencedMap<String, Held> byName = new LinkedHashMap<>();
     private final Map<Long, String> names = new HashMap<>();
+    private final Map<String, Integer> held = new HashMap<>();
 
     /**
      * A parameter or buffer.
@@ -66,9 +67,11 @@ final class ModelTensors {
 
     private void note(String path, Held held) {
         String name = path.isEmpty() ? held.name() : path + "." + held.name();
-        if (names.putIfAbsent(address(held.tensor()), name) == null) {
+        String first = names.putIfAbsent(address(held.tensor()), name);
+        if (first == null) {
             byName.put(name, held);
         }
+        this.held.merge(first == null ? name : first, 1, Integer::sum);
     }
 
     private static long address(Tensor tensor) {
@@ -89,6 +92,11 @@ final class ModelTensors {
                                         : module.storedName(name))
                         : module.hasBuffer(name) ? module.buffer(name) : null;
         return tensor == null ? null : names.get(address(tensor));
+    }
+
+    /** At how many places modules hold a tensor. */
+    int holders(String name) {
+        return held.getOrDefault(name, 0);
     }
 
     /** What has a name. */

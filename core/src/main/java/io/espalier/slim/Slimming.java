@@ -5,10 +5,8 @@ import io.espalier.prune.Importance;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Needed;
 
-import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -79,6 +77,22 @@ public final class Slimming {
                         List.of(),
                         List.of(),
                         (stage, done, total) -> {}));
+    }
+
+    /**
+     * Takes out of a model what masks or zeros have emptied: channels that are zero everywhere, or
+     * that all that reads them multiplies by zero. A channel that is the same number everywhere,
+     * since only a bias or a shift is left of what computes it, becomes part of the biases after
+     * it; where it can't, as before a padded convolution, whose borders it doesn't reach, it stays,
+     * and so does one of each group. Results are the same within rounding.
+     *
+     * @param example what the model is called with, so many tensors as it takes
+     * @throws EspalierException if the model can't be traced, or does something else without what
+     *     was emptied; then it is as it was
+     */
+    public static SlimResult removePruned(Module model, Tensor... example) {
+        Needed.of(model, "the model to slim");
+        return new PrunedRemoval(model, Needed.all(example, "the example")).run();
     }
 
     /**
@@ -189,22 +203,9 @@ public final class Slimming {
      */
     public SlimResult run() {
         slimmer.requireUnchanged();
-        try (var scope = new PointerScope()) {
-            List<Unit> gone = new ArrayList<>();
-            Map<Group, String> by = new LinkedHashMap<>();
-            var scoring = new UnitScores(slimmer.analysis(), choice.importance);
-            List<Group> chosen = slimmer.groups().independent(this::isChosen);
-            int done = 0;
-            for (Group group : chosen) {
-                choice.listener.at("weighing groups", done++, chosen.size());
-                int width = UnitWidths.of(group, choice.ratio);
-                UnitScores.Scored scored = scoring.of(group);
-                by.put(group, scored.by());
-                List<Unit> units = group.units();
-                gone.addAll(UnitWidths.lowest(units, scored.scores(), units.size() - width));
-            }
-            choice.listener.at("removing", 0, 1);
-            return slimmer.remove(gone, by);
-        }
+        List<Group> chosen = slimmer.groups().independent(this::isChosen);
+        Map<Group, Integer> widths = new LinkedHashMap<>();
+        chosen.forEach(group -> widths.put(group, UnitWidths.of(group, choice.ratio)));
+        return new SlimmingRun(slimmer, widths, choice.importance, choice.listener).run();
     }
 }

@@ -1,6 +1,7 @@
 package io.espalier.slim;
 
 import io.espalier.graph.Graph;
+import io.espalier.graph.GraphCost;
 import io.espalier.graph.GraphModule;
 import io.espalier.graph.GraphTypes;
 import io.espalier.graph.Size;
@@ -46,6 +47,19 @@ record TracedModel(GraphModule program, Map<Value, long[]> extents) {
         return type.shape().stream()
                 .mapToLong(size -> size instanceof Size.Fixed(long length) ? length : -1)
                 .toArray();
+    }
+
+    /** What it costs on the example. */
+    SlimResult.Cost cost(List<Tensor> example) {
+        GraphCost cost = GraphCost.of(program, example.toArray(Tensor[]::new));
+        return new SlimResult.Cost(cost.parameters(), cost.macs());
+    }
+
+    /** How often a module is called. */
+    long callsOf(String path) {
+        return graph().nodes().stream()
+                .filter(node -> node.modulePath().filter(path::equals).isPresent())
+                .count();
     }
 
     Graph graph() {

@@ -42,6 +42,10 @@ final class UnitScores {
                     case ChannelImportance.Scored own ->
                             new Scored(own.scores().of(group, this::value), own.words());
                     case ChannelImportance.BatchNormScale scale -> byScale(group);
+                    case ChannelImportance.OnData data ->
+                            new Scored(
+                                    magnitude.of(group),
+                                    "magnitude: no layer that reads it can be weighed");
                     case ChannelImportance.OfEntries entries ->
                             new Scored(sums(entries).of(group), "scores of entries");
                 };

@@ -103,4 +103,19 @@ class ModelSlimmingTest {
                         assertArrayEquals(
                                 Tensors.shape(tensor), Tensors.shape(tensor.grad()), name));
     }
+
+    @ParameterizedTest
+    @EnumSource(Networks.class)
+    @DisplayName("half of the channels go of every network with its weights solved anew")
+    void solved(Networks network) {
+        Libtorch.seed(7);
+        Module model = network.make();
+        Tensor x = network.input();
+        Tensor before = model.call(x);
+
+        Slimming.of(model, x).importance(ChannelImportance.secondOrder(List.of(x))).run();
+
+        double apart = before.sub(model.call(x)).norm().item_double();
+        assertTrue(apart <= before.norm().item_double(), () -> network + ": " + apart);
+    }
 }

@@ -25,8 +25,10 @@ import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -122,6 +124,82 @@ class SlimmingTest {
         assertArrayEquals(new float[] {-3, 2}, Tensors.floats(norm.value("weight")));
         assertEquals(2, norm.numFeatures());
         assertEquals("batch-norm scale", result.rows().getFirst().by());
+    }
+
+    /** Eight neurons, of which the last four compute what the first four do. */
+    private static Sequential doubled() {
+        Libtorch.seed(5);
+        var model = new Sequential(new Linear(6, 8), new ReLU(), new Linear(8, 4));
+        model.eval();
+        try (var noGrad = new NoGradGuard()) {
+            for (String name : new String[] {"weight", "bias"}) {
+                Tensor value = model.module("0").value(name);
+                value.narrow(0, 4, 4).copy_(value.narrow(0, 0, 4));
+            }
+        }
+        return model;
+    }
+
+    @Test
+    @DisplayName(
+            "by second order what stays makes up for what goes, and by activity what gives little"
+                + " goes")
+    void onData() {
+        Tensor x = Tensors.randn(256, 6);
+        var errors = new HashMap<String, Double>();
+        for (String name : new String[] {"second order", "activations", "magnitude"}) {
+            Sequential model = doubled();
+            Tensor before = model.call(x);
+            ChannelImportance importance =
+                    switch (name) {
+                        case "second order" -> ChannelImportance.secondOrder(List.of(x));
+                        case "activations" -> ChannelImportance.activation(List.of(x));
+                        default -> ChannelImportance.magnitude();
+                    };
+            SlimResult result = Slimming.of(model, x).ratio(0.5).importance(importance).run();
+            assertEquals(name, result.rows().getFirst().by());
+            Tensor apart = before.sub(model.call(x));
+            errors.put(name, apart.norm().item_double() / before.norm().item_double());
+        }
+
+        assertTrue(errors.getOrDefault("second order", 9.0) < 0.01, errors::toString);
+        assertTrue(errors.getOrDefault("activations", 0.0) > 0.05, errors::toString);
+        assertEquals(
+                "There is no batch to calibrate with; give at least one.",
+                assertThrows(
+                                EspalierException.class,
+                                () ->
+                                        Slimming.of(doubled(), x)
+                                                .importance(
+                                                        ChannelImportance.secondOrder(List.of()))
+                                                .run())
+                        .getMessage());
+    }
+
+    @Test
+    @DisplayName("a calibration that fails leaves the model as it was")
+    void failedCalibration() {
+        Libtorch.seed(1);
+        var model =
+                new Sequential(new Linear(4, 8), new ReLU(), new Linear(8, 8), new Linear(8, 2));
+        Tensor x = Tensors.randn(16, 4);
+        Map<String, float[]> before = state(model);
+        var stages = new ArrayList<String>();
+        Slimming slimming =
+                Slimming.of(model, x)
+                        .importance(ChannelImportance.secondOrder(List.of(x)))
+                        .progress((stage, done, total) -> {
+                            stages.add(stage);
+                            if (stage.equals("removing")) {
+                                throw new IllegalStateException("stopped");
+                            }
+                        });
+
+        assertThrows(IllegalStateException.class, slimming::run);
+
+        Map<String, float[]> after = state(model);
+        before.forEach((name, values) -> assertArrayEquals(values, after.get(name), name));
+        assertEquals(List.of("weighing layers", "weighing layers"), stages.subList(0, 2));
     }
 
     @Test

@@ -1,0 +1,129 @@
+package io.espalier.slim;
+
+import io.espalier.nn.Module;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * Chooses units of a Java model by what is lost in the layers that read them, in the order of the
+ * program: each layer is given what the layers before it give that have lost theirs. A group is
+ * decided on when all that reads it has been seen; until then all of it is given.
+ */
+final class LayerwiseUnits implements AutoCloseable {
+    private final ModelAnalysis analysis;
+    private final Map<Group, Integer> widths;
+    private final ChannelImportance.OnData importance;
+    private final List<WeighedLayer> layers = new ArrayList<>();
+    private final Map<Group, List<WeighedLayer>> readers = new LinkedHashMap<>();
+    private final List<WeighedLayer> open = new ArrayList<>();
+    private final List<Unit> gone = new ArrayList<>();
+
+    /**
+     * Prepares.
+     *
+     * @param widths how many units of each group stay
+     */
+    LayerwiseUnits(
+            ModelAnalysis analysis,
+            Map<Group, Integer> widths,
+            ChannelImportance.OnData importance) {
+        this.analysis = analysis;
+        this.widths = widths;
+        this.importance = importance;
+        Set<String> seen = new HashSet<>();
+        for (ModelEnd end : analysis.ends()) {
+            ModelEnd.Side other = end.other();
+            Place place = other == null ? null : other.place();
+            String path = end.node().modulePath().orElse("");
+            if (place == null || path.isEmpty() || !seen.add(path)) {
+                continue;
+            }
+            WeighedLayer layer = WeighedLayer.of(analysis, path, place);
+            if (layer != null && isNeeded(layer)) {
+                layers.add(layer);
+            }
+        }
+    }
+
+    private boolean isNeeded(WeighedLayer layer) {
+        boolean needed = false;
+        for (Group group : widths.keySet()) {
+            if (layer.reads(group)) {
+                readers.computeIfAbsent(group, k -> new ArrayList<>()).add(layer);
+                needed = true;
+            }
+        }
+        return needed;
+    }
+
+    /** Whether some layer that reads a group can be weighed. */
+    boolean knows(Group group) {
+        return readers.containsKey(group);
+    }
+
+    /**
+     * Decides on all groups that are known, and tells how many of how many layers are done; layers
+     * then have the weights that are left, as wide as they were.
+     */
+    List<Unit> run(Module reference, Slimming.Listener listener) {
+        List<Group> undecided = new ArrayList<>(readers.keySet());
+        int done = 0;
+        for (WeighedLayer layer : layers) {
+            listener.at("weighing layers", done++, layers.size());
+            layer.take(analysis.model(), reference, importance.calibration(), importance.solves());
+            open.add(layer);
+            for (Group group : List.copyOf(undecided)) {
+                List<WeighedLayer> all = readers.getOrDefault(group, List.of());
+                if (open.containsAll(all)) {
+                    decide(group, all);
+                    undecided.remove(group);
+                }
+            }
+            for (WeighedLayer ready : List.copyOf(open)) {
+                if (undecided.stream().noneMatch(ready::reads)) {
+                    ready.finish(importance.solves());
+                    open.remove(ready);
+                }
+            }
+        }
+        return gone;
+    }
+
+    /** Takes units out one by one, the next always that by which least is lost. */
+    private void decide(Group group, List<WeighedLayer> all) {
+        int count = group.units().size();
+        try (var scope = new PointerScope();
+                var noGrad = new NoGradGuard()) {
+            Map<WeighedLayer, Tensor> columns = new LinkedHashMap<>();
+            all.forEach(layer -> columns.put(layer, layer.columns(group)));
+            Tensor taken = Tensors.zeros(ScalarType.Double, count);
+            for (int i = widths.getOrDefault(group, count); i < count; i++) {
+                try (var inner = new PointerScope()) {
+                    Tensor losses = taken.clone();
+                    columns.forEach((layer, units) -> losses.add_(layer.costs().losses(units)));
+                    long least = losses.argmin().item_long();
+                    columns.forEach((layer, units) -> layer.costs().remove(units.select(0, least)));
+                    taken.select(0, least).fill_(new Scalar(Double.POSITIVE_INFINITY));
+                    gone.add(group.units().get((int) least));
+                }
+            }
+        }
+    }
+
+    @Override
+    public void close() {
+        open.forEach(WeighedLayer::close);
+    }
+}

@@ -1,0 +1,122 @@
+package io.espalier.slim;
+
+import io.espalier.nn.Module;
+import io.espalier.slim.SlimResult.Cost;
+import io.espalier.slim.SlimResult.Row;
+import io.espalier.tensor.EspalierException;
+import io.espalier.train.EvalMode;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+
+/**
+ * Removal of what masks or zeros have emptied, round after round, since what is removed shows what
+ * else nobody needs.
+ */
+final class PrunedRemoval {
+    /** Chains longer than this are none. */
+    private static final int MOST_ROUNDS = 10;
+
+    /** Sums in another order differ by so much of the largest result. */
+    private static final double ROUNDING = 1e-4;
+
+    private final Module model;
+    private final List<Tensor> example;
+    private final Deque<Runnable> back = new ArrayDeque<>();
+
+    PrunedRemoval(Module model, List<Tensor> example) {
+        this.model = model;
+        this.example = example;
+    }
+
+    SlimResult run() {
+        try (var scope = new PointerScope();
+                var noGrad = new NoGradGuard()) {
+            ModelSlimmer first = ModelSlimmer.of(model, example);
+            Cost before = first.cost();
+            List<Tensor> wanted = results();
+            Cost after;
+            try {
+                ModelSlimmer last = rounds(first);
+                requireSame(wanted, results());
+                after = last.cost();
+            } catch (RuntimeException e) {
+                back.forEach(Runnable::run);
+                throw e;
+            }
+            List<Row> rows = new ArrayList<>();
+            for (Group group : first.groups().all()) {
+                rows.add(row(group, first.analysis()));
+            }
+            return new SlimResult(model, rows, first.groups(), before, after);
+        }
+    }
+
+    private ModelSlimmer rounds(ModelSlimmer first) {
+        ModelSlimmer slimmer = first;
+        for (int round = 0; round < MOST_ROUNDS; round++) {
+            var pruned = new PrunedChannels(slimmer.analysis(), slimmer.groups());
+            if (pruned.isFoldable()) {
+                keepValues(slimmer.analysis());
+                pruned.fold();
+                pruned = new PrunedChannels(slimmer.analysis(), slimmer.groups());
+            }
+            List<Unit> gone =
+                    ModelRemoval.leavingSome(
+                            slimmer.analysis(), slimmer.groups(), pruned.removable());
+            if (gone.isEmpty()) {
+                return slimmer;
+            }
+            back.push(slimmer.removed(gone)::undo);
+            slimmer = ModelSlimmer.of(model, example);
+        }
+        return slimmer;
+    }
+
+    private void keepValues(ModelAnalysis analysis) {
+        for (String name : analysis.constants().keySet()) {
+            Tensor tensor = analysis.tensors().held(name).tensor();
+            Tensor copy = tensor.detach().clone();
+            back.push(() -> tensor.detach().copy_(copy));
+        }
+    }
+
+    private List<Tensor> results() {
+        try (var inference = new EvalMode(model)) {
+            return model.callAll(example);
+        }
+    }
+
+    private void requireSame(List<Tensor> wanted, List<Tensor> given) {
+        for (int i = 0; i < wanted.size(); i++) {
+            Tensor was = wanted.get(i);
+            if (!was.is_floating_point() || was.numel() == 0) {
+                continue;
+            }
+            double apart = was.sub(given.get(i)).abs().max().item_double();
+            double most = was.abs().max().item_double();
+            if (!(apart <= ROUNDING * Math.max(most, ROUNDING))
+                    && was.isfinite().all().item_bool()) {
+                throw new EspalierException(
+                        "Nothing was removed from %s, since its results differ by %g without what is empty."
+                                .formatted(model.getClass().getSimpleName(), apart));
+            }
+        }
+    }
+
+    private static Row row(Group group, ModelAnalysis analysis) {
+        Place place = group.place();
+        long was = analysis.looked(place.constant())[place.dimension()];
+        long is = analysis.tensors().held(place.constant()).tensor().size(place.dimension());
+        int each = group.units().getFirst().slices().firstEntry().getValue().length;
+        int left = group.units().size() - Math.toIntExact((was - is) / Math.max(1, each));
+        boolean any = left < group.units().size();
+        return new Row(group, Math.max(left, 1), any ? "emptied by pruning" : "not empty");
+    }
+}

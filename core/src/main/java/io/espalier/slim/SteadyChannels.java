@@ -1,0 +1,244 @@
+package io.espalier.slim;
+
+import io.espalier.graph.ChannelEffect;
+import io.espalier.graph.Graph;
+import io.espalier.graph.GraphModule;
+import io.espalier.graph.GraphOperator;
+import io.espalier.graph.Node;
+import io.espalier.graph.Node.ModuleCall;
+import io.espalier.graph.Node.OperatorCall;
+import io.espalier.graph.Value;
+import io.espalier.nn.BatchNorm;
+import io.espalier.nn.Linear;
+import io.espalier.nn.Module;
+import io.espalier.nn.PReLU;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.jspecify.annotations.Nullable;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Which channels of a traced program are one number everywhere, because all weights before them are
+ * zero: found step by step, what acts by elements run on one number for each channel.
+ */
+final class SteadyChannels {
+    private final ModelAnalysis analysis;
+    private final Map<Value, KnownNumbers> known = new HashMap<>();
+
+    private SteadyChannels(ModelAnalysis analysis) {
+        this.analysis = analysis;
+    }
+
+    /** What is known, by value; a value of which nothing is known is left out. */
+    static Map<Value, KnownNumbers> of(ModelAnalysis analysis) {
+        var channels = new SteadyChannels(analysis);
+        for (Node node : analysis.traced().graph().nodes()) {
+            KnownNumbers given = channels.given(node);
+            if (given != null && given.isAny()) {
+                channels.known.put(node.result(), given);
+            }
+        }
+        return channels.known;
+    }
+
+    private @Nullable KnownNumbers given(Node node) {
+        boolean any = node.inputs().stream().anyMatch(known::containsKey);
+        return switch (node) {
+            case ModuleCall call when call.inputs().size() == 1 -> layer(call, any);
+            case OperatorCall call when any -> operator(call);
+            default -> null;
+        };
+    }
+
+    private @Nullable KnownNumbers layer(ModuleCall call, boolean any) {
+        Module module = analysis.model().module(call.path());
+        KnownNumbers in = known.get(call.inputs().getFirst());
+        SteadyLayer layer = SteadyLayer.of(module);
+        if (layer != null) {
+            int rank = analysis.extents(call.result()).length;
+            int dimension = module instanceof Linear ? rank - 1 : 1;
+            boolean along = in != null && in.dimension() == dimension;
+            return new KnownNumbers(dimension, layer.outputs(along ? in : null));
+        }
+        boolean channelwise =
+                (module instanceof BatchNorm norm && norm.runningMean().isPresent())
+                        || module instanceof PReLU;
+        return any && channelwise && module.isAtomic() ? computed(call) : null;
+    }
+
+    private @Nullable KnownNumbers operator(OperatorCall call) {
+        GraphOperator operator = call.operator();
+        KnownNumbers in = known.get(call.inputs().getFirst());
+        return switch (operator) {
+            case CAT -> joined(call);
+            case TRANSPOSE, PERMUTE -> in == null ? null : turned(call, in);
+            case RESHAPE, FLATTEN, SQUEEZE, UNSQUEEZE, CONTIGUOUS ->
+                    in == null
+                            ? null
+                            : reshaped(
+                                    in,
+                                    analysis.extents(call.inputs().getFirst()),
+                                    analysis.extents(call.result()));
+            case MAX_POOL1D, MAX_POOL2D, MAX_POOL3D, ADAPTIVE_AVG_POOL1D, ADAPTIVE_AVG_POOL2D -> in;
+            case AVG_POOL1D, AVG_POOL2D, AVG_POOL3D ->
+                    call.flag("count_include_pad")
+                                    && call.integers("padding").stream().anyMatch(p -> p != 0)
+                            ? null
+                            : in;
+            case MEAN -> in == null ? null : averaged(call, in);
+            case EXPAND, REPEAT, QUANTIZE, DEQUANTIZE, FULL, ARANGE, TRIL, TRIU -> null;
+            default ->
+                    operator.channels() == ChannelEffect.ELEMENTWISE && !operator.takesList()
+                            ? computed(call)
+                            : null;
+        };
+    }
+
+    /** A step that acts by elements, run on one number for each channel. */
+    private @Nullable KnownNumbers computed(Node node) {
+        int rank = analysis.extents(node.result()).length;
+        int dimension = -1;
+        int count = 0;
+        for (Value input : node.inputs()) {
+            KnownNumbers in = known.get(input);
+            if (in != null) {
+                int at = in.dimension() + rank - analysis.extents(input).length;
+                if (dimension >= 0 && (at != dimension || count != in.numbers().length)) {
+                    return null;
+                }
+                dimension = at;
+                count = in.numbers().length;
+            }
+        }
+        boolean[] unknown = new boolean[count];
+        boolean[] zero = new boolean[count];
+        Map<Value, Tensor> numbers = new LinkedHashMap<>();
+        try (var scope = new PointerScope()) {
+            for (Value input : node.inputs()) {
+                numbers.put(input, numbers(input, rank, dimension, unknown, zero));
+            }
+            Tensor result = run(node, numbers);
+            if (!result.is_floating_point() || result.numel() != count) {
+                return null;
+            }
+            float[] found = Tensors.floats(result);
+            boolean product = node.calls(GraphOperator.MUL);
+            for (int i = 0; i < count; i++) {
+                found[i] = product && zero[i] ? 0 : unknown[i] ? Float.NaN : found[i];
+            }
+            return new KnownNumbers(dimension, found);
+        }
+    }
+
+    /** One number for each channel of an operand; those not known are told. */
+    private Tensor numbers(
+            Value input, int rank, int dimension, boolean[] unknown, boolean[] zero) {
+        long[] extents = analysis.extents(input);
+        int own = dimension - (rank - extents.length);
+        long[] shape = new long[extents.length];
+        Arrays.fill(shape, 1);
+        if (own >= 0) {
+            shape[own] = extents[own];
+        }
+        KnownNumbers in = known.get(input);
+        float[] numbers = new float[own >= 0 ? Math.toIntExact(extents[own]) : 1];
+        for (int i = 0; i < unknown.length; i++) {
+            int at = numbers.length == 1 ? 0 : i;
+            boolean isKnown = in != null && in.isKnown(at);
+            unknown[i] |= !isKnown;
+            zero[i] |= isKnown && in != null && in.isZero(at);
+            numbers[at] = isKnown && in != null ? in.numbers()[at] : 0;
+        }
+        return Tensors.of(numbers, shape);
+    }
+
+    private Tensor run(Node node, Map<Value, Tensor> numbers) {
+        List<Value> inputs = List.copyOf(numbers.keySet());
+        Map<String, Module> modules = new HashMap<>();
+        node.modulePath()
+                .ifPresent(path -> modules.put(path, analysis.model().module(path).alias()));
+        var step = new GraphModule(new Graph(inputs, List.of(node), node.results()), modules);
+        return step.callAll(List.copyOf(numbers.values())).getFirst().to(ScalarType.Float);
+    }
+
+    private @Nullable KnownNumbers joined(OperatorCall call) {
+        long[] extents = analysis.extents(call.result());
+        long given = call.integer("dim");
+        int dimension = (int) (given < 0 ? given + extents.length : given);
+        float[] numbers = new float[Math.toIntExact(extents[dimension])];
+        int at = 0;
+        for (Value part : call.inputs()) {
+            KnownNumbers in = known.get(part);
+            for (int i = 0; i < analysis.extents(part)[dimension]; i++) {
+                boolean along = in != null && in.dimension() == dimension;
+                numbers[at++] = along && in != null ? in.numbers()[i] : Float.NaN;
+            }
+        }
+        return new KnownNumbers(dimension, numbers);
+    }
+
+    private KnownNumbers turned(OperatorCall call, KnownNumbers in) {
+        int rank = analysis.extents(call.result()).length;
+        List<Integer> order = new ArrayList<>();
+        for (int d = 0; d < rank; d++) {
+            order.add(d);
+        }
+        if (call.operator() == GraphOperator.PERMUTE) {
+            List<Long> dims = call.integers("dims");
+            for (int d = 0; d < rank; d++) {
+                order.set(d, Math.floorMod(dims.get(d), rank));
+            }
+        } else {
+            int one = Math.floorMod(call.integer("dim0"), rank);
+            int other = Math.floorMod(call.integer("dim1"), rank);
+            order.set(one, other);
+            order.set(other, one);
+        }
+        return new KnownNumbers(order.indexOf(in.dimension()), in.numbers());
+    }
+
+    private @Nullable KnownNumbers averaged(OperatorCall call, KnownNumbers in) {
+        int rank = analysis.extents(call.inputs().getFirst()).length;
+        int before = 0;
+        for (long given : call.integers("dim")) {
+            int dimension = Math.floorMod(given, rank);
+            if (dimension == in.dimension()) {
+                return null;
+            }
+            before += dimension < in.dimension() ? 1 : 0;
+        }
+        boolean kept = call.flag("keepdim");
+        return new KnownNumbers(in.dimension() - (kept ? 0 : before), in.numbers());
+    }
+
+    /** Where the channels stay one dimension, or are joined with those after them. */
+    private static @Nullable KnownNumbers reshaped(KnownNumbers in, long[] from, long[] to) {
+        long before = product(from, in.dimension());
+        int channels = in.numbers().length;
+        for (int d = 0; d < to.length; d++) {
+            boolean starts = product(to, d) == before && to[d] >= channels && to[d] > 1;
+            if (starts && to[d] % channels == 0) {
+                int each = (int) to[d] / channels;
+                float[] numbers = new float[(int) to[d]];
+                for (int i = 0; i < numbers.length; i++) {
+                    numbers[i] = in.numbers()[i / each];
+                }
+                return new KnownNumbers(d, numbers);
+            }
+        }
+        return null;
+    }
+
+    private static long product(long[] extents, int count) {
+        return Arrays.stream(extents, 0, count).reduce(1, (a, b) -> a * b);
+    }
+}

@@ -1,0 +1,114 @@
+package io.espalier.slim;
+
+import io.espalier.nn.Convolution;
+import io.espalier.nn.Linear;
+import io.espalier.nn.Module;
+import io.espalier.nn.PaddingMode;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
+
+import java.util.Arrays;
+
+/** A linear layer or convolution that is given channels that are one number everywhere. */
+final class SteadyLayer {
+    private final Module layer;
+    private final boolean hasNoBorder;
+    private final int outputs;
+    private final int inputs;
+    private final int perGroup;
+    private final float[] sums;
+    private final boolean[] isZero;
+    private final float[] bias;
+
+    private SteadyLayer(
+            Module layer, Tensor weight, @Nullable Tensor bias, long groups, boolean hasNoBorder) {
+        this.layer = layer;
+        this.hasNoBorder = hasNoBorder;
+        outputs = Math.toIntExact(weight.size(0));
+        inputs = Math.toIntExact(weight.size(1));
+        perGroup = Math.toIntExact(outputs / groups);
+        float[] values = Tensors.floats(weight);
+        int window = values.length / Math.max(1, outputs * inputs);
+        sums = new float[outputs * inputs];
+        isZero = new boolean[outputs * inputs];
+        Arrays.fill(isZero, true);
+        for (int k = 0; k < values.length; k++) {
+            sums[k / window] += values[k];
+            isZero[k / window] &= values[k] == 0;
+        }
+        this.bias = bias == null ? new float[outputs] : Tensors.floats(bias);
+    }
+
+    /** The layer; null if it is another one. */
+    static @Nullable SteadyLayer of(Module layer) {
+        if (!layer.isAtomic()) {
+            return null;
+        }
+        return switch (layer) {
+            case Linear linear -> new SteadyLayer(layer, linear.weight(), linear.bias(), 1, true);
+            case Convolution convolution when !convolution.isTransposed() ->
+                    new SteadyLayer(
+                            layer,
+                            convolution.weight(),
+                            convolution.bias(),
+                            convolution.groups(),
+                            hasNoBorder(convolution));
+            default -> null;
+        };
+    }
+
+    private static boolean hasNoBorder(Convolution convolution) {
+        return convolution.paddingMode() != PaddingMode.ZEROS
+                || (Arrays.stream(convolution.paddingBefore()).allMatch(side -> side == 0)
+                        && Arrays.stream(convolution.paddingAfter()).allMatch(side -> side == 0));
+    }
+
+    /** What its outputs are, given what is known of its inputs. */
+    float[] outputs(@Nullable KnownNumbers given) {
+        float[] numbers = new float[outputs];
+        for (int o = 0; o < outputs; o++) {
+            double sum = bias[o];
+            for (int i = 0; i < inputs; i++) {
+                int channel = o / perGroup * inputs + i;
+                int pair = o * inputs + i;
+                if (isZero[pair] || (given != null && given.isZero(channel))) {
+                    continue;
+                }
+                boolean same = given != null && given.isKnown(channel) && hasNoBorder;
+                sum += same && given != null ? given.numbers()[channel] * sums[pair] : Double.NaN;
+            }
+            numbers[o] = (float) sum;
+        }
+        return numbers;
+    }
+
+    /** Whether its bias can add what a channel that is one number adds. */
+    boolean canFold() {
+        return hasNoBorder
+                && layer.hasParameter("bias")
+                && layer.parametrizations("bias").isEmpty();
+    }
+
+    /** Adds to its bias what a channel of this number adds, and multiplies that by zero. */
+    void fold(int channel, float number) {
+        float[] shift = new float[outputs];
+        int group = channel / inputs;
+        int input = channel % inputs;
+        for (int o = group * perGroup; o < (group + 1) * perGroup; o++) {
+            shift[o] = number * sums[o * inputs + input];
+        }
+        try (var scope = new PointerScope();
+                var noGrad = new NoGradGuard()) {
+            layer.parameter("bias").add_(Tensors.of(shift));
+            Tensor stored = layer.parameter(layer.storedName("weight"));
+            stored.narrow(0, (long) group * perGroup, perGroup)
+                    .select(1, input)
+                    .fill_(new Scalar(0));
+        }
+    }
+}

@@ -1,0 +1,166 @@
+package io.espalier.slim;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import io.espalier.nn.AdaptiveAvgPool2d;
+import io.espalier.nn.BatchNorm2d;
+import io.espalier.nn.Conv2d;
+import io.espalier.nn.Flatten;
+import io.espalier.nn.Linear;
+import io.espalier.nn.Module;
+import io.espalier.nn.ReLU;
+import io.espalier.nn.Sequential;
+import io.espalier.prune.Prune;
+import io.espalier.tensor.Libtorch;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+import java.util.List;
+import java.util.Objects;
+import java.util.Random;
+import java.util.stream.Stream;
+
+/** {@link Slimming#removePruned} leaves results as they are. */
+class RemovePrunedModelTest {
+    private static double apart(Tensor a, Tensor b) {
+        return a.sub(b).abs().max().item_double();
+    }
+
+    /** Convolutions with normalizations, then neurons; padded as said. */
+    private static Sequential network(long padding) {
+        Libtorch.seed(1);
+        var model =
+                new Sequential(
+                        new Conv2d(1, 8, 3, o -> o.padding(padding)),
+                        Networks.normalization(8),
+                        new ReLU(),
+                        new Conv2d(8, 6, 3, o -> o.padding(padding)),
+                        new ReLU(),
+                        new AdaptiveAvgPool2d(1),
+                        new Flatten(),
+                        new Linear(6, 5),
+                        new ReLU(),
+                        new Linear(5, 3));
+        model.eval();
+        return model;
+    }
+
+    @ParameterizedTest
+    @EnumSource(Networks.class)
+    @DisplayName("channels that all readers multiply by zero go from every network")
+    void readByNobody(Networks network) {
+        Libtorch.seed(6);
+        Module model = network.make();
+        Tensor x = network.input();
+        ModelSlimmer slimmer = ModelSlimmer.of(model, List.of(x));
+        long parameters = slimmer.cost().parameters();
+        try (var noGrad = new NoGradGuard()) {
+            var random = new Random(2);
+            for (Group group : slimmer.groups().independent(Group::isExact)) {
+                Cut cut =
+                        slimmer.groups()
+                                .alone(group.units().get(random.nextInt(group.units().size())));
+                slimmer.analysis().ends().stream()
+                        .flatMap(end -> Stream.of(end.one(), end.other()))
+                        .filter(Objects::nonNull)
+                        .filter(side -> side.operand().constant() != null)
+                        .forEach(side -> zero(slimmer, side, cut));
+            }
+            Tensor before = model.call(x);
+
+            SlimResult result = Slimming.removePruned(model, x);
+
+            assertEquals(0, apart(before, model.call(x)), 1e-5);
+            assertEquals(true, result.after().parameters() < parameters, result::toString);
+        }
+    }
+
+    private static void zero(ModelSlimmer slimmer, ModelEnd.Side side, Cut cut) {
+        String name = Objects.requireNonNull(side.operand().constant());
+        Tensor tensor = slimmer.analysis().tensors().held(name).tensor();
+        Axis axis = side.operand().known().axes().get(side.dimension());
+        for (int i = 0; i < tensor.size(side.dimension()); i++) {
+            if (!cut.isKept(axis, i)) {
+                tensor.select(side.dimension(), i).mul_(new Scalar(0));
+            }
+        }
+    }
+
+    @Test
+    @DisplayName(
+            "a channel whose weights are masked becomes part of the bias after it where no border"
+                + " differs")
+    void foldsConstants() {
+        Sequential model = network(0);
+        Prune.lnStructured(model.module("0"), "weight", 0.5, 1, 0);
+        Tensor x = Tensors.randn(2, 1, 9, 9);
+        Tensor before = model.call(x);
+
+        SlimResult result = Slimming.removePruned(model, x);
+
+        assertEquals(0, apart(before, model.call(x)), 1e-5);
+        assertEquals(4, ((Conv2d) model.module("0")).outChannels());
+        assertEquals(4, ((BatchNorm2d) model.module("1")).numFeatures());
+        assertArrayEquals(
+                new long[] {4, 1, 3, 3}, Tensors.shape(model.module("0").buffer("weight_mask")));
+        assertEquals(4, result.rows().getFirst().left());
+        assertEquals("emptied by pruning", result.rows().getFirst().by());
+    }
+
+    @Test
+    @DisplayName("a constant channel before a padded convolution stays, and one that is zero goes")
+    void keepsBorders() {
+        Sequential model = network(1);
+        Tensor x = Tensors.randn(2, 1, 9, 9);
+        var norm = (BatchNorm2d) model.module("1");
+        try (var noGrad = new NoGradGuard()) {
+            for (int channel : new int[] {1, 4}) {
+                ((Conv2d) model.module("0")).weight().select(0, channel).mul_(new Scalar(0));
+                norm.value("weight").select(0, channel).fill_(new Scalar(0));
+                norm.value("bias").select(0, channel).fill_(new Scalar(channel == 1 ? 0.5 : -0.5));
+            }
+        }
+        Tensor before = model.call(x);
+
+        Slimming.removePruned(model, x);
+
+        assertEquals(0, apart(before, model.call(x)), 1e-5);
+        assertEquals(7, norm.numFeatures());
+    }
+
+    @Test
+    @DisplayName("what removed channels alone were computed from goes too, and something stays")
+    void chains() {
+        Sequential model = network(0);
+        Tensor x = Tensors.randn(2, 1, 9, 9);
+        try (var noGrad = new NoGradGuard()) {
+            ((Linear) model.module("9")).weight().narrow(1, 0, 5).mul_(new Scalar(0));
+        }
+        Tensor before = model.call(x);
+
+        Slimming.removePruned(model, x);
+
+        assertEquals(0, apart(before, model.call(x)), 1e-5);
+        assertEquals(1, ((Linear) model.module("7")).outFeatures());
+    }
+
+    @Test
+    @DisplayName("a model of which nothing is empty stays as it is")
+    void nothing() {
+        Sequential model = network(0);
+        Tensor x = Tensors.randn(2, 1, 9, 9);
+
+        SlimResult result = Slimming.removePruned(model, x);
+
+        assertEquals(result.before(), result.after());
+        assertEquals("not empty", result.rows().getFirst().by());
+    }
+}
