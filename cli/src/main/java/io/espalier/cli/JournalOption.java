@@ -37,11 +37,17 @@ final class JournalOption {
         }
     }
 
-    /** The quantizer with the journal that is named, or one beside the result. */
-    Quantizer applyTo(Quantizer quantizer, Path out) {
-        return journal == null
-                ? quantizer.scratchJournal(besides(out))
-                : quantizer.journal(journal);
+    /**
+     * The quantizer with the journal that is named, or one beside the result.
+     *
+     * @param force whether one beside it may be another search's, and is begun anew then
+     */
+    Quantizer applyTo(Quantizer quantizer, Path out, boolean force) {
+        if (journal != null) {
+            return quantizer.journal(journal);
+        }
+        Path file = besides(out);
+        return force ? quantizer.scratchJournal(file) : quantizer.journal(file);
     }
 
     /** Where it is kept. */

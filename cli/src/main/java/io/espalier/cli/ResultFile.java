@@ -25,8 +25,9 @@ final class ResultFile {
     @Option(
             names = "--force",
             description =
-                    "Replace OUT if it is there, and write what 'quantize' and 'optimize' refuse: a"
-                            + " result that is larger or slower than MODEL.")
+                    "Replace OUT if it is there, and OUT.journal if another search left it, and"
+                            + " write what 'quantize' and 'optimize' refuse: a result that is"
+                            + " larger or slower than MODEL.")
     boolean force;
 
     /**

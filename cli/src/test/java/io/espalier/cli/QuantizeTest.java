@@ -280,6 +280,9 @@ class QuantizeTest {
         CommandLineRun other =
                 quantize("--random", "--limit", "4", "--force", "--journal", journal.toString());
         boolean leftAlone = Files.exists(own);
+        Files.delete(folder.resolve("out.onnx"));
+        CommandLineRun notMine = quantize("--random", "--limit", "8");
+        boolean kept = Files.exists(own);
         CommandLineRun without = quantize("--random", "--limit", "8", "--force");
 
         assertEquals(0, first.code(), first.err());
@@ -288,6 +291,9 @@ class QuantizeTest {
         assertEquals(1, other.code());
         assertTrue(other.err().contains("is of another model, other data"), other.err());
         assertTrue(leftAlone);
+        assertEquals(1, notMine.code());
+        assertTrue(notMine.err().contains("other settings; delete it, or"), notMine.err());
+        assertTrue(kept);
         assertEquals(0, without.code(), without.err());
         assertFalse(Files.exists(own));
     }

@@ -20,6 +20,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
+import java.util.regex.Pattern;
 
 /**
  * What took long to find, by name, kept in a file from the moment it is found: work that was
@@ -38,21 +39,31 @@ final class Journal implements AutoCloseable {
     private static final TypeReference<Map<String, Double>> NUMBERS = new TypeReference<>() {};
     private static final TypeReference<List<String>> NAMES = new TypeReference<>() {};
 
+    /** What a file begins with, of which a process that was killed wrote a part or nothing. */
+    private static final String HEAD = "{\"" + KEY + "\":\"";
+
+    private static final Pattern CUT_OFF = Pattern.compile("[0-9a-f]*\"?");
+
     /** Values as JSON. */
-    private final Map<String, String> entries;
+    private final Map<String, String> entries = new LinkedHashMap<>();
 
     private final @Nullable LockedFile kept;
-    private final String place;
+    private final Path file;
+    private final boolean anew;
+    private byte[] content = {};
+    private String of = "";
+    private boolean begunAnew;
+    private boolean ready;
 
-    private Journal(Map<String, String> entries, @Nullable LockedFile kept, String place) {
-        this.entries = entries;
+    private Journal(@Nullable LockedFile kept, Path file, boolean anew) {
         this.kept = kept;
-        this.place = place;
+        this.file = file;
+        this.anew = anew;
     }
 
     /** One that keeps nothing. */
     static Journal none() {
-        return new Journal(new LinkedHashMap<>(), null, "");
+        return new Journal(null, Path.of(""), true);
     }
 
     /**
@@ -63,13 +74,12 @@ final class Journal implements AutoCloseable {
     record Place(Path file, boolean anew) {}
 
     /**
-     * Opens a file, or begins it; nobody else has it until this is closed.
+     * Takes a file, which need not be there; nobody else has it until this is closed. It says whose
+     * it is by {@link #of} before anything is kept in it.
      *
-     * @param work what is kept there is of it: the file of other work is refused
-     * @throws EspalierException if the file is none, or of other work, or another run has it, or
-     *     can't be written
+     * @throws EspalierException if the file is none, or another run has it, or can't be written
      */
-    static Journal at(Place place, String work) {
+    static Journal open(Place place) {
         Path file = place.file();
         try {
             requireFile(file);
@@ -80,17 +90,48 @@ final class Journal implements AutoCloseable {
                                             "Another run keeps its journal in %s; wait until it has ended, or name another file."
                                                     .formatted(file)));
             try {
-                byte[] content = content(kept.channel());
-                Map<String, String> entries = read(place, content, work);
-                replace(kept.channel(), content, text(work, entries));
-                return new Journal(entries, kept, file.toString());
+                var journal = new Journal(kept, file, place.anew());
+                journal.content = content(kept.channel());
+                journal.read();
+                return journal;
             } catch (IOException | RuntimeException e) {
                 kept.close();
                 throw e;
             }
         } catch (IOException e) {
-            throw failed(file.toString(), e);
+            throw failed(file, e);
         }
+    }
+
+    /**
+     * What is kept here is of this work from now on.
+     *
+     * @throws EspalierException if it is of other work, and may not be begun anew
+     */
+    void of(String work) {
+        if (kept == null) {
+            return;
+        }
+        if (!of.isEmpty() && !of.equals(work)) {
+            if (!anew) {
+                throw new EspalierException(
+                        "The journal %s is of another model, other data or other settings; delete it, or name another file."
+                                .formatted(file));
+            }
+            begunAnew = !entries.isEmpty();
+            entries.clear();
+        }
+        try {
+            replace(kept.channel(), content, text(work, entries));
+        } catch (IOException e) {
+            throw failed(file, e);
+        }
+        ready = true;
+    }
+
+    /** Whether it kept what other work had found, which is gone. */
+    boolean isBegunAnew() {
+        return begunAnew;
     }
 
     private static byte[] content(FileChannel channel) throws IOException {
@@ -119,9 +160,9 @@ final class Journal implements AutoCloseable {
         }
     }
 
-    private static EspalierException failed(String place, IOException e) {
+    private static EspalierException failed(Path file, IOException e) {
         return new EspalierException(
-                "The journal %s can't be used: %s.".formatted(place, AtomicFile.reason(e)), e);
+                "The journal %s can't be used: %s.".formatted(file, AtomicFile.reason(e)), e);
     }
 
     private static void requireFile(Path file) throws IOException {
@@ -136,15 +177,13 @@ final class Journal implements AutoCloseable {
         }
     }
 
-    private static Map<String, String> read(Place place, byte[] content, String work) {
-        var entries = new LinkedHashMap<String, String>();
-        Path file = place.file();
+    private void read() {
         // Bytes that are no text are no journal's either.
-        List<String> lines = new String(content, StandardCharsets.UTF_8).lines().toList();
-        if (lines.isEmpty()) {
-            return entries;
+        String text = new String(content, StandardCharsets.UTF_8);
+        if (isCutOff(text)) {
+            return;
         }
-        String of;
+        List<String> lines = text.lines().toList();
         try {
             of = MetadataJson.read(lines.getFirst(), HEADER).getOrDefault(KEY, "");
         } catch (EspalierException e) {
@@ -152,14 +191,7 @@ final class Journal implements AutoCloseable {
         }
         if (of.isEmpty()) {
             throw new EspalierException(
-                    "%s is no journal; name another file, which need not exist.".formatted(file));
-        }
-        if (!of.equals(work)) {
-            if (place.anew()) {
-                return entries;
-            }
-            throw new EspalierException(
-                    "The journal %s is of another model, other data or other settings; name another file."
+                    "%s is no journal; move it away, or name another file, which need not exist."
                             .formatted(file));
         }
         for (String line : lines.subList(1, lines.size())) {
@@ -170,7 +202,13 @@ final class Journal implements AutoCloseable {
                 break;
             }
         }
-        return entries;
+    }
+
+    /** Whether a file ends before it says of what it is. */
+    private static boolean isCutOff(String text) {
+        return HEAD.startsWith(text)
+                || (text.startsWith(HEAD)
+                        && CUT_OFF.matcher(text.substring(HEAD.length())).matches());
     }
 
     private static String text(String work, Map<String, String> entries) {
@@ -215,7 +253,7 @@ final class Journal implements AutoCloseable {
             try {
                 write(kept.channel(), StandardCharsets.UTF_8.encode(line(name, value) + "\n"));
             } catch (IOException e) {
-                throw failed(place, e);
+                throw failed(file, e);
             }
         }
         return found;
@@ -226,7 +264,7 @@ final class Journal implements AutoCloseable {
             return MetadataJson.read(value, type);
         } catch (EspalierException e) {
             throw new EspalierException(
-                    "The journal %s is damaged at '%s'; delete it.".formatted(place, name), e);
+                    "The journal %s is damaged at '%s'; delete it.".formatted(file, name), e);
         }
     }
 
@@ -235,11 +273,11 @@ final class Journal implements AutoCloseable {
     public void close() {
         if (kept != null) {
             try (kept) {
-                if (entries.isEmpty()) {
+                if (entries.isEmpty() && (ready || content.length == 0)) {
                     kept.delete();
                 }
             } catch (IOException e) {
-                throw failed(place, e);
+                throw failed(file, e);
             }
         }
     }

@@ -123,8 +123,9 @@ public final class LayerSensitivity {
      *     to judge, or the journal is of another
      */
     public List<Entry> of(OnnxModel model, Inputs inputs) {
-        try (var data = CalibrationData.read(model, inputs, CalibrationData.ENOUGH);
-                var kept = journal(model, data)) {
+        try (var kept = opened();
+                var data = CalibrationData.read(model, inputs, CalibrationData.ENOUGH)) {
+            begin(kept, model, data);
             OnnxModel repaired = Preparation.of(model);
             var judgement = new Judgement(model, data, settings());
             Map<Entry, Supplier<OnnxModel>> alone = alone(repaired, data);
@@ -177,13 +178,17 @@ public final class LayerSensitivity {
         return new Cost(found.getOrDefault(DROP, 0.0), found.getOrDefault(DISTANCE, 0.0));
     }
 
-    private Journal journal(OnnxModel model, CalibrationData data) {
-        String judged = task.map(meaning -> "; " + meaning + data.requireLabels()).orElse("");
+    private Journal opened() {
         return journal == null
                 ? Journal.none()
-                : Journal.at(
-                        new Journal.Place(journal, false),
-                        Digest.of(model, data, "sensitivity" + judged));
+                : Journal.open(new Journal.Place(journal, false));
+    }
+
+    private void begin(Journal kept, OnnxModel model, CalibrationData data) {
+        if (journal != null) {
+            String judged = task.map(meaning -> "; " + meaning + data.requireLabels()).orElse("");
+            kept.of(Digest.of(model, data, "sensitivity" + judged));
+        }
     }
 
     /** Each layer, and how a model is made in which it alone is in integers. */

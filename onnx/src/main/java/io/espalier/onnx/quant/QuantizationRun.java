@@ -48,8 +48,16 @@ final class QuantizationRun {
                         ? Preparation.portable(original)
                         : Preparation.of(original);
         this.settings = KeptFloat.resolved(settings, original, repaired);
+        settings.recipe().ifPresent(this::requireKnown);
         begin(Work.PREPARATION, "running the float model");
         this.judgement = new Judgement(original, data, this.settings);
+    }
+
+    private void requireKnown(Recipe recipe) {
+        if (settings.mode() != QuantizationMode.FLOAT16) { // which names nodes inside others, too
+            List<OnnxNode> nodes = repaired.graph().nodes();
+            recipe.requireKnown(nodes.stream().map(OnnxNode::name).collect(Collectors.toSet()));
+        }
     }
 
     /** A model on its way, and what became of its layers. */
@@ -91,10 +99,6 @@ final class QuantizationRun {
     private Step followed(Step repaired, Recipe recipe) {
         begin(Work.PRODUCTS, "following the recipe");
         OnnxGraph graph = repaired.model().graph();
-        if (settings.mode() != QuantizationMode.FLOAT16) { // which names nodes inside others, too
-            recipe.requireKnown(
-                    graph.nodes().stream().map(OnnxNode::name).collect(Collectors.toSet()));
-        }
         Step step =
                 switch (settings.mode()) {
                     case AUTO, STATIC, DYNAMIC -> byRecipe(repaired, recipe);

@@ -202,7 +202,7 @@ public final class Quantizer {
 
     /**
      * The same in a file that is for nothing else: if it is of another model, other data or
-     * settings, it is begun anew.
+     * settings, it is begun anew, and {@link #progress} is told so.
      */
     public Quantizer scratchJournal(Path file) {
         return with(s -> s.journal = Optional.of(new Journal.Place(file, true)));
@@ -228,8 +228,9 @@ public final class Quantizer {
                         .with(s -> s.progress = s.progress.anew());
         all.requireMeaningInMode();
         settings.requireSearchForJournal();
-        try (var calibration = CalibrationData.read(model, data, all.mostExamples(model));
-                var journal = journal(model, calibration, "onnxruntime")) {
+        try (var journal = opened();
+                var calibration = CalibrationData.read(model, data, all.mostExamples(model))) {
+            begin(journal, model, calibration, "onnxruntime");
             return new QuantizationRun(model, calibration, all, journal).run();
         }
     }
@@ -248,24 +249,33 @@ public final class Quantizer {
      */
     public LibtorchResult quantizeForLibtorch(OnnxModel model, Inputs data) {
         settings.requireMeaningForLibtorch();
-        try (var calibration = CalibrationData.read(model, data, settings.mostExamples(model));
-                var journal = journal(model, calibration, "libtorch")) {
+        try (var journal = opened();
+                var calibration =
+                        CalibrationData.read(model, data, settings.mostExamples(model))) {
+            begin(journal, model, calibration, "libtorch");
             QuantizationSettings all = settings.with(s -> s.progress = s.progress.anew());
             return new LibtorchRun(model, calibration, all, journal).run();
         }
     }
 
-    private Journal journal(OnnxModel model, CalibrationData data, String runtime) {
+    /** The journal, before anything is computed that it would be too late for. */
+    private Journal opened() {
+        return settings.journal().map(Journal::open).orElseGet(Journal::none);
+    }
+
+    private void begin(Journal journal, OnnxModel model, CalibrationData data, String runtime) {
         if (settings.journal().isEmpty()) {
-            return Journal.none();
+            return;
         }
-        Journal.Place place = settings.journal().get();
+        Path file = settings.journal().get().file();
         String judged = settings.task().map(task -> "; " + task + data.requireLabels()).orElse("");
         String work = Digest.of(model, data, runtime + "; " + settings.words() + judged);
-        Journal journal = Journal.at(place, work);
-        if (!journal.isEmpty()) {
-            settings.progress().say("going on from " + place.file());
+        journal.of(work);
+        if (journal.isBegunAnew()) {
+            settings.progress()
+                    .say("beginning " + file + " anew, which was of another search");
+        } else if (!journal.isEmpty()) {
+            settings.progress().say("going on from " + file);
         }
-        return journal;
     }
 }

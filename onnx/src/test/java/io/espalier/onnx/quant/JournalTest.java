@@ -3,12 +3,15 @@ package io.espalier.onnx.quant;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.tensor.EspalierException;
 
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -19,7 +22,14 @@ class JournalTest {
     @TempDir Path folder;
 
     private Journal journal(String work, boolean anew) {
-        return Journal.at(new Journal.Place(folder.resolve("j"), anew), work);
+        Journal journal = Journal.open(new Journal.Place(folder.resolve("j"), anew));
+        try {
+            journal.of(work);
+            return journal;
+        } catch (EspalierException e) {
+            journal.close();
+            throw e;
+        }
     }
 
     @Test
@@ -75,5 +85,59 @@ class JournalTest {
         }
         journal("c", true).close();
         assertFalse(Files.exists(folder.resolve("j")));
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {0, 1, 9, 21, 40, 85, 86})
+    @DisplayName("that ends before it says of what it is kept nothing, and is begun")
+    void cutOffAtOnce(int length) throws IOException {
+        Path file = folder.resolve("j");
+        String header = "{\"espalier-journal\":\"" + "0a".repeat(32) + "\"}";
+        Files.writeString(file, header.substring(0, length));
+
+        try (var begun = journal("0b", false)) {
+            assertFalse(begun.isBegunAnew());
+            begun.number("n", () -> 1.0);
+        }
+
+        assertEquals(
+                "{\"espalier-journal\":\"0b\"}\n{\"n\":1.0}\n", Files.readString(file));
+    }
+
+    @Test
+    @DisplayName("of other work is left as it is, and says that it is begun anew where it may be")
+    void ofOtherWork() throws IOException {
+        Path file = folder.resolve("j");
+        try (var first = journal("a", false)) {
+            first.number("n", () -> 1.0);
+        }
+        String whole = Files.readString(file);
+
+        String refused =
+                assertThrows(EspalierException.class, () -> journal("b", false)).getMessage();
+
+        assertEquals(
+                "The journal %s is of another model, other data or other settings; delete it, or name another file."
+                        .formatted(file),
+                refused);
+        assertEquals(whole, Files.readString(file));
+        try (var anew = journal("b", true)) {
+            assertTrue(anew.isBegunAnew());
+        }
+    }
+
+    @Test
+    @DisplayName("is told to be none before it is asked whose it is")
+    void isNone() throws IOException {
+        Files.writeString(folder.resolve("j"), "my notes");
+
+        String refused =
+                assertThrows(
+                                EspalierException.class,
+                                () -> Journal.open(new Journal.Place(folder.resolve("j"), true)))
+                        .getMessage();
+
+        assertTrue(String.valueOf(refused).contains("is no journal; move it away"), refused);
+        assertEquals("my notes", Files.readString(folder.resolve("j")));
     }
 }

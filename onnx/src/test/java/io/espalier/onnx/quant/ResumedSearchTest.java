@@ -207,7 +207,7 @@ class ResumedSearchTest {
                 "The journal "
                         + journal
                         + " is of another model, other data or other settings;"
-                        + " name another file.",
+                        + " delete it, or name another file.",
                 refused.getMessage());
         assertEquals(kept, Files.readString(journal));
     }
@@ -220,12 +220,20 @@ class ResumedSearchTest {
         String kept = Files.readString(journal);
         Path notes = Files.writeString(folder.resolve("notes"), "mine");
 
-        quantizer().reduceRange().scratchJournal(journal).quantize(model, data);
+        List<String> told = new ArrayList<>();
+        quantizer()
+                .reduceRange()
+                .scratchJournal(journal)
+                .progress(progress -> told.add(progress.step()))
+                .quantize(model, data);
         var refused =
                 assertThrows(
                         EspalierException.class,
                         () -> quantizer().scratchJournal(notes).quantize(model, data));
 
+        assertTrue(
+                told.contains("beginning " + journal + " anew, which was of another search"),
+                told.toString());
         assertFalse(Files.readString(journal).startsWith(kept.lines().toList().getFirst()));
         assertTrue(String.valueOf(refused.getMessage()).contains("is no journal"));
         assertEquals("mine", Files.readString(notes));
