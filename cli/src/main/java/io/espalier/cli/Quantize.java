@@ -212,7 +212,8 @@ final class Quantize implements Runnable {
 
     private QuantizationOutcome quantized(Quantizer quantizer, OnnxModel original, Inputs data) {
         try (var progress = StageProgress.onStandardError()) {
-            Quantizer journaled = searches() ? journal.applyTo(quantizer, files.out, files.force) : quantizer;
+            Quantizer journaled =
+                    searches() ? journal.applyTo(quantizer, files.out, files.force) : quantizer;
             Quantizer told = journaled.progress(progress::at);
             return runtime == ModelRuntime.LIBTORCH
                     ? told.quantizeForLibtorch(original, data)

@@ -101,6 +101,14 @@ public final class CalibrationData implements AutoCloseable {
         return batches;
     }
 
+    /**
+     * A name for these data with models and settings that others hardly have: a hash of all that is
+     * in them.
+     */
+    public String digest(String settings, OnnxModel... models) {
+        return Digest.of(List.of(models), this, settings);
+    }
+
     /** The first batch: what speed is measured with. */
     Map<String, Tensor> first() {
         return batches.getFirst();

@@ -13,6 +13,7 @@ import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -34,10 +35,18 @@ final class Digest {
     }
 
     static String of(OnnxModel model, CalibrationData data, String settings) {
+        return of(List.of(model), data, settings);
+    }
+
+    static String of(List<OnnxModel> models, CalibrationData data, String settings) {
         var digest = new Digest();
         digest.add(settings);
-        model.graph().nodes().forEach(node -> digest.digest.update(node.toProto().toByteArray()));
-        model.graph().constants().forEach(digest::add);
+        for (OnnxModel model : models) {
+            model.graph()
+                    .nodes()
+                    .forEach(node -> digest.digest.update(node.toProto().toByteArray()));
+            model.graph().constants().forEach(digest::add);
+        }
         for (Map<String, Tensor> batch : data.batches()) {
             new TreeMap<>(batch).forEach(digest::add);
         }

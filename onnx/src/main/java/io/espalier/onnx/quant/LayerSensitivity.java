@@ -179,9 +179,7 @@ public final class LayerSensitivity {
     }
 
     private Journal opened() {
-        return journal == null
-                ? Journal.none()
-                : Journal.open(new Journal.Place(journal, false));
+        return journal == null ? Journal.none() : Journal.open(new Journal.Place(journal, false));
     }
 
     private void begin(Journal kept, OnnxModel model, CalibrationData data) {

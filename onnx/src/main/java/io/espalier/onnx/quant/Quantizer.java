@@ -250,8 +250,7 @@ public final class Quantizer {
     public LibtorchResult quantizeForLibtorch(OnnxModel model, Inputs data) {
         settings.requireMeaningForLibtorch();
         try (var journal = opened();
-                var calibration =
-                        CalibrationData.read(model, data, settings.mostExamples(model))) {
+                var calibration = CalibrationData.read(model, data, settings.mostExamples(model))) {
             begin(journal, model, calibration, "libtorch");
             QuantizationSettings all = settings.with(s -> s.progress = s.progress.anew());
             return new LibtorchRun(model, calibration, all, journal).run();
@@ -272,8 +271,7 @@ public final class Quantizer {
         String work = Digest.of(model, data, runtime + "; " + settings.words() + judged);
         journal.of(work);
         if (journal.isBegunAnew()) {
-            settings.progress()
-                    .say("beginning " + file + " anew, which was of another search");
+            settings.progress().say("beginning " + file + " anew, which was of another search");
         } else if (!journal.isEmpty()) {
             settings.progress().say("going on from " + file);
         }

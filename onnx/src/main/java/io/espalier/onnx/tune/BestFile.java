@@ -3,16 +3,15 @@ package io.espalier.onnx.tune;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.tensor.EspalierException;
 
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.Comparator;
-import java.util.Optional;
 import java.util.function.Function;
 
 /** The best of several models; the first of those that are alike. */
 final class BestFile {
+    private static final String NAME = "best";
+
     private final Function<OnnxModel, Loss> loss;
-    private final Optional<Path> kept;
+    private final Checkpoint kept;
     private final OnnxModel first;
     private OnnxModel model;
     private Loss least;
@@ -37,10 +36,11 @@ final class BestFile {
      * Begins with a model.
      *
      * @param loss of a model
-     * @param kept where the best is written, if it shall be
+     * @param kept where the best is written; what an earlier run kept there is taken if it is
+     *     better
      * @throws EspalierException if the loss of the first is no number
      */
-    BestFile(OnnxModel first, Function<OnnxModel, Loss> loss, Optional<Path> kept) {
+    BestFile(OnnxModel first, Function<OnnxModel, Loss> loss, Checkpoint kept) {
         this.loss = loss;
         this.kept = kept;
         this.first = first;
@@ -51,11 +51,7 @@ final class BestFile {
                     "What the model gives of these data holds NaN, from which nothing is learned;"
                             + " mend the model or the data.");
         }
-    }
-
-    /** Takes what an earlier run kept, if that is better. */
-    void recall() {
-        kept.filter(Files::exists).map(OnnxModel::load).ifPresent(this::offer);
+        kept.model(NAME).ifPresent(this::offer);
     }
 
     /** Takes a model, if it is better. */
@@ -64,7 +60,7 @@ final class BestFile {
         if (found.compareTo(least) < 0) {
             least = found;
             model = other;
-            kept.ifPresent(other::save);
+            kept.keep(NAME, other);
         }
     }
 

@@ -159,9 +159,11 @@ public final class FineTuner {
     }
 
     /**
-     * Writes what it has reached to a folder from time to time.
+     * Writes what it has reached to a folder from time to time, which is one run's until that has
+     * ended.
      *
-     * @param goOn whether to go on from what an earlier run with the same settings left there
+     * @param goOn whether to go on from what an earlier run left there, which must be of the same
+     *     model, teacher, data and settings, but for threads and minutes; else it goes
      */
     public FineTuner checkpoints(Path folder, boolean goOn) {
         return with(s -> {
@@ -186,10 +188,16 @@ public final class FineTuner {
      *
      * @param data inputs of the kind that the model is for; labels too, where they are learned from
      * @throws EspalierException if the data does not fit the model, the teacher has none of its
-     *     results, labels are missing, or gradients are asked for and libtorch lacks an operator;
-     *     the message names it
+     *     results, labels are missing, gradients are asked for and libtorch lacks an operator, or
+     *     the checkpoint to go on from is damaged or of another fine-tuning; the message names it
      */
     public TunedModel tune(OnnxModel model, Inputs data) {
-        return new FineTuningRun(Repair.withoutFunctions(model), settings).run(data);
+        try (var checkpoint =
+                settings.checkpoints
+                        .map(folder -> Checkpoint.open(folder, settings.goingOn))
+                        .orElseGet(Checkpoint::none)) {
+            return new FineTuningRun(Repair.withoutFunctions(model), settings, checkpoint)
+                    .run(data);
+        }
     }
 }

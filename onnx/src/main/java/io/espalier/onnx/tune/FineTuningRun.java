@@ -11,12 +11,8 @@ import io.espalier.onnx.quant.Quantizer;
 import io.espalier.onnx.quant.ReferenceOutputs;
 import io.espalier.onnx.run.OnnxSession;
 import io.espalier.onnx.tune.BestFile.Loss;
-import io.espalier.state.AtomicFile;
 import io.espalier.tensor.EspalierException;
 
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -28,10 +24,13 @@ final class FineTuningRun {
 
     private final OnnxModel original;
     private final FineTuningSettings settings;
+    private final Checkpoint checkpoint;
 
-    FineTuningRun(OnnxModel original, FineTuningSettings settings) {
+    /** What is reached is kept in a checkpoint, which stays the caller's. */
+    FineTuningRun(OnnxModel original, FineTuningSettings settings, Checkpoint checkpoint) {
         this.original = original;
         this.settings = settings;
+        this.checkpoint = checkpoint;
     }
 
     /** A model on its way, and what was done to it. */
@@ -60,9 +59,9 @@ final class FineTuningRun {
     }
 
     TunedModel run(Inputs inputs) {
-        settings.checkpoints.ifPresent(FineTuningRun::prepare);
         try (var data = CalibrationData.read(original, inputs, MOST_EXAMPLES)) {
             Optional<OnnxModel> teacher = settings.teacher;
+            checkpoint.of(work(data));
             if (teacher.isEmpty()) {
                 Step step = trained(data, Step.fitted(original, 0), Optional.empty());
                 return result(step, Optional.empty(), data, inputs);
@@ -77,13 +76,11 @@ final class FineTuningRun {
         }
     }
 
-    private static void prepare(Path folder) {
-        try {
-            Files.createDirectories(folder);
-        } catch (IOException e) {
-            throw new EspalierException(
-                    "Can't write to " + folder + ": " + AtomicFile.reason(e) + ".", e);
-        }
+    /** What there is to be done, in a hash. */
+    private String work(CalibrationData data) {
+        return settings.teacher
+                .map(teacher -> data.digest(settings.words(), original, teacher))
+                .orElseGet(() -> data.digest(settings.words() + data.requireLabels(), original));
     }
 
     private void requireSameNames(OnnxModel teacher) {
@@ -103,17 +100,16 @@ final class FineTuningRun {
     /** Layers by least squares, if the model is nearer to its teacher then. */
     private Step fitted(
             OnnxModel teacher, CalibrationData data, ReferenceOutputs reference, double before) {
-        Path kept = settings.checkpoints.map(f -> f.resolve("fitted.onnx")).orElse(null);
-        if (kept != null && settings.goingOn && Files.exists(kept)) {
-            return Step.fitted(OnnxModel.load(kept), 0);
+        Optional<OnnxModel> kept =
+                checkpoint.model("fitted").filter(model -> reference.drop(model) <= before);
+        if (kept.isPresent()) {
+            return Step.fitted(kept.get(), 0);
         }
         LayerFit.Fitted fitted = LayerFit.of(original, teacher, data.batches(), settings.listener);
         boolean nearer = fitted.layers() > 0 && reference.drop(fitted.model()) < before;
         Step step =
                 nearer ? Step.fitted(fitted.model(), fitted.layers()) : Step.fitted(original, 0);
-        if (kept != null) {
-            step.model().save(kept);
-        }
+        checkpoint.keep("fitted", step.model());
         return step;
     }
 
@@ -137,11 +133,8 @@ final class FineTuningRun {
                                 reference
                                         .map(teacher -> new Loss(teacher.drop(model), 0))
                                         .orElseGet(() -> byLabels(model, data)),
-                        settings.checkpoints.map(folder -> folder.resolve("best.onnx")));
-        if (settings.goingOn) {
-            best.recall();
-        }
-        return step.with(new GradientTraining(file, settings, best).run(data));
+                        checkpoint);
+        return step.with(new GradientTraining(file, settings, best, checkpoint).run(data));
     }
 
     private Loss byLabels(OnnxModel model, CalibrationData data) {
@@ -156,18 +149,15 @@ final class FineTuningRun {
         if (!settings.integers) {
             return tuned(step, reference, data, Optional.empty());
         }
-        Path kept = settings.checkpoints.map(f -> f.resolve("integers.onnx")).orElse(null);
-        if (settings.trainsIntegers && kept != null && settings.goingOn && Files.exists(kept)) {
-            return trainedIntegers(
-                    step.with(OnnxModel.load(kept)), reference, data, Optional.empty());
+        Optional<OnnxModel> kept = checkpoint.model("integers");
+        if (kept.isPresent()) {
+            return trainedIntegers(step.with(kept.get()), reference, data, Optional.empty());
         }
         QuantizationResult fitted = integers(step.model(), inputs);
         if (!settings.trainsIntegers) {
             return tuned(step.with(fitted.model()), reference, data, Optional.of(fitted));
         }
-        if (kept != null) {
-            fitted.model().save(kept);
-        }
+        checkpoint.keep("integers", fitted.model());
         return trainedIntegers(step.with(fitted.model()), reference, data, Optional.of(fitted));
     }
 

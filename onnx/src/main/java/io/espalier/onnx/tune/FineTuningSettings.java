@@ -52,6 +52,18 @@ final class FineTuningSettings {
         return learningRate.orElse(trainsIntegers ? RATE_OF_INTEGERS : RATE_OF_FLOATS);
     }
 
+    /** All that decides what is learned, in words. */
+    String words() {
+        return String.join(
+                "; ",
+                teacher.isPresent() ? "a teacher" : task.toString(),
+                String.valueOf(epochs()),
+                String.valueOf(learningRate()),
+                String.valueOf(seed),
+                String.valueOf(integers),
+                String.valueOf(trainsIntegers));
+    }
+
     /** The same settings with a change, while these stay. */
     FineTuningSettings with(Consumer<FineTuningSettings> change) {
         var changed = new FineTuningSettings();

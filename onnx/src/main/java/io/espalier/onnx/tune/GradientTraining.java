@@ -17,9 +17,9 @@ import io.espalier.train.TrainingResult;
 
 import org.bytedeco.pytorch.Tensor;
 
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.LongStream;
 
 /** Trains a file's weights by gradients on libtorch. */
@@ -30,12 +30,15 @@ final class GradientTraining {
     private final TrainableFile file;
     private final FineTuningSettings settings;
     private final BestFile best;
+    private final Checkpoint checkpoint;
 
     /** Whose result is the best of what epochs made, and of what there was before. */
-    GradientTraining(TrainableFile file, FineTuningSettings settings, BestFile best) {
+    GradientTraining(
+            TrainableFile file, FineTuningSettings settings, BestFile best, Checkpoint checkpoint) {
         this.file = file;
         this.settings = settings;
         this.best = best;
+        this.checkpoint = checkpoint;
     }
 
     /**
@@ -84,9 +87,8 @@ final class GradientTraining {
                         .learningRate(LearningRate.cosine())
                         .clipNorm(LONGEST_GRADIENT)
                         .quiet();
-        settings.checkpoints
-                .map(folder -> folder.resolve("training.safetensors"))
-                .ifPresent(file -> keep(trainer, file));
+        checkpoint.trainingFile().ifPresent(f -> trainer.checkpointEvery(CHECKPOINT_STEPS, f));
+        checkpoint.trainingToGoOnFrom().ifPresent(trainer::resume);
         trainer.listen(event -> {
             if (event instanceof TrainingEvent.EpochEnd) {
                 best.offer(file.with(weights));
@@ -99,15 +101,20 @@ final class GradientTraining {
                 }
             }
         });
-        TrainingResult result = trainer.train(Dataset.of(dataset, dataset), settings.epochs());
+        TrainingResult result = trained(trainer, Dataset.of(dataset, dataset));
         best.offer(file.with(weights));
         return new Trained(best.model(), !best.isFirst(), result.steps(), weights.frozen());
     }
 
-    private void keep(Trainer trainer, Path file) {
-        trainer.checkpointEvery(CHECKPOINT_STEPS, file);
-        if (settings.goingOn && Files.exists(file)) {
-            trainer.resume(file);
+    private TrainingResult trained(Trainer trainer, Dataset data) {
+        Optional<Path> from = checkpoint.trainingToGoOnFrom();
+        try {
+            return trainer.train(data, settings.epochs());
+        } catch (EspalierException e) {
+            boolean unread =
+                    from.filter(file -> String.valueOf(e.getMessage()).contains(file.toString()))
+                            .isPresent();
+            throw unread ? checkpoint.damaged(e) : e;
         }
     }
 }

@@ -100,8 +100,7 @@ class JournalTest {
             begun.number("n", () -> 1.0);
         }
 
-        assertEquals(
-                "{\"espalier-journal\":\"0b\"}\n{\"n\":1.0}\n", Files.readString(file));
+        assertEquals("{\"espalier-journal\":\"0b\"}\n{\"n\":1.0}\n", Files.readString(file));
     }
 
     @Test

@@ -27,6 +27,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.function.UnaryOperator;
@@ -77,12 +78,13 @@ class RecipeTest {
     @DisplayName("of another model is refused by the layer's name")
     void otherModel() {
         var recipe = Recipe.of(Map.of("stem", "int8"));
+        List<String> begun = new ArrayList<>();
+        Quantizer told =
+                Quantizer.auto().recipe(recipe).progress(progress -> begun.add(progress.step()));
 
-        var refusal =
-                assertThrows(
-                        EspalierException.class,
-                        () -> Quantizer.auto().recipe(recipe).quantize(network(), data()));
+        var refusal = assertThrows(EspalierException.class, () -> told.quantize(network(), data()));
 
+        assertEquals(List.of("repairing the graph"), begun);
         assertTrue(String.valueOf(refusal.getMessage()).contains("'stem'"), refusal.toString());
     }
 

@@ -276,6 +276,67 @@ class FineTunerTest {
     }
 
     @Test
+    @DisplayName("goes on from a whole checkpoint of the same work alone, which is one run's")
+    void othersCheckpoint() throws IOException {
+        OnnxModel teacher = hidden();
+        Inputs data = features();
+        OnnxModel pruned = OnnxPruner.l1(0.4).prune(teacher).model();
+        Path kept = folder.resolve("run");
+        FineTuner tuner = FineTuner.distilling(teacher).learningRate(1e-3).epochs(1);
+        FineTuner goingOn = tuner.checkpoints(kept, true);
+        List<String> refused = new ArrayList<>();
+        tuner.checkpoints(kept, false)
+                .progress((stage, done, total) -> {
+                    if (refused.isEmpty()) {
+                        refused.add(refusal(goingOn, data, pruned));
+                    }
+                })
+                .tune(pruned, data);
+
+        refused.add(refusal(goingOn, data, OnnxPruner.l1(0.5).prune(teacher).model()));
+        refused.add(refusal(goingOn.learningRate(1), data, pruned));
+        refused.add(refusal(goingOn.epochs(2), data, pruned));
+        OnnxModel other = OnnxPruner.l1(0.1).prune(teacher).model();
+        refused.add(
+                refusal(
+                        FineTuner.distilling(other)
+                                .learningRate(1e-3)
+                                .epochs(1)
+                                .checkpoints(kept, true),
+                        data,
+                        pruned));
+
+        goingOn.minutes(5).threads(1).tune(pruned, data);
+        assertTrue(refused.getFirst().startsWith("Another run keeps its checkpoint in " + kept));
+        for (String message : refused.subList(1, 5)) {
+            assertEquals(
+                    "Can't go on from the checkpoint in "
+                            + kept
+                            + ": it is of another model, another teacher, other data or other"
+                            + " settings. Name another folder, delete this one, or begin anew"
+                            + " without resuming.",
+                    message);
+        }
+        for (String name : List.of("training.safetensors", "fitted.onnx", "checkpoint.json")) {
+            byte[] whole = Files.readAllBytes(kept.resolve(name));
+            Files.write(kept.resolve(name), Arrays.copyOf(whole, whole.length - 50));
+            String message = refusal(goingOn, data, pruned);
+            assertTrue(message.startsWith("Can't go on from the checkpoint in " + kept), message);
+            assertTrue(message.contains(kept.resolve(name).toString()), message);
+            assertTrue(message.endsWith("or begin anew without resuming."), message);
+        }
+        tuner.checkpoints(kept, false).epochs(0).tune(pruned, data);
+        try (var left = Files.list(kept)) {
+            assertEquals(2, left.count());
+        }
+    }
+
+    private static String refusal(FineTuner tuner, Inputs data, OnnxModel model) {
+        return String.valueOf(
+                assertThrows(EspalierException.class, () -> tuner.tune(model, data)).getMessage());
+    }
+
+    @Test
     @DisplayName("learns from labels, and refuses what are none")
     void labels() throws IOException {
         OnnxModel model = classifier();
