@@ -28,6 +28,7 @@ import java.nio.file.Path;
             PruneCommand.class,
             Slim.class,
             Finetune.class,
+            CompressCommand.class,
             Run.class,
             Completion.class
         },

@@ -13,6 +13,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.Map;
@@ -74,7 +75,8 @@ public final class Compressed {
     }
 
     /**
-     * Writes any tensors, such as those of a safetensors file.
+     * Writes any tensors, such as those of a safetensors file. Of a pair {@code NAME_orig} and
+     * {@code NAME_mask}, what the mask leaves out is 0 in the file.
      *
      * @param tensors by name; the file keeps the map's order
      * @param metadata free text by name
@@ -94,12 +96,25 @@ public final class Compressed {
         try (var scope = new PointerScope()) {
             write(
                     file,
-                    tensors,
+                    masked(tensors),
                     weights,
                     metadata,
                     Needed.from(with, Compression.LOSSLESS, "the options"),
                     afterTensor);
         }
+    }
+
+    private static Map<String, Tensor> masked(Map<String, Tensor> tensors) {
+        Map<String, Tensor> masked = new LinkedHashMap<>(tensors);
+        masked.replaceAll((name, tensor) -> {
+            Tensor mask = name.endsWith(ORIGINAL) ? tensors.get(mask(name)) : null;
+            return mask != null
+                            && Tensors.type(mask) == Tensors.type(tensor)
+                            && Arrays.equals(Tensors.shape(mask), Tensors.shape(tensor))
+                    ? tensor.detach().mul(mask)
+                    : tensor;
+        });
+        return masked;
     }
 
     /**

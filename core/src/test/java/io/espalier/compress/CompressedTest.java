@@ -187,6 +187,19 @@ class CompressedTest {
     }
 
     @Test
+    @DisplayName("a state's masks leave zeros in the file, as those of a model do")
+    void maskedTensors() throws IOException {
+        var model = pruned(0.95);
+        long size = saved(model);
+        Compressed.write(file(), model.stateDict(), Map.of(), o -> o, () -> {});
+        assertTrue(Files.size(file()) < size);
+        var again = network();
+        again.load(file());
+        Tensor x = Tensors.randn(5, 60);
+        assertTrue(Tensors.equal(model.call(x), again.call(x)));
+    }
+
+    @Test
     @DisplayName("tensors of any file are written, with a word after each")
     void anyTensors() {
         var steps = new AtomicInteger();
