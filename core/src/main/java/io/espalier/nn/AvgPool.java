@@ -86,7 +86,7 @@ public abstract non-sealed class AvgPool extends Pooling {
     @Override
     protected Tensor forward(Tensor x) {
         if (!ceilMode() && x.dim() > kernelSize().length) {
-            Inputs.requireWindow(this, x, kernelSize(), paddingBefore(), paddingAfter());
+            LayerInputs.requireWindow(this, x, kernelSize(), paddingBefore(), paddingAfter());
         }
         if (!isPaddedUnevenly()) {
             return pool(x, paddingBefore(), countIncludePad());

@@ -266,7 +266,7 @@ public abstract non-sealed class Convolution extends ConvolutionSettings {
         long[] stride = stride();
         long[] dilation = dilation();
         int rank = stride.length;
-        Inputs.requireChannels(this, x, rank, inChannels());
+        LayerInputs.requireChannels(this, x, rank, inChannels());
         if (isTransposed()) {
             return Functional.convTranspose(
                     x, weight, bias, stride, paddingBefore(), outputPadding(), groups(), dilation);

@@ -137,7 +137,7 @@ public class Linear extends Module {
 
     @Override
     protected Tensor forward(Tensor x) {
-        Inputs.requireFeatures(this, x, in);
+        LayerInputs.requireFeatures(this, x, in);
         return Functional.linear(x, weight(), bias());
     }
 

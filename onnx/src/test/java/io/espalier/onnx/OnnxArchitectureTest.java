@@ -5,10 +5,16 @@ import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
 import static com.tngtech.archunit.library.GeneralCodingRules.ACCESS_STANDARD_STREAMS;
 
+import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.importer.ImportOption.DoNotIncludeTests;
 import com.tngtech.archunit.junit.AnalyzeClasses;
 import com.tngtech.archunit.junit.ArchTest;
+import com.tngtech.archunit.lang.ArchCondition;
 import com.tngtech.archunit.lang.ArchRule;
+import com.tngtech.archunit.lang.ConditionEvents;
+import com.tngtech.archunit.lang.SimpleConditionEvent;
+
+import java.lang.reflect.Modifier;
 
 /** The rooms for ONNX files, and who may know whom. */
 @AnalyzeClasses(packages = "io.espalier.onnx", importOptions = DoNotIncludeTests.class)
@@ -67,7 +73,8 @@ class OnnxArchitectureTest {
                     .mayOnlyAccessLayers("proto", "model")
                     .whereLayer("quant")
                     .mayOnlyAccessLayers(
-                            "proto", "model", "run", "inputs", "compare", "repair", "fit", "lower")
+                            "proto", "model", "shape", "run", "inputs", "compare", "repair", "fit",
+                            "lower")
                     .whereLayer("tune")
                     .mayOnlyAccessLayers(
                             "proto", "model", "shape", "run", "inputs", "compare", "repair", "fit",
@@ -107,6 +114,38 @@ class OnnxArchitectureTest {
                     .should()
                     .dependOnClassesThat()
                     .resideInAPackage("ai.onnxruntime..");
+
+    /** A program imports all of both with wildcards; the guide names the exception. */
+    @ArchTest
+    static final ArchRule NAMES_ARE_NOT_THOSE_OF_LAYERS =
+            classes()
+                    .that()
+                    .arePublic()
+                    .and()
+                    .areTopLevelClasses()
+                    .and()
+                    .resideOutsideOfPackage("io.espalier.onnx.proto..")
+                    .and()
+                    .doNotHaveSimpleName("Recipe")
+                    .should(haveANameThatIsNone("io.espalier.nn"));
+
+    private static ArchCondition<JavaClass> haveANameThatIsNone(String ofPackage) {
+        return new ArchCondition<>("have a name that no public type has of " + ofPackage) {
+            @Override
+            public void check(JavaClass type, ConditionEvents events) {
+                try {
+                    Class<?> other = Class.forName(ofPackage + "." + type.getSimpleName());
+                    events.add(
+                            new SimpleConditionEvent(
+                                    type,
+                                    !Modifier.isPublic(other.getModifiers()),
+                                    type.getName() + " and " + other.getName()));
+                } catch (ClassNotFoundException e) {
+                    events.add(SimpleConditionEvent.satisfied(type, type.getName()));
+                }
+            }
+        };
+    }
 
     @ArchTest
     static final ArchRule PRINTS_NOTHING =

@@ -1,6 +1,6 @@
 package io.espalier.quant.layer;
 
-import io.espalier.nn.Inputs;
+import io.espalier.nn.LayerInputs;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.tensor.Operators;
@@ -60,7 +60,7 @@ final class DynamicLinear extends DynamicLayer {
 
     @Override
     protected Tensor forward(Tensor x) {
-        Inputs.requireFeatures(this, x, buffer("weight").size(1));
+        LayerInputs.requireFeatures(this, x, buffer("weight").size(1));
         if (x.dim() == 1) {
             return forward(x.unsqueeze(0)).squeeze(0);
         }

@@ -1,7 +1,7 @@
 package io.espalier.quant.layer;
 
 import io.espalier.nn.Convolution;
-import io.espalier.nn.Inputs;
+import io.espalier.nn.LayerInputs;
 import io.espalier.nn.Module;
 import io.espalier.nn.PaddingMode;
 import io.espalier.nn.Repr;
@@ -188,13 +188,13 @@ record Geometry(
      * @param x [N, C, spatial…] or [C, spatial…]
      */
     void requireFits(Module layer, Tensor x, Tensor weight) {
-        Inputs.requireChannels(layer, x, rank(), inChannels(weight));
+        LayerInputs.requireChannels(layer, x, rank(), inChannels(weight));
         if (!transposed) {
-            Inputs.requireWindow(layer, x, window(weight), padding, paddingAfter);
+            LayerInputs.requireWindow(layer, x, window(weight), padding, paddingAfter);
         }
         long[] shape = outputShape(x, weight);
         if (transposed) {
-            Inputs.requireOutput(layer, x, Arrays.copyOfRange(shape, 2, shape.length));
+            LayerInputs.requireOutput(layer, x, Arrays.copyOfRange(shape, 2, shape.length));
         }
         requireCountable(layer, x, shape);
         requireCountable(layer, x, paddedShape(x));
@@ -207,7 +207,7 @@ record Geometry(
             elements *= size;
         }
         if (elements > MOST) {
-            throw Inputs.tooLarge(layer, x, shape);
+            throw LayerInputs.tooLarge(layer, x, shape);
         }
     }
 

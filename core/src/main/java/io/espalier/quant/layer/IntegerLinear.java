@@ -1,6 +1,6 @@
 package io.espalier.quant.layer;
 
-import io.espalier.nn.Inputs;
+import io.espalier.nn.LayerInputs;
 import io.espalier.tensor.Operators;
 import io.espalier.tensor.Tensors;
 
@@ -30,7 +30,7 @@ final class IntegerLinear extends IntegerLayer {
 
     @Override
     void requireFits(Tensor x) {
-        Inputs.requireFeatures(this, x, buffer("weight").size(1));
+        LayerInputs.requireFeatures(this, x, buffer("weight").size(1));
     }
 
     @Override

@@ -1,6 +1,6 @@
 package io.espalier.quant.layer;
 
-import io.espalier.nn.Inputs;
+import io.espalier.nn.LayerInputs;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.tensor.Operator;
@@ -54,7 +54,7 @@ final class QuantizedLinear extends PackedLayer {
 
     @Override
     protected Tensor forward(Tensor x) {
-        Inputs.requireFeatures(this, x, buffer("weight").size(1));
+        LayerInputs.requireFeatures(this, x, buffer("weight").size(1));
         if (x.dim() == 1) {
             return kernel().call(quantized(x.unsqueeze(0))).squeeze(0);
         }

@@ -9,8 +9,8 @@ import java.util.Arrays;
 
 /** What layers with a weight can take, whether they compute in floats or in integers. */
 @Internal
-public final class Inputs {
-    private Inputs() {}
+public final class LayerInputs {
+    private LayerInputs() {}
 
     /**
      * Refuses what a linear layer can't take.
