@@ -28,8 +28,8 @@ import java.util.Set;
  * read of this one counts as read by that node. Not safe for several threads.
  */
 public final class OnnxGraph {
-    private final GraphProto rest;
-    private final List<ValueInfoProto> inputs;
+    private GraphProto rest;
+    private List<ValueInfoProto> inputs;
     private final List<ValueInfoProto> outputs;
     private final Map<String, ConstantTensor> constants = new LinkedHashMap<>();
     private final Map<String, ValueInfoProto> valueInfo = new LinkedHashMap<>();
@@ -227,6 +227,21 @@ public final class OnnxGraph {
         }
     }
 
+    /**
+     * Takes the defaults for what could be given instead, and sparse constants with all their
+     * zeros: all of them are constants like others then.
+     *
+     * @throws EspalierException if a sparse constant's places are not within its shape
+     */
+    public void settle() {
+        inputs = inputs.stream().filter(i -> !constants.containsKey(i.getName())).toList();
+        inputNames.removeIf(constants::containsKey);
+        rest.getSparseInitializerList()
+                .forEach(sparse ->
+                        constants.put(sparse.getValues().getName(), SparseConstant.dense(sparse)));
+        rest = rest.toBuilder().clearSparseInitializer().build();
+    }
+
     /** Adds a node. */
     public void add(OnnxNode node) {
         add(node, end++);
@@ -284,6 +299,20 @@ public final class OnnxGraph {
         }
         if (isOutput(value)) {
             giveAs(value, by);
+        }
+    }
+
+    /**
+     * Gives a value another name, where it is made and wherever it is read. An input or a result of
+     * the graph keeps its own, so that a node between the two names has to be added.
+     */
+    public void rename(String value, String name) {
+        OnnxNode maker = producers.get(value);
+        if (maker != null) {
+            replace(maker, renamedOutput(maker, value, name));
+        }
+        for (OnnxNode reader : readers(value)) {
+            replace(reader, Captures.renamed(reading(reader, value, name), value, name));
         }
     }
 

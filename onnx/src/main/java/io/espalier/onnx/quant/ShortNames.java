@@ -28,12 +28,14 @@ final class ShortNames {
     }
 
     /**
-     * A model with short names.
+     * A model with short names, which names no domain for the runtime's own operators if it calls
+     * none.
      *
      * @param before the graph whose names are kept
      */
     static OnnxModel in(OnnxModel model, OnnxGraph before) {
-        return model.rewritten(graph -> new ShortNames(graph, before).apply());
+        return model.rewritten(graph -> new ShortNames(graph, before).apply())
+                .withoutUnusedOpset(OnnxNode.MICROSOFT);
     }
 
     private void apply() {

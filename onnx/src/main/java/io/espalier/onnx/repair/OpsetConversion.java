@@ -62,7 +62,7 @@ final class OpsetConversion {
         OnnxModel raised = model.withOpset("", version);
         for (OnnxNode node : raised.graph().nodes()) {
             if (node.domain().isEmpty()) {
-                convert(raised.graph(), node, from, version);
+                convert(raised.graph(), subject, node, from, version);
             }
         }
         raised.graph().removeUnused();
@@ -98,21 +98,37 @@ final class OpsetConversion {
         return switch (node.op()) {
             case "Squeeze", "Unsqueeze", "ReduceSum", "Split", "Dropout", "RoiAlign" -> true;
             case "BatchNormalization" -> hasOneResult(node);
-            // Until version 12 they go over all dimensions from their axis on.
-            case "Softmax", "LogSoftmax", "Hardmax" -> {
-                int rank = subject.rank(node.input(0));
-                long axis = node.integer("axis", 1);
-                yield subject.opset() >= 13 || axis == -1 || (rank > 0 && axis == rank - 1);
-            }
+            case "Softmax", "LogSoftmax", "Hardmax" -> true;
             default -> false;
         };
+    }
+
+    private static boolean isOverLast(Subject subject, OnnxNode node) {
+        int rank = subject.rank(node.input(0));
+        long axis = node.integer("axis", 1);
+        return axis == -1 || (rank > 0 && axis == rank - 1);
+    }
+
+    /** Until version 12 they go over all dimensions from their axis on, as over the rows here. */
+    private static void overRows(OnnxGraph graph, OnnxNode node) {
+        String rows = graph.freshName(node.output() + "_rows");
+        String shares = graph.freshName(node.output() + "_over_rows");
+        String shape = graph.freshName(node.output() + "_shape");
+        graph.replace(
+                node,
+                OnnxNode.of("Flatten", List.of(node.input(0)), rows)
+                        .with("axis", node.integer("axis", 1)),
+                node.with("axis", -1).withInput(0, rows).withOutputs(List.of(shares)),
+                OnnxNode.of("Shape", List.of(node.input(0)), shape),
+                OnnxNode.of("Reshape", List.of(shares, shape), node.output()));
     }
 
     private static boolean hasOneResult(OnnxNode node) {
         return node.outputs().stream().skip(1).allMatch(String::isEmpty);
     }
 
-    private static void convert(OnnxGraph graph, OnnxNode node, long from, long to) {
+    private static void convert(
+            OnnxGraph graph, Subject subject, OnnxNode node, long from, long to) {
         if (from < OldOperators.NEWEST && OldOperators.changed(node)) {
             OldOperators.convert(graph, node);
         }
@@ -120,8 +136,10 @@ final class OpsetConversion {
             case "Squeeze", "Unsqueeze", "ReduceSum" -> asInput(graph, node, "axes", from, to);
             case "Split" -> asInput(graph, node, "split", from, to);
             case "Softmax", "LogSoftmax", "Hardmax" -> {
-                if (from < 13 && to >= 13) {
+                if (from < 13 && to >= 13 && isOverLast(subject, node)) {
                     graph.replace(node, node.with("axis", -1));
+                } else if (from < 13 && to >= 13) {
+                    overRows(graph, node);
                 }
             }
             case "Dropout" -> {

@@ -44,7 +44,7 @@ final class Distillation extends Module {
                 .forEach((name, found) -> {
                     Tensor target = wanted.get(name);
                     if (target != null && found.is_floating_point()) {
-                        losses.add(loss(name, found, target));
+                        losses.add(loss(name, found, target.to(Tensors.type(found))));
                     }
                 });
         if (losses.isEmpty()) {

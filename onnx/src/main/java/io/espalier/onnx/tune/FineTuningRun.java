@@ -117,7 +117,7 @@ final class FineTuningRun {
         if (settings.epochs() == 0 || settings.trainsIntegers) {
             return step;
         }
-        return trained(new TrainableFile.Floats(step.model()), data, step, reference);
+        return trained(TrainableFile.Floats.of(step.model()), data, step, reference);
     }
 
     /** By gradients, as far as what they make is better than what there was. */

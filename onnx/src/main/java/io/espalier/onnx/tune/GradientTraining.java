@@ -4,7 +4,9 @@ import io.espalier.data.Dataset;
 import io.espalier.nn.Module;
 import io.espalier.onnx.lower.LoweredModel;
 import io.espalier.onnx.lower.Lowering;
+import io.espalier.onnx.model.ElementType;
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.quant.CalibrationData;
 import io.espalier.onnx.run.OnnxSession;
 import io.espalier.tensor.EspalierException;
@@ -49,8 +51,8 @@ final class GradientTraining {
     record Trained(OnnxModel model, boolean better, long steps, List<String> frozen) {}
 
     Trained run(CalibrationData data) {
-        LoweredModel lowered = Lowering.lower(file.lowerable());
-        TrainableWeights weights = TrainableWeights.of(lowered, file.lowerable());
+        LoweredModel lowered = Lowering.lower(givingFloats(file.lowerable()));
+        TrainableWeights weights = TrainableWeights.of(lowered, file::held);
         file.prepare(weights);
         if (weights.count() == 0) {
             throw new EspalierException(
@@ -66,6 +68,22 @@ final class GradientTraining {
                 new LabelledLearning(lowered, data.batches(), settings.task, data.requireLabels()),
                 weights,
                 data);
+    }
+
+    /** The model without the rounding of its results to 16 bits, where small gradients vanish. */
+    private static OnnxModel givingFloats(OnnxModel model) {
+        return model.rewritten(graph ->
+                graph.outputs().stream()
+                        .map(output -> graph.producer(output.getName()))
+                        .filter(node ->
+                                node != null
+                                        && node.is("Cast")
+                                        && node.integer("to", 0) == ElementType.FLOAT16.code())
+                        .toList()
+                        .forEach(node ->
+                                graph.replace(
+                                        node,
+                                        OnnxNode.of("Identity", node.inputs(), node.output()))));
     }
 
     private Trained train(Module objective, TrainableWeights weights, CalibrationData data) {

@@ -5,12 +5,16 @@ import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.quant.conv.PortableForm;
+import io.espalier.onnx.quant.half.OpenedHalves;
 import io.espalier.onnx.repair.Repair;
+import io.espalier.onnx.shape.Shapes;
 import io.espalier.onnx.tune.SimulatedIntegers.Simulation;
+import io.espalier.tensor.EspalierException;
 
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -20,7 +24,9 @@ import java.util.Set;
  */
 final class IntegerFile implements TrainableFile {
     private final OnnxModel integers;
+    private final Shapes shapes;
     private final Simulation simulation;
+    private final Shapes simulated;
     private final boolean isSparse;
 
     /**
@@ -30,9 +36,19 @@ final class IntegerFile implements TrainableFile {
      */
     IntegerFile(OnnxModel model, boolean isSparse) {
         this.integers = model.rewritten(IntegerFile::unshare);
-        this.simulation =
-                SimulatedIntegers.of(
-                        PortableForm.of(Repair.raised(integers, PortableForm.SINCE_OPSET)));
+        this.shapes = Shapes.of(integers);
+        OnnxModel raised = Repair.raised(integers, PortableForm.SINCE_OPSET);
+        if (raised.opset() < PortableForm.SINCE_OPSET) {
+            throw new EspalierException(
+                    ("Integers are trained in operators of version %d of the standard; this model"
+                         + " is of version %d and calls some that can't be written so: export it in"
+                         + " a later version, or fit integers without training (toIntegers(), on"
+                         + " the command line --int8).")
+                            .formatted(PortableForm.SINCE_OPSET, raised.opset()));
+        }
+        OnnxModel portable = PortableForm.of(raised);
+        this.simulation = SimulatedIntegers.of(OpenedHalves.open(portable));
+        this.simulated = Shapes.of(simulation.model());
         this.isSparse = isSparse;
     }
 
@@ -64,6 +80,13 @@ final class IntegerFile implements TrainableFile {
     @Override
     public OnnxModel lowerable() {
         return simulation.model();
+    }
+
+    @Override
+    public Optional<HeldWeight> held(String value) {
+        return HeldWeight.of(simulation.model().graph(), simulated, value)
+                .filter(weight -> isHeld(weight.name()))
+                .or(() -> HeldWeight.of(integers.graph(), shapes, value));
     }
 
     @Override

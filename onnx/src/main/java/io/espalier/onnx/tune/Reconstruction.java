@@ -91,6 +91,7 @@ final class Reconstruction implements AutoCloseable {
         ConstantTensor weight = node.inputs().size() < 2 ? null : student.constant(node.input(1));
         boolean fits =
                 weight != null
+                        && !student.constants().containsKey(node.input(0))
                         && weight.type().isFloating()
                         && mayChange.test(node.input(1))
                         && student.onlyReader(node.input(1)) == node

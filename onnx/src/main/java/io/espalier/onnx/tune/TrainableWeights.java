@@ -8,7 +8,6 @@ import io.espalier.onnx.model.ElementType;
 import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
-import io.espalier.onnx.shape.Shapes;
 import io.espalier.onnx.tune.SimulatedIntegers.HeldIntegers;
 import io.espalier.prune.Prune;
 import io.espalier.quant.qat.FakeQuantizedParameter;
@@ -30,6 +29,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Function;
 import java.util.function.Predicate;
 
 /**
@@ -110,11 +110,10 @@ final class TrainableWeights {
      * Finds them, and freezes all others.
      *
      * @param lowered what was made of the model
-     * @param model as the file has it
+     * @param held where the file holds what a value is
      */
-    static TrainableWeights of(LoweredModel lowered, OnnxModel model) {
+    static TrainableWeights of(LoweredModel lowered, Function<String, Optional<HeldWeight>> held) {
         var found = new TrainableWeights();
-        var shapes = Shapes.of(model);
         LoweredWeights origins = lowered.weights().orElseThrow();
         OnnxGraph prepared = origins.prepared().graph();
         Set<String> taken = new LinkedHashSet<>();
@@ -140,8 +139,7 @@ final class TrainableWeights {
                                                                 prepared,
                                                                 constant,
                                                                 factors(node),
-                                                                model,
-                                                                shapes)
+                                                                held)
                                                         .stream()
                                                         .peek(w -> taken.add(constant)))
                                         .findFirst();
@@ -181,13 +179,12 @@ final class TrainableWeights {
             OnnxGraph prepared,
             String constant,
             List<Double> factors,
-            OnnxModel model,
-            Shapes shapes) {
+            Function<String, Optional<HeldWeight>> places) {
         ConstantTensor tensor = prepared.constant(constant);
         if (tensor == null || !tensor.type().isFloating()) {
             return Optional.empty();
         }
-        Optional<HeldWeight> held = HeldWeight.of(model.graph(), shapes, constant);
+        Optional<HeldWeight> held = places.apply(constant);
         if (held.isEmpty()) {
             return Optional.empty();
         }

@@ -16,12 +16,12 @@ import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -41,6 +41,25 @@ class QuantizerTest {
         assertTrue(result.size() < 0.5, result.summary());
         assertTrue(result.drop() < 0.01, result.summary());
         assertTrue(result.table().contains("int8"), result.table());
+    }
+
+    @Test
+    @DisplayName("names the runtime's own operators only where it calls one")
+    void domains() {
+        OnnxModel model =
+                TestGraphs.opset(17)
+                        .input("x: Float[N, 8, 6, 6]")
+                        .weight("w", 32, 8, 3, 3)
+                        .node("y = Conv(x, w)")
+                        .output("y")
+                        .build();
+        Inputs data = Inputs.of(List.of(Map.of("x", Tensors.randn(2, 8, 6, 6))));
+
+        OnnxModel stored =
+                Quantizer.of(QuantizationMode.DYNAMIC).threads(1).quantize(model, data).model();
+
+        assertTrue(stored.byteSize() < 0.5 * model.byteSize());
+        assertEquals(Set.of(""), stored.opsets().keySet());
     }
 
     @Test
@@ -412,24 +431,30 @@ class QuantizerTest {
     }
 
     @Test
-    @DisplayName("says of layers that compute in 16 bits why they stay so")
-    void computedInHalves() {
-        var ones = new short[256];
-        Arrays.fill(ones, Float.floatToFloat16(1));
+    @DisplayName("says of layers that compute in doubles beside others in floats why they stay so")
+    void computedInDoubles() {
         OnnxModel model =
                 TestGraphs.opset(17)
-                        .input("x: Float[N, 8, 4, 4]")
-                        .constant("w", ConstantTensor.halves(List.of(32L, 8L, 1L, 1L), ones))
-                        .node("h = Cast(x)", n -> n.with("to", 10))
-                        .node("c = Conv(h, w)")
-                        .node("y = Cast(c)", n -> n.with("to", 1))
+                        .input("x: Float[N, 16]")
+                        .constant(
+                                "w", ConstantTensor.of(Tensors.rand(16, 32).to(ScalarType.Double)))
+                        .weight("v", 32, 32)
+                        .node("h = Cast(x)", n -> n.with("to", 11))
+                        .node("d = MatMul(h, w)")
+                        .node("c = Cast(d)", n -> n.with("to", 1))
+                        .node("y = MatMul(c, v)")
                         .output("y")
                         .build();
-        Inputs data = Inputs.of(List.of(Map.of("x", Tensors.rand(2, 8, 4, 4))));
+        Inputs data = Inputs.of(List.of(Map.of("x", Tensors.rand(2, 16))));
 
         List<Layer> layers = Quantizer.of(QuantizationMode.STATIC).quantize(model, data).layers();
 
-        assertEquals(List.of("its weights are FLOAT16"), layers.stream().map(Layer::why).toList());
+        assertEquals(
+                List.of("its weights are DOUBLE"),
+                layers.stream()
+                        .filter(layer -> layer.name().startsWith("d/"))
+                        .map(Layer::why)
+                        .toList());
     }
 
     private static String refusal(Quantizer quantizer) {

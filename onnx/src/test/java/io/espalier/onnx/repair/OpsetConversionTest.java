@@ -112,9 +112,6 @@ class OpsetConversionTest {
     @Test
     @DisplayName("stays where an operator would mean something else, or isn't known")
     void notPossible() {
-        assertUntouched(
-                PASS,
-                hardSwish(11).node("y = Softmax(h)", n -> n.with("axis", 1)).output("y").build());
         assertUntouched(PASS, hardSwish(11).node("y = Magic(h)").output("y").build());
         assertUntouched(
                 PASS,
@@ -123,5 +120,22 @@ class OpsetConversionTest {
                         .node("y = Upsample(h, scales)")
                         .output("y")
                         .build());
+    }
+
+    @Test
+    @DisplayName("is raised where shares are over several dimensions, which are rows then")
+    void sharesOverRows() {
+        OnnxModel model =
+                hardSwish(11)
+                        .node("s = Softmax(h)", n -> n.with("axis", 1))
+                        .node("l = LogSoftmax(h)", n -> n.with("axis", -2))
+                        .node("y = Add(s, l)")
+                        .output("y")
+                        .build();
+
+        OnnxModel raised = Repair.raised(model, 13);
+
+        assertEquals(13, raised.opset());
+        assertSame(model, raised, 2, 4, 6);
     }
 }

@@ -11,8 +11,11 @@ import io.espalier.onnx.inputs.ImageInputs;
 import io.espalier.onnx.inputs.Inputs;
 import io.espalier.onnx.inputs.Task;
 import io.espalier.onnx.model.ConstantTensor;
+import io.espalier.onnx.model.ElementType;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
+import io.espalier.onnx.quant.QuantizationMode;
+import io.espalier.onnx.quant.Quantizer;
 import io.espalier.onnx.run.OnnxSession;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Libtorch;
@@ -20,6 +23,7 @@ import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -513,5 +517,88 @@ class FineTunerTest {
                 .node("z = Relu(x)")
                 .output("z")
                 .build();
+    }
+
+    @Test
+    @DisplayName("trains weights of 16 bits in 32, and writes them in 16, in integers' files too")
+    void halves() {
+        OnnxModel teacher = products(ElementType.FLOAT);
+        Inputs rows = Inputs.of(List.of(Map.of("x", Tensors.randn(16, 4))));
+        OnnxModel halves =
+                Quantizer.of(QuantizationMode.FLOAT16).threads(1).quantize(teacher, rows).model();
+        OnnxModel pruned = OnnxPruner.l1(0.4).prune(halves).model();
+        FineTuner tuner = FineTuner.distilling(teacher).threads(1).epochs(3);
+
+        TunedModel tuned = tuner.tune(pruned, rows);
+        TunedModel integers = tuner.trainingIntegers().tune(pruned, rows);
+
+        assertTrue(types(pruned).contains(ElementType.FLOAT16));
+        assertEquals(3, tuned.steps());
+        assertEquals(3, integers.steps());
+        assertEquals(types(pruned), types(tuned.model()));
+        assertZerosStay(pruned, tuned.model());
+    }
+
+    @Test
+    @DisplayName("trains a model of 16-bit floats throughout, whose results are such, in 32")
+    void halvesThroughout() {
+        OnnxModel teacher = products(ElementType.FLOAT16);
+        OnnxModel pruned = OnnxPruner.l1(0.5).prune(teacher).model();
+        Inputs rows = Inputs.of(List.of(Map.of("x", Tensors.randn(16, 4).to(ScalarType.Half))));
+
+        TunedModel tuned =
+                FineTuner.distilling(teacher)
+                        .threads(1)
+                        .epochs(20)
+                        .learningRate(1e-3)
+                        .tune(pruned, rows);
+
+        assertTrue(tuned.trainingHelped(), tuned.toString());
+        assertEquals(types(pruned), types(tuned.model()));
+        assertZerosStay(pruned, tuned.model());
+    }
+
+    private static OnnxModel products(ElementType type) {
+        return TestGraphs.opset(17)
+                .input("x: " + type + "[N, 4]")
+                .constant("w", random(type, 4, 64))
+                .constant("v", random(type, 64, 8))
+                .node("h = MatMul(x, w)")
+                .node("r = Relu(h)")
+                .node("y = MatMul(r, v)")
+                .output("y: " + type + "[N, 8]")
+                .build();
+    }
+
+    private static ConstantTensor random(ElementType type, long... shape) {
+        return ConstantTensor.of(Tensors.randn(shape).to(type.libtorch()));
+    }
+
+    private static List<ElementType> types(OnnxModel model) {
+        return model.graph().constants().values().stream().map(ConstantTensor::type).toList();
+    }
+
+    @Test
+    @DisplayName("leaves layers alone that read nothing but constants")
+    void constants() {
+        OnnxModel model =
+                TestGraphs.opset(17)
+                        .input("x: Float[N, 4]")
+                        .weight("w", 8, 16)
+                        .weight("v", 16, 4)
+                        .node("m = MatMul(w, v)")
+                        .node("y = Identity(m)")
+                        .node("z = Identity(x)")
+                        .output("y")
+                        .output("z")
+                        .build();
+
+        TunedModel tuned =
+                FineTuner.distilling(model)
+                        .threads(1)
+                        .tune(model, Inputs.of(List.of(Map.of("x", Tensors.randn(2, 4)))));
+
+        assertEquals(0, tuned.layersFitted());
+        assertEquals(model.graph().constants(), tuned.model().graph().constants());
     }
 }

@@ -96,7 +96,7 @@ class IntegerTrainingTest {
         OnnxModel integers = inIntegers(network());
         var file = new IntegerFile(integers, false);
         LoweredModel lowered = Lowering.lower(file.lowerable());
-        TrainableWeights weights = TrainableWeights.of(lowered, file.lowerable());
+        TrainableWeights weights = TrainableWeights.of(lowered, file::held);
         file.prepare(weights);
         lowered.module().eval();
 
@@ -218,5 +218,41 @@ class IntegerTrainingTest {
         var refused = assertThrows(EspalierException.class, () -> new IntegerFile(model, false));
 
         assertTrue(String.valueOf(refused.getMessage()).contains("(Cast)"), refused.getMessage());
+    }
+
+    @Test
+    @DisplayName("raises the version of old operators, or says what to do where it can't")
+    void oldOperators() {
+        OnnxModel old = old().node("s = Softmax(c)").node("y = Conv(s, v)").output("y").build();
+        OnnxModel older =
+                old().node("n = RandomNormalLike(c)", n -> n.with("scale", 1e-20f))
+                        .node("s = Add(c, n)")
+                        .node("y = Conv(s, v)")
+                        .output("y")
+                        .build();
+        Inputs images = Inputs.of(List.of(Map.of("x", Tensors.randn(2, 3, 6, 6))));
+
+        TunedModel trained =
+                FineTuner.distilling(old).trainingIntegers().epochs(1).threads(1).tune(old, images);
+
+        assertEquals(1, trained.steps());
+        var error =
+                assertThrows(
+                        EspalierException.class,
+                        () ->
+                                FineTuner.distilling(older)
+                                        .trainingIntegers()
+                                        .epochs(1)
+                                        .threads(1)
+                                        .tune(older, images));
+        assertTrue(String.valueOf(error.getMessage()).contains("toIntegers()"), error.getMessage());
+    }
+
+    private static TestGraphs old() {
+        return TestGraphs.opset(8)
+                .input("x: Float[N, 3, 6, 6]")
+                .weight("w", 16, 3, 3, 3)
+                .weight("v", 8, 16, 1, 1)
+                .node("c = Conv(x, w)");
     }
 }

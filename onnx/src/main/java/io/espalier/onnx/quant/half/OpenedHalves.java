@@ -12,31 +12,36 @@ import org.jspecify.annotations.Nullable;
 import java.util.List;
 
 /**
- * Weights that a file keeps in 16 bits and computes with in 32, as floats while layers are looked
- * for, and in 16 bits again where they stayed floats.
+ * Weights that a file keeps in 16 bits, as floats while layers are looked for, and in 16 bits again
+ * where they stayed floats.
  */
 public final class OpenedHalves {
     private OpenedHalves() {}
 
-    /** Whether a file may keep such weights. */
+    /** Whether a file keeps such weights. */
     public static boolean isIn(OnnxModel model) {
         OnnxGraph graph = model.graph();
-        return graph.nodes().stream().anyMatch(OpenedHalves::makesFloats)
-                && (graph.constants().values().stream().anyMatch(OpenedHalves::isHalf)
-                        || graph.nodes().stream()
-                                .anyMatch(node ->
-                                        node.is("Constant") && isHalf(node.tensor("value"))));
+        return graph.constants().values().stream().anyMatch(OpenedHalves::isHalf)
+                || graph.nodes().stream()
+                        .anyMatch(node -> node.is("Constant") && isHalf(node.tensor("value")));
     }
 
     private static boolean isHalf(@Nullable ConstantTensor constant) {
         return constant != null && constant.type() == ElementType.FLOAT16;
     }
 
-    /** The model with such weights as floats; itself if it has none. */
+    /**
+     * The model with such weights as floats, with which it computes in 32 bits then, whatever it
+     * did; so it does where all its weights are doubles. What it takes and gives stays of its type.
+     */
     public static OnnxModel open(OnnxModel model) {
-        if (!isIn(model)) {
-            return model;
-        }
+        boolean stores =
+                isIn(model) && model.graph().nodes().stream().anyMatch(n -> makesFloats(n));
+        return SinglePrecision.of(stores ? stored(model) : model);
+    }
+
+    /** The model with those as floats of which it makes floats itself. */
+    private static OnnxModel stored(OnnxModel model) {
         OnnxModel plain = Repair.pass("constant-folding").run(model);
         return plain.rewritten(graph -> {
             graph.nodes().forEach(node -> open(graph, node));
