@@ -68,9 +68,27 @@ final class Elements {
         return fits ? Optional.of(cast) : Optional.empty();
     }
 
+    /**
+     * Numbers of Java's, which are floats or longs, as a type that stands for fewer of them: 0 and
+     * 1 as booleans, integers as real numbers; the tensor itself where they are not that.
+     */
+    static Tensor ofNumbers(ElementType type, Tensor tensor) {
+        ScalarType from = Tensors.type(tensor);
+        Optional<ScalarType> to = scalarType(type);
+        boolean becomesReal = from == ScalarType.Long && to.filter(Elements::isReal).isPresent();
+        if (type != ElementType.BOOL && !becomesReal) {
+            return tensor;
+        }
+        Tensor cast = tensor.to(to.orElseThrow());
+        return Tensors.equal(cast.to(from), tensor) ? cast : tensor;
+    }
+
     /** Why a tensor can't stand for one of this type, where that is not plain to see. */
     static String reason(ElementType type, Tensor tensor) {
         Optional<ScalarType> to = scalarType(type);
+        if (type == ElementType.BOOL) {
+            return " What is bool is given as 0 and 1.";
+        }
         if (to.isEmpty() || !areAlike(Tensors.type(tensor), to.get())) {
             return "";
         }

@@ -67,14 +67,19 @@ public record Signature(List<TensorInfo> inputs) {
     }
 
     /**
-     * Tensors of a call as the model takes them: in its order, elements converted where they can
-     * stand for the type wanted.
+     * Numbers of a call as the model takes them: in its order, elements converted where they can
+     * stand for the type wanted, integers for real numbers and 0 and 1 for booleans, too.
      *
      * @throws EspalierException if names or shapes differ, or a type can't stand for the one
      *     wanted; the message says what the model wants
      */
     public Map<String, Tensor> converted(Map<String, Tensor> tensors) {
-        return checked(new Made("The call", tensors));
+        var converted = new LinkedHashMap<String, Tensor>(tensors);
+        for (TensorInfo input : inputs) {
+            converted.computeIfPresent(
+                    input.name(), (name, tensor) -> Elements.ofNumbers(input.type(), tensor));
+        }
+        return checked(new Made("The call", converted));
     }
 
     /** The size of the first dimension, if all inputs have the same fixed one. */

@@ -38,7 +38,7 @@ public final class Lowering {
     private Lowering() {}
 
     /**
-     * Lowers a model. It is left as it is; its weights are copied.
+     * Lowers a model. It is left as it is; its weights are copied. What has a default is that.
      *
      * @throws EspalierException if an operator, or something that it is asked to do, has nothing
      *     that computes it on libtorch, or needs a size that only a run decides; the message names

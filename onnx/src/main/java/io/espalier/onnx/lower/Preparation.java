@@ -39,8 +39,10 @@ record Preparation(OnnxModel model, Set<String> weights) {
                     .toList();
 
     static Preparation of(OnnxModel model) {
+        OnnxModel settled = model.rewritten(OnnxGraph::settle);
         return new Preparation(
-                ComputedWeights.fold(Repair.run(model, PASSES).model()), weights(model.graph()));
+                ComputedWeights.fold(Repair.run(settled, PASSES).model()),
+                weights(settled.graph()));
     }
 
     private static Set<String> weights(OnnxGraph graph) {

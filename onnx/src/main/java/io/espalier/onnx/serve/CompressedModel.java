@@ -167,8 +167,8 @@ public final class CompressedModel implements RunningModel {
     /**
      * Runs the model on numbers in Java's memory.
      *
-     * @param inputs by the model's names; floats and longs become what the model wants of real
-     *     numbers and of integers, where it can hold them
+     * @param inputs by the model's names; floats become what the model wants of real numbers, longs
+     *     of real numbers and of integers, where it can hold them, and 0 and 1 are its booleans
      * @return the results by name, in Java's memory
      * @throws EspalierException if names or shapes are not what the model wants, it can't hold the
      *     numbers, or it is closed

@@ -83,7 +83,7 @@ class RandomInputsTest {
 
         assertEquals(
                 "Random inputs need the size of 'H', which the model leaves open: x: float [N, 3,"
-                        + " H, ?].",
+                        + " H, ?]. Set it by size(\"H\", N), on the command line --dimension H=N.",
                 error.getMessage());
         assertEquals(2 * 3 * 4 * 5, drawn.length);
         assertEquals(3 * 6 * 7, first(Inputs.random().imageSize(6, 7).batch(1), model, "x").length);

@@ -313,4 +313,50 @@ class CompressedModelTest {
         var refused = assertThrows(EspalierException.class, action::run);
         assertTrue(String.valueOf(refused.getMessage()).contains(part), refused::getMessage);
     }
+
+    @Test
+    @DisplayName("makes booleans of 0 and 1, real numbers of integers, and refuses other numbers")
+    void otherTypes() {
+        Path mixed = folder.resolve("mixed.onnx");
+        TestGraphs.opset(17)
+                .input("mask: Bool[N]")
+                .input("a: Double[N]")
+                .input("b: Float16[N]")
+                .node("c = Cast(a)", n -> n.with("to", 1))
+                .node("d = Cast(b)", n -> n.with("to", 1))
+                .node("y = Where(mask, c, d)")
+                .output("y: Float[N]")
+                .build()
+                .save(mixed);
+        NumberArray tens = NumberArray.of(new long[] {10, 20}, 2);
+        NumberArray small = NumberArray.of(new float[] {1, 2}, 2);
+
+        for (ModelRuntime runtime : ModelRuntime.values()) {
+            try (var model = CompressedModel.load(mixed, s -> s.runtime(runtime))) {
+                for (NumberArray mask :
+                        List.of(
+                                NumberArray.of(new long[] {0, 1}, 2),
+                                NumberArray.of(new float[] {0, 1}, 2))) {
+                    var results = model.runArrays(Map.of("mask", mask, "a", tens, "b", small));
+                    assertArrayEquals(
+                            new float[] {1, 20}, requireNonNull(results.get("y")).floats());
+                    results = model.runArrays(Map.of("mask", mask, "a", small, "b", tens));
+                    assertArrayEquals(
+                            new float[] {10, 2}, requireNonNull(results.get("y")).floats());
+                }
+                NumberArray seven = NumberArray.of(new long[] {0, 7}, 2);
+                var error =
+                        assertThrows(
+                                EspalierException.class,
+                                () ->
+                                        model.runArrays(
+                                                Map.of("mask", seven, "a", tens, "b", small)));
+                assertTrue(String.valueOf(error.getMessage()).contains("as 0 and 1"));
+                NumberArray large = NumberArray.of(new long[] {0, 1 << 20}, 2);
+                assertThrows(
+                        EspalierException.class,
+                        () -> model.runArrays(Map.of("mask", tens, "a", tens, "b", large)));
+            }
+        }
+    }
 }
