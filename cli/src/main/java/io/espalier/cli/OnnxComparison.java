@@ -114,6 +114,11 @@ final class OnnxComparison {
                         memory(found.candidateMemory()))
                 .lines()
                 .forEach(out::println);
+        if (!found.steady()) {
+            out.println(
+                    "The machine was busy with something else: times of one model lie far apart,"
+                            + " so trust neither them nor the speed.");
+        }
         out.printf(
                 "%nErrors over %s inputs, times of a batch of %s:%n%n",
                 Table.count(found.examples()), Table.count(found.batch()));
@@ -173,6 +178,7 @@ final class OnnxComparison {
                         found.time().candidate(),
                         found.candidateMemory()));
         description.put("speedup", found.time().speedup());
+        description.put("steady", found.steady());
         description.put("examples", found.examples());
         description.put("batch", found.batch());
         found.score()

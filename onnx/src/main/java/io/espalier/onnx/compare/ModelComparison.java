@@ -44,6 +44,8 @@ import java.util.function.UnaryOperator;
  *     with one shape, in the first model's order; empty if layers were left out
  * @param score how much both get right by the labels of the inputs, if they are judged by them
  * @param time of the first batch, in turns
+ * @param steady whether the turns' times lie near each other; if not, something else kept the
+ *     machine busy, and how much faster one is than the other is not to be trusted
  * @param referenceMemory by how many bytes the process grows when it opens the first model and runs
  *     a batch; empty where the machine does not tell
  * @param candidateMemory the same of the second model
@@ -55,6 +57,7 @@ public record ModelComparison(
         List<ValueError> layers,
         Optional<TaskScore> score,
         PairedTime time,
+        boolean steady,
         OptionalLong referenceMemory,
         OptionalLong candidateMemory) {
     /** Compares two models in all they have. */
@@ -115,10 +118,13 @@ public record ModelComparison(
             ComparisonSettings settings) {
         try (var noGrad = new NoGradGuard();
                 var memory = new SessionMemory(inputs)) {
+            memory.warmUp(() -> session(reference, settings));
+            memory.warmUp(candidate);
             RunningModel first = memory.open(() -> session(reference, settings));
             OptionalLong firstBytes = memory.grownBy();
             RunningModel second = memory.open(candidate);
             OptionalLong secondBytes = memory.grownBy();
+            memory.coolDown();
             var outputs = new LinkedHashMap<String, TensorErrors>();
             Optional<Counts> counts =
                     settings.task().map(task -> new Counts(task, inputs.labels()));
@@ -131,6 +137,7 @@ public record ModelComparison(
                     List.of(),
                     counts.map(Counts::score),
                     timed.time,
+                    timed.steady,
                     firstBytes,
                     secondBytes);
         }
@@ -138,7 +145,15 @@ public record ModelComparison(
 
     private ModelComparison with(List<ValueError> found) {
         return new ModelComparison(
-                examples, batch, outputs, found, score, time, referenceMemory, candidateMemory);
+                examples,
+                batch,
+                outputs,
+                found,
+                score,
+                time,
+                steady,
+                referenceMemory,
+                candidateMemory);
     }
 
     private static void requireSameOutputs(OnnxModel reference, OnnxModel candidate) {
@@ -232,14 +247,17 @@ public record ModelComparison(
         }
     }
 
-    private record Timed(long batch, PairedTime time) {}
+    private record Timed(long batch, PairedTime time, boolean steady) {}
 
     private static Timed time(
             RunningModel first, RunningModel second, InputBatches inputs, int turns) {
         try (var loop = inputs.iterator()) {
             Map<String, Tensor> batch = loop.next();
+            List<PairedTime> times = PairedTime.ofTurns(first, second, batch, turns);
             return new Timed(
-                    InputBatches.examples(batch), PairedTime.of(first, second, batch, turns));
+                    InputBatches.examples(batch),
+                    times.stream().reduce(PairedTime::least).orElseThrow(),
+                    Scatter.isSmall(times));
         }
     }
 

@@ -4,6 +4,8 @@ import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -34,15 +36,25 @@ public record PairedTime(double reference, double candidate) {
      */
     public static PairedTime of(
             RunningModel reference, RunningModel candidate, Map<String, Tensor> inputs, int turns) {
+        return ofTurns(reference, candidate, inputs, turns).stream()
+                .reduce(PairedTime::least)
+                .orElseThrow();
+    }
+
+    /**
+     * Measures, and gives the times of each turn.
+     *
+     * @param turns how often each is timed, 1 or more
+     */
+    public static List<PairedTime> ofTurns(
+            RunningModel reference, RunningModel candidate, Map<String, Tensor> inputs, int turns) {
         reference.warmUp(inputs);
         candidate.warmUp(inputs);
-        double first = Double.MAX_VALUE;
-        double second = Double.MAX_VALUE;
+        List<PairedTime> times = new ArrayList<>();
         for (int turn = 0; turn < turns; turn++) {
-            first = Math.min(first, least(reference, inputs));
-            second = Math.min(second, least(candidate, inputs));
+            times.add(new PairedTime(least(reference, inputs), least(candidate, inputs)));
         }
-        return new PairedTime(first, second);
+        return times;
     }
 
     private static double least(RunningModel model, Map<String, Tensor> inputs) {

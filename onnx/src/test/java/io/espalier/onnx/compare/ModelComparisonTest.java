@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.onnx.RealModels;
+import io.espalier.onnx.TestGraphs;
 import io.espalier.onnx.inputs.InputBatches;
 import io.espalier.onnx.inputs.Inputs;
 import io.espalier.onnx.inputs.ModelsTaking;
@@ -17,6 +18,8 @@ import io.espalier.tensor.Tensors;
 
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 
 import java.nio.file.Path;
@@ -108,6 +111,31 @@ class ModelComparisonTest {
         }
         assertEquals(1, found.outputs().getFirst().cosine(), 1e-9);
         assertEquals(2, batches.get(), "one batch, two passes");
+    }
+
+    @Test
+    @EnabledOnOs(OS.LINUX)
+    @DisplayName("takes as much memory as itself, whichever is opened first")
+    void memory() {
+        OnnxModel model =
+                TestGraphs.opset(17)
+                        .input("x: Float[N, 1, 512, 512]")
+                        .weight("w", 16, 1, 3, 3)
+                        .node("a = Conv(x, w)")
+                        .node("y = ReduceMean(a)")
+                        .output("y")
+                        .build();
+        InputBatches inputs = Inputs.random().limit(1).checkedFor(model);
+
+        ModelComparison found =
+                ModelComparison.of(
+                        model, model, inputs, s -> s.turns(1).threads(1).withoutLayers());
+
+        double first = found.referenceMemory().orElseThrow();
+        double second = found.candidateMemory().orElseThrow();
+        // The convolution's result alone takes 16 MB.
+        assertTrue(Math.min(first, second) > 15e6, first + " and " + second);
+        assertTrue(Math.max(first, second) < 2 * Math.min(first, second), first + " and " + second);
     }
 
     @Test
