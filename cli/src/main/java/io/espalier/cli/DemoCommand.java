@@ -27,7 +27,8 @@ import java.util.Map;
         name = "demo",
         description =
                 "Trains a network on the MNIST digits, prunes it, quantizes it to 16-bit floats and"
-                        + " to int8 (dynamically, after calibration, and with training), and"
+                        + " to int8 (dynamically, after calibration, and with training), takes"
+                        + " channels out of the float network and quantizes what is left, and"
                         + " measures each stage on the 10,000 test digits.",
         footer = {
             "",
@@ -127,13 +128,16 @@ final class DemoCommand implements Runnable {
 
     private static Table table(List<Stage> stages) {
         Stage first = stages.getFirst();
-        var table = new Table(1, "stage", "accuracy", "file", "of float", "sparsity", "latency");
+        var table =
+                new Table(
+                        1, "stage", "accuracy", "file", "of float", "MACs", "sparsity", "latency");
         for (Stage stage : stages) {
             table.row(
                     stage.name(),
                     Table.percent(stage.accuracy()),
                     Table.megabytes(stage.bytes()),
                     "%.2f".formatted((double) stage.bytes() / first.bytes()),
+                    String.format(Locale.ROOT, "%,d", stage.macs()),
                     Table.percent(stage.sparsity()),
                     String.format(Locale.ROOT, "%.2f ms", stage.latencyMillis()));
         }
@@ -147,6 +151,7 @@ final class DemoCommand implements Runnable {
             one.put("accuracy", stage.accuracy());
             one.put("bytes", stage.bytes());
             one.put("latency_ms", stage.latencyMillis());
+            one.put("macs", stage.macs());
             one.put("sparsity", stage.sparsity());
             all.put(stage.name(), one);
         }

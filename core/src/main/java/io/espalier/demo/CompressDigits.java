@@ -3,6 +3,8 @@ package io.espalier.demo;
 import io.espalier.data.Batch;
 import io.espalier.data.DataLoader;
 import io.espalier.data.Dataset;
+import io.espalier.graph.GraphCost;
+import io.espalier.graph.GraphModule;
 import io.espalier.nn.Module;
 import io.espalier.prune.IterativePruner;
 import io.espalier.prune.Prune;
@@ -10,9 +12,12 @@ import io.espalier.prune.Schedule;
 import io.espalier.prune.Target;
 import io.espalier.quant.QConfig;
 import io.espalier.quant.Quantization;
+import io.espalier.slim.ChannelImportance;
+import io.espalier.slim.Slimming;
 import io.espalier.state.SavedModel;
 import io.espalier.tensor.Engine;
 import io.espalier.tensor.Libtorch;
+import io.espalier.tensor.Tensors;
 import io.espalier.train.Evaluator;
 import io.espalier.train.Latency;
 import io.espalier.train.LearningRate;
@@ -31,7 +36,8 @@ import java.util.List;
 
 /**
  * Trains a network on handwritten digits, prunes it in rounds with fine-tuning, quantizes the
- * pruned network in four ways, and measures what lies in the files afterwards.
+ * pruned network in four ways, takes channels out of the trained one and quantizes what is left,
+ * and measures what lies in the files afterwards.
  */
 public final class CompressDigits {
     /** How many digits a timed batch has. */
@@ -43,9 +49,18 @@ public final class CompressDigits {
     private static final String DYNAMIC = "dynamic";
     private static final String INT8 = "int8";
     private static final String QAT = "qat";
+    private static final String SLIM = "slim";
+    private static final String SLIM_INT8 = "slim + int8";
 
-    /** What is saved and measured, in order; all after the second are the pruned network. */
-    public static final List<String> STAGES = List.of(FLOAT, PRUNED, FLOAT16, DYNAMIC, INT8, QAT);
+    /**
+     * What is saved and measured, in order; those after the second are the pruned network, and the
+     * last two the float one with fewer channels.
+     */
+    public static final List<String> STAGES =
+            List.of(FLOAT, PRUNED, FLOAT16, DYNAMIC, INT8, QAT, SLIM, SLIM_INT8);
+
+    /** Three layers are weighed, three groups chosen, then they are removed. */
+    private static final int SLIMMING_STEPS = 7;
 
     private static final int BATCH = 128;
     private static final double LEARNING_RATE = 0.05;
@@ -78,6 +93,7 @@ public final class CompressDigits {
         var model = new DigitNet();
         train(model);
         model.save(file(FLOAT));
+        DigitNet slim = model.copy();
         prune(model);
         Module masked = model.copy();
         Target.weights(model).forEach(weight -> Prune.remove(weight.module(), weight.name()));
@@ -87,7 +103,9 @@ public final class CompressDigits {
         quantizeDynamically(model.copy());
         quantize(model.copy());
         trainForIntegers(masked);
-        return measure();
+        slim(slim);
+        quantizeByGraph(slim);
+        return measure(slim);
     }
 
     private void train(Module model) {
@@ -158,6 +176,40 @@ public final class CompressDigits {
         Quantization.save(model, file(QAT));
     }
 
+    /** Takes out channels and neurons, lets what stays make up for them, and trains on. */
+    private void slim(DigitNet model) {
+        model.eval();
+        listener.begins("Slimming", SLIMMING_STEPS);
+        List<Tensor> digits = calibration();
+        Slimming.of(model, digits.getFirst())
+                .ratio(settings.width())
+                .importance(ChannelImportance.secondOrder(digits))
+                .progress((stage, done, total) -> listener.step(stage))
+                .run();
+        Dataset sample = train.take(Math.min(settings.roundedTraining(), train.size()));
+        trainer("Training the slim one", model, LEARNING_RATE, sample, settings.roundedEpochs())
+                .learningRate(LearningRate.cosine())
+                .train(sample, settings.roundedEpochs());
+        model.eval();
+        model.save(file(SLIM));
+    }
+
+    /** The whole model in integers, as a program. */
+    private void quantizeByGraph(DigitNet model) {
+        List<Tensor> digits = calibration();
+        Module program = Quantization.quantize(model, digits.getFirst(), digits);
+        Quantization.save(program, file(SLIM_INT8));
+    }
+
+    private List<Tensor> calibration() {
+        Dataset some = train.take(Math.min(settings.calibration(), train.size()));
+        List<Tensor> digits = new ArrayList<>();
+        for (Batch batch : new DataLoader(some, BATCH)) {
+            digits.add(Tensors.keep(batch.input()));
+        }
+        return digits;
+    }
+
     private Trainer trainer(String work, Module model, double rate, Dataset data, int epochs) {
         long steps = (long) new DataLoader(data, BATCH).batches() * epochs;
         listener.begins(work, steps);
@@ -174,13 +226,15 @@ public final class CompressDigits {
     }
 
     /** Each model is read from its file, evaluated on every test digit, and timed in turns. */
-    private List<Stage> measure() {
-        List<Module> models = STAGES.stream().map(this::load).toList();
+    private List<Stage> measure(DigitNet slim) {
+        List<Module> models = STAGES.stream().map(name -> load(name, slim)).toList();
         listener.begins("Measuring", STAGES.size() + 1);
         Batch timed = test.take(TIMED_BATCH).all();
         double[] latencies = latencies(models, timed.input());
         listener.step("latency");
         Evaluator accuracy = Evaluator.accuracy(test);
+        long macs = macs(models.getFirst(), timed.input());
+        long fewer = macs(models.get(STAGES.indexOf(SLIM)), timed.input());
         List<Stage> stages = new ArrayList<>();
         for (int i = 0; i < models.size(); i++) {
             SavedModel saved = SavedModel.read(file(STAGES.get(i)));
@@ -190,6 +244,7 @@ public final class CompressDigits {
                             saved.file(),
                             accuracy.evaluate(models.get(i)),
                             saved.fileBytes(),
+                            STAGES.get(i).startsWith(SLIM) ? fewer : macs,
                             saved.sparsity(),
                             latencies[i]));
             listener.step(STAGES.get(i));
@@ -208,10 +263,19 @@ public final class CompressDigits {
         }
     }
 
-    private Module load(String name) {
-        var model = new DigitNet();
+    /** Those of one digit. */
+    private static long macs(Module model, Tensor digits) {
+        Tensor digit = digits.narrow(0, 0, 1);
+        return GraphCost.of(GraphModule.trace(model, digit), digit).macs();
+    }
+
+    private Module load(String name, DigitNet slim) {
+        if (name.equals(SLIM_INT8)) {
+            return Quantization.loadGraph(file(name));
+        }
+        var model = name.equals(SLIM) ? slim.alike() : new DigitNet();
         model.eval();
-        if (!name.equals(FLOAT) && !name.equals(PRUNED)) {
+        if (!name.equals(SLIM) && !name.equals(FLOAT) && !name.equals(PRUNED)) {
             return Quantization.load(model, file(name));
         }
         model.load(file(name));
@@ -220,7 +284,7 @@ public final class CompressDigits {
 
     /** The name of a stage's file. */
     public static String fileName(String stage) {
-        return stage + ".safetensors";
+        return stage.replace(" + ", "-") + ".safetensors";
     }
 
     private Path file(String name) {

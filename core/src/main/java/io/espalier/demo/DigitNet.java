@@ -21,18 +21,43 @@ public final class DigitNet extends Module {
                     List.of("conv2", "bn2", "relu2"),
                     List.of("fc1", "relu3"));
 
-    private final Conv2d conv1 = add("conv1", new Conv2d(1, 16, 3, with -> with.padding(1)));
-    private final BatchNorm2d bn1 = add("bn1", new BatchNorm2d(16));
-    private final ReLU relu1 = add("relu1", new ReLU());
-    private final MaxPool2d pool1 = add("pool1", new MaxPool2d(2));
-    private final Conv2d conv2 = add("conv2", new Conv2d(16, 32, 3, with -> with.padding(1)));
-    private final BatchNorm2d bn2 = add("bn2", new BatchNorm2d(32));
-    private final ReLU relu2 = add("relu2", new ReLU());
-    private final MaxPool2d pool2 = add("pool2", new MaxPool2d(2));
-    private final Flatten flatten = add("flatten", new Flatten());
-    private final Linear fc1 = add("fc1", new Linear(32 * 7 * 7, 128));
-    private final ReLU relu3 = add("relu3", new ReLU());
-    private final Linear fc2 = add("fc2", new Linear(128, 10));
+    private final Conv2d conv1;
+    private final BatchNorm2d bn1;
+    private final ReLU relu1;
+    private final MaxPool2d pool1;
+    private final Conv2d conv2;
+    private final BatchNorm2d bn2;
+    private final ReLU relu2;
+    private final MaxPool2d pool2;
+    private final Flatten flatten;
+    private final Linear fc1;
+    private final ReLU relu3;
+    private final Linear fc2;
+
+    /** One with 16 and 32 channels and 128 neurons. */
+    public DigitNet() {
+        this(16, 32, 128);
+    }
+
+    private DigitNet(long first, long second, long neurons) {
+        conv1 = add("conv1", new Conv2d(1, first, 3, with -> with.padding(1)));
+        bn1 = add("bn1", new BatchNorm2d(first));
+        relu1 = add("relu1", new ReLU());
+        pool1 = add("pool1", new MaxPool2d(2));
+        conv2 = add("conv2", new Conv2d(first, second, 3, with -> with.padding(1)));
+        bn2 = add("bn2", new BatchNorm2d(second));
+        relu2 = add("relu2", new ReLU());
+        pool2 = add("pool2", new MaxPool2d(2));
+        flatten = add("flatten", new Flatten());
+        fc1 = add("fc1", new Linear(second * 7 * 7, neurons));
+        relu3 = add("relu3", new ReLU());
+        fc2 = add("fc2", new Linear(neurons, 10));
+    }
+
+    /** One of the same widths, with weights drawn anew. */
+    DigitNet alike() {
+        return new DigitNet(conv1.outChannels(), conv2.outChannels(), fc1.outFeatures());
+    }
 
     @Override
     protected Tensor forward(Tensor images) {

@@ -11,6 +11,7 @@ package io.espalier.demo;
  * @param calibration how many training digits the observers see
  * @param roundedEpochs of training for int8
  * @param roundedTraining how many of the training digits such an epoch takes
+ * @param width the share of the channels and neurons that slimming leaves
  * @param timings how often each model is timed
  */
 public record Settings(
@@ -22,14 +23,15 @@ public record Settings(
         int calibration,
         int roundedEpochs,
         int roundedTraining,
+        double width,
         int timings) {
     /** One to two minutes on two cores. */
     public static Settings quick(long seed) {
-        return new Settings(seed, 2, 3, 20_000, 0.90, 1_000, 1, 60_000, 50);
+        return new Settings(seed, 2, 3, 20_000, 0.90, 1_000, 1, 60_000, 0.4, 50);
     }
 
     /** Several minutes, and a better network. */
     public static Settings full(long seed) {
-        return new Settings(seed, 6, 5, 60_000, 0.95, 2_000, 2, 60_000, 200);
+        return new Settings(seed, 6, 5, 60_000, 0.95, 2_000, 2, 60_000, 0.4, 200);
     }
 }

@@ -9,6 +9,7 @@ import java.nio.file.Path;
  * @param file where it is saved
  * @param accuracy the share of the test digits it gets right, 0…1
  * @param bytes the file's size
+ * @param macs the multiplications, each with an addition, that a digit takes, those by zeros too
  * @param sparsity the share of its parameters that are zero, 0…1
  * @param latencyMillis what a batch of {@value CompressDigits#TIMED_BATCH} digits takes on one
  *     thread
@@ -18,5 +19,6 @@ public record Stage(
         Path file,
         double accuracy,
         long bytes,
+        long macs,
         double sparsity,
         double latencyMillis) {}

@@ -21,7 +21,7 @@ import java.util.stream.Stream;
 
 @DisplayName("Compressing a network on a few digits")
 class CompressDigitsTest {
-    private static final Settings SMALL = new Settings(3, 2, 2, 512, 0.85, 128, 1, 512, 3);
+    private static final Settings SMALL = new Settings(3, 2, 2, 512, 0.85, 128, 1, 512, 0.4, 3);
 
     @TempDir Path directory;
 
@@ -35,7 +35,15 @@ class CompressDigitsTest {
         List<Stage> stages = new CompressDigits(SMALL, train, test, directory, heard).run();
 
         assertEquals(
-                List.of("float", "pruned", "float16", "dynamic", "int8", "qat"),
+                List.of(
+                        "float",
+                        "pruned",
+                        "float16",
+                        "dynamic",
+                        "int8",
+                        "qat",
+                        "slim",
+                        "slim + int8"),
                 stages.stream().map(Stage::name).toList());
         Stage full = stages.getFirst();
         double sparsity = stages.get(1).sparsity();
@@ -51,8 +59,20 @@ class CompressDigitsTest {
             assertTrue(Files.exists(stage.file()), stage.toString());
             assertTrue(stage.latencyMillis() > 0, stage.toString());
         }
+        Stage slim = stages.get(6);
+        assertTrue(slim.macs() * 3 < full.macs(), slim.toString());
+        assertTrue(slim.bytes() < 0.3 * full.bytes(), slim.toString());
+        assertEquals(slim.macs(), stages.get(7).macs());
+        assertTrue(stages.get(7).bytes() < 0.12 * full.bytes(), stages.get(7).toString());
         assertEquals(
-                List.of("Training", "Pruning", "Calibrating", "Training for int8", "Measuring"),
+                List.of(
+                        "Training",
+                        "Pruning",
+                        "Calibrating",
+                        "Training for int8",
+                        "Slimming",
+                        "Training the slim one",
+                        "Measuring"),
                 heard.parts);
         assertEquals(heard.promised, heard.steps);
         for (Stage stage : stages.subList(2, 6)) {

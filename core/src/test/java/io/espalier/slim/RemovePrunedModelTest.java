@@ -97,7 +97,7 @@ class RemovePrunedModelTest {
     @Test
     @DisplayName(
             "a channel whose weights are masked becomes part of the bias after it where no border"
-                + " differs")
+                    + " differs")
     void foldsConstants() {
         Sequential model = network(0);
         Prune.lnStructured(model.module("0"), "weight", 0.5, 1, 0);

@@ -143,7 +143,7 @@ class SlimmingTest {
     @Test
     @DisplayName(
             "by second order what stays makes up for what goes, and by activity what gives little"
-                + " goes")
+                    + " goes")
     void onData() {
         Tensor x = Tensors.randn(256, 6);
         var errors = new HashMap<String, Double>();
