@@ -2,9 +2,11 @@ package io.espalier.examples;
 
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -29,6 +31,22 @@ class ExamplesTest {
     @DisplayName("Every program of published results, which takes long, compiles without a warning")
     List<DynamicTest> papers(@TempDir Path classes) throws IOException {
         return tests(FOLDER.resolve("papers"), classes, SourceProgram::compile);
+    }
+
+    @Test
+    @DisplayName("Deep Compression on a few digits makes small files and prints the papers' table")
+    void deepCompression(@TempDir Path classes) throws Exception {
+        var program =
+                new SourceProgram(
+                        FOLDER.resolve("papers").resolve("DeepCompression.java"), classes);
+        program.compile();
+
+        String printed = program.runWith("300", "quick");
+
+        assertTrue(printed.contains("LeNet-300-100, Han et al., 2016"), printed);
+        assertTrue(
+                printed.matches("(?s).*LeNet-300-100, 4 bits +[\\d,]+ +\\d\\d\\.\\dx +5\\.0x .*"),
+                printed);
     }
 
     private static List<DynamicTest> tests(Path folder, Path classes, Consumer<SourceProgram> test)

@@ -62,11 +62,16 @@ record SourceProgram(Path file, Path classes) {
 
     /** Runs the compiled program and returns what it printed. */
     String run() throws Exception {
+        return runWith();
+    }
+
+    /** The same with words on its command line. */
+    String runWith(String... arguments) throws Exception {
         var printed = new ByteArrayOutputStream();
         PrintStream out = System.out;
         try (var loader = new URLClassLoader(new URL[] {classes.toUri().toURL()})) {
             System.setOut(new PrintStream(printed, true, UTF_8));
-            main(loader.loadClass(name()));
+            main(loader.loadClass(name()), arguments);
         } finally {
             System.setOut(out);
         }
@@ -74,18 +79,18 @@ record SourceProgram(Path file, Path classes) {
     }
 
     /** Calls the program's {@code main}, which may be an instance's and may take no arguments. */
-    private static void main(Class<?> type) throws Exception {
+    private static void main(Class<?> type, String[] arguments) throws Exception {
         try {
             var constructor = type.getDeclaredConstructor();
             constructor.setAccessible(true);
             for (Method method : type.getDeclaredMethods()) {
                 if (method.getName().equals("main")) {
                     method.setAccessible(true);
-                    Object[] none =
+                    Object[] given =
                             method.getParameterCount() == 0
                                     ? new Object[0]
-                                    : new Object[] {new String[0]};
-                    method.invoke(constructor.newInstance(), none);
+                                    : new Object[] {arguments};
+                    method.invoke(constructor.newInstance(), given);
                     return;
                 }
             }
