@@ -39,10 +39,10 @@ record Preparation(OnnxModel model, Set<String> weights) {
                     .toList();
 
     static Preparation of(OnnxModel model) {
-        OnnxModel settled = model.rewritten(OnnxGraph::settle);
+        OnnxModel fixed = model.rewritten(OnnxGraph::takeDefaults);
         return new Preparation(
-                ComputedWeights.fold(Repair.run(settled, PASSES).model()),
-                weights(settled.graph()));
+                ComputedWeights.fold(Repair.run(fixed, PASSES).model()),
+                weights(fixed.graph()));
     }
 
     private static Set<String> weights(OnnxGraph graph) {

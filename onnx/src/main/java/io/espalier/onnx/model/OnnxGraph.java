@@ -28,7 +28,7 @@ import java.util.Set;
  * read of this one counts as read by that node. Not safe for several threads.
  */
 public final class OnnxGraph {
-    private GraphProto rest;
+    private final GraphProto rest;
     private List<ValueInfoProto> inputs;
     private final List<ValueInfoProto> outputs;
     private final Map<String, ConstantTensor> constants = new LinkedHashMap<>();
@@ -227,19 +227,10 @@ public final class OnnxGraph {
         }
     }
 
-    /**
-     * Takes the defaults for what could be given instead, and sparse constants with all their
-     * zeros: all of them are constants like others then.
-     *
-     * @throws EspalierException if a sparse constant's places are not within its shape
-     */
-    public void settle() {
+    /** Takes the defaults of what could be given for constants like others. */
+    public void takeDefaults() {
         inputs = inputs.stream().filter(i -> !constants.containsKey(i.getName())).toList();
         inputNames.removeIf(constants::containsKey);
-        rest.getSparseInitializerList()
-                .forEach(sparse ->
-                        constants.put(sparse.getValues().getName(), SparseConstant.dense(sparse)));
-        rest = rest.toBuilder().clearSparseInitializer().build();
     }
 
     /** Adds a node. */
