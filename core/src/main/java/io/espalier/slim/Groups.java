@@ -58,7 +58,7 @@ public final class Groups {
 
     /**
      * Some groups of which none shares channels with another: of those that do, whole heads rather
-     * than places within heads, and the one of fewer units.
+     * than places within heads, and the one of more units.
      */
     public List<Group> independent(Predicate<Group> chosen) {
         List<Group> taken = new ArrayList<>();
@@ -66,7 +66,7 @@ public final class Groups {
                 .filter(chosen)
                 .sorted(
                         Comparator.comparingInt(Groups::rank)
-                                .thenComparingInt(group -> group.units().size()))
+                                .thenComparingInt(group -> -group.units().size()))
                 .forEach(group -> {
                     if (taken.stream().noneMatch(other -> overlap(group, other))) {
                         taken.add(group);

@@ -24,13 +24,24 @@ public final class UnitWidths {
      */
     public static int of(Group group, double ratio) {
         int count = group.units().size();
-        boolean single =
-                group.units().getFirst().slices().values().stream().allMatch(i -> i.length == 1);
-        int lanes = count >= WIDE ? LANES : count >= NARROW ? LANES / 2 : 1;
-        int step = single && count % lanes == 0 ? lanes : 1;
+        int step = step(group);
         // Halves go down, so that no more stays than was asked for.
         long steps = (long) Math.ceil(ratio * count / step - 0.5);
         return Math.clamp(steps * step, Math.min(step, count), count);
+    }
+
+    /** All widths that a group may have, ascending. */
+    public static int[] all(Group group) {
+        int step = step(group);
+        return IntStream.rangeClosed(1, group.units().size() / step).map(i -> i * step).toArray();
+    }
+
+    private static int step(Group group) {
+        int count = group.units().size();
+        boolean single =
+                group.units().getFirst().slices().values().stream().allMatch(i -> i.length == 1);
+        int lanes = count >= WIDE ? LANES : count >= NARROW ? LANES / 2 : 1;
+        return single && count % lanes == 0 ? lanes : 1;
     }
 
     /** So many of these units whose scores are the lowest, of equal ones the first. */

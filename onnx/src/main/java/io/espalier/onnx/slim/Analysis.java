@@ -9,7 +9,9 @@ import io.espalier.onnx.shape.Shapes;
 import io.espalier.onnx.slim.End.Side;
 import io.espalier.slim.Axis;
 import io.espalier.slim.ChannelFlow;
+import io.espalier.slim.ChannelValue;
 import io.espalier.slim.Groups;
+import io.espalier.slim.NotUnderstood;
 import io.espalier.slim.Place;
 
 import org.jspecify.annotations.Nullable;

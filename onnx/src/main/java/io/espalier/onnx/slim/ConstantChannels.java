@@ -3,6 +3,7 @@ package io.espalier.onnx.slim;
 import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
+import io.espalier.slim.ChannelValue;
 
 import org.jspecify.annotations.Nullable;
 

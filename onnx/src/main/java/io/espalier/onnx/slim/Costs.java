@@ -7,6 +7,7 @@ import io.espalier.onnx.run.OperatorTimes;
 import io.espalier.onnx.shape.ModelCost;
 import io.espalier.slim.Group;
 import io.espalier.slim.Unit;
+import io.espalier.slim.UnitWidths;
 
 import org.bytedeco.pytorch.Tensor;
 
@@ -154,7 +155,7 @@ final class Costs {
 
     /** The widths at which this share of each group stays. */
     int[] widths(double share) {
-        return groups.stream().mapToInt(group -> Widths.of(group, share)).toArray();
+        return groups.stream().mapToInt(group -> UnitWidths.of(group, share)).toArray();
     }
 
     /** A model of such widths, with any units. */

@@ -2,6 +2,7 @@ package io.espalier.onnx.slim;
 
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.slim.Axis;
+import io.espalier.slim.ChannelRules;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -62,31 +63,7 @@ final class ElementwiseRules {
                 places.add(i);
             }
         }
-        call.give(0, united(call, places, call.resultExtents(0)));
-    }
-
-    /** The dimensions of operands that are brought to one shape, aligned at the last. */
-    static List<Axis> united(Call call, List<Integer> places, long[] extents) {
-        List<Axis> result = new ArrayList<>(Call.plain(extents.length));
-        for (int d = 0; d < extents.length; d++) {
-            List<Axis> full = new ArrayList<>();
-            for (int place : places) {
-                int own = d - extents.length + call.rank(place);
-                if (own < 0) {
-                    continue;
-                }
-                if (call.extent(place, own) == extents[d]) {
-                    full.add(call.axis(place, own));
-                } else {
-                    call.pin(call.axis(place, own));
-                }
-            }
-            full.forEach(axis -> call.unite(full.getFirst(), axis));
-            if (!full.isEmpty()) {
-                result.set(d, full.getFirst());
-            }
-        }
-        return result;
+        call.give(0, ChannelRules.broadcast(call, places, call.resultExtents(0)));
     }
 
     /** Extents that are computed with are those of the float model; few are left after repair. */

@@ -1,7 +1,8 @@
 package io.espalier.onnx.slim;
 
 import io.espalier.slim.Axis;
-import io.espalier.slim.ChannelFlow.Grouped;
+import io.espalier.slim.ChannelRules;
+import io.espalier.slim.NotUnderstood;
 
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -53,7 +54,7 @@ final class LayoutRules {
     }
 
     private static List<Axis> reshaped(Call call) {
-        return call.flow.reshape(call.axes(0), call.operand(0).extents(), call.resultExtents(0));
+        return call.flow().reshape(call.axes(0), call.operand(0).extents(), call.resultExtents(0));
     }
 
     /**
@@ -105,7 +106,7 @@ final class LayoutRules {
 
     private static void expand(Call call) {
         long[] extents = call.resultExtents(0);
-        List<Axis> result = ElementwiseRules.united(call, List.of(0), extents);
+        List<Axis> result = ChannelRules.broadcast(call, List.of(0), extents);
         writeExtents(call, 1, result, extents);
         call.give(0, result);
     }
@@ -120,17 +121,8 @@ final class LayoutRules {
 
     private static void depthToSpace(Call call) {
         long block = call.node.integer("blocksize", 1);
-        long blocks = block * block;
-        long depth = call.extent(0, 1);
         boolean blocksFirst = call.node.text("mode", "DCR").equals("DCR");
-        Grouped grouped =
-                call.flow.group(call.axis(0, 1), blocksFirst ? blocks : depth / blocks, depth);
-        call.pin(blocksFirst ? grouped.groups() : grouped.places());
-        call.pinFrom(0, 2);
-        List<Axis> result = new ArrayList<>(Call.plain(4));
-        result.set(0, call.axis(0, 0));
-        result.set(1, blocksFirst ? grouped.places() : grouped.groups());
-        call.give(0, result);
+        ChannelRules.depthToSpace(call, block * block, blocksFirst);
     }
 
     private static void spaceToDepth(Call call) {

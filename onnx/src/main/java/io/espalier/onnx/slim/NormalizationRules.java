@@ -1,9 +1,11 @@
 package io.espalier.onnx.slim;
 
 import io.espalier.slim.Axis;
-import io.espalier.slim.ChannelFlow.Grouped;
+import io.espalier.slim.ChannelRules;
+import io.espalier.slim.ChannelRules.Reduction;
+import io.espalier.slim.NotUnderstood;
 
-import java.util.List;
+import java.util.Arrays;
 
 /** Normalizations, and what else is computed over all channels of a dimension. */
 final class NormalizationRules {
@@ -11,7 +13,7 @@ final class NormalizationRules {
 
     static void addTo(Rules rules) {
         rules.standard(NormalizationRules::batch, "BatchNormalization")
-                .standard(NormalizationRules::instance, "InstanceNormalization")
+                .standard(ChannelRules::instanceNormalization, "InstanceNormalization")
                 .standard(NormalizationRules::group, "GroupNormalization")
                 .standard(NormalizationRules::lp, "LpNormalization")
                 .standard(
@@ -30,37 +32,13 @@ final class NormalizationRules {
         if (call.gives(1) || call.node.integer("training_mode", 0) != 0) {
             throw new NotUnderstood("it is in training");
         }
-        channelwise(call, 4);
-    }
-
-    private static void instance(Call call) {
-        for (int d = 2; d < call.rank(0); d++) {
-            call.markInexact(call.axis(0, d));
-        }
-        channelwise(call, 2);
-    }
-
-    private static void channelwise(Call call, int parameters) {
-        for (int i = 1; i <= parameters; i++) {
-            call.unite(call.axis(0, 1), call.axis(i, 0));
-        }
-        call.give(0, call.axes(0));
+        ChannelRules.channelwise(call, 4);
     }
 
     private static void group(Call call) {
         long groups = call.node.integer("num_groups", 1);
-        Grouped grouped = call.flow.group(call.axis(0, 1), groups, call.extent(0, 1));
-        call.markInexact(grouped.places());
-        for (int d = 2; d < call.rank(0); d++) {
-            call.markInexact(call.axis(0, d));
-        }
-        for (int i = 1; i <= 2; i++) {
-            boolean each = call.extent(i, 0) == call.extent(0, 1);
-            call.unite(each ? call.axis(0, 1) : grouped.groups(), call.axis(i, 0));
-        }
-        call.rewrite((node, graph, choice) ->
-                node.with("num_groups", choice.extent(grouped.groups(), groups)));
-        call.give(0, call.axes(0));
+        Axis axis = ChannelRules.groupNormalization(call, groups);
+        call.rewrite((node, graph, choice) -> node.with("num_groups", choice.extent(axis, groups)));
     }
 
     private static void lp(Call call) {
@@ -83,17 +61,7 @@ final class NormalizationRules {
                 call.unite(call.axis(0, d), call.axis(i, d));
             }
         }
-        for (int d = first; d < rank; d++) {
-            call.markInexact(call.axis(0, d));
-        }
-        for (int i = scale; i < call.operands(); i++) {
-            if (call.has(i)) {
-                for (int d = 0; d < call.rank(i); d++) {
-                    call.unite(call.axis(0, rank - call.rank(i) + d), call.axis(i, d));
-                }
-            }
-        }
-        call.give(0, call.axes(0));
+        ChannelRules.layerNormalization(call, first, scale);
     }
 
     /** Before version 13 all dimensions from one on are one. */
@@ -115,27 +83,18 @@ final class NormalizationRules {
             call.give(0, call.axes(0));
             return;
         }
-        boolean keep = call.node.integer("keepdims", 1) != 0;
-        List<Axis> result = new java.util.ArrayList<>();
-        for (int d = 0; d < rank; d++) {
-            if (!empty && !reduced[d]) {
-                result.add(call.axis(0, d));
-                continue;
-            }
-            end(call, call.axis(0, d));
-            call.ends(End.of(call.node, 0, d));
-            if (keep) {
-                result.add(Axis.PLAIN);
-            }
+        if (empty) {
+            Arrays.fill(reduced, true);
         }
-        call.give(0, result);
+        boolean keep = call.node.integer("keepdims", 1) != 0;
+        ChannelRules.reduce(call, reduced, keep, reduction(call.node.op()));
     }
 
-    private static void end(Call call, Axis axis) {
-        switch (call.node.op()) {
-            case "ReduceSum", "ReduceL1", "ReduceL2", "ReduceSumSquare" -> {}
-            case "ReduceMean" -> call.markInexact(axis);
-            default -> call.pin(axis);
-        }
+    private static Reduction reduction(String op) {
+        return switch (op) {
+            case "ReduceSum", "ReduceL1", "ReduceL2", "ReduceSumSquare" -> Reduction.SUM;
+            case "ReduceMean" -> Reduction.MEAN;
+            default -> Reduction.OTHER;
+        };
     }
 }

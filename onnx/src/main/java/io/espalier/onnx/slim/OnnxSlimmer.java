@@ -6,14 +6,13 @@ import io.espalier.slim.Axis;
 import io.espalier.slim.Group;
 import io.espalier.slim.Groups;
 import io.espalier.slim.Unit;
+import io.espalier.slim.UnitWidths;
 import io.espalier.tensor.EspalierException;
 
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
-import java.util.stream.IntStream;
 
 /**
  * Takes channels, heads and neurons out of an ONNX model, with all weights that compute and read
@@ -29,9 +28,6 @@ import java.util.stream.IntStream;
  * understood touches stays, and so do the model's inputs and results.
  */
 public final class OnnxSlimmer {
-    /** Units of fewer parts than this are columns rather than rows of what both share. */
-    private static final int FEW = 4;
-
     /** What is removed shows what else nobody needs; chains longer than this are none. */
     private static final int MOST_ROUNDS = 10;
 
@@ -117,7 +113,7 @@ public final class OnnxSlimmer {
             List<Unit> units = group.units();
             double[] scores = units.stream().mapToDouble(magnitude::of).toArray();
             int kept = (int) Math.max(1, Math.round(share * units.size()));
-            least.addAll(lowest(units, scores, units.size() - kept));
+            least.addAll(UnitWidths.lowest(units, scores, units.size() - kept));
         }
         return leavingSome(least);
     }
@@ -182,49 +178,21 @@ public final class OnnxSlimmer {
         return new Slimming(this, new Target(Target.Kind.MAX_DROP, drop));
     }
 
-    private static List<Unit> lowest(List<Unit> units, double[] scores, int count) {
-        return IntStream.range(0, units.size())
-                .boxed()
-                .sorted(Comparator.comparingDouble(i -> scores[i]))
-                .limit(count)
-                .<Unit>map(units::get)
-                .toList();
-    }
-
     private static void requireShare(double share) {
         if (!(share > 0 && share <= 1)) {
             throw new EspalierException("The share that stays must be in (0, 1], not " + share);
         }
     }
 
-    /** The groups chosen, of which none shares channels with another, preferred ones first. */
+    /** The groups chosen, of which none shares channels with another. */
     List<Group> independent() {
-        List<Group> taken = new ArrayList<>();
-        for (Group group : byPreference()) {
-            if (taken.stream().noneMatch(other -> groups.overlap(group, other))) {
-                taken.add(group);
-            }
-        }
-        return taken;
+        return groups.independent(group -> names.allow(model.graph(), analysis, group));
     }
 
     /** The same of a model whose convolutions all have biases. */
     OnnxSlimmer withConvolutionBiases() {
         OnnxModel all = ConvolutionBiases.added(model);
         return new OnnxSlimmer(new OnnxSlimmer(original, all), names);
-    }
-
-    private List<Group> byPreference() {
-        return groups.all().stream()
-                .filter(group -> names.allow(model.graph(), analysis, group))
-                .sorted(
-                        Comparator.comparingInt(OnnxSlimmer::rank)
-                                .thenComparingInt(g -> -g.units().size()))
-                .toList();
-    }
-
-    private static int rank(Group group) {
-        return group.isOuter() && group.units().size() >= FEW ? 0 : 1;
     }
 
     /**

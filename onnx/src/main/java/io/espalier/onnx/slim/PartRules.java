@@ -2,7 +2,9 @@ package io.espalier.onnx.slim;
 
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.slim.Axis;
+import io.espalier.slim.ChannelRules;
 import io.espalier.slim.Cut;
+import io.espalier.slim.NotUnderstood;
 
 import org.jspecify.annotations.Nullable;
 
@@ -23,23 +25,7 @@ final class PartRules {
     }
 
     private static void concatenate(Call call) {
-        int rank = call.rank(0);
-        int dimension = call.dimension("axis", 0, rank);
-        int[] places = IntStream.range(0, call.operands()).toArray();
-        List<Axis> result = call.axes(0);
-        for (int place : places) {
-            for (int d = 0; d < rank; d++) {
-                if (d != dimension) {
-                    call.unite(result.get(d), call.axis(place, d));
-                }
-            }
-        }
-        result.set(
-                dimension,
-                call.flow.concatenate(
-                        IntStream.of(places).mapToObj(i -> call.axis(i, dimension)).toList(),
-                        IntStream.of(places).mapToLong(i -> call.extent(i, dimension)).toArray()));
-        call.give(0, result);
+        ChannelRules.concatenate(call, call.dimension("axis", 0, call.rank(0)));
     }
 
     private static void split(Call call) {
@@ -50,7 +36,7 @@ final class PartRules {
         long from = 0;
         for (int i = 0; i < call.node.outputs().size(); i++) {
             long length = length(call, i, dimension);
-            Axis part = call.flow.part(axis, from, 1, length);
+            Axis part = call.flow().part(axis, from, 1, length);
             List<Axis> result = call.axes(0);
             result.set(dimension, part);
             call.give(i, result);
@@ -116,10 +102,10 @@ final class PartRules {
                 result.set(d, Axis.PLAIN);
                 continue;
             }
-            Axis part = call.flow.part(axis, from, 1, extents[d]);
+            Axis part = call.flow().part(axis, from, 1, extents[d]);
             result.set(d, part);
             int at = i;
-            Axis before = call.flow.part(axis, 0, 1, from);
+            Axis before = call.flow().part(axis, 0, 1, from);
             call.rewrite((node, graph, choice) -> {
                 long first = choice.extent(before, from);
                 long last = first + choice.extent(part, extents[d]);
@@ -155,7 +141,7 @@ final class PartRules {
             long extent = call.extent(0, dimension);
             long[] wanted =
                     LongStream.of(indices.toLongs()).map(i -> Math.floorMod(i, extent)).toArray();
-            Axis chosen = call.flow.choose(axis, wanted);
+            Axis chosen = call.flow().choose(axis, wanted);
             if (indexRank == 0) {
                 call.pin(chosen);
             } else {

@@ -7,6 +7,7 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.slim.End.Side;
 import io.espalier.slim.Axis;
+import io.espalier.slim.ChannelValue;
 import io.espalier.slim.Cut;
 import io.espalier.slim.Group;
 import io.espalier.slim.Groups;

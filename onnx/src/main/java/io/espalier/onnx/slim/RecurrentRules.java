@@ -1,6 +1,7 @@
 package io.espalier.onnx.slim;
 
 import io.espalier.slim.Axis;
+import io.espalier.slim.NotUnderstood;
 
 import java.util.List;
 
@@ -42,7 +43,7 @@ final class RecurrentRules {
         }
         for (int place : new int[] {1, 2, 3, 7}) {
             if (call.has(place)) {
-                call.flow.pin(call.axis(place, 0), "");
+                call.flow().pin(call.axis(place, 0), "");
             }
         }
         call.pin(call.axis(0, 0));

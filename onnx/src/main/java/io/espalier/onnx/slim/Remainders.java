@@ -2,6 +2,7 @@ package io.espalier.onnx.slim;
 
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.slim.Axis;
+import io.espalier.slim.ChannelValue;
 import io.espalier.slim.Group;
 import io.espalier.slim.Groups;
 import io.espalier.slim.Unit;

@@ -6,6 +6,7 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.shape.Shapes;
 import io.espalier.slim.Axis;
+import io.espalier.slim.ChannelValue;
 import io.espalier.slim.Cut;
 import io.espalier.tensor.EspalierException;
 

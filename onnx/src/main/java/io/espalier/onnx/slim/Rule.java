@@ -1,5 +1,7 @@
 package io.espalier.onnx.slim;
 
+import io.espalier.slim.NotUnderstood;
+
 /** What an operator does to the channels of its operands. */
 @FunctionalInterface
 interface Rule {

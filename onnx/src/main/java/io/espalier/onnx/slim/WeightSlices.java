@@ -1,6 +1,7 @@
 package io.espalier.onnx.slim;
 
 import io.espalier.onnx.model.ConstantTensor;
+import io.espalier.slim.ChannelValue;
 import io.espalier.slim.Cut;
 
 import org.jspecify.annotations.Nullable;

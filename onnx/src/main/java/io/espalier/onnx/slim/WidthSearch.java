@@ -1,6 +1,7 @@
 package io.espalier.onnx.slim;
 
 import io.espalier.slim.Group;
+import io.espalier.slim.UnitWidths;
 import io.espalier.slim.WidthChoice;
 import io.espalier.slim.WidthChoice.Option;
 
@@ -39,7 +40,7 @@ final class WidthSearch {
         widths =
                 IntStream.range(0, groups.size())
                         .mapToObj(g ->
-                                IntStream.of(Widths.all(groups.get(g)))
+                                IntStream.of(UnitWidths.all(groups.get(g)))
                                         .filter(w -> Double.isFinite(error(g, w)))
                                         .toArray())
                         .toList();

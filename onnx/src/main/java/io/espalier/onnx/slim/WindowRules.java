@@ -1,6 +1,7 @@
 package io.espalier.onnx.slim;
 
 import io.espalier.slim.Axis;
+import io.espalier.slim.NotUnderstood;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -74,9 +75,10 @@ final class WindowRules {
             } else {
                 result.set(
                         d,
-                        call.flow.concatenate(
-                                List.of(Axis.PLAIN, axis, Axis.PLAIN),
-                                new long[] {before, call.extent(0, d), after}));
+                        call.flow()
+                                .concatenate(
+                                        List.of(Axis.PLAIN, axis, Axis.PLAIN),
+                                        new long[] {before, call.extent(0, d), after}));
             }
         }
         call.give(0, result);

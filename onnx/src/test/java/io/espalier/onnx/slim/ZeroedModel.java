@@ -5,6 +5,7 @@ import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.slim.Axis;
+import io.espalier.slim.ChannelValue;
 import io.espalier.slim.Cut;
 import io.espalier.slim.Place;
 
