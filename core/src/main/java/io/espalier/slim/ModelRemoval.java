@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -20,6 +21,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
+import java.util.function.UnaryOperator;
 
 /**
  * Takes channels out of a model's own tensors: each stays the tensor that it is, so that whatever
@@ -28,6 +30,7 @@ import java.util.function.Function;
 final class ModelRemoval {
     private final List<Change> changes = new ArrayList<>();
     private final Map<Module, long[]> sizesBefore = new LinkedHashMap<>();
+    private final Map<Long, UnaryOperator<Tensor>> left = new HashMap<>();
 
     /** A tensor and what it held before. */
     private record Change(Tensor tensor, Tensor before) {}
@@ -72,21 +75,36 @@ final class ModelRemoval {
     /** Takes out what goes; returns how to put it back. */
     static ModelRemoval apply(ModelAnalysis analysis, Cut cut) {
         try (var noGrad = new NoGradGuard()) {
+            var removal = new ModelRemoval();
             IdentityHashMap<Tensor, Tensor> left = new IdentityHashMap<>();
             analysis.constants()
                     .forEach((name, axes) -> {
                         if (axes.stream().anyMatch(cut::cuts)) {
                             ModelTensors.Held held = analysis.tensors().held(name);
                             left.put(held.tensor(), kept(held.tensor(), axes, cut));
+                            removal.left.put(
+                                    address(held.tensor()), alike -> kept(alike, axes, cut));
                             held.alike()
                                     .forEach(tensor -> left.put(tensor, kept(tensor, axes, cut)));
                         }
                     });
-            var removal = new ModelRemoval();
             left.forEach(removal::change);
             removal.resize(analysis, cut, left.keySet());
             return removal;
         }
+    }
+
+    private static long address(Tensor tensor) {
+        return tensor.unsafeGetTensorImpl().address();
+    }
+
+    /**
+     * What is left of something that had an element for each of a parameter's; itself if the
+     * parameter has not changed.
+     */
+    Tensor left(Tensor parameter, Tensor alike) {
+        UnaryOperator<Tensor> change = left.get(address(parameter));
+        return change == null ? alike : change.apply(alike);
     }
 
     /** What is left of a tensor. */

@@ -5,9 +5,11 @@ import io.espalier.slim.SlimResult.Cost;
 import io.espalier.slim.SlimResult.Row;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
+import io.espalier.train.OptimizerMoments;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Optimizer;
 import org.bytedeco.pytorch.Tensor;
 
 import java.util.ArrayList;
@@ -147,16 +149,20 @@ final class ModelSlimmer {
      * Takes units out, all or none; more of each value stays than nothing.
      *
      * @param by how each group that was chosen from was chosen from
+     * @param optimizers what they remember of parameters follows
      */
-    SlimResult remove(List<Unit> units, Map<Group, String> by) {
+    SlimResult remove(List<Unit> units, Map<Group, String> by, List<Optimizer> optimizers) {
         List<Unit> gone = ModelRemoval.leavingSome(analysis, groups, units);
         Cost before = cost();
+        List<OptimizerMoments> moments = optimizers.stream().map(OptimizerMoments::new).toList();
         ModelRemoval removal = removed(gone);
         Cost after;
         try {
+            moments.forEach(remembered -> remembered.change(removal::left));
             after = TracedModel.of(model, example).cost(example);
         } catch (RuntimeException e) {
             removal.undo();
+            moments.forEach(OptimizerMoments::restore);
             throw e;
         }
         Set<Unit> all = new HashSet<>(gone);

@@ -5,8 +5,10 @@ import io.espalier.prune.Importance;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Needed;
 
+import org.bytedeco.pytorch.Optimizer;
 import org.bytedeco.pytorch.Tensor;
 
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -39,7 +41,37 @@ public final class Slimming {
             ChannelImportance importance,
             List<String> only,
             List<String> keep,
-            Listener listener) {}
+            List<Optimizer> optimizers,
+            Listener listener) {
+        static final Choice DEFAULT =
+                new Choice(
+                        0.5,
+                        ChannelImportance.magnitude(),
+                        List.of(),
+                        List.of(),
+                        List.of(),
+                        (stage, done, total) -> {});
+
+        Choice ratio(double value) {
+            return new Choice(value, importance, only, keep, optimizers, listener);
+        }
+
+        Choice importance(ChannelImportance value) {
+            return new Choice(ratio, value, only, keep, optimizers, listener);
+        }
+
+        Choice names(List<String> newOnly, List<String> newKeep) {
+            return new Choice(ratio, importance, newOnly, newKeep, optimizers, listener);
+        }
+
+        Choice optimizers(List<Optimizer> value) {
+            return new Choice(ratio, importance, only, keep, value, listener);
+        }
+
+        Choice listener(Listener value) {
+            return new Choice(ratio, importance, only, keep, optimizers, value);
+        }
+    }
 
     private Slimming(ModelSlimmer slimmer, Choice choice) {
         this.slimmer = slimmer;
@@ -69,14 +101,7 @@ public final class Slimming {
         var slimmer =
                 ModelSlimmer.of(
                         Needed.of(model, "the model to slim"), Needed.all(example, "the example"));
-        return new Slimming(
-                slimmer,
-                new Choice(
-                        0.5,
-                        ChannelImportance.magnitude(),
-                        List.of(),
-                        List.of(),
-                        (stage, done, total) -> {}));
+        return new Slimming(slimmer, Choice.DEFAULT);
     }
 
     /**
@@ -105,16 +130,12 @@ public final class Slimming {
         if (!(share > 0 && share <= 1)) {
             throw new EspalierException("The share that stays must be in (0, 1], not " + share);
         }
-        return new Slimming(
-                slimmer,
-                new Choice(share, choice.importance, choice.only, choice.keep, choice.listener));
+        return new Slimming(slimmer, choice.ratio(share));
     }
 
     /** By what is chosen which units go; {@link ChannelImportance#magnitude} if it isn't set. */
     public Slimming importance(ChannelImportance by) {
-        Needed.of(by, "the importance");
-        return new Slimming(
-                slimmer, new Choice(choice.ratio, by, choice.only, choice.keep, choice.listener));
+        return new Slimming(slimmer, choice.importance(Needed.of(by, "the importance")));
     }
 
     /** By the sums of the scores of single entries: {@link ChannelImportance#of(Importance)}. */
@@ -137,14 +158,7 @@ public final class Slimming {
                                 .formatted(pattern));
             }
         }
-        return new Slimming(
-                slimmer,
-                new Choice(
-                        choice.ratio,
-                        choice.importance,
-                        joined(choice.only, patterns),
-                        choice.keep,
-                        choice.listener));
+        return new Slimming(slimmer, choice.names(joined(choice.only, patterns), choice.keep));
     }
 
     /**
@@ -157,14 +171,7 @@ public final class Slimming {
         for (String pattern : Needed.all(patterns, "the names of layers")) {
             slimmer.requireName(pattern);
         }
-        return new Slimming(
-                slimmer,
-                new Choice(
-                        choice.ratio,
-                        choice.importance,
-                        choice.only,
-                        joined(choice.keep, patterns),
-                        choice.listener));
+        return new Slimming(slimmer, choice.names(choice.only, joined(choice.keep, patterns)));
     }
 
     private static List<String> joined(List<String> some, String... more) {
@@ -173,14 +180,17 @@ public final class Slimming {
 
     /** Tells somebody how far it is. */
     public Slimming progress(Listener told) {
-        return new Slimming(
-                slimmer,
-                new Choice(
-                        choice.ratio,
-                        choice.importance,
-                        choice.only,
-                        choice.keep,
-                        Needed.of(told, "the listener")));
+        return new Slimming(slimmer, choice.listener(Needed.of(told, "the listener")));
+    }
+
+    /**
+     * Lets what an optimizer remembers of the parameters, such as momentum, follow, so that a
+     * training goes on; another than those named before.
+     */
+    public Slimming optimizer(Optimizer one) {
+        List<Optimizer> all = new ArrayList<>(choice.optimizers);
+        all.add(Needed.of(one, "the optimizer"));
+        return new Slimming(slimmer, choice.optimizers(List.copyOf(all)));
     }
 
     /** What can go, and what can't for which reason. */
@@ -206,6 +216,8 @@ public final class Slimming {
         List<Group> chosen = slimmer.groups().independent(this::isChosen);
         Map<Group, Integer> widths = new LinkedHashMap<>();
         chosen.forEach(group -> widths.put(group, UnitWidths.of(group, choice.ratio)));
-        return new SlimmingRun(slimmer, widths, choice.importance, choice.listener).run();
+        return new SlimmingRun(
+                        slimmer, widths, choice.importance, choice.optimizers, choice.listener)
+                .run();
     }
 }

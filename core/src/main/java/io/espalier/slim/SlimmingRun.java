@@ -6,6 +6,7 @@ import io.espalier.train.EvalMode;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Optimizer;
 import org.bytedeco.pytorch.Tensor;
 
 import java.util.ArrayList;
@@ -18,6 +19,7 @@ final class SlimmingRun {
     private final ModelSlimmer slimmer;
     private final Map<Group, Integer> widths;
     private final ChannelImportance importance;
+    private final List<Optimizer> optimizers;
     private final Slimming.Listener listener;
     private final List<Unit> gone = new ArrayList<>();
     private final Map<Group, String> by = new LinkedHashMap<>();
@@ -26,15 +28,18 @@ final class SlimmingRun {
      * Prepares.
      *
      * @param widths how many units of each group that is chosen from stay
+     * @param optimizers what they remember of parameters follows
      */
     SlimmingRun(
             ModelSlimmer slimmer,
             Map<Group, Integer> widths,
             ChannelImportance importance,
+            List<Optimizer> optimizers,
             Slimming.Listener listener) {
         this.slimmer = slimmer;
         this.widths = widths;
         this.importance = importance;
+        this.optimizers = optimizers;
         this.listener = listener;
     }
 
@@ -102,6 +107,6 @@ final class SlimmingRun {
             }
         }
         listener.at("removing", 0, 1);
-        return slimmer.remove(gone, by);
+        return slimmer.remove(gone, by, optimizers);
     }
 }

@@ -40,7 +40,7 @@ class ModelSlimmingTest {
             zeroReaders(slimmer, slimmer.groups().choose(gone));
             Tensor zeroed = model.call(x);
 
-            slimmer.remove(gone, Map.of());
+            slimmer.remove(gone, Map.of(), List.of());
 
             Tensor slim = model.call(x);
             assertArrayEquals(Tensors.shape(zeroed), Tensors.shape(slim));

@@ -18,12 +18,16 @@ import io.espalier.prune.Prune;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
+import io.espalier.train.Optimizers;
 
 import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Optimizer;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -31,6 +35,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.stream.IntStream;
 
 /** What a user of {@link Slimming} meets. */
 class SlimmingTest {
@@ -243,6 +248,46 @@ class SlimmingTest {
         assertArrayEquals(
                 Tensors.floats(first.parameter("weight_orig").mul(first.buffer("weight_mask"))),
                 Tensors.floats(first.value("weight")));
+    }
+
+    private static void step(Module model, Optimizer optimizer, double gradient) {
+        model.namedParameters()
+                .values()
+                .forEach(parameter -> {
+                    var wanted = Tensors.ones(Tensors.shape(parameter)).mul(new Scalar(gradient));
+                    parameter.mutable_grad().put(wanted.mul(parameter.detach()));
+                });
+        optimizer.step();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"sgd", "adam"})
+    @DisplayName("an optimizer goes on with what it remembers of what is left")
+    void optimizers(String kind) {
+        var weights = new ArrayList<Tensor>();
+        for (boolean slim : new boolean[] {false, true}) {
+            Sequential model = neurons();
+            Optimizer optimizer =
+                    kind.equals("sgd")
+                            ? Optimizers.sgd(model.parameters(), 0.1, 0.9)
+                            : Optimizers.adam(model.parameters(), 0.1);
+            step(model, optimizer, 1);
+            ChannelImportance byPlace =
+                    ChannelImportance.of((group, values) ->
+                            IntStream.range(0, 16).mapToDouble(i -> i).toArray());
+            if (slim) {
+                Slimming.of(model, Tensors.randn(3, 6))
+                        .importance(byPlace)
+                        .optimizer(optimizer)
+                        .run();
+            }
+            step(model, optimizer, 0);
+            weights.add(((Linear) model.module("0")).weight());
+        }
+
+        assertArrayEquals(
+                Tensors.floats(weights.getFirst().narrow(0, 8, 8)),
+                Tensors.floats(weights.getLast()));
     }
 
     @Test

@@ -1,0 +1,62 @@
+package io.espalier.train;
+
+import io.espalier.tensor.Internal;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Optimizer;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.SequencedMap;
+import java.util.function.BinaryOperator;
+
+/** What an optimizer remembers of parameters that are given other extents. */
+@Internal
+public final class OptimizerMoments {
+    private final Optimizer optimizer;
+    private final OptimizerState state;
+
+    /**
+     * What it remembers now.
+     *
+     * @throws io.espalier.tensor.EspalierException if it is of a kind whose state is not known
+     */
+    public OptimizerMoments(Optimizer optimizer) {
+        this.optimizer = optimizer;
+        this.state = OptimizerArchive.read(optimizer);
+    }
+
+    /**
+     * Lets it remember something else of each parameter.
+     *
+     * @param change gives, for a parameter that has its new extents and what was remembered of it,
+     *     what is to be remembered
+     */
+    public void change(BinaryOperator<Tensor> change) {
+        try (var scope = new PointerScope();
+                var noGrad = new NoGradGuard()) {
+            SequencedMap<String, Tensor> changed = new LinkedHashMap<>();
+            for (int g = 0; g < state.groups().size(); g++) {
+                TensorVector parameters = optimizer.param_groups().get(g).params();
+                for (int p = 0; p < parameters.size(); p++) {
+                    Tensor parameter = parameters.get(p);
+                    String prefix = OptimizerState.prefix(g, p);
+                    for (Map.Entry<String, Tensor> kept : state.tensorsOf(g, p).entrySet()) {
+                        changed.put(
+                                prefix + kept.getKey(), change.apply(parameter, kept.getValue()));
+                    }
+                }
+            }
+            var now = new OptimizerState(state.groups(), changed);
+            optimizer.load(OptimizerArchive.of(now, optimizer));
+        }
+    }
+
+    /** Lets it remember what it did, when its parameters have the extents that they had. */
+    public void restore() {
+        change((parameter, kept) -> kept);
+    }
+}
