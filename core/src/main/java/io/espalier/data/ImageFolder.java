@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.List;
 import java.util.TreeMap;
 import java.util.stream.Stream;
@@ -72,11 +73,12 @@ public final class ImageFolder implements MapDataset {
      * count.
      *
      * @throws EspalierException if the label file can't be read, a line has no tab, a file is
-     *     missing, or there is no image
+     *     missing or has two different labels, or there is no image
      */
     public static ImageFolder of(Path root, Path labelFile) {
         var files = new ArrayList<Path>();
         var labels = new ArrayList<String>();
+        var labelOf = new HashMap<Path, String>();
         List<String> lines = lines(labelFile);
         for (int i = 0; i < lines.size(); i++) {
             String line = lines.get(i);
@@ -99,8 +101,15 @@ public final class ImageFolder implements MapDataset {
                                 + labelFile
                                 + " names.");
             }
+            String label = line.substring(tab + 1);
+            String other = labelOf.putIfAbsent(file.normalize(), label);
+            if (other != null && !other.equals(label)) {
+                throw new EspalierException(
+                        "Line %d of %s labels %s '%s', an earlier one '%s'; one of them is wrong."
+                                .formatted(i + 1, labelFile, file, label, other));
+            }
             files.add(file);
-            labels.add(line.substring(tab + 1));
+            labels.add(label);
         }
         if (files.isEmpty()) {
             throw new EspalierException(labelFile + " names no image.");

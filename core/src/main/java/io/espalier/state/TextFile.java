@@ -17,8 +17,11 @@ import java.util.List;
 public final class TextFile {
     private TextFile() {}
 
+    /** What editors of some systems write first, to say that UTF-8 follows. */
+    private static final String BYTE_ORDER_MARK = "\uFEFF";
+
     /**
-     * All of a file, of which no more than so many bytes are held.
+     * All of a file but a byte-order mark, of which no more than so many bytes are held.
      *
      * @throws IOException if it can't be read, is larger, or no text; the reason says which
      */
@@ -32,7 +35,9 @@ public final class TextFile {
             }
         }
         try {
-            return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
+            String text =
+                    StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
+            return text.startsWith(BYTE_ORDER_MARK) ? text.substring(1) : text;
         } catch (CharacterCodingException e) {
             var foreign = new FileSystemException(file.toString(), null, "it is no text in UTF-8");
             foreign.initCause(e);

@@ -35,6 +35,9 @@ public class TensorException extends EspalierException {
 
     private static final Pattern OWN_CHECK = Pattern.compile("^(.*?) *INTERNAL ASSERT FAILED.*");
 
+    private static final Pattern NO_MEMORY =
+            Pattern.compile("can't allocate memory: you tried to allocate (\\d+) bytes");
+
     private static final Pattern FREED =
             Pattern.compile("^(Pointer address of argument \\d+|This pointer address) is NULL");
 
@@ -115,6 +118,10 @@ public class TensorException extends EspalierException {
     private static String inPlainWords(String line) {
         if (FREED.matcher(line).find()) {
             return FREED_WORDS;
+        }
+        Matcher memory = NO_MEMORY.matcher(line);
+        if (memory.find()) {
+            return "there is no memory for %s bytes".formatted(memory.group(1));
         }
         Matcher check = OWN_CHECK.matcher(line);
         if (check.find()) {

@@ -105,8 +105,24 @@ class ImageFolderTest {
         assertEquals(List.of(root.resolve("b.png"), root.resolve("a.png")), folder.files());
         assertArrayEquals(new float[] {0.4f}, pixels(folder, 0));
         assertArrayEquals(new long[] {0, 1}, Tensors.longs(folder.all().target()));
-        Files.writeString(labels, "a.png\tx\n");
+        Files.writeString(labels, "\uFEFFa.png\tx\n");
         assertEquals(1, ImageFolder.of(root, labels).size());
+    }
+
+    @Test
+    @DisplayName("refuses two labels of one image, and takes one twice")
+    void twoLabels() throws IOException {
+        image("a.png", BufferedImage.TYPE_BYTE_GRAY, 1, 1, 51);
+        Path labels = Files.writeString(root.resolve("l.tsv"), "a.png\tx\n./a.png\tx\n");
+        assertEquals(2, ImageFolder.of(root, labels).size());
+        Files.writeString(labels, "a.png\tx\n./a.png\ty\n");
+        assertEquals(
+                "Line 2 of "
+                        + labels
+                        + " labels "
+                        + root.resolve("./a.png")
+                        + " 'y', an earlier one 'x'; one of them is wrong.",
+                messageOf(() -> ImageFolder.of(root, labels)));
     }
 
     @ParameterizedTest

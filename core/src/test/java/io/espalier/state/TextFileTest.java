@@ -48,4 +48,13 @@ class TextFileTest {
         assertEquals("it is a folder", reason(folder));
         assertEquals("no such file or folder", reason(folder.resolve("none")));
     }
+
+    @Test
+    @DisplayName("begins after a byte-order mark")
+    void mark() throws IOException {
+        Path file = Files.writeString(folder.resolve("t"), "\uFEFFa\uFEFF\n");
+
+        assertEquals("a\uFEFF\n", TextFile.read(file, MEGABYTE));
+        assertEquals("", TextFile.read(Files.writeString(file, "\uFEFF"), MEGABYTE));
+    }
 }

@@ -34,6 +34,9 @@ public record LoweredFile(LoweredModel model, ModelInterface names) {
 
     /** Whether a file begins as these do, with the length of a header in JSON. */
     public static boolean looksLikeOne(Path file) {
+        if (!Files.isRegularFile(file)) {
+            return false; // from a pipe nothing might ever come
+        }
         try (InputStream in = Files.newInputStream(file)) {
             byte[] first = in.readNBytes(LENGTH_BYTES + 1);
             return first.length > LENGTH_BYTES

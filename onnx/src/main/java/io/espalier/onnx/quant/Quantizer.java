@@ -5,6 +5,7 @@ import io.espalier.onnx.inputs.Task;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.quant.matmul.RoundingMethod;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import java.nio.file.Path;
 import java.util.List;
@@ -41,7 +42,7 @@ public final class Quantizer {
 
     /** One way for all layers. */
     public static Quantizer of(QuantizationMode mode) {
-        return new Quantizer(QuantizationSettings.of(mode));
+        return new Quantizer(QuantizationSettings.of(Needed.of(mode, "the mode")));
     }
 
     /**
@@ -66,6 +67,7 @@ public final class Quantizer {
      * @param task what the labels mean
      */
     public Quantizer judgedBy(Task task) {
+        Needed.of(task, "the task");
         return with(s -> s.task = Optional.of(task));
     }
 
@@ -76,7 +78,8 @@ public final class Quantizer {
      * @param patterns names of nodes or of weights, in which {@code *} stands for anything
      */
     public Quantizer keepFloat(String... patterns) {
-        return with(s -> s.keptFloat = List.of(patterns));
+        List<String> kept = Needed.all(patterns, "the layers to keep float");
+        return with(s -> s.keptFloat = kept);
     }
 
     /**
@@ -110,6 +113,7 @@ public final class Quantizer {
 
     /** How 4-bit weights are rounded; by {@link RoundingMethod#GPTQ} unless it is set. */
     public Quantizer rounding(RoundingMethod method) {
+        Needed.of(method, "the rounding");
         return withFormat(f -> f.rounding = Optional.of(method));
     }
 
@@ -120,6 +124,7 @@ public final class Quantizer {
      * budget. Tables of less than 2^14 values stay float, and those that 4 bits can't hold have 8.
      */
     public Quantizer embeddings(EmbeddingPrecision precision) {
+        Needed.of(precision, "the precision of tables");
         return withFormat(f -> f.embeddings = Optional.of(precision));
     }
 
@@ -179,6 +184,7 @@ public final class Quantizer {
      * @see QuantizationResult#recipe()
      */
     public Quantizer recipe(Recipe recipe) {
+        Needed.of(recipe, "the recipe");
         if (settings.mode() != QuantizationMode.AUTO) {
             throw new EspalierException(
                     "A recipe says of each layer what it becomes; it is followed by auto alone, not"
@@ -197,6 +203,7 @@ public final class Quantizer {
      * @param file of this model, these data and settings; that of others is refused
      */
     public Quantizer journal(Path file) {
+        Needed.of(file, "the journal's file");
         return with(s -> s.journal = Optional.of(new Journal.Place(file, false)));
     }
 
@@ -205,11 +212,13 @@ public final class Quantizer {
      * settings, it is begun anew, and {@link #progress} is told so.
      */
     public Quantizer scratchJournal(Path file) {
+        Needed.of(file, "the journal's file");
         return with(s -> s.journal = Optional.of(new Journal.Place(file, true)));
     }
 
     /** Tells somebody how far it is; {@code IO::println} prints a line for each step. */
     public Quantizer progress(Consumer<QuantizationProgress> listener) {
+        Needed.of(listener, "the listener");
         return with(s -> s.progress = Pace.of(listener));
     }
 
@@ -221,6 +230,7 @@ public final class Quantizer {
      *     model, a recipe is of another model, or ONNX Runtime can't run it
      */
     public QuantizationResult quantize(OnnxModel model, Inputs data) {
+        require(model, data);
         QuantizationSettings all =
                 settings.recipe()
                         .map(recipe -> recipe.appliedTo(settings))
@@ -248,6 +258,7 @@ public final class Quantizer {
      *     integers
      */
     public LibtorchResult quantizeForLibtorch(OnnxModel model, Inputs data) {
+        require(model, data);
         settings.requireMeaningForLibtorch();
         try (var journal = opened();
                 var calibration = CalibrationData.read(model, data, settings.mostExamples(model))) {
@@ -255,6 +266,11 @@ public final class Quantizer {
             QuantizationSettings all = settings.with(s -> s.progress = s.progress.anew());
             return new LibtorchRun(model, calibration, all, journal).run();
         }
+    }
+
+    private static void require(OnnxModel model, Inputs data) {
+        Needed.of(model, "the model");
+        Needed.of(data, "the data");
     }
 
     /** The journal, before anything is computed that it would be too late for. */

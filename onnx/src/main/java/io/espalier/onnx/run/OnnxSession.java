@@ -19,6 +19,7 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.proto.ModelProto;
 import io.espalier.state.AtomicFile;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.TensorException;
 
 import org.bytedeco.pytorch.Tensor;
 
@@ -183,7 +184,7 @@ public final class OnnxSession implements RunningModel {
         try {
             requireNames(inputs);
             for (Map.Entry<String, Tensor> input : inputs.entrySet()) {
-                Tensor plain = input.getValue().contiguous();
+                Tensor plain = plain(input.getKey(), input.getValue());
                 lent.add(plain);
                 values.put(input.getKey(), RuntimeTensors.lend(environment, plain));
             }
@@ -195,6 +196,18 @@ public final class OnnxSession implements RunningModel {
         } finally {
             values.values().forEach(OnnxTensor::close);
             lent.forEach(Tensor::close);
+        }
+    }
+
+    /** An input row by row, as the runtime reads it. */
+    private static Tensor plain(String name, Tensor tensor) {
+        try {
+            return tensor.contiguous();
+        } catch (RuntimeException e) {
+            if (TensorException.lacksPlace(e)) {
+                throw TensorException.in("The input '" + name + "'", e);
+            }
+            throw e;
         }
     }
 

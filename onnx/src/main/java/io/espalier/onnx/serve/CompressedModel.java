@@ -191,6 +191,7 @@ public final class CompressedModel implements RunningModel {
      * @throws EspalierException if it has more, and as {@link #runArrays}
      */
     public NumberArray run(NumberArray input) {
+        Needed.of(input, "the input");
         if (names.inputs().size() != 1 || names.outputs().size() != 1) {
             throw new EspalierException(
                     "The model takes %d tensors and gives %d; run it by names, with runArrays."

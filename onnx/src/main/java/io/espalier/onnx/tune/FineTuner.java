@@ -5,6 +5,7 @@ import io.espalier.onnx.inputs.Task;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.repair.Repair;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import java.nio.file.Path;
 import java.util.Optional;
@@ -59,7 +60,7 @@ public final class FineTuner {
      * @param teacher the float model, with results of the same names
      */
     public static FineTuner distilling(OnnxModel teacher) {
-        OnnxModel apart = Repair.withoutFunctions(teacher);
+        OnnxModel apart = Repair.withoutFunctions(Needed.of(teacher, "the teacher"));
         return new FineTuner(new FineTuningSettings()).with(s -> s.teacher = Optional.of(apart));
     }
 
@@ -77,6 +78,7 @@ public final class FineTuner {
      * @param task what they mean: class numbers, or texts
      */
     public static FineTuner byLabels(Task task) {
+        Needed.of(task, "the task");
         return new FineTuner(new FineTuningSettings()).with(s -> s.task = task);
     }
 
@@ -166,6 +168,7 @@ public final class FineTuner {
      *     model, teacher, data and settings, but for threads and minutes; else it goes
      */
     public FineTuner checkpoints(Path folder, boolean goOn) {
+        Needed.of(folder, "the folder of checkpoints");
         return with(s -> {
             s.checkpoints = Optional.of(folder);
             s.goingOn = goOn;
@@ -174,6 +177,7 @@ public final class FineTuner {
 
     /** Tells somebody how far it is. */
     public FineTuner progress(Listener listener) {
+        Needed.of(listener, "the listener");
         return with(s -> s.listener = listener);
     }
 
@@ -192,6 +196,8 @@ public final class FineTuner {
      *     the checkpoint to go on from is damaged or of another fine-tuning; the message names it
      */
     public TunedModel tune(OnnxModel model, Inputs data) {
+        Needed.of(model, "the model");
+        Needed.of(data, "the data");
         try (var checkpoint =
                 settings.checkpoints
                         .map(folder -> Checkpoint.open(folder, settings.goingOn))

@@ -28,6 +28,9 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
@@ -307,6 +310,33 @@ class CompressedModelTest {
                 "which libtorch runs",
                 () -> CompressedModel.load(graph, s -> s.runtime(ModelRuntime.ONNX_RUNTIME)));
         assertRefused("1 to 1024", () -> CompressedModel.load(file, s -> s.threads(0)));
+    }
+
+    @Test
+    @DisplayName("says in a sentence that there is no memory for an input, and runs on")
+    void noMemory() {
+        Tensor far = Tensors.zeros(1, 1, 1, 1).expand(1L << 40, 3, 8, 8);
+        try (var model = CompressedModel.load(file)) {
+            var refused =
+                    assertThrows(
+                            EspalierException.class, () -> model.run(Map.of("image.1", far)));
+
+            assertEquals(
+                    "The input 'image.1': there is no memory for 844424930131968 bytes",
+                    refused.getMessage());
+            assertEquals(4, run(model, Tensors.randn(1, 3, 8, 8)).length);
+        }
+    }
+
+    @Test
+    @EnabledOnOs(OS.LINUX)
+    @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+    @DisplayName("is not awaited from a pipe")
+    void pipe() throws IOException, InterruptedException {
+        Path pipe = folder.resolve("pipe");
+        assertEquals(0, new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor());
+
+        assertRefused("it is not a file", () -> CompressedModel.load(pipe));
     }
 
     private static void assertRefused(String part, Runnable action) {
