@@ -218,9 +218,9 @@ final class Finetune implements Runnable {
         printer.printf(
                 "%s: %s; %s: %s.%n",
                 files.model,
-                Table.megabytes(Table.fileBytes(files.model)),
+                Table.megabytes(ModelFiles.bytes(files.model)),
                 files.out,
-                Table.megabytes(Table.fileBytes(files.out)));
+                Table.megabytes(ModelFiles.bytes(files.out)));
     }
 
     private Map<String, Object> describe(TunedModel tuned, double seconds) {
@@ -245,8 +245,8 @@ final class Finetune implements Runnable {
                     description.put("speedup", integer.time().speedup());
                     description.put("layers", integer.layers());
                 });
-        description.put("bytes_before", Table.fileBytes(files.model));
-        description.put("bytes_after", Table.fileBytes(files.out));
+        description.put("bytes_before", ModelFiles.bytes(files.model));
+        description.put("bytes_after", ModelFiles.bytes(files.out));
         return description;
     }
 

@@ -5,7 +5,6 @@ import io.espalier.onnx.compare.ModelComparison;
 import io.espalier.onnx.compare.ValueError;
 import io.espalier.onnx.inputs.InputBatches;
 import io.espalier.onnx.inputs.Task;
-import io.espalier.onnx.lower.LoweredFile;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.run.ModelRuntime;
 import io.espalier.onnx.serve.CompressedModel;
@@ -60,8 +59,8 @@ final class OnnxComparison {
                 Progress.of("Comparing", layers == 0 || steps < 0 ? steps : 2 * steps)) {
             found = compared(first, inputs, progress::step, chosen.task());
         }
-        long bytes = Table.fileBytes(reference) + first.externalBytes();
-        long candidateBytes = Table.fileBytes(candidate) + externalBytes();
+        long bytes = ModelFiles.bytes(reference);
+        long candidateBytes = ModelFiles.bytes(candidate);
         report.print(
                 () -> describe(found, bytes, candidateBytes),
                 out -> print(found, bytes, candidateBytes, out));
@@ -82,10 +81,6 @@ final class OnnxComparison {
     private ServingSettings onLibtorch(ServingSettings usual) {
         ServingSettings chosen = usual.runtime(ModelRuntime.LIBTORCH);
         return threads == 0 ? chosen : chosen.threads(threads);
-    }
-
-    private long externalBytes() {
-        return LoweredFile.looksLikeOne(candidate) ? 0 : OnnxModel.load(candidate).externalBytes();
     }
 
     private ComparisonSettings settings(

@@ -113,8 +113,8 @@ final class Optimize implements Runnable {
         }
         printer.println();
         new Table(1, "model", "file", "of model", "ms a run", "speed")
-                .row(row(files.model, found, found.originalBytes(), found.time().reference()))
-                .row(row(files.out, found, found.bytes(), found.time().candidate()))
+                .row(row(files.model, found, found.time().reference()))
+                .row(row(files.out, found, found.time().candidate()))
                 .lines()
                 .forEach(printer::println);
         printer.printf(
@@ -126,11 +126,12 @@ final class Optimize implements Runnable {
                 found.error());
     }
 
-    private static String[] row(Path file, Optimization found, long bytes, double millis) {
+    private String[] row(Path file, Optimization found, double millis) {
+        long bytes = ModelFiles.bytes(file);
         return new String[] {
             file.toString(),
             Table.megabytes(bytes),
-            decimals((double) bytes / found.originalBytes()),
+            decimals((double) bytes / ModelFiles.bytes(files.model)),
             decimals(millis),
             decimals(found.time().reference() / millis) + " x"
         };
@@ -142,9 +143,8 @@ final class Optimize implements Runnable {
 
     private Map<String, Object> describe(Optimization found) {
         var description = new LinkedHashMap<String, Object>();
-        description.put(
-                "model", describe(files.model, found.originalBytes(), found.time().reference()));
-        description.put("out", describe(files.out, found.bytes(), found.time().candidate()));
+        description.put("model", describe(files.model, found.time().reference()));
+        description.put("out", describe(files.out, found.time().candidate()));
         description.put("passes", found.repaired().changes());
         description.put("speedup", found.time().speedup());
         description.put("max_error", found.error());
@@ -152,10 +152,10 @@ final class Optimize implements Runnable {
         return description;
     }
 
-    private static Map<String, Object> describe(Path file, long bytes, double millis) {
+    private static Map<String, Object> describe(Path file, double millis) {
         var description = new LinkedHashMap<String, Object>();
         description.put("file", file.toString());
-        description.put("bytes", bytes);
+        description.put("bytes", ModelFiles.bytes(file));
         description.put("latency_ms", millis);
         return description;
     }

@@ -170,9 +170,9 @@ final class PruneCommand implements Runnable {
         printer.printf(
                 "%n%s: %s; %s: %s.%n",
                 files.model,
-                Table.megabytes(Table.fileBytes(files.model)),
+                Table.megabytes(ModelFiles.bytes(files.model)),
                 files.out,
-                Table.megabytes(Table.fileBytes(files.out)));
+                Table.megabytes(ModelFiles.bytes(files.out)));
     }
 
     private Map<String, Object> describe(PrunedModel pruned) {
@@ -182,8 +182,8 @@ final class PruneCommand implements Runnable {
         description.put("weights", pruned.elements());
         description.put("zeros", pruned.zeros());
         description.put("sparsity", pruned.sparsity());
-        description.put("bytes_before", Table.fileBytes(files.model));
-        description.put("bytes_after", Table.fileBytes(files.out));
+        description.put("bytes_before", ModelFiles.bytes(files.model));
+        description.put("bytes_after", ModelFiles.bytes(files.out));
         description.put("layers", pruned.layers());
         return description;
     }

@@ -308,13 +308,15 @@ final class Quantize implements Runnable {
             table.lines().forEach(printer::println);
             printer.println();
         }
+        long before = ModelFiles.bytes(files.model);
+        long after = ModelFiles.bytes(files.out);
         new Table(1, "model", "size", "of model", "ms a run", "speed")
-                .row(row(files.model, result.bytesBefore(), 1, result.time().reference(), 1))
+                .row(row(files.model, before, 1, result.time().reference(), 1))
                 .row(
                         row(
                                 files.out,
-                                result.bytesAfter(),
-                                result.size(),
+                                after,
+                                (double) after / before,
                                 result.time().candidate(),
                                 result.time().speedup()))
                 .lines()
@@ -342,8 +344,8 @@ final class Quantize implements Runnable {
         var description = new LinkedHashMap<String, Object>();
         description.put("model", files.model.toString());
         description.put("out", files.out.toString());
-        description.put("bytes_before", result.bytesBefore());
-        description.put("bytes_after", result.bytesAfter());
+        description.put("bytes_before", ModelFiles.bytes(files.model));
+        description.put("bytes_after", ModelFiles.bytes(files.out));
         description.put("latency_ms_before", result.time().reference());
         description.put("latency_ms_after", result.time().candidate());
         description.put("speedup", result.time().speedup());

@@ -99,7 +99,7 @@ record Slimmed(
     private static String[] row(Path file, ModelCost cost, double millis, double speedup) {
         return new String[] {
             file.toString(),
-            Table.megabytes(Table.fileBytes(file)),
+            Table.megabytes(ModelFiles.bytes(file)),
             Table.count(cost.parameters()),
             Table.count(cost.macs()),
             String.format(Locale.ROOT, "%.3f", millis),
@@ -124,7 +124,7 @@ record Slimmed(
     private static Map<String, Object> describe(Path file, ModelCost cost) {
         var description = new LinkedHashMap<String, Object>();
         description.put("file", file.toString());
-        description.put("bytes", Table.fileBytes(file));
+        description.put("bytes", ModelFiles.bytes(file));
         description.put("parameters", cost.parameters());
         description.put("macs", cost.macs());
         return description;

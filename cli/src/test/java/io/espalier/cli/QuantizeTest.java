@@ -150,13 +150,15 @@ class QuantizeTest {
 
     @Test
     @DisplayName("says the same as JSON")
-    void json() {
+    void json() throws IOException {
         CommandLineRun run = quantize("--random", "--force", "--json", "--limit", "8");
 
         assertEquals(0, run.code(), run.err());
         JsonNode found = JsonMapper.builder().build().readTree(run.out());
         assertTrue(found.get("drop").asDouble() <= 0.01);
         assertTrue(found.get("bytes_after").asLong() < found.get("bytes_before").asLong());
+        assertEquals(Files.size(model), found.get("bytes_before").asLong());
+        assertEquals(Files.size(out), found.get("bytes_after").asLong());
         assertEquals(out.toString(), found.get("out").asString());
     }
 
