@@ -3,8 +3,10 @@ package io.espalier.onnx.lower;
 import io.espalier.onnx.model.OnnxNode;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.regex.Pattern;
 
@@ -23,6 +25,9 @@ final class Places {
 
     private final Set<String> leaves = new HashSet<>();
     private final Set<String> inner = new HashSet<>();
+
+    /** The number to try next for places that were taken: all below it are, too. */
+    private final Map<String, Integer> next = new HashMap<>();
 
     /** A place for a module, by its weight's name, or its node's. */
     String ofModule(String weight, OnnxNode node) {
@@ -74,8 +79,8 @@ final class Places {
     private String take(String wanted) {
         String name = besideLeaves(wanted);
         String free = name;
-        for (int i = 1; leaves.contains(free) || inner.contains(free); i++) {
-            free = name + "_" + i;
+        while (leaves.contains(free) || inner.contains(free)) {
+            free = name + "_" + next.merge(name, 1, Integer::sum);
         }
         leaves.add(free);
         for (int dot = free.indexOf('.'); dot >= 0; dot = free.indexOf('.', dot + 1)) {

@@ -179,6 +179,9 @@ public final class OnnxSession implements RunningModel {
             Map<String, Tensor> inputs,
             Collection<String> some,
             Function<OrtSession.Result, Map<String, Tensor>> read) {
+        if (results.isEmpty()) {
+            throw new EspalierException("The model has no outputs; there is nothing to run it for.");
+        }
         var values = new LinkedHashMap<String, OnnxTensor>();
         var lent = new ArrayList<Tensor>();
         try {

@@ -51,6 +51,21 @@ class OnnxSessionTest {
     }
 
     @Test
+    @DisplayName("runs no model that has no outputs")
+    void noOutputs() {
+        OnnxModel model =
+                TestGraphs.opset(17).input("x: Float[N]").node("y = Relu(x)").build();
+        try (var session = OnnxSession.open(model)) {
+            assertEquals(
+                    "The model has no outputs; there is nothing to run it for.",
+                    assertThrows(
+                                    EspalierException.class,
+                                    () -> session.run(Map.of("x", Tensors.zeros(2))))
+                            .getMessage());
+        }
+    }
+
+    @Test
     @DisplayName("says which extents of an input are others than the model's")
     void refusesExtents() {
         OnnxModel model =
