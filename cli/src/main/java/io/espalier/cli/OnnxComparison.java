@@ -12,6 +12,7 @@ import io.espalier.onnx.serve.ServingSettings;
 
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -22,6 +23,9 @@ import java.util.OptionalLong;
 
 /** An ONNX file, and beside it another one or a saved graph. */
 final class OnnxComparison {
+    /** Below this part of the whole, an error but for shifts is shown beside it. */
+    private static final double SHIFTED = 0.9;
+
     private final Path reference;
     private final Path candidate;
     private final boolean libtorch;
@@ -117,7 +121,7 @@ final class OnnxComparison {
         out.printf(
                 "%nErrors over %s inputs, times of a batch of %s:%n%n",
                 Table.count(found.examples()), Table.count(found.batch()));
-        errors("output", found.outputs()).forEach(out::println);
+        errors("output", found.outputs(), false).forEach(out::println);
         found.score().ifPresent(score -> out.printf("%nBy the labels: %s.%n", score.summary()));
         if (layers > 0) {
             out.println();
@@ -132,24 +136,49 @@ final class OnnxComparison {
         }
         List<ValueError> worst =
                 all.stream()
-                        .sorted(Comparator.comparingDouble(ValueError::relativeError).reversed())
+                        .sorted(
+                                Comparator.comparingDouble(ValueError::shiftFreeError)
+                                        .thenComparingDouble(ValueError::relativeError)
+                                        .reversed())
                         .limit(layers)
                         .toList();
         out.printf(
                 "The %s of %s layers that are furthest apart:%n%n",
                 Table.count(worst.size()), Table.count(all.size()));
-        errors("layer", worst).forEach(out::println);
+        boolean shifted = worst.stream().anyMatch(OnnxComparison::isShifted);
+        errors("layer", worst, shifted).forEach(out::println);
+        if (shifted) {
+            out.printf(
+                    "%nBut for shifts: without what is added to each channel in all rows alike,"
+                            + " which products after it make up for.%n");
+        }
     }
 
-    private static List<String> errors(String what, List<ValueError> errors) {
-        var table = new Table(2, what, "made by", "largest error", "relative error", "cosine");
+    /** Whether much of an error is a shift of channels. */
+    private static boolean isShifted(ValueError error) {
+        return error.shiftFreeError() < SHIFTED * error.relativeError();
+    }
+
+    private static List<String> errors(String what, List<ValueError> errors, boolean shifted) {
+        var heads = new ArrayList<>(List.of(what, "made by", "largest error", "relative error"));
+        if (shifted) {
+            heads.add("but for shifts");
+        }
+        heads.add("cosine");
+        var table = new Table(2, heads.toArray(String[]::new));
         for (ValueError error : errors) {
-            table.row(
-                    error.name(),
-                    error.op(),
-                    String.format(Locale.ROOT, "%.3g", error.maxError()),
-                    String.format(Locale.ROOT, "%.3g", error.relativeError()),
-                    String.format(Locale.ROOT, "%.6f", error.cosine()));
+            var cells =
+                    new ArrayList<>(
+                            List.of(
+                                    error.name(),
+                                    error.op(),
+                                    String.format(Locale.ROOT, "%.3g", error.maxError()),
+                                    String.format(Locale.ROOT, "%.3g", error.relativeError())));
+            if (shifted) {
+                cells.add(String.format(Locale.ROOT, "%.3g", error.shiftFreeError()));
+            }
+            cells.add(String.format(Locale.ROOT, "%.6f", error.cosine()));
+            table.row(cells.toArray(String[]::new));
         }
         return table.lines();
     }
@@ -203,6 +232,7 @@ final class OnnxComparison {
         description.put("made_by", error.op());
         description.put("max_error", error.maxError());
         description.put("relative_error", error.relativeError());
+        description.put("shift_free_error", error.shiftFreeError());
         description.put("cosine", error.cosine());
         return description;
     }

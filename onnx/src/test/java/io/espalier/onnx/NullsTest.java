@@ -42,14 +42,12 @@ class NullsTest {
             wrong.put("the mode", () -> Quantizer.of(null));
             wrong.put("the recipe", () -> quantizer.recipe(null));
             wrong.put("the layers to keep float", () -> quantizer.keepFloat((String[]) null));
-            wrong.put(
-                    "number 2 of the layers to keep float", () -> quantizer.keepFloat("a", null));
+            wrong.put("number 2 of the layers to keep float", () -> quantizer.keepFloat("a", null));
             wrong.put("the journal's file", () -> quantizer.journal(null));
             wrong.put("the listener", () -> quantizer.progress(null));
             wrong.put("the model", () -> quantizer.quantize(null, data));
             wrong.put(
-                    "the data",
-                    () -> Quantizer.of(QuantizationMode.DYNAMIC).quantize(model, null));
+                    "the data", () -> Quantizer.of(QuantizationMode.DYNAMIC).quantize(model, null));
             wrong.put("the teacher", () -> FineTuner.distilling(null));
             wrong.put("the task", () -> FineTuner.byLabels(null));
             wrong.put("the folder of checkpoints", () -> tuner.checkpoints(null, false));

@@ -39,17 +39,24 @@ final class LayerErrors {
 
     private final OnnxSession reference;
     private final OnnxSession candidate;
-    private final Map<String, TensorErrors> errors = new LinkedHashMap<>();
+    private final Map<String, Errors> errors = new LinkedHashMap<>();
     private final Map<String, Long> bytes = new HashMap<>();
 
     private LayerErrors(OnnxSession reference, OnnxSession candidate, List<String> names) {
         this.reference = reference;
         this.candidate = candidate;
-        names.forEach(name -> errors.put(name, new TensorErrors()));
+        names.forEach(name -> errors.put(name, new Errors()));
+    }
+
+    /** Of one value. */
+    record Errors(TensorErrors all, ShiftFreeError shiftFree) {
+        Errors() {
+            this(new TensorErrors(), new ShiftFreeError());
+        }
     }
 
     /** The errors by name, in the reference's order, of those values that could be compared. */
-    static Map<String, TensorErrors> of(
+    static Map<String, Errors> of(
             OnnxModel reference,
             OnnxModel candidate,
             InputBatches inputs,
@@ -167,7 +174,7 @@ final class LayerErrors {
 
     private void add(
             String name, @Nullable Tensor expected, @Nullable Tensor found, Padding padding) {
-        TensorErrors sum = errors.get(name);
+        Errors sum = errors.get(name);
         if (sum == null
                 || expected == null
                 || found == null
@@ -178,6 +185,7 @@ final class LayerErrors {
             return;
         }
         bytes.put(name, expected.nbytes());
-        sum.add(padding.visible(expected), padding.visible(found));
+        sum.all().add(padding.visible(expected), padding.visible(found));
+        sum.shiftFree().add(padding.visible(expected), padding.visible(found));
     }
 }

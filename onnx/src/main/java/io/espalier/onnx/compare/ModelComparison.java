@@ -85,7 +85,7 @@ public record ModelComparison(
                 compared(reference, () -> session(candidate, settings), inputs, settings);
         return settings.layers()
                 ? whole.with(
-                        errors(reference, LayerErrors.of(reference, candidate, inputs, settings)))
+                        layers(reference, LayerErrors.of(reference, candidate, inputs, settings)))
                 : whole;
     }
 
@@ -263,11 +263,24 @@ public record ModelComparison(
 
     private static List<ValueError> errors(OnnxModel model, Map<String, TensorErrors> errors) {
         return errors.entrySet().stream()
-                .map(entry -> {
-                    OnnxNode producer = model.graph().producer(entry.getKey());
-                    String op = producer == null ? "" : producer.op();
-                    return ValueError.of(entry.getKey(), op, entry.getValue());
-                })
+                .map(entry -> error(model, entry.getKey(), entry.getValue(), new ShiftFreeError()))
                 .toList();
+    }
+
+    private static List<ValueError> layers(OnnxModel model, Map<String, LayerErrors.Errors> all) {
+        return all.entrySet().stream()
+                .map(entry ->
+                        error(
+                                model,
+                                entry.getKey(),
+                                entry.getValue().all(),
+                                entry.getValue().shiftFree()))
+                .toList();
+    }
+
+    private static ValueError error(
+            OnnxModel model, String name, TensorErrors errors, ShiftFreeError shiftFree) {
+        OnnxNode producer = model.graph().producer(name);
+        return ValueError.of(name, producer == null ? "" : producer.op(), errors, shiftFree);
     }
 }

@@ -148,7 +148,9 @@ final class QuantizationRun {
         return new Step(compact, layers);
     }
 
-    /** A model that names the runtime's own operators if it has some, or the one that came in did. */
+    /**
+     * A model that names the runtime's own operators if it has some, or the one that came in did.
+     */
     private OnnxModel withoutMore(OnnxModel model) {
         return original.opsets().containsKey(OnnxNode.MICROSOFT)
                 ? model

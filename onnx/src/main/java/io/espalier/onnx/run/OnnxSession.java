@@ -180,7 +180,8 @@ public final class OnnxSession implements RunningModel {
             Collection<String> some,
             Function<OrtSession.Result, Map<String, Tensor>> read) {
         if (results.isEmpty()) {
-            throw new EspalierException("The model has no outputs; there is nothing to run it for.");
+            throw new EspalierException(
+                    "The model has no outputs; there is nothing to run it for.");
         }
         var values = new LinkedHashMap<String, OnnxTensor>();
         var lent = new ArrayList<Tensor>();

@@ -85,7 +85,7 @@ class ModelComparisonTest {
         assertEquals(6, output.maxError(), 1e-6);
         assertEquals(Math.sqrt(squares / outputSquares), output.relativeError(), 1e-6);
         assertTrue(output.cosine() < 1 && output.cosine() > 0.98, output.toString());
-        assertEquals(new ValueError("inner", "Mul", 6, 0.5, 1), found.layers().getFirst());
+        assertEquals(new ValueError("inner", "Mul", 6, 0.5, 0.5, 1), found.layers().getFirst());
         assertEquals(1, found.layers().size());
         assertTrue(found.time().reference() > 0 && found.time().candidate() > 0);
     }
@@ -136,6 +136,44 @@ class ModelComparisonTest {
         // The convolution's result alone takes 16 MB.
         assertTrue(Math.min(first, second) > 15e6, first + " and " + second);
         assertTrue(Math.max(first, second) < 2 * Math.min(first, second), first + " and " + second);
+    }
+
+    @Test
+    @DisplayName("has the error of a layer but for what all rows of a channel have more")
+    void shifts() {
+        OnnxModel model = shifted(0, 0, 0, 1);
+        InputBatches rows =
+                Inputs.of(
+                                List.of(
+                                        Map.of("x", Tensors.randn(8, 3)),
+                                        Map.of("x", Tensors.randn(8, 3))))
+                        .checkedFor(model);
+
+        ValueError alone = inner(model, shifted(5, -7, 9, 1), rows);
+        ValueError both = inner(model, shifted(5, -7, 9, 2), rows);
+
+        assertTrue(alone.relativeError() > 3, alone.toString());
+        assertEquals(0, alone.shiftFreeError(), 1e-6);
+        assertTrue(both.relativeError() > 3, both.toString());
+        assertEquals(1, both.shiftFreeError(), 0.2);
+    }
+
+    private static ValueError inner(OnnxModel model, OnnxModel other, InputBatches rows) {
+        return ModelComparison.of(model, other, rows, settings -> settings.turns(1).threads(1))
+                .layers()
+                .getLast();
+    }
+
+    private static OnnxModel shifted(float first, float second, float third, float factor) {
+        return TestGraphs.opset(17)
+                .input("x: Float[N, 3]")
+                .floats("factor", factor)
+                .floats("shift", first, second, third)
+                .node("times = Mul(x, factor)")
+                .node("inner = Add(times, shift)")
+                .node("out = Sub(inner, shift)")
+                .output("out")
+                .build();
     }
 
     @Test

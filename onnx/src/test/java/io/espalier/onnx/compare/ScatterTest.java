@@ -29,11 +29,9 @@ class ScatterTest {
 
         assertEquals(
                 small,
-                Scatter.isSmall(
-                        Arrays.stream(times).mapToObj(t -> new PairedTime(t, 7)).toList()));
+                Scatter.isSmall(Arrays.stream(times).mapToObj(t -> new PairedTime(t, 7)).toList()));
         assertEquals(
                 small,
-                Scatter.isSmall(
-                        Arrays.stream(times).mapToObj(t -> new PairedTime(7, t)).toList()));
+                Scatter.isSmall(Arrays.stream(times).mapToObj(t -> new PairedTime(7, t)).toList()));
     }
 }

@@ -53,8 +53,7 @@ class OnnxSessionTest {
     @Test
     @DisplayName("runs no model that has no outputs")
     void noOutputs() {
-        OnnxModel model =
-                TestGraphs.opset(17).input("x: Float[N]").node("y = Relu(x)").build();
+        OnnxModel model = TestGraphs.opset(17).input("x: Float[N]").node("y = Relu(x)").build();
         try (var session = OnnxSession.open(model)) {
             assertEquals(
                     "The model has no outputs; there is nothing to run it for.",

@@ -31,8 +31,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
-import org.junit.jupiter.api.condition.EnabledOnOs;
-import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -318,8 +316,7 @@ class CompressedModelTest {
         Tensor far = Tensors.zeros(1, 1, 1, 1).expand(1L << 40, 3, 8, 8);
         try (var model = CompressedModel.load(file)) {
             var refused =
-                    assertThrows(
-                            EspalierException.class, () -> model.run(Map.of("image.1", far)));
+                    assertThrows(EspalierException.class, () -> model.run(Map.of("image.1", far)));
 
             assertEquals(
                     "The input 'image.1': there is no memory for 844424930131968 bytes",
