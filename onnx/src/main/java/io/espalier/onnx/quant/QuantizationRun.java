@@ -141,20 +141,11 @@ final class QuantizationRun {
                 settings.format().portable() ? PortableForm.of(step.model()) : step.model();
         OnnxModel shared = Repair.run(written, List.of(Repair.pass("shared-constants"))).model();
         OnnxModel halved = OpenedHalves.isIn(original) ? OpenedHalves.close(shared) : shared;
-        OnnxModel compact = withoutMore(ShortNames.in(halved, original.graph()));
+        OnnxModel compact = ShortNames.in(halved, original.graph());
         if (!settings.format().portable()) {
             judgement.isSame(step.model(), compact);
         }
         return new Step(compact, layers);
-    }
-
-    /**
-     * A model that names the runtime's own operators if it has some, or the one that came in did.
-     */
-    private OnnxModel withoutMore(OnnxModel model) {
-        return original.opsets().containsKey(OnnxNode.MICROSOFT)
-                ? model
-                : model.withoutUnusedOpset(OnnxNode.MICROSOFT);
     }
 
     private void begin(Work work, String words) {
