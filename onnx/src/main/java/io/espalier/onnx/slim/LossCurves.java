@@ -122,8 +122,14 @@ final class LossCurves {
         int least = Math.max(1, (int) (LEAST * count));
         int probed = Math.max(1, (int) Math.round(PROBED * count));
         double factor = 1;
-        for (int gone = 1; gone <= count - least; gone++) {
-            losses[gone] = losses[gone - 1] + elimination.next();
+        for (int gone = 0; gone < count - least; ) {
+            int most = gone < probed ? probed - gone : count - least - gone;
+            double loss = elimination.next(most);
+            int together = elimination.order().size() - gone;
+            for (int i = 1; i <= together; i++) {
+                losses[gone + i] = losses[gone] + loss * i / together;
+            }
+            gone += together;
             if (gone == probed && losses[gone] > 0) {
                 factor = probe(costs) / losses[gone];
             }
