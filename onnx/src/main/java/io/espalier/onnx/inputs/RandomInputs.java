@@ -149,7 +149,7 @@ public final class RandomInputs extends Inputs {
         }
         throw new EspalierException(
                 ("Random inputs need the size of '%1$s', which the model leaves open: %2$s. Set it"
-                     + " by size(\"%1$s\", N), on the command line --dimension %1$s=N.")
+                                + " by size(\"%1$s\", N), on the command line --dimension %1$s=N.")
                         .formatted(symbol.isEmpty() ? place : symbol, input));
     }
 

@@ -41,8 +41,7 @@ record Preparation(OnnxModel model, Set<String> weights) {
     static Preparation of(OnnxModel model) {
         OnnxModel fixed = model.rewritten(OnnxGraph::takeDefaults);
         return new Preparation(
-                ComputedWeights.fold(Repair.run(fixed, PASSES).model()),
-                weights(fixed.graph()));
+                ComputedWeights.fold(Repair.run(fixed, PASSES).model()), weights(fixed.graph()));
     }
 
     private static Set<String> weights(OnnxGraph graph) {
