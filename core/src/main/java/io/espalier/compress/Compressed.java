@@ -5,10 +5,12 @@ import io.espalier.state.CompressedFile;
 import io.espalier.state.CompressedWriter;
 import io.espalier.state.CompressedWriter.Integers;
 import io.espalier.state.SafeTensors;
+import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
@@ -42,7 +44,7 @@ public final class Compressed {
      * Saves a model's state so that loading it gives the same outputs: what a mask leaves out is 0
      * in the file, −0 is 0, and all other elements are bit for bit what they were.
      *
-     * @throws io.espalier.tensor.EspalierException if the file can't be written
+     * @throws EspalierException if the file can't be written
      */
     public static void save(Module model, Path file) {
         save(model, file, options -> options);
@@ -51,8 +53,8 @@ public final class Compressed {
     /**
      * Saves a model's state with its weights in fewer bits, such as {@code o -> o.bits(8)}.
      *
-     * @throws io.espalier.tensor.EspalierException if the file can't be written, or a weight that
-     *     is to be rounded holds NaN or an infinity
+     * @throws EspalierException if the file can't be written, or a weight that is to be rounded
+     *     holds NaN or an infinity
      */
     public static void save(Module model, Path file, UnaryOperator<Compression> with) {
         Module standing = Needed.of(model, "the model").current();
@@ -82,8 +84,8 @@ public final class Compressed {
      * @param metadata free text by name
      * @param with how tensors of 32-bit floats of two and more dimensions are stored
      * @param afterTensor runs after each tensor, to show progress
-     * @throws io.espalier.tensor.EspalierException if a tensor's type can't be stored, the file
-     *     can't be written, or a tensor that is to be rounded holds NaN or an infinity
+     * @throws EspalierException if a tensor's type can't be stored, the file can't be written, or a
+     *     tensor that is to be rounded holds NaN or an infinity
      */
     public static void write(
             Path file,
@@ -120,8 +122,8 @@ public final class Compressed {
     /**
      * Loads a state into its model, as {@link Module#load(Path)} does, which takes such files too.
      *
-     * @throws io.espalier.tensor.EspalierException if the file can't be read, is damaged, or does
-     *     not fit; the model is as it was
+     * @throws EspalierException if the file can't be read, is damaged, or does not fit; the model
+     *     is as it was
      */
     public static void load(Module model, Path file) {
         Needed.of(model, "the model").load(file);
@@ -130,8 +132,7 @@ public final class Compressed {
     /**
      * Reads all tensors of a file.
      *
-     * @throws io.espalier.tensor.EspalierException if it can't be read, is no compressed file, or
-     *     is damaged
+     * @throws EspalierException if it can't be read, is no compressed file, or is damaged
      */
     public static SafeTensors.Contents read(Path file) {
         try (var open = CompressedFile.open(file)) {
@@ -188,7 +189,7 @@ public final class Compressed {
     /** What was rounded to 0 is left out from now on. */
     private static Tensor mask(Tensor mask, Tensor rounded) {
         return Tensors.shape(mask).length == rounded.dim()
-                ? rounded.ne(new org.bytedeco.pytorch.Scalar(0)).to(Tensors.type(mask))
+                ? rounded.ne(new Scalar(0)).to(Tensors.type(mask))
                 : mask;
     }
 }

@@ -179,7 +179,7 @@ public final class CompressedFile implements TensorFile {
         try {
             CompressedEntry entry = entry(name);
             decode(name, entry, into);
-            StateFile.requireBooleans(name, entry.type(), into);
+            entry.type().requireElements(name, into);
         } catch (IOException e) {
             throw unreadable(file, e);
         } catch (EspalierException e) {

@@ -4,6 +4,8 @@ import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.stream.Collectors;
 
@@ -49,6 +51,23 @@ enum SafeTensorsType {
             case BF16 -> Float.floatToRawIntBits(1) >>> 16;
             case I64, I32, I16, I8, U8, BOOL -> 1;
         };
+    }
+
+    /**
+     * Refuses elements that are none: any other byte than 0 and 1 in a boolean tensor makes
+     * libtorch's operators disagree.
+     *
+     * @param name of the tensor
+     */
+    void requireElements(String name, MemorySegment data) {
+        for (long i = 0; this == BOOL && i < data.byteSize(); i++) {
+            if ((data.get(ValueLayout.JAVA_BYTE, i) & ~1) != 0) {
+                throw new EspalierException(
+                        "tensor '"
+                                + SafeTensors.printable(name)
+                                + "' is BOOL and holds a byte other than 0 and 1");
+            }
+        }
     }
 
     static SafeTensorsType of(ScalarType type) {

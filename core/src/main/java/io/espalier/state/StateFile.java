@@ -186,10 +186,8 @@ public final class StateFile implements TensorFile {
                     window.clear().limit((int) Math.min(WINDOW, entry.end() - at));
                     readFully(channel, window, dataStart + at);
                     window.flip();
-                    requireBooleans(
-                            name,
-                            SafeTensorsType.valueOf(entry.dtype()),
-                            MemorySegment.ofBuffer(window));
+                    SafeTensorsType.valueOf(entry.dtype())
+                            .requireElements(name, MemorySegment.ofBuffer(window));
                     sum.update(window);
                 }
             } catch (IOException e) {
@@ -209,7 +207,7 @@ public final class StateFile implements TensorFile {
         MemorySegment data = Tensors.segment(tensor);
         read(entry, data);
         try {
-            requireBooleans(name, SafeTensorsType.valueOf(entry.dtype()), data);
+            type.requireElements(name, data);
         } catch (EspalierException e) {
             throw invalid(file, e);
         }
@@ -258,21 +256,6 @@ public final class StateFile implements TensorFile {
             throw unreadable(file, e);
         } catch (EspalierException e) {
             throw invalid(file, e);
-        }
-    }
-
-    /** Any other byte than 0 and 1 in a boolean tensor makes libtorch's operators disagree. */
-    static void requireBooleans(String name, SafeTensorsType type, MemorySegment data) {
-        if (type != SafeTensorsType.BOOL) {
-            return;
-        }
-        for (long i = 0; i < data.byteSize(); i++) {
-            if ((data.get(java.lang.foreign.ValueLayout.JAVA_BYTE, i) & ~1) != 0) {
-                throw new EspalierException(
-                        "tensor '"
-                                + SafeTensors.printable(name)
-                                + "' is BOOL and holds a byte other than 0 and 1");
-            }
         }
     }
 

@@ -5,6 +5,9 @@ import io.espalier.state.CompressedEntry.Layout;
 
 import org.jspecify.annotations.Nullable;
 
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -48,15 +51,9 @@ final class TensorEncoder {
      */
     static Encoded affine(byte[] codes, float[] scales, List<Long> shape) {
         var elements =
-                new ElementBits(
-                        java.lang.foreign.MemorySegment.ofArray(codes),
-                        SafeTensorsType.I8,
-                        codes.length);
+                new ElementBits(MemorySegment.ofArray(codes), SafeTensorsType.I8, codes.length);
         byte[] table = new byte[scales.length * Float.BYTES];
-        java.nio.ByteBuffer.wrap(table)
-                .order(java.nio.ByteOrder.LITTLE_ENDIAN)
-                .asFloatBuffer()
-                .put(scales);
+        ByteBuffer.wrap(table).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().put(scales);
         Encoded integers = encode(elements, shape);
         var streams = new ArrayList<>(integers.streams());
         streams.add(streams.size() - 1, Zstandard.pack(table));
@@ -223,7 +220,7 @@ final class TensorEncoder {
 
     private static byte[] tableBytes(long[] values, int width) {
         byte[] bytes = new byte[values.length * width];
-        var segment = java.lang.foreign.MemorySegment.ofArray(bytes);
+        var segment = MemorySegment.ofArray(bytes);
         for (int i = 0; i < values.length; i++) {
             ElementBits.put(segment, width, i, values[i]);
         }

@@ -14,6 +14,7 @@ import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
 import io.espalier.prune.DynamicPruning;
+import io.espalier.prune.L1Unstructured;
 import io.espalier.prune.Prune;
 import io.espalier.prune.Schedule;
 import io.espalier.prune.Sparsity;
@@ -23,6 +24,7 @@ import io.espalier.tensor.Tensors;
 import io.espalier.train.Optimizers;
 
 import org.bytedeco.pytorch.Optimizer;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
@@ -150,7 +152,7 @@ class WeightSharingTest {
     @DisplayName("training moves the values, and neither their number nor the zeros")
     void training() {
         var model = network();
-        Prune.globalUnstructured(Target.weights(model), io.espalier.prune.L1Unstructured::new, 0.7);
+        Prune.globalUnstructured(Target.weights(model), L1Unstructured::new, 0.7);
         WeightSharing.shareAll(model, 2);
         float[] before = weight(model.get(0));
         train(model, Optimizers.adam(model.parameters(), 0.01), 30);
@@ -259,7 +261,7 @@ class WeightSharingTest {
         assertTrue(messageOf(() -> WeightSharing.share(layer, "weight", 9)).contains("1 to 8"));
         assertTrue(
                 messageOf(() -> WeightSharing.share(layer, "w", 4)).contains("No parameter 'w'"));
-        layer.parameter("weight").detach().fill_(new org.bytedeco.pytorch.Scalar(Double.NaN));
+        layer.parameter("weight").detach().fill_(new Scalar(Double.NaN));
         assertTrue(messageOf(() -> WeightSharing.share(layer, "weight", 4)).contains("NaN"));
         assertNotEquals(true, layer.hasBuffer("weight_codes"));
         var moving = new Linear(3, 3);
