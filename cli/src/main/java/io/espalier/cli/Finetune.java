@@ -30,9 +30,9 @@ import java.util.OptionalDouble;
                     + " inputs. What is zero in a weight stays zero.",
         footer = {
             "",
-            "With --epochs, gradients follow: against the teacher's results, or against class"
-                    + " numbers or texts (--labels, --characters). Normalizations keep their"
-                    + " running statistics.",
+            "With --epochs or --minutes, gradients follow: against the teacher's results, or"
+                + " against class numbers or texts (--labels, --characters). Normalizations keep"
+                + " their running statistics.",
             "Example: espalier finetune ocr-sparse.onnx --teacher ocr.onnx -o ocr-tuned.onnx --data"
                     + " lines/ --image-size 48x320 --channels 3 --mean 0.5 --std 0.5"
         })
@@ -66,15 +66,17 @@ final class Finetune implements Runnable {
             names = "--epochs",
             paramLabel = "N",
             description =
-                    "Train on all inputs so often by gradients; 10 times if left out with --labels"
-                            + " or --qat, else not at all. The best on the inputs is kept, be it"
-                            + " what there was before.")
+                    "Train on all inputs so often by gradients; if left out, as long as --minutes"
+                        + " says, or 10 times with --labels or --qat, else not at all. The best on"
+                        + " the inputs is kept, be it what there was before.")
     @Nullable Integer epochs;
 
     @Option(
             names = "--minutes",
             paramLabel = "M",
-            description = "End training by gradients after so many minutes.")
+            description =
+                    "Train by gradients for so many minutes, or end --epochs after them at the"
+                            + " latest.")
     @Nullable Double minutes;
 
     @Option(

@@ -6,6 +6,7 @@ import io.espalier.onnx.shape.ModelCost;
 import io.espalier.onnx.slim.Importance;
 import io.espalier.onnx.slim.OnnxSlimmer;
 import io.espalier.onnx.slim.SlimResult;
+import io.espalier.onnx.tune.FineTuner;
 import io.espalier.tensor.EspalierException;
 
 import org.jspecify.annotations.Nullable;
@@ -29,8 +30,8 @@ import java.util.OptionalDouble;
                 "Takes channels, heads and neurons out of an ONNX model, with all weights that"
                     + " compute and read them: it has fewer parameters and less to do. What goes"
                     + " with what is found from the graph. With --calibration, what stays makes up"
-                    + " for what goes; 'finetune --teacher MODEL' brings results nearer still."
-                    + " Size, speed and, on the data, accuracy are measured before it is written.",
+                    + " for what goes; --finetune brings results nearer still. Size, speed and, on"
+                    + " the data, accuracy are measured before it is written.",
         footer = {
             "",
             "Example: espalier slim ocr.onnx -o ocr-slim.onnx --ratio 0.75 --keep '*head*'"
@@ -39,6 +40,9 @@ import java.util.OptionalDouble;
 final class Slim implements Runnable {
     /** Times of one model differ by as much from run to run. */
     private static final double NOISE = 0.98;
+
+    /** What is left of a model has further to go than what is only rounded. */
+    private static final double USUAL_RATE = 1e-4;
 
     private static final String SECOND_ORDER = "second-order";
 
@@ -73,6 +77,21 @@ final class Slim implements Runnable {
     List<String> keep = List.of();
 
     @Option(
+            names = "--finetune",
+            paramLabel = "MINUTES",
+            description =
+                    "Then train what is left on the calibration data by gradients for so many"
+                            + " minutes, without labels: to give what MODEL gave. The best is kept,"
+                            + " be it what there was before.")
+    @Nullable Double finetune;
+
+    @Option(
+            names = "--lr",
+            paramLabel = "RATE",
+            description = "The learning rate of --finetune; 1e-4 if left out.")
+    @Nullable Double rate;
+
+    @Option(
             names = "--explain",
             description = "Say what goes with what, and what stays for which reason.")
     boolean explain;
@@ -94,6 +113,8 @@ final class Slim implements Runnable {
         boolean given = inputs.data != null || inputs.random;
         OnnxInputs measured = given ? new OnnxInputs(inputs) : OnnxInputs.toMeasure(inputs);
         require(target.maxDrop == null || given, "--max-drop needs --calibration PATH.");
+        require(finetune == null || given, "--finetune needs --calibration PATH.");
+        require(rate == null || finetune != null, "--lr is for --finetune MINUTES.");
         Importance by = importance(given ? Optional.of(measured.all()) : Optional.empty());
         files.requirePlace(inputs.files());
         try (var lock = files.lock()) {
@@ -135,6 +156,7 @@ final class Slim implements Runnable {
         if (isData) {
             given.checkedFor(model);
         }
+        Optional<FineTuner> tuner = Usage.of(spec, () -> tuner(model));
         OnnxModel slim;
         Optional<SlimResult> result = Optional.empty();
         if (target.pruned) {
@@ -146,6 +168,11 @@ final class Slim implements Runnable {
                 inputs.warn(
                         "Without --calibration the channels of the smallest weights go, which"
                                 + " costs more accuracy than needs be.");
+            }
+        }
+        if (tuner.isPresent()) {
+            try (var progress = StageProgress.onStandardError()) {
+                slim = tuner.get().progress(progress::at).tune(slim, given.all()).model();
             }
         }
         var slimmed =
@@ -163,6 +190,17 @@ final class Slim implements Runnable {
         report.print(
                 () -> slimmed.describe(files.model, files.out),
                 printer -> slimmed.print(files.model, files.out, explain, printer));
+    }
+
+    private Optional<FineTuner> tuner(OnnxModel teacher) {
+        if (finetune == null) {
+            return Optional.empty();
+        }
+        FineTuner tuner =
+                FineTuner.distilling(teacher)
+                        .minutes(finetune)
+                        .learningRate(rate == null ? USUAL_RATE : rate);
+        return Optional.of(inputs.seed == null ? tuner : tuner.seed(inputs.seed));
     }
 
     private SlimResult slimmed(OnnxModel model, Importance by, Inputs timed) {

@@ -99,6 +99,45 @@ class SlimTest {
     }
 
     @Test
+    @DisplayName("trains what is left for some minutes, to give what the model gave")
+    void finetunes() {
+        try (var scope = new PointerScope()) {
+            Npy.write(folder.resolve("x.npy"), Tensors.randn(16, 3, 16, 16));
+        }
+        String[] options = {
+            "--ratio", "0.5", "--importance", "random", "--calibration", folder + "/x.npy", "--json"
+        };
+        double untrained = drop(slim(model, options));
+        List<String> more = new ArrayList<>(List.of(options));
+        more.addAll(List.of("--finetune", "0.03", "--lr", "0.003", "--force"));
+        double trained = drop(slim(model, more.toArray(String[]::new)));
+
+        assertEquals(32, width(out));
+        assertTrue(trained < untrained, trained + " of " + untrained);
+    }
+
+    private static double drop(CommandLineRun run) {
+        assertEquals(0, run.code(), run.err());
+        return Double.parseDouble(run.out().replaceFirst("(?s).*\"drop\":([^,}]*).*", "$1"));
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "--finetune 1, --finetune needs --calibration PATH.",
+        "--lr 1, --lr is for --finetune MINUTES.",
+        "--random --finetune 0, 'Training takes some time above 0 minutes, not 0.0.'",
+    })
+    @DisplayName("trains on data alone, for some time")
+    void refusesTraining(String options, String message) {
+        List<String> all = new ArrayList<>(List.of("--ratio", "0.5"));
+        all.addAll(List.of(options.split(" ")));
+        CommandLineRun run = slim(model, all.toArray(String[]::new));
+
+        assertEquals(2, run.code());
+        assertTrue(run.err().contains(message), run.err());
+    }
+
+    @Test
     @DisplayName("says in one line that nothing has the name that is given")
     void refuses() {
         CommandLineRun run = slim(model, "--ratio", "0.5", "--only", "head");

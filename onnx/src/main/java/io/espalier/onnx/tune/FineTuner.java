@@ -87,9 +87,9 @@ public final class FineTuner {
     }
 
     /**
-     * How often to train on all inputs by gradients; unless it is set, 10 times by labels or in
-     * integers, else not at all. After each time the file is measured on the inputs, and the best
-     * is taken, or what there was before where none is better.
+     * How often to train on all inputs by gradients; unless it is set, as long as {@link #minutes}
+     * says, or 10 times by labels or in integers, else not at all. After each time the file is
+     * measured on the inputs, and the best is taken, or what there was before where none is better.
      *
      * @param count 0 or more
      */
@@ -99,7 +99,7 @@ public final class FineTuner {
     }
 
     /**
-     * Ends training by gradients after so many minutes, whatever the epochs.
+     * Trains by gradients for so many minutes, or ends the epochs that are set after them.
      *
      * @param most above 0
      */

@@ -12,6 +12,10 @@ import java.util.function.Consumer;
 /** What a fine-tuner was told. */
 final class FineTuningSettings {
     private static final int USUAL_EPOCHS = 10;
+
+    /** More than any time is enough for. */
+    private static final int UNTIL_TIME_IS_OVER = 1_000_000;
+
     private static final double RATE_OF_FLOATS = 1e-5;
 
     /** In units of the integers themselves. */
@@ -26,7 +30,7 @@ final class FineTuningSettings {
     /** How often training goes through the data, if it was said; 0 for not at all. */
     OptionalInt epochs = OptionalInt.empty();
 
-    /** After how many minutes training ends, whatever the epochs. */
+    /** After how many minutes training ends; with epochs, after these at the latest. */
     OptionalDouble minutes = OptionalDouble.empty();
 
     /** The rate of training, if it was said. */
@@ -45,7 +49,15 @@ final class FineTuningSettings {
 
     /** How often training goes through the data. */
     int epochs() {
+        if (isByTime()) {
+            return UNTIL_TIME_IS_OVER;
+        }
         return epochs.orElse(teacher.isEmpty() || trainsIntegers ? USUAL_EPOCHS : 0);
+    }
+
+    /** Whether only time ends training. */
+    boolean isByTime() {
+        return epochs.isEmpty() && minutes.isPresent();
     }
 
     double learningRate() {

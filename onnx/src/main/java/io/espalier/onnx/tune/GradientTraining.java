@@ -94,7 +94,7 @@ final class GradientTraining {
         Tensor dataset = Tensors.of(numbers, batches);
         List<Tensor> trainable =
                 objective.parameters().stream().filter(Tensor::requires_grad).toList();
-        long began = System.nanoTime();
+        var clock = new Clock(System.nanoTime(), settings.minutes.orElse(Double.POSITIVE_INFINITY));
         Trainer trainer =
                 Trainer.of(
                                 objective,
@@ -102,7 +102,7 @@ final class GradientTraining {
                                 Optimizers.adam(trainable, settings.learningRate()))
                         .batchSize(1)
                         .seed(settings.seed)
-                        .learningRate(LearningRate.cosine())
+                        .learningRate(settings.isByTime() ? clock.cosine() : LearningRate.cosine())
                         .clipNorm(LONGEST_GRADIENT)
                         .quiet();
         checkpoint.trainingFile().ifPresent(f -> trainer.checkpointEvery(CHECKPOINT_STEPS, f));
@@ -112,9 +112,12 @@ final class GradientTraining {
                 best.offer(file.with(weights));
             }
             if (event instanceof TrainingEvent.Step step) {
-                settings.listener.at("training", step.step(), step.steps());
-                double minutes = (System.nanoTime() - began) / 60e9;
-                if (minutes > settings.minutes.orElse(Double.POSITIVE_INFINITY)) {
+                if (settings.isByTime()) {
+                    settings.listener.at("training", clock.seconds(), clock.all());
+                } else {
+                    settings.listener.at("training", step.step(), step.steps());
+                }
+                if (clock.share() > 1) {
                     trainer.stop();
                 }
             }
@@ -122,6 +125,26 @@ final class GradientTraining {
         TrainingResult result = trained(trainer, Dataset.of(dataset, dataset));
         best.offer(file.with(weights));
         return new Trained(best.model(), !best.isFirst(), result.steps(), weights.frozen());
+    }
+
+    /** How much of the time is over. */
+    private record Clock(long began, double minutes) {
+        double share() {
+            return (System.nanoTime() - began) / 60e9 / minutes;
+        }
+
+        long seconds() {
+            return Math.min(all(), (System.nanoTime() - began) / 1_000_000_000);
+        }
+
+        long all() {
+            return Math.max(1, Math.round(60 * minutes));
+        }
+
+        /** Falls along half a cosine until the time is over. */
+        LearningRate cosine() {
+            return position -> (1 + Math.cos(Math.PI * Math.min(1, share()))) / 2;
+        }
     }
 
     private TrainingResult trained(Trainer trainer, Dataset data) {

@@ -497,6 +497,21 @@ class FineTunerTest {
     }
 
     @Test
+    @DisplayName("trains as long as the minutes say where no epochs are set")
+    void byTime() {
+        OnnxModel teacher = hidden();
+        OnnxModel pruned = OnnxPruner.l1(0.4).prune(teacher).model();
+
+        TunedModel tuned =
+                FineTuner.distilling(teacher)
+                        .minutes(0.01)
+                        .learningRate(1e-3)
+                        .tune(pruned, features());
+
+        assertTrue(tuned.steps() > 0);
+    }
+
+    @Test
     @DisplayName("refuses a teacher of other results, and numbers of no meaning")
     void refuses() {
         OnnxModel model = network();
