@@ -70,6 +70,7 @@ public final class OnnxSession implements RunningModel {
      */
     public static OnnxSession open(OnnxModel model, UnaryOperator<SessionSettings> how) {
         LeastByMinusOne.requireNone(model);
+        NoGroups.requireNone(model);
         OrtEnvironment environment = RuntimeEnvironment.get();
         SessionSettings settings = how.apply(SessionSettings.DEFAULT);
         OnnxModel tapped = settings.taps().isEmpty() ? model : tapped(model, settings.taps());

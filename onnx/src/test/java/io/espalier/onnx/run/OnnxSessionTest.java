@@ -51,6 +51,24 @@ class OnnxSessionTest {
     }
 
     @Test
+    @DisplayName("opens no transposed convolution of 0 groups, which would end the process")
+    void noGroups() {
+        OnnxModel model =
+                TestGraphs.opset(17)
+                        .input("x: Float[N, 4, 8, 8]")
+                        .weight("w", 4, 4, 3, 3)
+                        .node("y = ConvTranspose(x, w)", node -> node.with("group", 0))
+                        .output("y")
+                        .build();
+
+        assertEquals(
+                "The node 'y/ConvTranspose' convolves in 0 groups, at which ONNX Runtime ends the"
+                    + " whole process; mend the model.",
+                assertThrows(EspalierException.class, () -> OnnxSession.open(model).close())
+                        .getMessage());
+    }
+
+    @Test
     @DisplayName("runs no model that has no outputs")
     void noOutputs() {
         OnnxModel model = TestGraphs.opset(17).input("x: Float[N]").node("y = Relu(x)").build();
