@@ -27,6 +27,9 @@ final class LossCurves {
     /** The share of a group's units that are gone where it is looked at what results lose. */
     private static final double PROBED = 0.25;
 
+    /** What is lost in rounding at a quarter gone may well be seen at seven eighths. */
+    private static final double LEAST_DROP = 1e-7;
+
     /** Groups don't get narrower than this share of what they were. */
     private static final double LEAST = 0.125;
 
@@ -131,7 +134,8 @@ final class LossCurves {
             }
             gone += together;
             if (gone == probed && losses[gone] > 0) {
-                factor = probe(costs) / losses[gone];
+                double seen = Math.max(probe(costs), Math.min(LEAST_DROP, losses[gone]));
+                factor = seen / losses[gone];
             }
         }
         String words = solves ? "second order" : "activations";
