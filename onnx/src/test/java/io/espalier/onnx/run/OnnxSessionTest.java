@@ -63,7 +63,7 @@ class OnnxSessionTest {
 
         assertEquals(
                 "The node 'y/ConvTranspose' convolves in 0 groups, at which ONNX Runtime ends the"
-                    + " whole process; mend the model.",
+                        + " whole process; mend the model.",
                 assertThrows(EspalierException.class, () -> OnnxSession.open(model).close())
                         .getMessage());
     }
