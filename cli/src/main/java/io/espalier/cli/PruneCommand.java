@@ -88,8 +88,8 @@ final class PruneCommand implements Runnable {
             names = "--sparse-storage",
             description =
                     "Store weights that are mostly zeros as the standard's sparse initializers,"
-                            + " which take less from about 70 %% of zeros on; ONNX Runtime makes"
-                            + " them whole when it loads the file.")
+                        + " which take less where seven in ten and more are 0; ONNX Runtime makes"
+                        + " them whole when it loads the file.")
     boolean sparseStorage;
 
     @Mixin Report report;
