@@ -30,6 +30,7 @@ import org.junit.jupiter.api.io.TempDir;
 import java.io.IOException;
 import java.lang.reflect.Constructor;
 import java.lang.reflect.Method;
+import java.lang.reflect.Modifier;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -104,7 +105,9 @@ class ExportedModelsTest {
             }
         }
         for (Class<?> type : main.getDeclaredClasses()) {
-            if (Module.class.isAssignableFrom(type) && hasNoParameters(type)) {
+            if (Module.class.isAssignableFrom(type)
+                    && !Modifier.isAbstract(type.getModifiers())
+                    && hasNoParameters(type)) {
                 tests.addAll(
                         tests(
                                 program.name() + "." + type.getSimpleName(),
