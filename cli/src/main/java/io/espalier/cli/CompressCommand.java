@@ -13,7 +13,6 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -67,21 +66,11 @@ final class CompressCommand implements Runnable {
     @Override
     public void run() {
         Compression compression = Usage.of(spec, () -> new Compression(bits, share));
-        requirePlace();
+        WrittenPlace.requireOther(out, file);
+        WrittenPlace.require(out);
+        WrittenPlace.requireFree(out, force);
         try (var lock = WriteLock.ofFile(out)) {
             write(compression);
-        }
-    }
-
-    private void requirePlace() {
-        if (WrittenPlace.isSame(out, file)) {
-            throw new EspalierException(
-                    out + " is the model itself; name another file for the result.");
-        }
-        WrittenPlace.require(out);
-        if (Files.exists(out) && !force) {
-            throw new EspalierException(
-                    out + " is there already; --force replaces it, -o names another file.");
         }
     }
 

@@ -44,10 +44,7 @@ final class ResultFile {
     /** The same of another file that is written. */
     void requirePlace(Path file, Map<String, Path> read) {
         Path weights = file.resolveSibling(file.getFileName() + ".data");
-        if (WrittenPlace.isSame(file, model)) {
-            throw new EspalierException(
-                    file + " is the model itself; name another file for the result.");
-        }
+        WrittenPlace.requireOther(file, model);
         read.forEach((option, path) -> {
             if (WrittenPlace.isSame(file, path) || WrittenPlace.isSame(weights, path)) {
                 throw new EspalierException(
@@ -72,10 +69,7 @@ final class ResultFile {
                             + " is there already and may hold another model's weights; name another"
                             + " file with -o.");
         }
-        if (Files.exists(file) && !force) {
-            throw new EspalierException(
-                    file + " is there already; --force replaces it, -o names another file.");
-        }
+        WrittenPlace.requireFree(file, force);
     }
 
     /**

@@ -42,6 +42,30 @@ final class WrittenPlace {
     }
 
     /**
+     * Refuses the place of what is read to make the file.
+     *
+     * @throws EspalierException if it is that
+     */
+    static void requireOther(Path file, Path model) {
+        if (isSame(file, model)) {
+            throw new EspalierException(
+                    file + " is the model itself; name another file for the result.");
+        }
+    }
+
+    /**
+     * Refuses a place that is taken, unless that is meant.
+     *
+     * @throws EspalierException if a file is there
+     */
+    static void requireFree(Path file, boolean force) {
+        if (Files.exists(file) && !force) {
+            throw new EspalierException(
+                    file + " is there already; --force replaces it, -o names another file.");
+        }
+    }
+
+    /**
      * Refuses a place where no file can be written.
      *
      * @throws EspalierException if it is a folder or a device, or there is no folder to hold it, or

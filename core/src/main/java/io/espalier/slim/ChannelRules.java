@@ -254,6 +254,27 @@ public final class ChannelRules {
     }
 
     /**
+     * A dimension of the first operand with so many more on either side, or fewer.
+     *
+     * @param constant whether what is added is one number
+     */
+    public static Axis padded(
+            ChannelCall call, int dimension, long before, long after, boolean constant) {
+        Axis axis = call.axis(0, dimension);
+        if ((before == 0 && after == 0) || axis.isPlain()) {
+            return axis;
+        }
+        if (!constant || before < 0 || after < 0) {
+            call.pin(axis);
+            return Axis.PLAIN;
+        }
+        return call.flow()
+                .concatenate(
+                        List.of(Axis.PLAIN, axis, Axis.PLAIN),
+                        new long[] {before, call.extent(0, dimension), after});
+    }
+
+    /**
      * Channels of {@code [N, C, …]} as finer pixels.
      *
      * @param parts how many channels make one

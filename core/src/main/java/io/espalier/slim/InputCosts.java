@@ -1,5 +1,6 @@
 package io.espalier.slim;
 
+import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Internal;
 
 import org.bytedeco.pytorch.Tensor;
@@ -7,6 +8,23 @@ import org.bytedeco.pytorch.Tensor;
 /** What a layer {@code y = xW} loses by each of its inputs that goes, and its weight without it. */
 @Internal
 public interface InputCosts extends AutoCloseable {
+    /** The matrix of the products of more inputs would take over 200 MB. */
+    long MOST_INPUTS = 5000;
+
+    /**
+     * Refuses products of inputs of which nothing can be said.
+     *
+     * @param layer whose inputs they are
+     * @throws EspalierException if some are not finite
+     */
+    static void requireFinite(Tensor products, String layer) {
+        if (!products.isfinite().all().item_bool()) {
+            throw new EspalierException(
+                    "What '%s' is given on the calibration data is not finite; mend the data."
+                            .formatted(layer));
+        }
+    }
+
     /**
      * What is lost if one unit goes, for each of them: squares of differences of what the layer
      * gives, as a share of the squares of what it gives.

@@ -1,13 +1,9 @@
 package io.espalier.slim;
 
 import io.espalier.nn.Module;
-import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.NoGradGuard;
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -101,24 +97,12 @@ final class LayerwiseUnits implements AutoCloseable {
         return gone;
     }
 
-    /** Takes units out one by one, the next always that by which least is lost. */
     private void decide(Group group, List<WeighedLayer> all) {
-        int count = group.units().size();
-        try (var scope = new PointerScope();
-                var noGrad = new NoGradGuard()) {
-            Map<WeighedLayer, Tensor> columns = new LinkedHashMap<>();
-            all.forEach(layer -> columns.put(layer, layer.columns(group)));
-            Tensor taken = Tensors.zeros(ScalarType.Double, count);
-            for (int i = widths.getOrDefault(group, count); i < count; i++) {
-                try (var inner = new PointerScope()) {
-                    Tensor losses = taken.clone();
-                    columns.forEach((layer, units) -> losses.add_(layer.costs().losses(units)));
-                    long least = losses.argmin().item_long();
-                    columns.forEach((layer, units) -> layer.costs().remove(units.select(0, least)));
-                    taken.select(0, least).fill_(new Scalar(Double.POSITIVE_INFINITY));
-                    gone.add(group.units().get((int) least));
-                }
-            }
+        try (var scope = new PointerScope()) {
+            Map<InputCosts, Tensor> inputs = new LinkedHashMap<>();
+            all.forEach(layer -> inputs.put(layer.costs(), layer.inputs(group)));
+            int left = widths.getOrDefault(group, group.units().size());
+            gone.addAll(UnitInputs.takeOut(group, inputs, left));
         }
     }
 

@@ -1,6 +1,7 @@
 package io.espalier.slim;
 
 import io.espalier.nn.Module;
+import io.espalier.nn.NamePattern;
 import io.espalier.slim.SlimResult.Cost;
 import io.espalier.slim.SlimResult.Row;
 import io.espalier.tensor.EspalierException;
@@ -20,7 +21,6 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
-import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
@@ -86,22 +86,15 @@ final class ModelSlimmer {
     }
 
     private static boolean isOf(Stream<Place> places, String pattern) {
-        Pattern compiled = compiled(pattern);
+        NamePattern compiled = NamePattern.of(pattern);
         return places.map(Place::constant).anyMatch(name -> matches(compiled, name));
     }
 
-    private static Pattern compiled(String pattern) {
-        return Pattern.compile(
-                Arrays.stream(pattern.split("\\*", -1))
-                        .map(Pattern::quote)
-                        .collect(Collectors.joining(".*")));
-    }
-
     /** Whether a tensor, or a module around it, has such a name. */
-    private static boolean matches(Pattern pattern, String name) {
+    private static boolean matches(NamePattern pattern, String name) {
         String part = name;
         while (true) {
-            if (pattern.matcher(part).matches()) {
+            if (pattern.matches(part)) {
                 return true;
             }
             int dot = part.lastIndexOf('.');
@@ -118,7 +111,7 @@ final class ModelSlimmer {
      * @throws EspalierException if so
      */
     void requireName(String pattern) {
-        Pattern compiled = compiled(pattern);
+        NamePattern compiled = NamePattern.of(pattern);
         if (analysis.tensors().all().keySet().stream().noneMatch(name -> matches(compiled, name))) {
             throw new EspalierException("No layer or tensor is named '%s'.".formatted(pattern));
         }

@@ -51,23 +51,7 @@ final class ModelWindowRules {
         List<Axis> result = call.axes(0);
         for (int i = 0; i < sides.length / 2; i++) {
             int d = rank - 1 - i;
-            long before = sides[2 * i];
-            long after = sides[2 * i + 1];
-            Axis axis = call.axis(0, d);
-            if ((before == 0 && after == 0) || axis.isPlain()) {
-                continue;
-            }
-            if (!constant || before < 0 || after < 0) {
-                call.pin(axis);
-                result.set(d, Axis.PLAIN);
-            } else {
-                result.set(
-                        d,
-                        call.flow()
-                                .concatenate(
-                                        List.of(Axis.PLAIN, axis, Axis.PLAIN),
-                                        new long[] {before, call.extent(0, d), after}));
-            }
+            result.set(d, ChannelRules.padded(call, d, sides[2 * i], sides[2 * i + 1], constant));
         }
         call.give(0, result);
     }

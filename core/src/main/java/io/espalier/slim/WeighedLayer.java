@@ -2,7 +2,6 @@ package io.espalier.slim;
 
 import io.espalier.nn.Hook;
 import io.espalier.nn.Module;
-import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -18,9 +17,6 @@ import java.util.Objects;
 
 /** A linear layer or convolution of a Java model in whose sums channels of units end. */
 final class WeighedLayer implements AutoCloseable {
-    /** The matrix of the products of more would take over 200 MB. */
-    private static final long MOST_INPUTS = 5000;
-
     private final String path;
     private final Module layer;
     private final Place place;
@@ -49,7 +45,7 @@ final class WeighedLayer implements AutoCloseable {
         boolean fits =
                 rows != null
                         && place.dimension() == 1
-                        && weight.numel() / weight.size(0) <= MOST_INPUTS
+                        && weight.numel() / weight.size(0) <= InputCosts.MOST_INPUTS
                         && layer.parametrizedNames().isEmpty()
                         && analysis.traced().callsOf(path) == 1
                         && analysis.tensors().holders(place.constant()) == 1;
@@ -92,7 +88,10 @@ final class WeighedLayer implements AutoCloseable {
                     long inputs = in.size(1);
                     sums =
                             (sums == null
-                                            ? Sums.of(inputs, rows.outputs(y.getLast()).size(1))
+                                            ? Sums.of(
+                                                    inputs,
+                                                    rows.outputs(y.getLast()).size(1),
+                                                    scope)
                                             : sums)
                                     .and(
                                             LayerRows.some(in, inputs),
@@ -108,15 +107,20 @@ final class WeighedLayer implements AutoCloseable {
         return tensors;
     }
 
-    /** Sums over rows, doubles, which a scope around holds. */
+    /** Sums over rows, doubles. */
     private record Sums(Tensor xx, Tensor xy, Tensor x, Tensor y, long count) {
-        static Sums of(long inputs, long outputs) {
+        /** None yet, of a scope around the one at hand. */
+        static Sums of(long inputs, long outputs, PointerScope outer) {
             return new Sums(
-                    Tensors.keep(Tensors.zeros(ScalarType.Double, inputs, inputs)),
-                    Tensors.keep(Tensors.zeros(ScalarType.Double, inputs, outputs)),
-                    Tensors.keep(Tensors.zeros(ScalarType.Double, inputs)),
-                    Tensors.keep(Tensors.zeros(ScalarType.Double, outputs)),
+                    zeros(outer, inputs, inputs),
+                    zeros(outer, inputs, outputs),
+                    zeros(outer, inputs),
+                    zeros(outer, outputs),
                     0);
+        }
+
+        private static Tensor zeros(PointerScope outer, long... shape) {
+            return Tensors.handOver(Tensors.zeros(ScalarType.Double, shape), outer);
         }
 
         Sums and(Tensor in, Tensor out) {
@@ -141,35 +145,16 @@ final class WeighedLayer implements AutoCloseable {
             xx = xx.sub(x.outer(x));
             xy = xy.sub(x.outer(y));
         }
-        if (!xx.isfinite().all().item_bool()) {
-            throw new EspalierException(
-                    "What '%s' is given on the calibration data is not finite; mend the data."
-                            .formatted(path));
-        }
+        InputCosts.requireFinite(xx, path);
         Tensor start = LayerRows.matrix(layer.value("weight"));
         costs = solves ? BrainSurgeon.of(xx, xy, start) : InputActivity.of(xx, start);
         meanX = Tensors.keep(x.clone());
         meanY = Tensors.keep(y.clone());
     }
 
-    /** The columns of each unit of a group, integers [units, columns of each]. */
-    Tensor columns(Group group) {
-        int count = group.units().size();
-        int each = Math.toIntExact(indices(group.units().getFirst()).length * columns);
-        var all = new long[count * each];
-        int at = 0;
-        for (Unit unit : group.units()) {
-            for (int index : indices(unit)) {
-                for (long k = 0; k < columns; k++) {
-                    all[at++] = index * columns + k;
-                }
-            }
-        }
-        return Tensors.of(all, count, each);
-    }
-
-    private int[] indices(Unit unit) {
-        return Objects.requireNonNull(unit.slices().get(place));
+    /** The inputs of each unit of a group, integers [units, inputs of each]. */
+    Tensor inputs(Group group) {
+        return UnitInputs.of(group, place, columns);
     }
 
     InputCosts costs() {
@@ -196,6 +181,8 @@ final class WeighedLayer implements AutoCloseable {
     public void close() {
         if (costs != null) {
             costs.close();
+            Objects.requireNonNull(meanX).releaseReference();
+            Objects.requireNonNull(meanY).releaseReference();
             costs = null;
         }
     }

@@ -60,7 +60,7 @@ public final class CompressedFile implements TensorFile {
         try {
             channel = FileChannel.open(Needed.of(file, "the file to read"));
         } catch (IOException e) {
-            throw unreadable(file, e);
+            throw TensorFile.unreadable(file, e);
         }
         try {
             return new CompressedFile(file, channel, CompressedStart.read(channel));
@@ -68,9 +68,11 @@ public final class CompressedFile implements TensorFile {
             try (channel) {
                 throw e instanceof EspalierException known
                         ? invalid(file, known)
-                        : e instanceof IOException io ? unreadable(file, io) : (RuntimeException) e;
+                        : e instanceof IOException io
+                                ? TensorFile.unreadable(file, io)
+                                : (RuntimeException) e;
             } catch (IOException closing) {
-                throw unreadable(file, closing);
+                throw TensorFile.unreadable(file, closing);
             }
         }
     }
@@ -145,7 +147,7 @@ public final class CompressedFile implements TensorFile {
                 throw new EspalierException("its data are not those that were saved");
             }
         } catch (IOException e) {
-            throw unreadable(file, e);
+            throw TensorFile.unreadable(file, e);
         } catch (EspalierException e) {
             throw invalid(file, e);
         }
@@ -181,7 +183,7 @@ public final class CompressedFile implements TensorFile {
             decode(name, entry, into);
             entry.type().requireElements(name, into);
         } catch (IOException e) {
-            throw unreadable(file, e);
+            throw TensorFile.unreadable(file, e);
         } catch (EspalierException e) {
             String reason = "tensor '" + SafeTensors.printable(name) + "': " + e.getMessage();
             throw invalid(file, new EspalierException(reason, e));
@@ -235,19 +237,11 @@ public final class CompressedFile implements TensorFile {
 
     @Override
     public void close() {
-        try {
-            channel.close();
-        } catch (IOException e) {
-            throw unreadable(file, e);
-        }
+        TensorFile.close(file, channel);
     }
 
     private static EspalierException invalid(Path file, EspalierException fault) {
         return new EspalierException(
                 file + " is not a valid compressed file: " + fault.getMessage() + ".", fault);
-    }
-
-    private static EspalierException unreadable(Path file, IOException e) {
-        return new EspalierException("Can't read " + file + ": " + AtomicFile.reason(e) + ".", e);
     }
 }

@@ -72,7 +72,7 @@ public final class StateFile implements TensorFile {
         try {
             channel = FileChannel.open(file);
         } catch (IOException e) {
-            throw unreadable(file, e);
+            throw TensorFile.unreadable(file, e);
         }
         try {
             return open(file, channel);
@@ -80,9 +80,11 @@ public final class StateFile implements TensorFile {
             try (channel) {
                 throw e instanceof EspalierException known
                         ? described(file, channel, known)
-                        : e instanceof IOException io ? unreadable(file, io) : (RuntimeException) e;
+                        : e instanceof IOException io
+                                ? TensorFile.unreadable(file, io)
+                                : (RuntimeException) e;
             } catch (IOException closing) {
-                throw unreadable(file, closing);
+                throw TensorFile.unreadable(file, closing);
             }
         }
     }
@@ -191,7 +193,7 @@ public final class StateFile implements TensorFile {
                     sum.update(window);
                 }
             } catch (IOException e) {
-                throw unreadable(file, e);
+                throw TensorFile.unreadable(file, e);
             } catch (EspalierException e) {
                 throw invalid(file, e);
             }
@@ -253,7 +255,7 @@ public final class StateFile implements TensorFile {
                 readFully(channel, part, dataStart + entry.begin() + at);
             }
         } catch (IOException e) {
-            throw unreadable(file, e);
+            throw TensorFile.unreadable(file, e);
         } catch (EspalierException e) {
             throw invalid(file, e);
         }
@@ -305,19 +307,11 @@ public final class StateFile implements TensorFile {
 
     @Override
     public void close() {
-        try {
-            channel.close();
-        } catch (IOException e) {
-            throw unreadable(file, e);
-        }
+        TensorFile.close(file, channel);
     }
 
     private static EspalierException invalid(Path file, EspalierException fault) {
         return new EspalierException(
                 file + " is not a valid safetensors file: " + fault.getMessage() + ".", fault);
-    }
-
-    private static EspalierException unreadable(Path file, IOException e) {
-        return new EspalierException("Can't read " + file + ": " + AtomicFile.reason(e) + ".", e);
     }
 }

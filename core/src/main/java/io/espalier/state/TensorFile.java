@@ -4,6 +4,8 @@ import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Internal;
 import io.espalier.tensor.Needed;
 
+import java.io.IOException;
+import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.util.SequencedMap;
 
@@ -19,6 +21,20 @@ public sealed interface TensorFile extends TensorSource, AutoCloseable
 
     @Override
     void close();
+
+    /** Closes a channel to a file. */
+    static void close(Path file, FileChannel channel) {
+        try {
+            channel.close();
+        } catch (IOException e) {
+            throw unreadable(file, e);
+        }
+    }
+
+    /** That a file can't be read, and why. */
+    static EspalierException unreadable(Path file, IOException e) {
+        return new EspalierException("Can't read " + file + ": " + AtomicFile.reason(e) + ".", e);
+    }
 
     /**
      * Opens a safetensors file or a compressed one; which it is, its first bytes tell.

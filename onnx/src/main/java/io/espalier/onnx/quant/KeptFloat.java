@@ -1,6 +1,6 @@
 package io.espalier.onnx.quant;
 
-import io.espalier.onnx.model.NamePattern;
+import io.espalier.nn.NamePattern;
 import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;

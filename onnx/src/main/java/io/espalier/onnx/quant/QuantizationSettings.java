@@ -1,7 +1,7 @@
 package io.espalier.onnx.quant;
 
+import io.espalier.nn.NamePattern;
 import io.espalier.onnx.inputs.Task;
-import io.espalier.onnx.model.NamePattern;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.tensor.EspalierException;

@@ -34,7 +34,7 @@ final class Elimination {
     Elimination(Group group, Map<ReadingLayer, InputCosts> costs) {
         this.group = group;
         gone = new boolean[group.units().size()];
-        costs.forEach((layer, own) -> columns.put(own, layer.columns(group)));
+        costs.forEach((layer, own) -> columns.put(own, layer.inputs(group)));
     }
 
     /**

@@ -1,9 +1,12 @@
 package io.espalier.onnx.slim;
 
 import io.espalier.onnx.inputs.Inputs;
+import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.slim.Group;
+import io.espalier.slim.UnitSums;
 
+import java.util.Map;
 import java.util.Random;
 
 /** By what is chosen which units of a group go. */
@@ -21,9 +24,14 @@ public sealed interface Importance {
 
     /** By the squares of all weights that compute and read a unit. */
     static Importance magnitude() {
-        return of((group, model) -> {
-            var magnitude = new Magnitude(model.graph());
-            return group.units().stream().mapToDouble(magnitude::of).toArray();
+        return of((group, model) -> magnitude(model).of(group));
+    }
+
+    private static UnitSums magnitude(OnnxModel model) {
+        Map<String, ConstantTensor> constants = model.graph().constants();
+        return UnitSums.magnitude(name -> {
+            ConstantTensor constant = constants.get(name);
+            return constant == null ? null : constant.toTensor();
         });
     }
 

@@ -5,14 +5,12 @@ import io.espalier.onnx.fit.ReferenceStream;
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.slim.Group;
+import io.espalier.slim.InputCosts;
 import io.espalier.slim.Unit;
-import io.espalier.tensor.Tensors;
+import io.espalier.slim.UnitInputs;
 
 import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.NoGradGuard;
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -97,24 +95,12 @@ final class LayerwiseChoice implements AutoCloseable {
         open.remove(layer);
     }
 
-    /** Takes units out one by one, the next always that by which least is lost. */
     private void decide(Group group, List<ReadingLayer> all) {
-        int count = group.units().size();
-        try (var scope = new PointerScope();
-                var noGrad = new NoGradGuard()) {
-            Map<ReadingLayer, Tensor> columns = new LinkedHashMap<>();
-            all.forEach(layer -> columns.put(layer, layer.columns(group)));
-            Tensor taken = Tensors.zeros(ScalarType.Double, count);
-            for (int i = widths.getOrDefault(group, count); i < count; i++) {
-                try (var inner = new PointerScope()) {
-                    Tensor losses = taken.clone();
-                    columns.forEach((layer, units) -> losses.add_(layer.losses(units)));
-                    long least = losses.argmin().item_long();
-                    columns.forEach((layer, units) -> layer.remove(units.select(0, least)));
-                    taken.select(0, least).fill_(new Scalar(Double.POSITIVE_INFINITY));
-                    gone.add(group.units().get((int) least));
-                }
-            }
+        try (var scope = new PointerScope()) {
+            Map<InputCosts, Tensor> inputs = new LinkedHashMap<>();
+            all.forEach(layer -> inputs.put(layer.costs(), layer.inputs(group)));
+            int left = widths.getOrDefault(group, group.units().size());
+            gone.addAll(UnitInputs.takeOut(group, inputs, left));
         }
     }
 

@@ -107,11 +107,11 @@ public final class OnnxSlimmer {
      */
     public List<Unit> leastImportant(double share) {
         requireShare(share);
-        var magnitude = new Magnitude(model.graph());
+        var magnitude = (Importance.Scored) Importance.magnitude();
         List<Unit> least = new ArrayList<>();
         for (Group group : independent()) {
             List<Unit> units = group.units();
-            double[] scores = units.stream().mapToDouble(magnitude::of).toArray();
+            double[] scores = magnitude.scores().of(group, model);
             int kept = (int) Math.max(1, Math.round(share * units.size()));
             least.addAll(UnitWidths.lowest(units, scores, units.size() - kept));
         }

@@ -15,8 +15,7 @@ import io.espalier.slim.Group;
 import io.espalier.slim.InputActivity;
 import io.espalier.slim.InputCosts;
 import io.espalier.slim.Place;
-import io.espalier.slim.Unit;
-import io.espalier.tensor.EspalierException;
+import io.espalier.slim.UnitInputs;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -33,9 +32,6 @@ import java.util.Optional;
 
 /** A layer with a weight of its own in whose sums channels of units end. */
 final class ReadingLayer implements AutoCloseable {
-    /** The matrix of the products of more would take over 200 MB. */
-    private static final long MOST_INPUTS = 5000;
-
     private final OnnxNode node;
     private final ConstantTensor weight;
     private final LayerRows rows;
@@ -82,7 +78,7 @@ final class ReadingLayer implements AutoCloseable {
         }
         var place = new Place(node.input(1), other.dimension());
         long inputs = inputs(weight, place, node);
-        return inputs > MOST_INPUTS
+        return inputs > InputCosts.MOST_INPUTS
                 ? Optional.empty()
                 : LayerRows.of(node, weight.shape())
                         .map(rows ->
@@ -131,7 +127,7 @@ final class ReadingLayer implements AutoCloseable {
                 }
             }
             NormalEquations.Means means = sums.means(solves && bias.isPresent());
-            requireFinite(means.xx());
+            InputCosts.requireFinite(means.xx(), node.name());
             Tensor xx = means.xx().squeeze(0);
             Tensor start = rows.matrix(weight.toTensor()).squeeze(0).t().to(ScalarType.Double);
             costs =
@@ -143,47 +139,14 @@ final class ReadingLayer implements AutoCloseable {
         }
     }
 
-    private void requireFinite(Tensor products) {
-        if (!products.isfinite().all().item_bool()) {
-            throw new EspalierException(
-                    "What '%s' is given on the calibration data is not finite; mend the data."
-                            .formatted(node.name()));
-        }
-    }
-
     /** What is lost by each input that goes, after {@link #take}. */
     InputCosts costs() {
         return Objects.requireNonNull(costs, "nothing was taken in");
     }
 
-    /** The columns of each unit of a group, integers [units, columns of each]. */
-    Tensor columns(Group group) {
-        int count = group.units().size();
-        int each = Math.toIntExact(indices(group.units().getFirst()).length * columns);
-        var all = new long[count * each];
-        int at = 0;
-        for (Unit unit : group.units()) {
-            for (int index : indices(unit)) {
-                for (long k = 0; k < columns; k++) {
-                    all[at++] = index * columns + k;
-                }
-            }
-        }
-        return Tensors.of(all, count, each);
-    }
-
-    private int[] indices(Unit unit) {
-        return Objects.requireNonNull(unit.slices().get(place));
-    }
-
-    /** What is lost by each unit, as a share of all that the layer gives, doubles [units]. */
-    Tensor losses(Tensor units) {
-        return costs().losses(units);
-    }
-
-    /** Takes columns out. */
-    void remove(Tensor gone) {
-        costs().remove(gone);
+    /** The inputs of each unit of a group, integers [units, inputs of each]. */
+    Tensor inputs(Group group) {
+        return UnitInputs.of(group, place, columns);
     }
 
     /** Constants that have other values now: the weight, and the bias if it was solved for. */

@@ -1,6 +1,7 @@
 package io.espalier.onnx.slim;
 
 import io.espalier.slim.Axis;
+import io.espalier.slim.ChannelRules;
 import io.espalier.slim.NotUnderstood;
 
 import java.util.ArrayList;
@@ -63,23 +64,7 @@ final class WindowRules {
         List<Axis> result = call.axes(0);
         for (int i = 0; i < count; i++) {
             int d = dimensions == null ? i : call.dimension(dimensions[i], rank);
-            long before = pads[i];
-            long after = pads[i + count];
-            Axis axis = call.axis(0, d);
-            if ((before == 0 && after == 0) || axis.isPlain()) {
-                continue;
-            }
-            if (!constant || before < 0 || after < 0) {
-                call.pin(axis);
-                result.set(d, Axis.PLAIN);
-            } else {
-                result.set(
-                        d,
-                        call.flow()
-                                .concatenate(
-                                        List.of(Axis.PLAIN, axis, Axis.PLAIN),
-                                        new long[] {before, call.extent(0, d), after}));
-            }
+            result.set(d, ChannelRules.padded(call, d, pads[i], pads[i + count], constant));
         }
         call.give(0, result);
     }

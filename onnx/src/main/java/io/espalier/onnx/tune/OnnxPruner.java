@@ -1,6 +1,6 @@
 package io.espalier.onnx.tune;
 
-import io.espalier.onnx.model.NamePattern;
+import io.espalier.nn.NamePattern;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.repair.Repair;
 import io.espalier.prune.Amount;

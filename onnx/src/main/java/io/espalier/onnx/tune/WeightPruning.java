@@ -1,8 +1,8 @@
 package io.espalier.onnx.tune;
 
 import io.espalier.nn.Module;
+import io.espalier.nn.NamePattern;
 import io.espalier.onnx.model.ConstantTensor;
-import io.espalier.onnx.model.NamePattern;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.tune.OnnxPruner.Way;
 import io.espalier.onnx.tune.PrunedModel.Layer;

@@ -1,6 +1,6 @@
 package io.espalier.onnx.quant.matmul;
 
-import io.espalier.onnx.model.NamePattern;
+import io.espalier.nn.NamePattern;
 
 import java.util.ArrayList;
 import java.util.List;

@@ -1,12 +1,15 @@
-package io.espalier.onnx.model;
+package io.espalier.nn;
+
+import io.espalier.tensor.Internal;
 
 import java.util.regex.Pattern;
 
 /**
- * Names of nodes or values, in which {@code *} stands for any text.
+ * Names of layers, tensors, nodes or values, in which {@code *} stands for any text.
  *
  * @param text as it was given
  */
+@Internal
 public record NamePattern(String text, Pattern pattern) {
     /** The pattern of a text. */
     public static NamePattern of(String text) {
