@@ -62,7 +62,7 @@ class OnnxArchitectureTest {
                     .whereLayer("inputs")
                     .mayOnlyAccessLayers("proto", "model")
                     .whereLayer("compare")
-                    .mayOnlyAccessLayers("proto", "model", "shape", "run", "inputs")
+                    .mayOnlyAccessLayers("proto", "model", "shape", "run", "inputs", "repair")
                     .whereLayer("repair")
                     .mayOnlyAccessLayers("proto", "model", "shape", "run", "inputs")
                     .whereLayer("fit")

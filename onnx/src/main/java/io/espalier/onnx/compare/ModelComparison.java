@@ -7,6 +7,7 @@ import io.espalier.onnx.inputs.Task;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.proto.ValueInfoProto;
+import io.espalier.onnx.repair.Repair;
 import io.espalier.onnx.run.OnnxSession;
 import io.espalier.onnx.run.PairedTime;
 import io.espalier.onnx.run.RunningModel;
@@ -41,7 +42,8 @@ import java.util.function.UnaryOperator;
  * @param batch how many examples the batch has whose time was taken, the first one
  * @param outputs the error of each output, in the first model's order
  * @param layers the error of each value of real numbers that both models make under one name and
- *     with one shape, in the first model's order; empty if layers were left out
+ *     with one shape, in the first model's order, those within functions of the file too; empty if
+ *     layers were left out
  * @param score how much both get right by the labels of the inputs, if they are judged by them
  * @param time of the first batch, in turns
  * @param steady whether the turns' times lie near each other; if not, something else kept the
@@ -83,10 +85,12 @@ public record ModelComparison(
         requireSameOutputs(reference, candidate);
         ModelComparison whole =
                 compared(reference, () -> session(candidate, settings), inputs, settings);
-        return settings.layers()
-                ? whole.with(
-                        layers(reference, LayerErrors.of(reference, candidate, inputs, settings)))
-                : whole;
+        if (!settings.layers()) {
+            return whole;
+        }
+        OnnxModel first = Repair.withoutFunctions(reference);
+        OnnxModel second = Repair.withoutFunctions(candidate);
+        return whole.with(layers(first, LayerErrors.of(first, second, inputs, settings)));
     }
 
     /**

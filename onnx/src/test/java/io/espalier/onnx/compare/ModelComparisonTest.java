@@ -308,4 +308,29 @@ class ModelComparisonTest {
         assertTrue(message.contains(words), message);
         assertEquals(1, message.lines().count(), message);
     }
+
+    /** y = (x · factor) + 1 in a function. */
+    private static OnnxModel calling(float factor) {
+        return TestGraphs.opset(17)
+                .input("x: Float[N, 3]")
+                .function(
+                        "y = own:Affine(x)",
+                        TestGraphs.opset(17)
+                                .node("by = Constant()", n -> n.with("value_float", factor))
+                                .node("one = Constant()", n -> n.with("value_float", 1f))
+                                .node("inner = Mul(x, by)", n -> n)
+                                .node("y = Add(inner, one)", n -> n))
+                .node("y = own:Affine(x)", n -> n)
+                .output("y")
+                .build();
+    }
+
+    @Test
+    @DisplayName("shows the layers within functions of the files")
+    void functions() {
+        ModelComparison found = compare(calling(2), calling(3));
+
+        assertEquals(List.of("Mul"), found.layers().stream().map(ValueError::op).toList());
+        assertEquals(0.5, found.layers().getFirst().relativeError(), 1e-6);
+    }
 }
