@@ -56,8 +56,11 @@ final class Slim implements Runnable {
             description =
                     "By what is chosen which go: second-order (what the layers that read them lose"
                         + " though what stays makes up for it), activation (what they give there),"
-                        + " magnitude (their weights) or random (drawn from --seed); second-order"
-                        + " if left out, or magnitude where there is no --calibration.")
+                        + " gradient (what the results lose, or with --labels how much worse they"
+                        + " are, to first order), bn-scale (the scales of their"
+                        + " BatchNormalizations), magnitude (their weights) or random (drawn from"
+                        + " --seed); second-order if left out, or magnitude where there is no"
+                        + " --calibration.")
     @Nullable String importance;
 
     @Option(
@@ -115,33 +118,35 @@ final class Slim implements Runnable {
         require(target.maxDrop == null || given, "--max-drop needs --calibration PATH.");
         require(finetune == null || given, "--finetune needs --calibration PATH.");
         require(rate == null || finetune != null, "--lr is for --finetune MINUTES.");
-        Importance by = importance(given ? Optional.of(measured.all()) : Optional.empty());
+        Importance by = importance(measured, given);
         files.requirePlace(inputs.files());
         try (var lock = files.lock()) {
             write(measured, given, by);
         }
     }
 
-    private Importance importance(Optional<Inputs> data) {
-        String name =
-                importance == null ? (data.isPresent() ? SECOND_ORDER : "magnitude") : importance;
+    private Importance importance(OnnxInputs data, boolean given) {
+        String name = importance == null ? (given ? SECOND_ORDER : "magnitude") : importance;
+        boolean looks = List.of(SECOND_ORDER, "activation", "gradient").contains(name);
+        require(given || !looks, "--importance " + name + " needs --calibration PATH.");
         return switch (name) {
-            case SECOND_ORDER -> Importance.secondOrder(calibration(data));
-            case "activation" -> Importance.activation(calibration(data));
+            case SECOND_ORDER -> Importance.secondOrder(data.all());
+            case "activation" -> Importance.activation(data.all());
+            case "gradient" ->
+                    data.task()
+                            .map(task -> Importance.gradient(data.all(), task))
+                            .orElseGet(() -> Importance.gradient(data.all()));
+            case "bn-scale" -> Importance.batchNormScale();
             case "magnitude" -> Importance.magnitude();
             case "random" -> Importance.random(inputs.seed == null ? 0 : inputs.seed);
             default ->
                     throw new ParameterException(
                             spec.commandLine(),
-                            "--importance is second-order, activation, magnitude or random, not "
+                            "--importance is second-order, activation, gradient, bn-scale,"
+                                    + " magnitude or random, not "
                                     + Printable.line(name)
                                     + ".");
         };
-    }
-
-    private Inputs calibration(Optional<Inputs> data) {
-        require(data.isPresent(), "--importance " + importance + " needs --calibration PATH.");
-        return data.orElseThrow();
     }
 
     private void require(boolean holds, String usage) {

@@ -205,6 +205,29 @@ class SlimTest {
     }
 
     @Test
+    @DisplayName("goes by gradients or scales, and says where there are none")
+    void goesByOthers() {
+        String data = images().toString();
+        CommandLineRun gradient =
+                slim(
+                        model,
+                        "--ratio",
+                        "0.5",
+                        "--importance",
+                        "gradient",
+                        "--data",
+                        data,
+                        "--force");
+        assertEquals(0, gradient.code(), gradient.err());
+        assertEquals(32, width(out));
+        assertTrue(gradient.out().matches("(?s).*w0\\[0\\] +gradient.*"), gradient.out());
+
+        CommandLineRun scale = slim(model, "--ratio", "0.5", "--importance", "bn-scale", "--force");
+        assertEquals(0, scale.code(), scale.err());
+        assertTrue(scale.out().contains("magnitude: no batch normalization"), scale.out());
+    }
+
+    @Test
     @DisplayName("draws the same channels from the same seed")
     void draws() throws IOException {
         String[] options = {"--ratio", "0.5", "--importance", "random", "--seed", "3", "--force"};
@@ -222,6 +245,7 @@ class SlimTest {
     @CsvSource({
         "--ratio 0.5 --importance l1, --importance is second-order",
         "--ratio 0.5 --importance second-order, needs --calibration",
+        "--ratio 0.5 --importance gradient, --importance gradient needs --calibration PATH.",
         "--ratio 1.5, --ratio is a share",
         "--macs 0.5 --ratio 0.5, 'not --macs and --ratio'",
         "--keep w0, Give one of",

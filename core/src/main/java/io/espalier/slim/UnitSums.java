@@ -14,6 +14,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.function.Function;
+import java.util.function.Predicate;
 import java.util.stream.LongStream;
 
 /** Sums of numbers for each entry of a model's weights over what a unit has of them. */
@@ -56,9 +57,16 @@ public final class UnitSums {
 
     /** The sum over all that computes and reads a unit. */
     public double of(Unit unit) {
+        return of(unit, place -> true);
+    }
+
+    /** The sum over what a unit has of some places. */
+    public double of(Unit unit, Predicate<Place> places) {
         double sum = 0;
         for (Map.Entry<Place, int[]> slice : unit.slices().entrySet()) {
-            double[] each = sums.computeIfAbsent(slice.getKey(), this::sums);
+            boolean counts = places.test(slice.getKey());
+            double[] each =
+                    counts ? sums.computeIfAbsent(slice.getKey(), this::sums) : new double[0];
             for (int index : slice.getValue()) {
                 sum += index < each.length ? each[index] : 0;
             }

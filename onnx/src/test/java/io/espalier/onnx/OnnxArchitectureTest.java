@@ -82,7 +82,7 @@ class OnnxArchitectureTest {
                     .whereLayer("slim")
                     .mayOnlyAccessLayers(
                             "proto", "model", "shape", "run", "inputs", "compare", "repair", "fit",
-                            "quant")
+                            "lower", "quant")
                     .whereLayer("serve")
                     .mayOnlyAccessLayers("proto", "model", "run", "inputs", "repair", "lower");
 

@@ -1,13 +1,17 @@
 package io.espalier.onnx.inputs;
 
+import io.espalier.nn.Functional;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
+import io.espalier.train.Losses;
 
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Tensor;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 
 /** What a model is for, as the labels of its inputs say it: when its first result is right. */
@@ -45,6 +49,18 @@ public sealed interface Task {
      */
     long right(Tensor result, List<String> labels);
 
+    /**
+     * How far a batch's results are from what the labels say, as a mean over its examples: the
+     * cross entropy of classes, connectionist temporal classification of texts. The result may be
+     * shares of one, as a softmax gives them, or scores.
+     *
+     * @param result the model's first
+     * @param labels as many as the batch has examples
+     * @return a scalar
+     * @throws EspalierException if the result or a label is not what the task has
+     */
+    Tensor loss(Tensor result, List<String> labels);
+
     /** Class numbers. */
     record Classes() implements Task {
         @Override
@@ -61,6 +77,14 @@ public sealed interface Task {
                 right += wanted[i] == found[i] ? 1 : 0;
             }
             return right;
+        }
+
+        @Override
+        public Tensor loss(Tensor result, List<String> labels) {
+            Tensor wanted = Tensors.of(numbers(result, labels), labels.size());
+            return Shares.areRowsOf(result)
+                    ? Losses.nll().of(Shares.logarithms(result), wanted)
+                    : Losses.crossEntropy().of(result, wanted);
         }
 
         /**
@@ -120,6 +144,33 @@ public sealed interface Task {
                 right += text(found, i * steps, steps, all).equals(labels.get(i)) ? 1 : 0;
             }
             return right;
+        }
+
+        @Override
+        public Tensor loss(Tensor result, List<String> labels) {
+            Tensor scores = steps(result, labels.size());
+            Tensor logs =
+                    Shares.areRowsOf(scores)
+                            ? Shares.logarithms(scores)
+                            : Functional.logSoftmax(scores, 2);
+            List<Long> wanted = new ArrayList<>();
+            List<Long> lengths = new ArrayList<>();
+            for (String label : labels) {
+                long[] codes = codes(label, scores.size(1), scores.size(2));
+                for (long code : codes) {
+                    wanted.add(code);
+                }
+                lengths.add((long) codes.length);
+            }
+            return Functional.ctcLoss(
+                    logs.transpose(0, 1),
+                    Tensors.of(array(wanted), wanted.size()),
+                    array(Collections.nCopies(labels.size(), scores.size(1))),
+                    array(lengths));
+        }
+
+        private static long[] array(List<Long> numbers) {
+            return numbers.stream().mapToLong(Long::longValue).toArray();
         }
 
         private static String text(long[] classes, int from, int steps, List<String> all) {

@@ -96,6 +96,14 @@ public final class CalibrationData implements AutoCloseable {
         return labels;
     }
 
+    /**
+     * The labels of the inputs, at least as many as there are examples here; none if there are
+     * none.
+     */
+    public List<String> labels() {
+        return labels;
+    }
+
     /** The batches; they are this one's. */
     public List<Map<String, Tensor>> batches() {
         return batches;

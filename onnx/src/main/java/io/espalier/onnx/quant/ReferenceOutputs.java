@@ -180,7 +180,7 @@ public final class ReferenceOutputs {
      * The sum of a batch's results, each times a random sign and scaled so that the mean square of
      * what a small change to an example's results adds to it is their {@link #drop}.
      */
-    static Tensor projected(
+    public static Tensor projected(
             Map<String, Tensor> inputs, Map<String, Tensor> results, RandomGenerator random) {
         Padding padding = Padding.of(inputs);
         long examples = InputBatches.examples(inputs);

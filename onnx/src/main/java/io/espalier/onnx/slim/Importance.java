@@ -1,13 +1,20 @@
 package io.espalier.onnx.slim;
 
 import io.espalier.onnx.inputs.Inputs;
+import io.espalier.onnx.inputs.Task;
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.slim.Group;
 import io.espalier.slim.UnitSums;
+import io.espalier.tensor.EspalierException;
 
+import org.bytedeco.pytorch.Tensor;
+
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
+import java.util.SequencedMap;
 
 /** By what is chosen which units of a group go. */
 public sealed interface Importance {
@@ -59,13 +66,101 @@ public sealed interface Importance {
         return new OnData(calibration, true);
     }
 
+    /**
+     * By the absolute value of the scale that a BatchNormalization gives a channel, which training
+     * with a penalty on scales makes small (Liu et al., <a
+     * href="https://arxiv.org/abs/1708.06519">Learning Efficient Convolutional Networks through
+     * Network Slimming</a>, 2017). It is the scale in the file as it came in, where the
+     * normalization is not yet part of the convolution before it. Groups without one are chosen by
+     * magnitude.
+     */
+    static Importance batchNormScale() {
+        return new BatchNormScale();
+    }
+
+    /**
+     * By what results lose without a unit, to first order and without labels: the square of what
+     * the weights that read it times their gradients sum to, as a mean over examples. It is the
+     * gradient of the results with random signs, so that its squares are those of all results.
+     *
+     * @see #gradient(Inputs, Loss)
+     */
+    static Importance gradient(Inputs calibration) {
+        return new OnGradients(calibration, Optional.empty());
+    }
+
+    /**
+     * By what the labels' loss changes without a unit, to first order.
+     *
+     * @param labelled inputs with labels
+     * @param task what they mean
+     * @see #gradient(Inputs, Loss)
+     */
+    static Importance gradient(Inputs labelled, Task task) {
+        return gradient(
+                labelled,
+                (results, labels) ->
+                        task.loss(results.firstEntry().getValue(), requireLabels(labels)));
+    }
+
+    private static List<String> requireLabels(List<String> labels) {
+        if (labels.isEmpty()) {
+            throw new EspalierException("The inputs have no labels, and the loss is of those.");
+        }
+        return labels;
+    }
+
+    /**
+     * By what a loss changes without a unit, to first order: the square of what the weights that
+     * read it times their gradients sum to, as a mean over examples (Molchanov et al., <a
+     * href="https://arxiv.org/abs/1906.10771">Importance Estimation for Neural Network Pruning</a>,
+     * 2019). Units that no constant weights read are judged by all their weights.
+     *
+     * @param calibration typical inputs, of which the first 64 examples are looked at
+     */
+    static Importance gradient(Inputs calibration, Loss loss) {
+        return new OnGradients(calibration, Optional.of(loss));
+    }
+
+    /** What training would make smaller. */
+    @FunctionalInterface
+    interface Loss {
+        /**
+         * A scalar that follows from the results by operations that have gradients.
+         *
+         * @param results by name, in the model's order
+         * @param labels of the examples; none if the inputs have none
+         */
+        Tensor of(SequencedMap<String, Tensor> results, List<String> labels);
+    }
+
     /** By scores of one's own. */
     static Importance of(Scores scores) {
         return new Scored(scores);
     }
 
+    /** The inputs that it needs; empty if none. */
+    default Optional<Inputs> data() {
+        return switch (this) {
+            case OnData onData -> Optional.of(onData.calibration());
+            case OnGradients gradients -> Optional.of(gradients.calibration());
+            case Scored scored -> Optional.empty();
+            case BatchNormScale scale -> Optional.empty();
+        };
+    }
+
     /** Without data. */
     record Scored(Scores scores) implements Importance {}
+
+    /** By scales of batch normalizations. */
+    record BatchNormScale() implements Importance {}
+
+    /**
+     * By gradients.
+     *
+     * @param loss of what; of the results themselves if it is empty
+     */
+    record OnGradients(Inputs calibration, Optional<Loss> loss) implements Importance {}
 
     /**
      * With data.

@@ -54,8 +54,7 @@ public final class Slimming {
 
     /** By what is chosen which units go; {@link Importance#magnitude} if it isn't set. */
     public Slimming importance(Importance by) {
-        Inputs inputs = by instanceof Importance.OnData onData ? onData.calibration() : timed;
-        return new Slimming(slimmer, target, by, inputs, listener);
+        return new Slimming(slimmer, target, by, by.data().orElse(timed), listener);
     }
 
     /**
@@ -75,10 +74,11 @@ public final class Slimming {
      * Takes them out, all or none.
      *
      * @throws EspalierException if calibration data doesn't fit the model, scores of one's own are
-     *     not one for each unit, or the target can't be met
+     *     not one for each unit, gradients are asked for and libtorch can't run the model, or the
+     *     target can't be met
      */
     public SlimResult run() {
-        if (target.kind() == Target.Kind.MAX_DROP && !(importance instanceof Importance.OnData)) {
+        if (target.kind() == Target.Kind.MAX_DROP && importance.data().isEmpty()) {
             throw new EspalierException(
                     "A largest drop is measured on calibration data; give an importance that has"
                             + " some.");

@@ -9,7 +9,6 @@ import io.espalier.onnx.slim.SlimResult.Row;
 import io.espalier.onnx.slim.SlimResult.Spent;
 import io.espalier.slim.Group;
 import io.espalier.slim.Unit;
-import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
@@ -31,25 +30,25 @@ final class SlimmingRun implements AutoCloseable {
     /** Enough to see which groups the results hang on. */
     private static final int PROBES = 32;
 
-    private static final String NOT_WEIGHED = "magnitude: no layer that reads it can be weighed";
-
     private final OnnxSlimmer of;
     private final Importance importance;
     private final Slimming.Listener listener;
     private final List<Group> groups;
     private final @Nullable CalibrationData data;
+    private final UnitScores scores;
 
     SlimmingRun(OnnxSlimmer of, Importance importance, Slimming.Listener listener) {
         this.of = of;
         this.importance = importance;
         this.listener = listener;
         groups = of.independent();
-        if (importance instanceof Importance.OnData onData) {
-            listener.at("running the model", 0, 1);
-            data = CalibrationData.read(of.model(), onData.calibration(), MOST_EXAMPLES);
-        } else {
-            data = null;
-        }
+        listener.at("running the model", 0, 1);
+        data =
+                importance
+                        .data()
+                        .map(inputs -> CalibrationData.read(of.model(), inputs, MOST_EXAMPLES))
+                        .orElse(null);
+        scores = new UnitScores(of, importance, groups, Optional.ofNullable(data), listener);
     }
 
     /** The groups that get narrower. */
@@ -93,27 +92,8 @@ final class SlimmingRun implements AutoCloseable {
                             .of(some(), listener));
         }
         return groups.stream()
-                .map(group -> curves.computeIfAbsent(group, this::byScores).losses())
+                .map(group -> curves.computeIfAbsent(group, scores::of).losses())
                 .toList();
-    }
-
-    private LossCurve byScores(Group group) {
-        if (importance instanceof Importance.Scored(var scores)) {
-            return byScores(group, scores, "scores");
-        }
-        var magnitude = (Importance.Scored) Importance.magnitude();
-        return byScores(group, magnitude.scores(), NOT_WEIGHED);
-    }
-
-    private LossCurve byScores(Group group, Importance.Scores scores, String words) {
-        double[] each = scores.of(group, of.model());
-        int count = group.units().size();
-        if (each.length != count) {
-            throw new EspalierException(
-                    "Group %s has %d units and got %d scores; give one for each."
-                            .formatted(group.place(), count, each.length));
-        }
-        return LossCurve.ofScores(group, each, words);
     }
 
     /** The model whose groups have these widths. */
@@ -138,7 +118,7 @@ final class SlimmingRun implements AutoCloseable {
         }
         for (int g = 0; g < widths.length; g++) {
             if (!by.containsKey(groups.get(g))) {
-                LossCurve curve = byScores(groups.get(g));
+                LossCurve curve = scores.of(groups.get(g));
                 by.put(groups.get(g), curve.by());
                 gone.addAll(curve.gone(widths[g]));
             }

@@ -1,6 +1,7 @@
 package io.espalier.onnx.tune;
 
 import io.espalier.nn.Module;
+import io.espalier.onnx.inputs.Shares;
 import io.espalier.onnx.lower.LoweredModel;
 import io.espalier.onnx.run.OnnxSession;
 import io.espalier.tensor.EspalierException;

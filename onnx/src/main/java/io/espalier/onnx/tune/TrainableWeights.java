@@ -2,12 +2,11 @@ package io.espalier.onnx.tune;
 
 import io.espalier.nn.Module;
 import io.espalier.onnx.lower.LoweredModel;
-import io.espalier.onnx.lower.LoweredWeights;
+import io.espalier.onnx.lower.ParameterOrigin;
+import io.espalier.onnx.lower.ParameterOrigin.Arrangement;
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.ElementType;
-import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxModel;
-import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.tune.SimulatedIntegers.HeldIntegers;
 import io.espalier.prune.Prune;
 import io.espalier.quant.qat.FakeQuantizedParameter;
@@ -22,13 +21,10 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Predicate;
 
@@ -40,65 +36,6 @@ import java.util.function.Predicate;
 final class TrainableWeights {
     private final List<Weight> weights = new ArrayList<>();
     private final List<String> frozen = new ArrayList<>();
-
-    /** How a parameter's numbers come from a constant's. */
-    private sealed interface Arrangement {
-        Tensor of(Tensor constant);
-
-        Tensor back(Tensor parameter);
-
-        /** Where an axis of the constant is in the parameter; −1 if it is in no one place. */
-        int axis(int ofConstant);
-    }
-
-    /** The same numbers in the same order, perhaps under another shape, times a factor. */
-    private record InOrder(List<Long> from, List<Long> to, double factor) implements Arrangement {
-        InOrder {
-            from = List.copyOf(from);
-            to = List.copyOf(to);
-        }
-
-        @Override
-        public Tensor of(Tensor constant) {
-            return times(constant, factor).reshape(array(to));
-        }
-
-        @Override
-        public Tensor back(Tensor parameter) {
-            return times(parameter, 1 / factor).reshape(array(from));
-        }
-
-        @Override
-        public int axis(int ofConstant) {
-            return from.equals(to) && factor == 1 ? ofConstant : -1;
-        }
-    }
-
-    /** A matrix with rows and columns changed over, times a factor. */
-    private record Transposed(double factor) implements Arrangement {
-        @Override
-        public Tensor of(Tensor constant) {
-            return times(constant.t(), factor);
-        }
-
-        @Override
-        public Tensor back(Tensor parameter) {
-            return times(parameter.t(), 1 / factor);
-        }
-
-        @Override
-        public int axis(int ofConstant) {
-            return factor == 1 ? 1 - ofConstant : -1;
-        }
-    }
-
-    private static Tensor times(Tensor tensor, double factor) {
-        return factor == 1 ? tensor : tensor.mul(new Scalar(factor));
-    }
-
-    private static long[] array(List<Long> numbers) {
-        return numbers.stream().mapToLong(Long::longValue).toArray();
-    }
 
     /** A parameter, and where in the file its numbers are. */
     private record Weight(
@@ -114,112 +51,26 @@ final class TrainableWeights {
      */
     static TrainableWeights of(LoweredModel lowered, Function<String, Optional<HeldWeight>> held) {
         var found = new TrainableWeights();
-        LoweredWeights origins = lowered.weights().orElseThrow();
-        OnnxGraph prepared = origins.prepared().graph();
-        Set<String> taken = new LinkedHashSet<>();
+        Map<String, ParameterOrigin> origins =
+                ParameterOrigin.of(lowered, name -> held.apply(name).isPresent());
+        origins.forEach((path, origin) -> {
+            HeldWeight place = held.apply(origin.constant()).orElseThrow();
+            found.weights.add(
+                    new Weight(origin.module(), origin.parameter(), origin.arrangement(), place));
+        });
         lowered.module()
                 .namedModules()
                 .forEach((path, module) -> {
-                    List<String> constants = new ArrayList<>();
-                    OnnxNode node = origins.layers().get(path);
-                    if (node != null) {
-                        constants.addAll(constantsOf(prepared, node));
-                    }
                     for (String name : List.copyOf(module.ownParameters().keySet())) {
                         String full = path.isEmpty() ? name : path + "." + name;
-                        String itself = origins.tensors().get(full);
-                        List<String> from = itself == null ? constants : List.of(itself);
-                        Optional<Weight> weight =
-                                from.stream()
-                                        .filter(constant -> !taken.contains(constant))
-                                        .flatMap(constant ->
-                                                weight(
-                                                                module,
-                                                                name,
-                                                                prepared,
-                                                                constant,
-                                                                factors(node),
-                                                                held)
-                                                        .stream()
-                                                        .peek(w -> taken.add(constant)))
-                                        .findFirst();
-                        weight.ifPresentOrElse(
-                                found.weights::add,
-                                () -> {
-                                    module.parameter(name).set_requires_grad(false);
-                                    found.frozen.add(full);
-                                });
+                        if (!origins.containsKey(full)) {
+                            module.parameter(name).set_requires_grad(false);
+                            found.frozen.add(full);
+                        }
                     }
                 });
         found.freezeShared();
         return found;
-    }
-
-    /** The constants that a layer may have been made of. */
-    private static List<String> constantsOf(OnnxGraph graph, OnnxNode node) {
-        List<String> constants = new ArrayList<>(node.inputs());
-        OnnxNode next = graph.onlyReader(node.output());
-        if (node.is("MatMul") && next != null && next.is("Add")) {
-            constants.addAll(next.inputs());
-        }
-        constants.removeIf(name -> graph.constant(name) == null);
-        return constants;
-    }
-
-    private static List<Double> factors(@Nullable OnnxNode node) {
-        return node == null || !node.is("Gemm")
-                ? List.of(1.0)
-                : List.of(1.0, (double) node.number("alpha", 1), (double) node.number("beta", 1));
-    }
-
-    /** A parameter as a constant in one of the arrangements, if it is that to the last bit. */
-    private static Optional<Weight> weight(
-            Module module,
-            String name,
-            OnnxGraph prepared,
-            String constant,
-            List<Double> factors,
-            Function<String, Optional<HeldWeight>> places) {
-        ConstantTensor tensor = prepared.constant(constant);
-        if (tensor == null || !tensor.type().isFloating()) {
-            return Optional.empty();
-        }
-        Optional<HeldWeight> held = places.apply(constant);
-        if (held.isEmpty()) {
-            return Optional.empty();
-        }
-        try (var scope = new PointerScope();
-                var noGrad = new NoGradGuard()) {
-            Tensor parameter = module.parameter(name);
-            Tensor numbers = tensor.toTensor();
-            for (Arrangement arrangement : arrangements(tensor, parameter, factors)) {
-                if (isEqual(arrangement.of(numbers), parameter)) {
-                    return Optional.of(new Weight(module, name, arrangement, held.get()));
-                }
-            }
-            return Optional.empty();
-        }
-    }
-
-    private static boolean isEqual(Tensor a, Tensor b) {
-        return Arrays.equals(Tensors.shape(a), Tensors.shape(b))
-                && Tensors.type(a) == Tensors.type(b)
-                && a.equal(b);
-    }
-
-    private static List<Arrangement> arrangements(
-            ConstantTensor tensor, Tensor parameter, List<Double> factors) {
-        List<Arrangement> all = new ArrayList<>();
-        List<Long> shape = Arrays.stream(Tensors.shape(parameter)).boxed().toList();
-        for (double factor : factors) {
-            if (tensor.shape().size() == 2 && shape.size() == 2) {
-                all.add(new Transposed(factor));
-            }
-            if (tensor.elements() == parameter.numel()) {
-                all.add(new InOrder(tensor.shape(), shape, factor));
-            }
-        }
-        return all;
     }
 
     /** What two parameters would write to one place is left as it was. */
