@@ -37,10 +37,12 @@ public final class BrainSurgeon implements InputCosts {
     /** 1 for what is gone, which then has a loss of nothing. */
     private final Tensor gone;
 
-    /** The inverse is {@code inverse − Σ later laterᵀ}. */
+    /** The inverse is {@code inverse − laterᵀ later}, [inputs, inputs]. */
     private final Tensor inverse;
 
+    /** Of its [TOGETHER, inputs], the rows that wait. */
     private final Tensor later;
+
     private int waiting;
 
     private BrainSurgeon(Tensor weight, Tensor inverse, Tensor gone, Tensor later, double energy) {
@@ -70,8 +72,9 @@ public final class BrainSurgeon implements InputCosts {
             Tensor given = xx.matmul(start);
             Tensor weight = start.add(inverse.matmul(xy.sub(given)));
             double energy = start.mul(given).sum().item_double();
-            Tensor gone = Tensors.zeros(ScalarType.Double, inverse.size(0));
-            Tensor later = Tensors.zeros(ScalarType.Double, inverse.size(0), TOGETHER);
+            long inputs = inverse.size(0);
+            Tensor gone = Tensors.zeros(ScalarType.Double, inputs);
+            Tensor later = Tensors.zeros(ScalarType.Double, TOGETHER, inputs);
             return new BrainSurgeon(weight, inverse, gone, later, energy > 0 ? energy : 1).kept();
         }
     }
@@ -85,6 +88,10 @@ public final class BrainSurgeon implements InputCosts {
         return List.of(weight, gone, inverse, later);
     }
 
+    private Tensor waitingRows() {
+        return later.narrow(0, 0, waiting);
+    }
+
     @Override
     public Tensor losses(Tensor units) {
         Tensor each =
@@ -93,20 +100,20 @@ public final class BrainSurgeon implements InputCosts {
     }
 
     private Tensor alone(Tensor inputs) {
-        var all = new long[] {1};
-        Tensor rows = weight.index_select(0, inputs);
-        Tensor diagonal =
-                inverse.diagonal()
-                        .sub(later.square().sum(all, false, new ScalarTypeOptional()))
-                        .add_(gone)
-                        .index_select(0, inputs);
-        return rows.square_().sum(all, false, new ScalarTypeOptional()).div_(diagonal);
+        Tensor squares = weight.square().sum(new long[] {1}, false, new ScalarTypeOptional());
+        Tensor off = waitingRows().square().sum(new long[] {0}, false, new ScalarTypeOptional());
+        Tensor diagonal = inverse.diagonal().sub(off).add_(gone);
+        return squares.div_(diagonal).index_select(0, inputs);
     }
 
     private Tensor together(Tensor units, long inputs) {
         Tensor flat = units.reshape(-1);
         Tensor rows = weight.index_select(0, flat).reshape(units.size(0), inputs, -1);
-        Tensor off = later.index_select(0, flat).reshape(units.size(0), inputs, TOGETHER);
+        Tensor off =
+                waitingRows()
+                        .index_select(1, flat)
+                        .reshape(waiting, units.size(0), inputs)
+                        .permute(1, 2, 0);
         Tensor places = units.unsqueeze(2).mul(new Scalar(inverse.size(0))).add(units.unsqueeze(1));
         Tensor blocks = inverse.take(places).sub_(off.matmul(off.transpose(1, 2)));
         blocks.diagonal(0, 1, 2).add_(gone.take(units));
@@ -123,26 +130,26 @@ public final class BrainSurgeon implements InputCosts {
             if (waiting + count > TOGETHER) {
                 settle();
             }
-            Tensor columns = inverse.index_select(1, inputs);
-            columns.sub_(later.matmul(later.index_select(0, inputs).t()));
-            Tensor root = torch.linalg_cholesky(columns.index_select(0, inputs));
+            // The inverse is symmetric, and rows of it lie together.
+            Tensor off = waitingRows().index_select(1, inputs).t().matmul(waitingRows());
+            Tensor rows = inverse.index_select(0, inputs).sub_(off);
+            Tensor root = torch.linalg_cholesky(rows.index_select(1, inputs));
             // Both what is taken off and what makes up for it are products with this.
-            Tensor part = torch.linalg_solve(root, columns.t()).t();
-            Tensor rows = torch.linalg_solve(root, weight.index_select(0, inputs));
-            weight.sub_(part.matmul(rows));
+            Tensor part = torch.linalg_solve(root, rows);
+            Tensor taken = torch.linalg_solve(root, weight.index_select(0, inputs));
+            weight.addmm_(part.t(), taken, new Scalar(1), new Scalar(-1));
             gone.index_fill_(0, inputs, new Scalar(1));
             if (count > TOGETHER) {
-                inverse.addmm_(part, part.t(), new Scalar(1), new Scalar(-1));
+                inverse.addmm_(part.t(), part, new Scalar(1), new Scalar(-1));
             } else {
-                later.narrow(1, waiting, count).copy_(part);
+                later.narrow(0, waiting, count).copy_(part);
                 waiting += (int) count;
             }
         }
     }
 
     private void settle() {
-        inverse.addmm_(later, later.t(), new Scalar(1), new Scalar(-1));
-        later.zero_();
+        inverse.addmm_(waitingRows().t(), waitingRows(), new Scalar(1), new Scalar(-1));
         waiting = 0;
     }
 

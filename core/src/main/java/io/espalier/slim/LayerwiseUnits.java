@@ -74,12 +74,16 @@ final class LayerwiseUnits implements AutoCloseable {
      * then have the weights that are left, as wide as they were.
      */
     List<Unit> run(Module reference, Slimming.Listener listener) {
+        var pass = new LayerPass(analysis.model(), reference, importance.calibration());
         List<Group> undecided = new ArrayList<>(readers.keySet());
         int done = 0;
-        for (WeighedLayer layer : layers) {
-            listener.at("weighing layers", done++, layers.size());
-            layer.take(analysis.model(), reference, importance.calibration(), importance.solves());
-            open.add(layer);
+        while (done < layers.size()) {
+            listener.at("weighing layers", done, layers.size());
+            List<WeighedLayer> next = layers.subList(done, untilOneChanges(done));
+            open.addAll(next);
+            pass.take(next);
+            next.forEach(layer -> layer.weigh(importance.solves()));
+            done += next.size();
             for (Group group : List.copyOf(undecided)) {
                 List<WeighedLayer> all = readers.getOrDefault(group, List.of());
                 if (open.containsAll(all)) {
@@ -97,12 +101,35 @@ final class LayerwiseUnits implements AutoCloseable {
         return gone;
     }
 
+    /**
+     * How many layers have been seen when one of them gets another weight, so that what those after
+     * it are given changes.
+     */
+    private int untilOneChanges(int from) {
+        for (int to = from + 1; to < layers.size(); to++) {
+            List<WeighedLayer> seen = layers.subList(0, to);
+            List<Group> undecided =
+                    readers.entrySet().stream()
+                            .filter(entry -> !seen.containsAll(entry.getValue()))
+                            .map(Map.Entry::getKey)
+                            .toList();
+            boolean changes =
+                    seen.stream()
+                            .filter(layer -> open.contains(layer) || seen.indexOf(layer) >= from)
+                            .anyMatch(layer -> undecided.stream().noneMatch(layer::reads));
+            if (changes) {
+                return to;
+            }
+        }
+        return layers.size();
+    }
+
     private void decide(Group group, List<WeighedLayer> all) {
         try (var scope = new PointerScope()) {
             Map<InputCosts, Tensor> inputs = new LinkedHashMap<>();
             all.forEach(layer -> inputs.put(layer.costs(), layer.inputs(group)));
             int left = widths.getOrDefault(group, group.units().size());
-            gone.addAll(UnitInputs.takeOut(group, inputs, left));
+            gone.addAll(new Elimination(group, inputs, Elimination.Pace.CAREFUL).to(left));
         }
     }
 

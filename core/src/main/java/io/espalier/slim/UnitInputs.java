@@ -3,15 +3,8 @@ package io.espalier.slim;
 import io.espalier.tensor.Internal;
 import io.espalier.tensor.Tensors;
 
-import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.NoGradGuard;
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 
-import java.util.ArrayList;
-import java.util.List;
-import java.util.Map;
 import java.util.Objects;
 
 /** Which inputs of the layers that read a group are those of its units. */
@@ -43,32 +36,5 @@ public final class UnitInputs {
 
     private static int[] indices(Unit unit, Place place) {
         return Objects.requireNonNull(unit.slices().get(place));
-    }
-
-    /**
-     * Takes units out one by one, the next always that by which all layers together lose least.
-     *
-     * @param inputs those of the group's units, by what each layer that reads it loses
-     * @param left how many units stay
-     * @return those that go, in their order
-     */
-    public static List<Unit> takeOut(Group group, Map<InputCosts, Tensor> inputs, int left) {
-        List<Unit> gone = new ArrayList<>();
-        int count = group.units().size();
-        try (var scope = new PointerScope();
-                var noGrad = new NoGradGuard()) {
-            Tensor taken = Tensors.zeros(ScalarType.Double, count);
-            for (int i = left; i < count; i++) {
-                try (var inner = new PointerScope()) {
-                    Tensor losses = taken.clone();
-                    inputs.forEach((costs, units) -> losses.add_(costs.losses(units)));
-                    long least = losses.argmin().item_long();
-                    inputs.forEach((costs, units) -> costs.remove(units.select(0, least)));
-                    taken.select(0, least).fill_(new Scalar(Double.POSITIVE_INFINITY));
-                    gone.add(group.units().get((int) least));
-                }
-            }
-        }
-        return gone;
     }
 }

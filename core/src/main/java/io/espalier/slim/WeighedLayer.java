@@ -1,6 +1,5 @@
 package io.espalier.slim;
 
-import io.espalier.nn.Hook;
 import io.espalier.nn.Module;
 import io.espalier.tensor.Tensors;
 
@@ -11,7 +10,6 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 
@@ -22,6 +20,7 @@ final class WeighedLayer implements AutoCloseable {
     private final Place place;
     private final LayerRows rows;
     private final long columns;
+    private @Nullable Sums sums;
     private @Nullable InputCosts costs;
     private @Nullable Tensor meanX;
     private @Nullable Tensor meanY;
@@ -61,95 +60,97 @@ final class WeighedLayer implements AutoCloseable {
         return group.units().getFirst().slices().containsKey(place);
     }
 
+    /** Where what the layer is given can be seen: this module of the model. */
+    Module layer() {
+        return layer;
+    }
+
     /**
-     * Takes in what the layer is given and what it should give.
+     * Adds what the layer is given and what it should give for a batch.
      *
-     * @param reference the model as it came in
-     * @param solves whether what stays makes up for what goes
+     * @param given its input
+     * @param wanted its output in the model as it came in
      */
-    void take(Module model, Module reference, Iterable<Tensor> batches, boolean solves) {
-        Module wanted = reference.module(path);
-        List<Tensor> x = new ArrayList<>();
-        List<Tensor> y = new ArrayList<>();
-        Hook given = (module, tensors) -> seen(x, tensors);
-        Hook gives = (module, tensors) -> seen(y, tensors);
+    void add(Tensor given, Tensor wanted) {
         try (var scope = new PointerScope();
-                var noGrad = new NoGradGuard();
-                var first = layer.onInput(given);
-                var second = wanted.onOutput(gives)) {
-            Sums sums = null;
-            for (Tensor batch : batches) {
-                try (var inner = new PointerScope()) {
-                    x.clear();
-                    y.clear();
-                    model.call(batch);
-                    reference.call(batch);
-                    Tensor in = rows.inputs(x.getLast());
-                    long inputs = in.size(1);
-                    sums =
-                            (sums == null
-                                            ? Sums.of(
-                                                    inputs,
-                                                    rows.outputs(y.getLast()).size(1),
-                                                    scope)
-                                            : sums)
-                                    .and(
-                                            LayerRows.some(in, inputs),
-                                            LayerRows.some(rows.outputs(y.getLast()), inputs));
-                }
-            }
-            weigh(Objects.requireNonNull(sums, "no batch"), solves);
+                var noGrad = new NoGradGuard()) {
+            Tensor all = rows.inputs(given);
+            long inputs = all.size(1);
+            Tensor in = LayerRows.some(all, inputs).to(ScalarType.Float);
+            Tensor out = LayerRows.some(rows.outputs(wanted), inputs).to(ScalarType.Float);
+            sums = (sums == null ? Sums.from(in, out) : sums).and(in, out);
         }
     }
 
-    private static List<Tensor> seen(List<Tensor> all, List<Tensor> tensors) {
-        all.add(tensors.getFirst().detach());
-        return tensors;
-    }
-
-    /** Sums over rows, doubles. */
-    private record Sums(Tensor xx, Tensor xy, Tensor x, Tensor y, long count) {
-        /** None yet, of a scope around the one at hand. */
-        static Sums of(long inputs, long outputs, PointerScope outer) {
+    /**
+     * Sums over rows of what they are away from the means of the first, so that single precision
+     * does for products.
+     */
+    private record Sums(
+            Tensor offX, Tensor offY, Tensor xx, Tensor xy, Tensor x, Tensor y, long count) {
+        static Sums from(Tensor in, Tensor out) {
             return new Sums(
-                    zeros(outer, inputs, inputs),
-                    zeros(outer, inputs, outputs),
-                    zeros(outer, inputs),
-                    zeros(outer, outputs),
+                    Tensors.keep(in.mean(0)),
+                    Tensors.keep(out.mean(0)),
+                    zeros(in.size(1), in.size(1)),
+                    zeros(in.size(1), out.size(1)),
+                    zeros(in.size(1)),
+                    zeros(out.size(1)),
                     0);
         }
 
-        private static Tensor zeros(PointerScope outer, long... shape) {
-            return Tensors.handOver(Tensors.zeros(ScalarType.Double, shape), outer);
+        private static Tensor zeros(long... shape) {
+            return Tensors.keep(Tensors.zeros(ScalarType.Double, shape));
         }
 
         Sums and(Tensor in, Tensor out) {
-            Tensor left = in.to(ScalarType.Double);
-            Tensor right = out.to(ScalarType.Double);
-            xx.addmm_(left.t(), left);
-            xy.addmm_(left.t(), right);
+            Tensor left = in.sub(offX);
+            Tensor right = out.sub(offY);
+            xx.add_(left.t().matmul(left));
+            xy.add_(left.t().matmul(right));
             x.add_(left.sum(0));
             y.add_(right.sum(0));
-            return new Sums(xx, xy, x, y, count + in.size(0));
+            return new Sums(offX, offY, xx, xy, x, y, count + in.size(0));
+        }
+
+        List<Tensor> held() {
+            return List.of(offX, offY, xx, xy, x, y);
+        }
+
+        void free() {
+            held().forEach(Tensor::releaseReference);
         }
     }
 
-    private void weigh(Sums sums, boolean solves) {
-        var count = new Scalar((double) sums.count());
-        Tensor x = sums.x().div(count);
-        Tensor y = sums.y().div(count);
-        Tensor xx = sums.xx().div(count);
-        Tensor xy = sums.xy().div(count);
-        boolean centred = solves && layer.hasParameter("bias");
-        if (centred) {
-            xx = xx.sub(x.outer(x));
-            xy = xy.sub(x.outer(y));
+    /**
+     * Weighs the inputs by what was added.
+     *
+     * @param solves whether what stays makes up for what goes
+     */
+    void weigh(boolean solves) {
+        Sums all = Objects.requireNonNull(sums, "no batch");
+        try (var scope = new PointerScope();
+                var noGrad = new NoGradGuard()) {
+            var count = new Scalar((double) all.count());
+            Tensor offX = all.x().div_(count);
+            Tensor offY = all.y().div_(count);
+            Tensor xx = all.xx().div_(count).sub_(offX.outer(offX));
+            Tensor xy = all.xy().div_(count).sub_(offX.outer(offY));
+            Tensor x = offX.add(all.offX());
+            Tensor y = offY.add(all.offY());
+            if (!solves || !layer.hasParameter("bias")) {
+                xx.add_(x.outer(x));
+                xy.add_(x.outer(y));
+            }
+            InputCosts.requireFinite(xx, path);
+            Tensor start = LayerRows.matrix(layer.value("weight"));
+            costs = solves ? BrainSurgeon.of(xx, xy, start) : InputActivity.of(xx, start);
+            meanX = Tensors.keep(x);
+            meanY = Tensors.keep(y);
+        } finally {
+            all.free();
+            sums = null;
         }
-        InputCosts.requireFinite(xx, path);
-        Tensor start = LayerRows.matrix(layer.value("weight"));
-        costs = solves ? BrainSurgeon.of(xx, xy, start) : InputActivity.of(xx, start);
-        meanX = Tensors.keep(x.clone());
-        meanY = Tensors.keep(y.clone());
     }
 
     /** The inputs of each unit of a group, integers [units, inputs of each]. */
@@ -179,6 +180,10 @@ final class WeighedLayer implements AutoCloseable {
 
     @Override
     public void close() {
+        if (sums != null) {
+            sums.free();
+            sums = null;
+        }
         if (costs != null) {
             costs.close();
             Objects.requireNonNull(meanX).releaseReference();

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.espalier.nn.BatchNorm2d;
 import io.espalier.nn.Conv2d;
 import io.espalier.nn.Linear;
+import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
 import io.espalier.prune.Importance;
@@ -24,6 +25,7 @@ import org.junit.jupiter.api.Test;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -137,6 +139,42 @@ class ChannelImportanceTest {
                                                         ChannelImportance.secondOrder(List.of()))
                                                 .run())
                         .getMessage());
+    }
+
+    /** Passes on what it is given, and counts. */
+    private static final class Counting extends Module {
+        private int calls;
+
+        @Override
+        protected Tensor forward(Tensor x) {
+            calls++;
+            return x;
+        }
+    }
+
+    @Test
+    @DisplayName("batches go no further through a model than the layers that are weighed")
+    void stopsEarly() {
+        var calls = new ArrayList<Integer>();
+        for (int batches : new int[] {1, 6}) {
+            var end = new Counting();
+            var model =
+                    new Sequential(
+                            new Linear(4, 8),
+                            new ReLU(),
+                            new Linear(8, 8),
+                            new ReLU(),
+                            new Linear(8, 2),
+                            end);
+            model.eval();
+            Tensor x = Tensors.randn(16, 4);
+            Slimming.of(model, x)
+                    .importance(ChannelImportance.secondOrder(Collections.nCopies(batches, x)))
+                    .run();
+            calls.add(end.calls);
+        }
+
+        assertEquals(calls.getFirst(), calls.getLast());
     }
 
     @Test

@@ -8,13 +8,20 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
 import java.util.Objects;
 
-/** {@code XXᵀ}, {@code YXᵀ} and the sums of x and y over examples, in double precision. */
+/**
+ * {@code XXᵀ}, {@code YXᵀ} and the sums of x and y over examples, in double precision; products are
+ * of what x and y are away from the means of the first examples, so that single precision does for
+ * those of a batch.
+ */
 final class LayerSums implements AutoCloseable {
+    private @Nullable Tensor offX;
+    private @Nullable Tensor offY;
     private @Nullable Tensor products;
     private @Nullable Tensor targets;
     private @Nullable Tensor inputs;
@@ -33,6 +40,24 @@ final class LayerSums implements AutoCloseable {
         /** The same of each so many-th output. */
         Moments someOutputs(long step) {
             return new Moments(xx, every(yx, 1, step), meanX, meanY);
+        }
+
+        /** Those of both, of which the first are a share of all examples. */
+        private Moments mixed(Moments other, double share) {
+            var rest = new Scalar(1 - share);
+            return new Moments(
+                    torch.lerp(xx, other.xx, rest),
+                    torch.lerp(yx, other.yx, rest),
+                    torch.lerp(meanX, other.meanX, rest),
+                    torch.lerp(meanY, other.meanY, rest));
+        }
+
+        /** The same about the mean, if so. */
+        private Moments about(boolean mean) {
+            return mean
+                    ? new Moments(
+                            xx.sub(outer(meanX, meanX)), yx.sub(outer(meanY, meanX)), meanX, meanY)
+                    : this;
         }
 
         /** The squared error of weights, less a number that is the same for all. */
@@ -57,13 +82,21 @@ final class LayerSums implements AutoCloseable {
     void add(Tensor x, Tensor y) {
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
-            Tensor across = x.transpose(1, 2);
-            products = plus(products, x.matmul(across));
-            targets = plus(targets, y.matmul(across));
-            inputs = plus(inputs, sum(x));
-            outputs = plus(outputs, sum(y));
+            offX = offX == null ? Tensors.keep(mean(x)) : offX;
+            offY = offY == null ? Tensors.keep(mean(y)) : offY;
+            Tensor given = x.sub(offX);
+            Tensor wanted = y.sub(offY);
+            Tensor across = given.transpose(1, 2);
+            products = plus(products, given.matmul(across));
+            targets = plus(targets, wanted.matmul(across));
+            inputs = plus(inputs, sum(given));
+            outputs = plus(outputs, sum(wanted));
             count += x.size(2);
         }
+    }
+
+    private static Tensor mean(Tensor examples) {
+        return examples.mean(new long[] {2}, true, new ScalarTypeOptional());
     }
 
     private static Tensor sum(Tensor examples) {
@@ -92,13 +125,8 @@ final class LayerSums implements AutoCloseable {
             if (a.isEmpty()) {
                 return b.moments(centred);
             }
-            var sum = new LayerSums();
-            sum.products = known(a.products).add(known(b.products));
-            sum.targets = known(a.targets).add(known(b.targets));
-            sum.inputs = known(a.inputs).add(known(b.inputs));
-            sum.outputs = known(a.outputs).add(known(b.outputs));
-            sum.count = a.count + b.count;
-            return sum.moments(centred);
+            double share = a.count / (a.count + b.count);
+            return a.products().mixed(b.products(), share).about(centred);
         }
     }
 
@@ -108,23 +136,29 @@ final class LayerSums implements AutoCloseable {
 
     /** Means of what was added. */
     Moments moments(boolean centred) {
+        return products().about(centred);
+    }
+
+    /** Means of products as they are. */
+    private Moments products() {
         var share = new Scalar(1 / count);
-        Tensor xx = known(products).mul(share);
-        Tensor yx = known(targets).mul(share);
-        Tensor meanX = known(inputs).mul(share);
-        Tensor meanY = known(outputs).mul(share);
-        return centred
-                ? new Moments(
-                        xx.sub(meanX.transpose(1, 2).matmul(meanX)),
-                        yx.sub(meanY.transpose(1, 2).matmul(meanX)),
-                        meanX,
-                        meanY)
-                : new Moments(xx, yx, meanX, meanY);
+        Tensor awayX = known(inputs).mul(share);
+        Tensor awayY = known(outputs).mul(share);
+        Tensor meanX = awayX.add(known(offX).transpose(1, 2));
+        Tensor meanY = awayY.add(known(offY).transpose(1, 2));
+        Tensor xx = known(products).mul(share).sub_(outer(awayX, awayX)).add_(outer(meanX, meanX));
+        Tensor yx = known(targets).mul(share).sub_(outer(awayY, awayX)).add_(outer(meanY, meanX));
+        return new Moments(xx, yx, meanX, meanY);
+    }
+
+    private static Tensor outer(Tensor rows, Tensor columns) {
+        return rows.transpose(1, 2).matmul(columns);
     }
 
     @Override
     public void close() {
-        for (Tensor held : new @Nullable Tensor[] {products, targets, inputs, outputs}) {
+        for (Tensor held :
+                new @Nullable Tensor[] {offX, offY, products, targets, inputs, outputs}) {
             if (held != null) {
                 held.releaseReference();
             }

@@ -4,10 +4,10 @@ import io.espalier.onnx.compare.Padding;
 import io.espalier.onnx.fit.ReferenceStream;
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.slim.Elimination;
 import io.espalier.slim.Group;
 import io.espalier.slim.InputCosts;
 import io.espalier.slim.Unit;
-import io.espalier.slim.UnitInputs;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
@@ -100,7 +100,7 @@ final class LayerwiseChoice implements AutoCloseable {
             Map<InputCosts, Tensor> inputs = new LinkedHashMap<>();
             all.forEach(layer -> inputs.put(layer.costs(), layer.inputs(group)));
             int left = widths.getOrDefault(group, group.units().size());
-            gone.addAll(UnitInputs.takeOut(group, inputs, left));
+            gone.addAll(new Elimination(group, inputs, Elimination.Pace.CAREFUL).to(left));
         }
     }
 

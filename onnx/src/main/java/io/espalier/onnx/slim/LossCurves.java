@@ -4,6 +4,7 @@ import io.espalier.onnx.compare.Padding;
 import io.espalier.onnx.fit.ReferenceStream;
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.slim.Elimination;
 import io.espalier.slim.Group;
 import io.espalier.slim.InputCosts;
 
@@ -117,7 +118,9 @@ final class LossCurves {
     }
 
     private LossCurve curve(Group group, Map<ReadingLayer, InputCosts> costs) {
-        var elimination = new Elimination(group, costs);
+        Map<InputCosts, Tensor> inputs = new LinkedHashMap<>();
+        costs.forEach((layer, own) -> inputs.put(own, layer.inputs(group)));
+        var elimination = new Elimination(group, inputs, Elimination.Pace.BRISK);
         int count = group.units().size();
         double[] losses = new double[count];
         Arrays.fill(losses, Double.POSITIVE_INFINITY);

@@ -28,7 +28,7 @@ final class SlimmingRun implements AutoCloseable {
     private static final int MOST_EXAMPLES = 1024;
 
     /** Enough to see which groups the results hang on. */
-    private static final int PROBES = 32;
+    private static final int PROBES = 16;
 
     private final OnnxSlimmer of;
     private final Importance importance;
