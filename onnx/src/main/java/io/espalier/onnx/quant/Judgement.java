@@ -190,15 +190,15 @@ final class Judgement {
     }
 
     private PairedTime time(RunningModel first, RunningModel second, double wanted) {
-        var time = PairedTime.of(first, second, data.first(), FEWEST_TURNS);
-        for (int turns = FEWEST_TURNS; needsMore(time, turns, wanted); turns++) {
-            time = time.least(PairedTime.of(first, second, data.first(), 1));
-        }
-        return time;
+        return PairedTime.of(
+                first, second, data.first(), (least, turns) -> needsMore(least, turns, wanted));
     }
 
     private static boolean needsMore(PairedTime time, int turns, double wanted) {
         double speedup = time.speedup() / wanted;
+        if (turns < FEWEST_TURNS) {
+            return true;
+        }
         return turns < TURNS
                 ? speedup < CLEARLY
                 : turns < MOST_TURNS && speedup < 1 && speedup > HOPELESS;

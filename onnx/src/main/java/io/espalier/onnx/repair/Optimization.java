@@ -53,7 +53,7 @@ public record Optimization(
     private static final double NOISE_MS = 0.05;
 
     private static final int TURNS = 4;
-    private static final int MOST_ROUNDS = 12;
+    private static final int MOST_TURNS = 48;
 
     /** Copies the map. */
     public Optimization {
@@ -148,11 +148,11 @@ public record Optimization(
     /** The least times of both, taken until one is plainly no slower or patience ends. */
     private static PairedTime time(
             OnnxSession original, OnnxSession candidate, Map<String, Tensor> batch) {
-        var time = PairedTime.of(original, candidate, batch, TURNS);
-        for (int round = 1; round < MOST_ROUNDS && time.speedup() < 1; round++) {
-            time = time.least(PairedTime.of(original, candidate, batch, TURNS));
-        }
-        return time;
+        return PairedTime.of(
+                original,
+                candidate,
+                batch,
+                (least, turns) -> turns < TURNS || (turns < MOST_TURNS && least.speedup() < 1));
     }
 
     private static Map<String, List<Long>> shapes(Map<String, Tensor> batch) {

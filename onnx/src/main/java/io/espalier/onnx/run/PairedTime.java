@@ -1,5 +1,6 @@
 package io.espalier.onnx.run;
 
+import io.espalier.onnx.model.OnnxModel;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;
@@ -15,8 +16,28 @@ import java.util.Map;
  * runs once untimed, and only then is timed.
  */
 public record PairedTime(double reference, double candidate) {
+    private static final PairedTime NONE =
+            new PairedTime(Double.POSITIVE_INFINITY, Double.POSITIVE_INFINITY);
+
     private static final long PAUSE_MS = 30;
-    private static final int RUNS_A_TURN = 3;
+
+    /** What is short is timed as often in a turn as takes so long, in nanoseconds. */
+    private static final long TIMED_A_TURN = 100_000_000;
+
+    private static final int MOST_RUNS_A_TURN = 3;
+    private static final int TURNS_A_SESSION = 3;
+
+    /** Whether times are not known well enough yet. */
+    @FunctionalInterface
+    public interface Doubt {
+        /**
+         * Whether both have to be timed again.
+         *
+         * @param least the times so far
+         * @param times how often each has been timed, 1 or more
+         */
+        boolean remains(PairedTime least, int times);
+    }
 
     /** How many times faster the candidate is. */
     public double speedup() {
@@ -30,13 +51,41 @@ public record PairedTime(double reference, double candidate) {
     }
 
     /**
+     * Measures two models that are opened anew as long as doubt remains: where a session's weights
+     * come to lie in memory makes it faster or slower than the next by some hundredths.
+     *
+     * @param doubt after so many sessions of each
+     */
+    public static PairedTime ofSessions(
+            OnnxModel reference, OnnxModel candidate, Map<String, Tensor> inputs, Doubt doubt) {
+        PairedTime least = NONE;
+        int sessions = 0;
+        do {
+            try (var first = OnnxSession.open(reference);
+                    var second = OnnxSession.open(candidate)) {
+                least = least.least(of(first, second, inputs, TURNS_A_SESSION));
+            }
+        } while (doubt.remains(least, ++sessions));
+        return least;
+    }
+
+    /**
      * Measures.
      *
      * @param turns how often each is timed, 1 or more
      */
     public static PairedTime of(
             RunningModel reference, RunningModel candidate, Map<String, Tensor> inputs, int turns) {
-        return ofTurns(reference, candidate, inputs, turns).stream()
+        return of(reference, candidate, inputs, (least, done) -> done < turns);
+    }
+
+    /** Measures turn after turn, one at least, as long as doubt remains. */
+    public static PairedTime of(
+            RunningModel reference,
+            RunningModel candidate,
+            Map<String, Tensor> inputs,
+            Doubt doubt) {
+        return ofTurns(reference, candidate, inputs, doubt).stream()
                 .reduce(PairedTime::least)
                 .orElseThrow();
     }
@@ -48,12 +97,22 @@ public record PairedTime(double reference, double candidate) {
      */
     public static List<PairedTime> ofTurns(
             RunningModel reference, RunningModel candidate, Map<String, Tensor> inputs, int turns) {
+        return ofTurns(reference, candidate, inputs, (least, done) -> done < turns);
+    }
+
+    private static List<PairedTime> ofTurns(
+            RunningModel reference,
+            RunningModel candidate,
+            Map<String, Tensor> inputs,
+            Doubt doubt) {
         reference.warmUp(inputs);
         candidate.warmUp(inputs);
         List<PairedTime> times = new ArrayList<>();
-        for (int turn = 0; turn < turns; turn++) {
+        PairedTime least = NONE;
+        do {
             times.add(new PairedTime(least(reference, inputs), least(candidate, inputs)));
-        }
+            least = least.least(times.getLast());
+        } while (doubt.remains(least, times.size()));
         return times;
     }
 
@@ -66,10 +125,13 @@ public record PairedTime(double reference, double candidate) {
         }
         model.runOnly(inputs);
         long least = Long.MAX_VALUE;
-        for (int run = 0; run < RUNS_A_TURN; run++) {
+        long sum = 0;
+        for (int run = 0; run < MOST_RUNS_A_TURN && sum < TIMED_A_TURN; run++) {
             long start = System.nanoTime();
             model.runOnly(inputs);
-            least = Math.min(least, System.nanoTime() - start);
+            long time = System.nanoTime() - start;
+            least = Math.min(least, time);
+            sum += time;
         }
         return least / 1e6;
     }

@@ -4,7 +4,6 @@ import io.espalier.onnx.inputs.Inputs;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.quant.CalibrationData;
 import io.espalier.onnx.quant.ReferenceOutputs;
-import io.espalier.onnx.run.OnnxSession;
 import io.espalier.onnx.run.PairedTime;
 import io.espalier.slim.Group;
 import io.espalier.slim.Groups;
@@ -21,8 +20,10 @@ import java.util.Optional;
  * @param groups what goes together, and what stays for which reason
  */
 public record SlimResult(OnnxModel model, List<Row> rows, String unit, Groups groups) {
-    private static final int TURNS = 4;
-    private static final int MOST_TURNS = 16;
+    /** The least of so many tells models from each other that are some hundredths apart. */
+    static final int SESSIONS = 3;
+
+    private static final int MOST_SESSIONS = 6;
     private static final int MOST_EXAMPLES = 256;
 
     /** Copies the list. */
@@ -66,17 +67,19 @@ public record SlimResult(OnnxModel model, List<Row> rows, String unit, Groups gr
         return new Measured(time(original, model, inputs), drop(original, model, inputs));
     }
 
-    /** The times of two models, in turns. */
+    /**
+     * The times of two models on the first batch; again while the second is not faster, since what
+     * else runs on the machine only ever adds.
+     */
     public static PairedTime time(OnnxModel original, OnnxModel slim, Inputs inputs) {
-        try (var data = CalibrationData.read(original, inputs, 1);
-                var before = OnnxSession.open(original);
-                var after = OnnxSession.open(slim)) {
-            var first = data.batches().getFirst();
-            var time = PairedTime.of(before, after, first, TURNS);
-            for (int turn = TURNS; turn < MOST_TURNS && time.speedup() < 1; turn++) {
-                time = time.least(PairedTime.of(before, after, first, 1));
-            }
-            return time;
+        try (var data = CalibrationData.read(original, inputs, 1)) {
+            return PairedTime.ofSessions(
+                    original,
+                    slim,
+                    data.batches().getFirst(),
+                    (least, sessions) ->
+                            sessions < SESSIONS
+                                    || (sessions < MOST_SESSIONS && least.speedup() < 1));
         }
     }
 

@@ -4,6 +4,7 @@ import io.espalier.onnx.inputs.Inputs;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.quant.CalibrationData;
 import io.espalier.onnx.quant.ReferenceOutputs;
+import io.espalier.onnx.run.PairedTime;
 import io.espalier.onnx.shape.ModelCost;
 import io.espalier.onnx.slim.SlimResult.Spent;
 import io.espalier.slim.Group;
@@ -21,6 +22,9 @@ import java.util.function.ToDoubleFunction;
 final class TargetedSlimming {
     /** Times of one model differ by about as much from one measurement to the next. */
     private static final double NOISE = 0.02;
+
+    /** More than what one session's times are off. */
+    private static final double FAR = 0.05;
 
     /** What is counted is met but for widths that are multiples of something. */
     private static final double COUNTED = 0.005;
@@ -81,9 +85,24 @@ final class TargetedSlimming {
 
     private SlimResult toSpeed(Target target, Map<String, Tensor> batch) {
         WidthSearch search = search(costs.times(batch, listener));
-        try (var meter = new SpeedMeter(of.original(), batch)) {
-            return corrected(target, search, widths -> meter.share(costs.narrowed(widths)), NOISE);
-        }
+        return corrected(target, search, widths -> shareOfTime(widths, target, batch), NOISE);
+    }
+
+    /**
+     * The share of the model's time that one of such widths takes; what is far from the target is
+     * not looked at closely.
+     */
+    private double shareOfTime(int[] widths, Target target, Map<String, Tensor> batch) {
+        PairedTime least =
+                PairedTime.ofSessions(
+                        of.original(),
+                        costs.narrowed(widths),
+                        batch,
+                        (time, sessions) ->
+                                sessions < SlimResult.SESSIONS
+                                        && Math.abs(Math.log(time.speedup() / target.value()))
+                                                < FAR);
+        return 1 / least.speedup();
     }
 
     private SlimResult corrected(
