@@ -84,6 +84,9 @@ final class OnnxInputs {
      * @throws EspalierException if they can't be read or are not what the model takes
      */
     InputBatches checkedFor(OnnxModel model) {
+        if (inputs instanceof RandomInputs numbers) {
+            numbers.requireOpenIn(model);
+        }
         InputBatches batches = inputs.checkedFor(model);
         if (!toMeasure) {
             batches.warning().ifPresent(options::warn);

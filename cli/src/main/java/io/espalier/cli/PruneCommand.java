@@ -109,6 +109,7 @@ final class PruneCommand implements Runnable {
         Libtorch.seed(seed == null ? 0 : seed);
         OnnxModel original = OnnxModel.load(files.model);
         files.requireApart(original);
+        files.tellOfWeights(original);
         PrunedModel pruned = pruner.prune(original);
         OnnxModel stored = sparseStorage ? pruned.model().storedSparse(true) : pruned.model();
         stored.save(files.out);

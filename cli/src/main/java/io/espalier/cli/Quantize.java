@@ -142,6 +142,7 @@ final class Quantize implements Runnable {
     private void write(Quantizer quantizer) {
         OnnxModel original = OnnxModel.load(files.model);
         files.requireApart(original);
+        files.tellOfWeights(original);
         OnnxInputs given =
                 mode() == QuantizationMode.FLOAT16
                         ? OnnxInputs.toMeasure(inputs)

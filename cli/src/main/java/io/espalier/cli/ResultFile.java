@@ -3,8 +3,10 @@ package io.espalier.cli;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.tensor.EspalierException;
 
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -29,6 +31,9 @@ final class ResultFile {
                             + " write what 'quantize' and 'optimize' refuse: a result that is"
                             + " larger or slower than MODEL.")
     boolean force;
+
+    @Spec(Spec.Target.MIXEE)
+    CommandSpec spec;
 
     /**
      * Refuses a place for the result before anything is computed.
@@ -86,6 +91,18 @@ final class ResultFile {
                                 + " holds weights of the model that is read; name another file for"
                                 + " the result.");
             }
+        }
+    }
+
+    /** Says on standard error what becomes of weights that are inputs. */
+    void tellOfWeights(OnnxModel read) {
+        if (read.weightInputs() > 0) {
+            var err = spec.commandLine().getErr();
+            err.printf(
+                    "espalier: %s of the inputs of %s are weights, with a default; in %s they are"
+                        + " constants, which no caller can give.%n",
+                    Table.count(read.weightInputs()), model, out);
+            err.flush();
         }
     }
 

@@ -158,6 +158,7 @@ final class Slim implements Runnable {
     private void write(OnnxInputs given, boolean isData, Importance by) {
         OnnxModel model = OnnxModel.load(files.model);
         files.requireApart(model);
+        files.tellOfWeights(model);
         if (isData) {
             given.checkedFor(model);
         }

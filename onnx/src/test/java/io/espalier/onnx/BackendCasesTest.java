@@ -41,12 +41,14 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
@@ -61,12 +63,25 @@ class BackendCasesTest {
     /** Of the largest number. */
     private static final double TOLERANCE = 1e-4;
 
+    /** Of the largest number, where sums are rounded to 16 bits on their way. */
+    private static final double OF_HALVES = 1e-2;
+
+    private static final Set<OnnxJavaType> REAL =
+            EnumSet.of(
+                    OnnxJavaType.FLOAT,
+                    OnnxJavaType.DOUBLE,
+                    OnnxJavaType.FLOAT16,
+                    OnnxJavaType.BFLOAT16);
+
     private static final Map<ElementType, ScalarType> SCALARS =
             Map.of(
                     ElementType.FLOAT, ScalarType.Float,
+                    ElementType.FLOAT16, ScalarType.Half,
+                    ElementType.BFLOAT16, ScalarType.BFloat16,
                     ElementType.DOUBLE, ScalarType.Double,
                     ElementType.INT64, ScalarType.Long,
                     ElementType.INT32, ScalarType.Int,
+                    ElementType.INT16, ScalarType.Short,
                     ElementType.INT8, ScalarType.Char,
                     ElementType.UINT8, ScalarType.Byte,
                     ElementType.BOOL, ScalarType.Bool);
@@ -74,9 +89,12 @@ class BackendCasesTest {
     private static final Map<ScalarType, OnnxJavaType> TYPES =
             Map.of(
                     ScalarType.Float, OnnxJavaType.FLOAT,
+                    ScalarType.Half, OnnxJavaType.FLOAT16,
+                    ScalarType.BFloat16, OnnxJavaType.BFLOAT16,
                     ScalarType.Double, OnnxJavaType.DOUBLE,
                     ScalarType.Long, OnnxJavaType.INT64,
                     ScalarType.Int, OnnxJavaType.INT32,
+                    ScalarType.Short, OnnxJavaType.INT16,
                     ScalarType.Char, OnnxJavaType.INT8,
                     ScalarType.Byte, OnnxJavaType.UINT8,
                     ScalarType.Bool, OnnxJavaType.BOOL);
@@ -222,6 +240,9 @@ class BackendCasesTest {
         var inputs = new LinkedHashMap<String, OnnxTensor>();
         int number = 0;
         for (ValueInfoProto input : model.graph().inputs()) {
+            if (!input.getType().hasTensorType()) {
+                throw new IllegalStateException(input.getName() + " is no tensor");
+            }
             byte[] proto = Files.readAllBytes(set.resolve("input_" + number++ + ".pb"));
             inputs.put(input.getName(), tensor(TensorProto.parseFrom(proto)));
         }
@@ -265,23 +286,31 @@ class BackendCasesTest {
             Value other = found.get(name);
             assertEquals(value.type, other.type, name);
             assertArrayEquals(value.shape, other.shape, name);
-            if (value.type != OnnxJavaType.FLOAT || tolerance == 0) {
+            if (!REAL.contains(value.type) || tolerance == 0) {
                 assertEquals(value.bytes, other.bytes, name);
                 return;
             }
-            float[] wanted = floats(value.bytes);
+            double part = value.type.size == Short.BYTES ? OF_HALVES : tolerance;
+            double[] wanted = numbers(value);
             double largest = 1;
-            for (float each : wanted) {
-                largest = Float.isFinite(each) ? Math.max(largest, Math.abs(each)) : largest;
+            for (double each : wanted) {
+                largest = Double.isFinite(each) ? Math.max(largest, Math.abs(each)) : largest;
             }
-            assertArrayEquals(wanted, floats(other.bytes), (float) (tolerance * largest), name);
+            assertArrayEquals(wanted, numbers(other), part * largest, name);
         });
     }
 
-    private static float[] floats(ByteBuffer bytes) {
-        FloatBuffer floats = bytes.asFloatBuffer();
-        float[] values = new float[floats.remaining()];
-        floats.get(values);
-        return values;
+    private static double[] numbers(Value value) {
+        ByteBuffer bytes = value.bytes;
+        return IntStream.range(0, bytes.remaining() / value.type.size)
+                .mapToDouble(i ->
+                        switch (value.type) {
+                            case FLOAT -> bytes.getFloat(i * Float.BYTES);
+                            case FLOAT16 -> Float.float16ToFloat(bytes.getShort(i * Short.BYTES));
+                            case BFLOAT16 ->
+                                    Float.intBitsToFloat(bytes.getShort(i * Short.BYTES) << 16);
+                            default -> bytes.getDouble(i * Double.BYTES);
+                        })
+                .toArray();
     }
 }

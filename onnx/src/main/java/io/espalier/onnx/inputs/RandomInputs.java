@@ -22,6 +22,7 @@ import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Random;
 import java.util.Set;
+import java.util.TreeSet;
 
 /**
  * Numbers drawn at random: normally distributed real ones; integers that look up the rows of a
@@ -119,6 +120,42 @@ public final class RandomInputs extends Inputs {
         return new RandomBatches(drawn, count, selection.seed().orElse(0));
     }
 
+    /**
+     * Says that each size is of a dimension that a model leaves open.
+     *
+     * @throws EspalierException if one is not
+     */
+    public void requireOpenIn(OnnxModel model) {
+        Signature signature = Signature.of(model);
+        var open = new TreeSet<String>();
+        var others = new TreeSet<>(sizes.keySet());
+        for (TensorInfo input : signature.inputs()) {
+            int dimensions = input.extents().map(List::size).orElse(0);
+            for (int d = 0; d < dimensions; d++) {
+                if (input.fixed(d).isEmpty()) {
+                    String symbol = input.symbol(d);
+                    String place = place(input, d);
+                    open.add(symbol.isEmpty() ? place : symbol);
+                    others.removeAll(List.of(symbol, place));
+                }
+            }
+        }
+        if (!others.isEmpty()) {
+            throw new EspalierException(
+                    "The model leaves no dimension '%s' open; %s. %s"
+                            .formatted(
+                                    others.first(),
+                                    open.isEmpty()
+                                            ? "it leaves none"
+                                            : "it leaves " + String.join(", ", open),
+                                    signature.wanted()));
+        }
+    }
+
+    private static String place(TensorInfo input, int dimension) {
+        return input.name() + "[" + dimension + "]";
+    }
+
     private long[] shape(TensorInfo input, int batch) {
         List<Extent> extents =
                 input.extents()
@@ -136,7 +173,7 @@ public final class RandomInputs extends Inputs {
     /** A size for a dimension that the model leaves open. */
     private long open(TensorInfo input, int dimension, int dimensions, int batch) {
         String symbol = input.symbol(dimension);
-        String place = input.name() + "[" + dimension + "]";
+        String place = place(input, dimension);
         Integer chosen = sizes.getOrDefault(symbol, sizes.get(place));
         if (chosen != null) {
             return chosen;

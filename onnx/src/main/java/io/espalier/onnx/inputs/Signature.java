@@ -83,7 +83,7 @@ public record Signature(List<TensorInfo> inputs) {
     }
 
     /** The size of the first dimension, if all inputs have the same fixed one. */
-    OptionalInt fixedBatch() {
+    public OptionalInt fixedBatch() {
         List<OptionalLong> sizes = inputs.stream().map(input -> input.fixed(0)).distinct().toList();
         return sizes.size() == 1 && sizes.getFirst().isPresent()
                 ? OptionalInt.of(Math.toIntExact(sizes.getFirst().getAsLong()))

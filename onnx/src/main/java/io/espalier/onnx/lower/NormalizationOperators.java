@@ -302,7 +302,10 @@ final class NormalizationOperators {
                                 "keepdim",
                                 true),
                         call.in(0));
-        call.give(call.apply(GraphOperator.DIV, call.in(0), norm));
+        // Zeros stay zeros.
+        Value none = call.apply(GraphOperator.EQ_SCALAR, Map.of("other", 0.0), norm);
+        Value length = call.apply(GraphOperator.MASKED_FILL, Map.of("value", 1.0), norm, none);
+        call.give(call.apply(GraphOperator.DIV, call.in(0), length));
     }
 
     private static void meanVariance(Call call) {

@@ -280,6 +280,16 @@ public final class ConstantTensor {
                 .build();
     }
 
+    /** Whether what a graph says of a value is true of this tensor. */
+    boolean isDeclaredBy(ValueInfoProto info) {
+        TypeProto.Tensor declared = info.getType().getTensorType();
+        return declared.getElemType() == type.code()
+                && declared.getShape().getDimList().stream()
+                        .map(Dimension::getDimValue)
+                        .toList()
+                        .equals(shape());
+    }
+
     private boolean isSelfContained() {
         return elements == 0
                 || proto.hasRawData()

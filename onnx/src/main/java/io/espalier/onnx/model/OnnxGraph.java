@@ -18,6 +18,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Collectors;
 
 /**
  * ONNX's graph as a pass sees it: nodes in an order in which each can be computed, constants by
@@ -229,8 +230,20 @@ public final class OnnxGraph {
 
     /** Takes the defaults of what could be given for constants like others. */
     public void takeDefaults() {
-        inputs = inputs.stream().filter(i -> !constants.containsKey(i.getName())).toList();
-        inputNames.removeIf(constants::containsKey);
+        takeDefaults(Set.copyOf(constants.keySet()));
+    }
+
+    /** Takes some of them. */
+    void takeDefaults(Set<String> some) {
+        inputs = inputs.stream().filter(i -> !some.contains(i.getName())).toList();
+        inputNames.removeAll(some);
+    }
+
+    /** The inputs that have a default of more than one number, as weights of some exporters do. */
+    Set<String> weightInputs() {
+        return inputNames.stream()
+                .filter(name -> constants.containsKey(name) && constants.get(name).elements() > 1)
+                .collect(Collectors.toUnmodifiableSet());
     }
 
     /** Adds a node. */
@@ -388,7 +401,14 @@ public final class OnnxGraph {
         }
         var written = new LinkedHashMap<String, ValueInfoProto>();
         for (ValueInfoProto input : inputs) {
-            if (inputNames.contains(input.getName()) || constants.containsKey(input.getName())) {
+            ConstantTensor constant = constants.get(input.getName());
+            if (constant != null) {
+                written.put(
+                        input.getName(),
+                        constant.isDeclaredBy(input)
+                                ? input
+                                : constant.declaration(input.getName()));
+            } else if (inputNames.contains(input.getName())) {
                 written.put(input.getName(), input);
             }
         }

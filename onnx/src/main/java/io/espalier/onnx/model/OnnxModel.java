@@ -226,6 +226,19 @@ public final class OnnxModel {
         return (rest.getProducerName() + " " + rest.getProducerVersion()).strip();
     }
 
+    /** How many inputs are weights with a default, which a caller may leave as it is. */
+    public int weightInputs() {
+        return graph.weightInputs().size();
+    }
+
+    /**
+     * The model with the defaults of weights that are inputs as constants, which nobody may give
+     * any more.
+     */
+    public OnnxModel withWeightsTaken() {
+        return weightInputs() == 0 ? this : rewritten(g -> g.takeDefaults(g.weightInputs()));
+    }
+
     /** Whether functions of its own stand beside the graph. */
     public boolean hasFunctions() {
         return rest.getFunctionsCount() > 0;

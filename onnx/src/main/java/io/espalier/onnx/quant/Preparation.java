@@ -29,10 +29,10 @@ final class Preparation {
     }
 
     /**
-     * Functions come apart, and weights in 16 bits become floats, even if that takes room: what is
-     * in them can be smaller then.
+     * Weights that are inputs become constants, functions come apart, and weights in 16 bits become
+     * floats, even if that takes room: what is in them can be smaller then.
      */
     private static OnnxModel unfolded(OnnxModel model) {
-        return OpenedHalves.open(Repair.withoutFunctions(model));
+        return OpenedHalves.open(Repair.withoutFunctions(model.withWeightsTaken()));
     }
 }

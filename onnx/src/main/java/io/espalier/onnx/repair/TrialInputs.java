@@ -3,6 +3,7 @@ package io.espalier.onnx.repair;
 import io.espalier.onnx.inputs.InputBatches;
 import io.espalier.onnx.inputs.Inputs;
 import io.espalier.onnx.inputs.RandomInputs;
+import io.espalier.onnx.inputs.Signature;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.proto.TensorShapeProto.Dimension;
 import io.espalier.onnx.proto.ValueInfoProto;
@@ -43,9 +44,11 @@ final class TrialInputs {
      * Batches of one example and of two, as far as the model takes them.
      *
      * @param sizes of open dimensions, by what the model calls them or as {@code x[3]}
-     * @throws EspalierException if it runs with none of the usual sizes
+     * @throws EspalierException if it runs with none of the usual sizes, or one is of no dimension
+     *     that it leaves open
      */
     static List<InputBatches> of(OnnxModel model, OnnxSession session, Map<String, Integer> sizes) {
+        sized(sizes).requireOpenIn(model);
         RuntimeException last = null;
         for (List<Integer> usual : USUAL) {
             RandomInputs inputs = sized(model, sizes, usual);
@@ -58,7 +61,8 @@ final class TrialInputs {
             }
         }
         throw new EspalierException(
-                "The model runs with none of the usual sizes of its open dimensions; name them: "
+                "The model runs with none of the sizes that were tried for its open dimensions;"
+                    + " name them: "
                         + (last == null ? "" : last.getMessage()),
                 last);
     }
@@ -74,7 +78,8 @@ final class TrialInputs {
 
     private static InputBatches runnable(
             OnnxModel model, OnnxSession session, RandomInputs inputs, int examples) {
-        InputBatches batches = inputs.batch(examples).limit(examples).checkedFor(model);
+        int batch = Signature.of(model).fixedBatch().orElse(examples);
+        InputBatches batches = inputs.batch(batch).limit(batch).checkedFor(model);
         try (var scope = new PointerScope();
                 var loop = batches.iterator()) {
             session.run(loop.next());
@@ -89,16 +94,26 @@ final class TrialInputs {
         for (ValueInfoProto input : model.graph().inputs()) {
             List<Dimension> dims = input.getType().getTensorType().getShape().getDimList();
             for (int d = 1; d < dims.size(); d++) {
-                String name = dims.get(d).getDimParam();
-                boolean named = !name.isBlank() && !name.startsWith("?");
-                all.putIfAbsent(
-                        named ? name : input.getName() + "[" + d + "]",
-                        usual(d, dims.size(), usual));
+                if (dims.get(d).getDimValue() > 0) {
+                    continue;
+                }
+                String place = input.getName() + "[" + d + "]";
+                String symbol = dims.get(d).getDimParam();
+                boolean named = !symbol.isBlank() && !symbol.startsWith("?");
+                String name = named ? symbol : place;
+                all.putIfAbsent(name, usual(d, dims.size(), usual));
+                if (sizes.containsKey(place)) {
+                    all.put(name, sizes.get(place));
+                }
             }
         }
         all.putAll(sizes);
+        return sized(all);
+    }
+
+    private static RandomInputs sized(Map<String, Integer> sizes) {
         RandomInputs inputs = Inputs.random();
-        for (Map.Entry<String, Integer> size : all.entrySet()) {
+        for (Map.Entry<String, Integer> size : sizes.entrySet()) {
             inputs = inputs.size(size.getKey(), size.getValue());
         }
         return inputs;

@@ -86,6 +86,9 @@ public final class OnnxSession implements RunningModel {
                 options.enableProfiling(OperatorTimes.temporaryFile());
             }
             options.setOptimizationLevel(settings.optimized() ? OptLevel.ALL_OPT : OptLevel.NO_OPT);
+            if (CapturedValues.areOfIntegers(tapped)) {
+                options.addConfigEntry("session.disable_quant_qdq", "1");
+            }
             options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL);
             return new OnnxSession(environment, create(tapped, options), results);
         } catch (OrtException e) {

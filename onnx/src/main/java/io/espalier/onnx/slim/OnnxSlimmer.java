@@ -53,9 +53,12 @@ public final class OnnxSlimmer {
         this.names = names;
     }
 
-    /** A slimmer of the model as {@link Repair} leaves it; the one given stays as it is. */
+    /**
+     * A slimmer of the model as {@link Repair} leaves it, with weights that are inputs as
+     * constants; the one given stays as it is.
+     */
     public static OnnxSlimmer of(OnnxModel model) {
-        OnnxModel repaired = Repair.run(model).model();
+        OnnxModel repaired = Repair.run(model.withWeightsTaken()).model();
         return new OnnxSlimmer(model, ChannelShuffles.asGather(OwnVectors.of(repaired)));
     }
 

@@ -76,18 +76,21 @@ final class ReadingLayer implements AutoCloseable {
                 || graph.onlyReader(node.input(1)) != node) {
             return Optional.empty();
         }
+        Optional<LayerRows> rows = LayerRows.of(node, weight.shape());
+        if (rows.isEmpty()) {
+            return Optional.empty();
+        }
         var place = new Place(node.input(1), other.dimension());
         long inputs = inputs(weight, place, node);
         return inputs > InputCosts.MOST_INPUTS
                 ? Optional.empty()
-                : LayerRows.of(node, weight.shape())
-                        .map(rows ->
-                                new ReadingLayer(
-                                        node,
-                                        weight,
-                                        rows,
-                                        place,
-                                        biases.of(node, weight.elements() / inputs)));
+                : Optional.of(
+                        new ReadingLayer(
+                                node,
+                                weight,
+                                rows.get(),
+                                place,
+                                biases.of(node, weight.elements() / inputs)));
     }
 
     OnnxNode node() {

@@ -106,12 +106,15 @@ public final class OnnxPruner {
 
     /**
      * Prunes a model, which stays as it is. Functions of its own come apart, so that the weights of
-     * each call are seen.
+     * each call are seen, and weights that are inputs with a default are constants in what is
+     * pruned.
      *
      * @throws EspalierException if no layer is left to prune, a pattern is no layer's name, or a
      *     weight holds NaN
      */
     public PrunedModel prune(OnnxModel model) {
-        return new WeightPruning(Repair.withoutFunctions(model), way, global, kept).run();
+        return new WeightPruning(
+                        Repair.withoutFunctions(model.withWeightsTaken()), way, global, kept)
+                .run();
     }
 }

@@ -106,6 +106,12 @@ class OperatorsTest {
         agree("N, 3, 4, 5", "y = " + op + "(x)", node -> node, 2, 3, 4, 5);
     }
 
+    @Test
+    @DisplayName("of zeros that are to have one length")
+    void zeroLength() {
+        agree(on("N, 3, 4").node("zero = Sub(x, x)").node("y = LpNormalization(zero)"), 2, 3, 4);
+    }
+
     @ParameterizedTest(name = "{0}")
     @ValueSource(
             strings = {

@@ -95,4 +95,41 @@ class OptimizationTest {
         assertTrue(found(0, 1001, 5).objection().orElse("").contains("larger: 1,001 bytes"));
         assertTrue(found(0, 900, 11).objection().orElse("").contains("slower: 11.000 ms"));
     }
+
+    @Test
+    @DisplayName("is tried on batches of the only size that the model takes")
+    void fixedBatch() {
+        OnnxModel pairs =
+                TestGraphs.opset(17)
+                        .input("x: Float[2, 17]")
+                        .weight("w", 17, 3)
+                        .node("y = MatMul(x, w)")
+                        .output("y")
+                        .build();
+
+        Optimization found = Optimization.of(pairs, Repair.all(), Map.of());
+
+        assertEquals(List.of(2L, 17L), found.inputs().get("x"));
+    }
+
+    @Test
+    @DisplayName(
+            "takes a size by the input's name for a dimension that has another, and no other's")
+    void sizesOfDimensions() {
+        OnnxModel named =
+                TestGraphs.opset(17)
+                        .input("x: Float[N, L]")
+                        .node("y = Relu(x)")
+                        .output("y")
+                        .build();
+
+        Optimization found = Optimization.of(named, Repair.all(), Map.of("x[1]", 7));
+
+        assertEquals(List.of(1L, 7L), found.inputs().get("x"));
+        var error =
+                assertThrows(
+                        EspalierException.class,
+                        () -> Optimization.of(named, Repair.all(), Map.of("zzz", 7)));
+        assertTrue(String.valueOf(error.getMessage()).contains("'zzz'"), error.getMessage());
+    }
 }

@@ -11,6 +11,7 @@ import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.ElementType;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
+import io.espalier.onnx.proto.GraphProto;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
@@ -23,6 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 @DisplayName("ONNX Runtime")
 class OnnxSessionTest {
@@ -146,6 +148,38 @@ class OnnxSessionTest {
             assertEquals("The model wants the inputs [x]; given were [y].", name.getMessage());
             assertEquals(1, String.valueOf(shape.getMessage()).lines().count());
             assertTrue(String.valueOf(shape.getMessage()).contains("x"), shape.getMessage());
+        }
+    }
+
+    @Test
+    @DisplayName("runs what it would move integers' floats into: a graph within a node")
+    void capturedFloatsOfIntegers() {
+        GraphProto branch = TestGraphs.opset(17).node("b = Relu(h)").output("b").graph();
+        OnnxModel model =
+                TestGraphs.opset(17)
+                        .input("x: Float[N, 3, 4, 4]")
+                        .constant("s", ConstantTensor.scalar(0.05f))
+                        .constant(
+                                "zero",
+                                ConstantTensor.bytes(ElementType.UINT8, List.of(), (byte) 128))
+                        .constant("none", ConstantTensor.scalar(0))
+                        .node("most = ReduceMax(x)", n -> n.with("keepdims", 0))
+                        .node("flag = Greater(most, none)")
+                        .node("q = QuantizeLinear(x, s, zero)")
+                        .node("d = DequantizeLinear(q, s, zero)")
+                        .node("h = MaxPool(d)", n -> n.with("kernel_shape", List.of(1L, 1L)))
+                        .node(
+                                "y = If(flag)",
+                                n -> n.with("then_branch", branch).with("else_branch", branch))
+                        .output("y")
+                        .build();
+        try (var scope = new PointerScope();
+                var session = OnnxSession.open(model)) {
+            Tensor y =
+                    Objects.requireNonNull(
+                            session.run(Map.of("x", Tensors.ones(1, 3, 4, 4))).get("y"));
+
+            assertEquals(1, y.max().item_float(), 1e-6);
         }
     }
 }

@@ -9,20 +9,27 @@ import io.espalier.onnx.RealModels;
 import io.espalier.onnx.TestGraphs;
 import io.espalier.onnx.inputs.Inputs;
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.run.OnnxSession;
 import io.espalier.onnx.shape.ModelCost;
 import io.espalier.onnx.tune.FineTuner;
 import io.espalier.onnx.tune.TunedModel;
 import io.espalier.slim.Unit;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
 
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 
 @DisplayName("A slimmer of ONNX files")
 class OnnxSlimmerTest {
@@ -214,5 +221,41 @@ class OnnxSlimmerTest {
         assertTrue(parameters(slim) <= share * parameters(slimmer.model()), file.toString());
         Slimmed.assertSlim(
                 model, ZeroedModel.of(slimmer, slimmer.groups().choose(half)), slim, 1e-4);
+    }
+
+    @ParameterizedTest(name = "of version {0}")
+    @ValueSource(ints = {3, 8})
+    @DisplayName("takes channels of weights that are inputs too, in files")
+    void weightsAsInputs(int version) {
+        OnnxModel model =
+                OnnxModel.of(
+                        TestGraphs.opset(9)
+                                .input("x: Float[N, 3, 5, 5]")
+                                .input("w: Float[8, 3, 3, 3]")
+                                .input("v: Float[2, 8, 1, 1]")
+                                .weight("w", 8, 3, 3, 3)
+                                .weight("v", 2, 8, 1, 1)
+                                .node("c = Conv(x, w)")
+                                .node("r = Relu(c)")
+                                .node("y = Conv(r, v)")
+                                .output("y")
+                                .build()
+                                .toProto()
+                                .toBuilder()
+                                .setIrVersion(version)
+                                .build());
+
+        OnnxModel slim = OnnxSlimmer.of(model).ratio(0.5).run().model();
+
+        assertEquals(
+                List.of(4L, 3L, 3L, 3L),
+                Objects.requireNonNull(slim.graph().constants().get("w")).shape());
+        try (var scope = new PointerScope();
+                var session = OnnxSession.open(OnnxModel.of(slim.toProto()))) {
+            Tensor y =
+                    Objects.requireNonNull(
+                            session.run(Map.of("x", Tensors.randn(2, 3, 5, 5))).get("y"));
+            assertArrayEquals(new long[] {2, 2, 3, 3}, Tensors.shape(y));
+        }
     }
 }

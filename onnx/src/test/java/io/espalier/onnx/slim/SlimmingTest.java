@@ -256,4 +256,28 @@ class SlimmingTest {
         assertArrayEquals(before, model.toProto().toByteArray());
         assertTrue(ModelCost.of(result.model()).macs() <= ModelCost.of(model).macs() / 2);
     }
+
+    @Test
+    @DisplayName("goes by the weights before a recurrent layer, whose inputs can't be weighed")
+    void beforeRecurrent() {
+        OnnxModel model =
+                TestGraphs.opset(17)
+                        .input("x: Float[L, N, 6]")
+                        .weight("w1", 6, 16)
+                        .weight("w", 1, 32, 16)
+                        .weight("r", 1, 32, 8)
+                        .node("h = MatMul(x, w1)")
+                        .node("a = Relu(h)")
+                        .node("y, last = LSTM(a, w, r)", n -> n.with("hidden_size", 8))
+                        .output("y")
+                        .build();
+
+        SlimResult result =
+                OnnxSlimmer.of(model)
+                        .ratio(0.5)
+                        .importance(Importance.secondOrder(CALIBRATION))
+                        .run();
+
+        assertEquals(List.of(8), result.rows().stream().map(SlimResult.Row::left).toList());
+    }
 }

@@ -6,6 +6,7 @@ import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.quant.conv.Unit.Activation;
 import io.espalier.onnx.quant.conv.Unit.UniformAffine;
+import io.espalier.onnx.run.CapturedValues;
 
 import org.jspecify.annotations.Nullable;
 
@@ -33,7 +34,7 @@ final class UnitFinder {
         for (OnnxNode node : graph.nodes()) {
             if (!finder.taken.contains(node)) {
                 Unit unit = finder.unit(node);
-                if (unit != null) {
+                if (unit != null && !CapturedValues.reach(graph, unit.output())) {
                     finder.units.add(unit);
                     finder.taken.addAll(unit.nodes());
                     finder.pictures.add(unit.output());

@@ -9,6 +9,7 @@ import io.espalier.onnx.TestGraphs;
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
+import io.espalier.onnx.proto.GraphProto;
 import io.espalier.onnx.run.OnnxSession;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
@@ -242,6 +243,47 @@ class ConvolutionQuantizationTest {
 
         assertTrue(withPair[a]);
         assertTrue(withPair[b]);
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @ValueSource(strings = {"Identity", "MaxPool"})
+    @DisplayName("leaves what a graph within a node reads in floats, behind")
+    void captured(String between) {
+        OnnxModel model =
+                TestGraphs.opset(17)
+                        .input("x: Float[N, 3, 16, 16]")
+                        .weight("w0", 8, 3, 1, 1)
+                        .weight("w1", 4, 8, 1, 1)
+                        .weight("w2", 4, 4, 1, 1)
+                        .constant("zero", ConstantTensor.scalar(0))
+                        .node("most = ReduceMax(x)", n -> n.with("keepdims", 0))
+                        .node("flag = Greater(most, zero)")
+                        .node("c0 = Conv(x, w0)")
+                        .node(
+                                "h = " + between + "(c0)",
+                                n ->
+                                        between.equals("MaxPool")
+                                                ? n.with("kernel_shape", List.of(1L, 1L))
+                                                : n)
+                        .node(
+                                "z = If(flag)",
+                                n ->
+                                        n.with("then_branch", branch("Relu"))
+                                                .with("else_branch", branch("Tanh")))
+                        .node("c1 = Conv(z, w1)")
+                        .node("r1 = Relu(c1)")
+                        .node("y = Conv(r1, w2)")
+                        .output("y")
+                        .build();
+
+        OnnxModel quantized = all(model);
+
+        assertEquals(1, count(quantized, "QLinearConv"));
+        assertClose(model, quantized, 0.03);
+    }
+
+    private static GraphProto branch(String op) {
+        return TestGraphs.opset(17).node("b = " + op + "(h)").output("b").graph();
     }
 
     private static long count(OnnxModel model, String op) {
