@@ -181,8 +181,8 @@ final class Finetune implements Runnable {
     private void print(TunedModel tuned, double seconds, PrintWriter printer) {
         printer.printf(
                 Locale.ROOT,
-                "%d layers fitted, %d steps by gradients, in %d:%02d.%n",
-                tuned.layersFitted(),
+                "%s, %d steps by gradients, in %d:%02d.%n",
+                fitted(tuned),
                 tuned.steps(),
                 (int) seconds / 60,
                 (int) seconds % 60);
@@ -210,11 +210,7 @@ final class Finetune implements Runnable {
                 .ifPresent(integer ->
                         printer.printf(
                                 Locale.ROOT,
-                                "%d of %d layers in integers; %.2f times as fast as %s.%n",
-                                integer.layers().stream()
-                                        .filter(layer -> layer.precision().equals("int8"))
-                                        .count(),
-                                integer.layers().size(),
+                                "%.2f times as fast as %s.%n",
                                 integer.time().speedup(),
                                 files.model));
         printer.printf(
@@ -223,6 +219,21 @@ final class Finetune implements Runnable {
                 Table.megabytes(ModelFiles.bytes(files.model)),
                 files.out,
                 Table.megabytes(ModelFiles.bytes(files.out)));
+    }
+
+    /** What was done before gradients. */
+    private static String fitted(TunedModel tuned) {
+        String floats = tuned.layersFitted() + " layers fitted";
+        return tuned.integers()
+                .map(integer ->
+                        "%s%d of %d layers fitted in integers"
+                                .formatted(
+                                        tuned.layersFitted() == 0 ? "" : floats + ", ",
+                                        integer.layers().stream()
+                                                .filter(l -> l.precision().equals("int8"))
+                                                .count(),
+                                        integer.layers().size()))
+                .orElse(floats);
     }
 
     private Map<String, Object> describe(TunedModel tuned, double seconds) {

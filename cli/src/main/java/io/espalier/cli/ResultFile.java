@@ -100,7 +100,7 @@ final class ResultFile {
             var err = spec.commandLine().getErr();
             err.printf(
                     "espalier: %s of the inputs of %s are weights, with a default; in %s they are"
-                        + " constants, which no caller can give.%n",
+                            + " constants, which no caller can give.%n",
                     Table.count(read.weightInputs()), model, out);
             err.flush();
         }

@@ -122,7 +122,7 @@ final class QuantizationRun {
 
     private QuantizationResult result(Step step) {
         OnnxModel model = step.model();
-        List<Layer> layers = OtherFloats.among(step.layers(), repaired.graph());
+        List<Layer> layers = OtherFloats.among(step.layers(), repaired.graph(), settings);
         return new QuantizationResult(
                 model,
                 judgement.distance(model),

@@ -62,7 +62,7 @@ final class TrialInputs {
         }
         throw new EspalierException(
                 "The model runs with none of the sizes that were tried for its open dimensions;"
-                    + " name them: "
+                        + " name them: "
                         + (last == null ? "" : last.getMessage()),
                 last);
     }

@@ -286,6 +286,9 @@ class QuantizerTest {
                         .filter(layer -> layer.operators().equals("MatMul"))
                         .map(Layer::precision)
                         .noneMatch(precision -> precision.equals("int8")));
+        assertTrue(
+                result.layers().contains(new Layer("c0/Conv", "Conv", "float", "as asked")),
+                result.summary());
     }
 
     @Test
