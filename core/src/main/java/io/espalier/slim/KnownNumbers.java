@@ -1,5 +1,13 @@
 package io.espalier.slim;
 
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
 /**
  * Channels of a value that are one number everywhere, whatever the input.
  *
@@ -7,9 +15,17 @@ package io.espalier.slim;
  * @param numbers one for each channel; NaN for one that is not known to be one number
  */
 @SuppressWarnings("ArrayRecordComponent") // Never compared.
-record KnownNumbers(int dimension, float[] numbers) {
+record KnownNumbers(int dimension, double[] numbers) {
+    /** Numbers as a tensor of a type. */
+    static Tensor tensor(double[] numbers, ScalarType type, long... shape) {
+        Tensor wide = Tensors.empty(ScalarType.Double, shape);
+        MemorySegment.copy(
+                numbers, 0, Tensors.segment(wide), ValueLayout.JAVA_DOUBLE, 0, numbers.length);
+        return wide.to(type);
+    }
+
     boolean isKnown(int channel) {
-        return !Float.isNaN(numbers[channel]);
+        return !Double.isNaN(numbers[channel]);
     }
 
     boolean isZero(int channel) {
@@ -17,8 +33,8 @@ record KnownNumbers(int dimension, float[] numbers) {
     }
 
     boolean isAny() {
-        for (float number : numbers) {
-            if (!Float.isNaN(number)) {
+        for (double number : numbers) {
+            if (!Double.isNaN(number)) {
                 return true;
             }
         }

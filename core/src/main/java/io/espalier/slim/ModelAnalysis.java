@@ -9,6 +9,7 @@ import io.espalier.graph.Value;
 import io.espalier.nn.Module;
 import io.espalier.tensor.Tensors;
 
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
@@ -195,6 +196,11 @@ final class ModelAnalysis {
 
     long[] extents(Value value) {
         return traced.extents(value);
+    }
+
+    /** The type of a value's elements. */
+    ScalarType type(Value value) {
+        return traced.type(value);
     }
 
     boolean isUsed(Value value) {

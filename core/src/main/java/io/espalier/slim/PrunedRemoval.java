@@ -9,6 +9,7 @@ import io.espalier.train.EvalMode;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -22,9 +23,6 @@ import java.util.List;
 final class PrunedRemoval {
     /** Chains longer than this are none. */
     private static final int MOST_ROUNDS = 10;
-
-    /** Sums in another order differ by so much of the largest result. */
-    private static final double ROUNDING = 1e-4;
 
     private final Module model;
     private final List<Tensor> example;
@@ -44,7 +42,7 @@ final class PrunedRemoval {
             Cost after;
             try {
                 ModelSlimmer last = rounds(first);
-                requireSame(wanted, results());
+                requireSame(wanted, results(), rounding(first));
                 after = last.cost();
             } catch (RuntimeException e) {
                 back.forEach(Runnable::run);
@@ -87,21 +85,36 @@ final class PrunedRemoval {
         }
     }
 
+    /** Sums in another order differ by so much of the largest result. */
+    private static double rounding(ModelSlimmer slimmer) {
+        return slimmer.analysis().traced().elements().values().stream()
+                .mapToDouble(type ->
+                        switch (type) {
+                            case BFloat16 -> 0.1;
+                            case Half -> 0.02;
+                            case Float -> 1e-4;
+                            default -> 1e-12;
+                        })
+                .max()
+                .orElse(1e-4);
+    }
+
     private List<Tensor> results() {
         try (var inference = new EvalMode(model)) {
             return model.callAll(example);
         }
     }
 
-    private void requireSame(List<Tensor> wanted, List<Tensor> given) {
+    private void requireSame(List<Tensor> wanted, List<Tensor> given, double rounding) {
         for (int i = 0; i < wanted.size(); i++) {
             Tensor was = wanted.get(i);
             if (!was.is_floating_point() || was.numel() == 0) {
                 continue;
             }
-            double apart = was.sub(given.get(i)).abs().max().item_double();
-            double most = was.abs().max().item_double();
-            if (!(apart <= ROUNDING * Math.max(most, ROUNDING))
+            Tensor wide = was.to(ScalarType.Double);
+            double apart = wide.sub(given.get(i)).abs().max().item_double();
+            double most = wide.abs().max().item_double();
+            if (!(apart <= rounding * Math.max(most, rounding))
                     && was.isfinite().all().item_bool()) {
                 throw new EspalierException(
                         "Nothing was removed from %s, since its results differ by %g without what is empty."

@@ -4,6 +4,7 @@ import io.espalier.nn.Module;
 import io.espalier.prune.Importance;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Needed;
+import io.espalier.train.OptimizerMoments;
 
 import org.bytedeco.pytorch.Optimizer;
 import org.bytedeco.pytorch.Tensor;
@@ -186,10 +187,13 @@ public final class Slimming {
     /**
      * Lets what an optimizer remembers of the parameters, such as momentum, follow, so that a
      * training goes on; another than those named before.
+     *
+     * @throws EspalierException if it holds none of the model's parameters
      */
     public Slimming optimizer(Optimizer one) {
+        OptimizerMoments.requireOf(slimmer.model(), Needed.of(one, "the optimizer"));
         List<Optimizer> all = new ArrayList<>(choice.optimizers);
-        all.add(Needed.of(one, "the optimizer"));
+        all.add(one);
         return new Slimming(slimmer, choice.optimizers(List.copyOf(all)));
     }
 

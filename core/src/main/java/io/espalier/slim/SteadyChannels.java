@@ -16,7 +16,6 @@ import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
@@ -130,10 +129,10 @@ final class SteadyChannels {
             if (!result.is_floating_point() || result.numel() != count) {
                 return null;
             }
-            float[] found = Tensors.floats(result);
+            double[] found = Tensors.doubles(result);
             boolean product = node.calls(GraphOperator.MUL);
             for (int i = 0; i < count; i++) {
-                found[i] = product && zero[i] ? 0 : unknown[i] ? Float.NaN : found[i];
+                found[i] = product && zero[i] ? 0 : unknown[i] ? Double.NaN : found[i];
             }
             return new KnownNumbers(dimension, found);
         }
@@ -150,7 +149,7 @@ final class SteadyChannels {
             shape[own] = extents[own];
         }
         KnownNumbers in = known.get(input);
-        float[] numbers = new float[own >= 0 ? Math.toIntExact(extents[own]) : 1];
+        double[] numbers = new double[own >= 0 ? Math.toIntExact(extents[own]) : 1];
         for (int i = 0; i < unknown.length; i++) {
             int at = numbers.length == 1 ? 0 : i;
             boolean isKnown = in != null && in.isKnown(at);
@@ -158,7 +157,7 @@ final class SteadyChannels {
             zero[i] |= isKnown && in != null && in.isZero(at);
             numbers[at] = isKnown && in != null ? in.numbers()[at] : 0;
         }
-        return Tensors.of(numbers, shape);
+        return KnownNumbers.tensor(numbers, analysis.type(input), shape);
     }
 
     private Tensor run(Node node, Map<Value, Tensor> numbers) {
@@ -167,20 +166,20 @@ final class SteadyChannels {
         node.modulePath()
                 .ifPresent(path -> modules.put(path, analysis.model().module(path).alias()));
         var step = new GraphModule(new Graph(inputs, List.of(node), node.results()), modules);
-        return step.callAll(List.copyOf(numbers.values())).getFirst().to(ScalarType.Float);
+        return step.callAll(List.copyOf(numbers.values())).getFirst();
     }
 
     private @Nullable KnownNumbers joined(OperatorCall call) {
         long[] extents = analysis.extents(call.result());
         long given = call.integer("dim");
         int dimension = (int) (given < 0 ? given + extents.length : given);
-        float[] numbers = new float[Math.toIntExact(extents[dimension])];
+        double[] numbers = new double[Math.toIntExact(extents[dimension])];
         int at = 0;
         for (Value part : call.inputs()) {
             KnownNumbers in = known.get(part);
             for (int i = 0; i < analysis.extents(part)[dimension]; i++) {
                 boolean along = in != null && in.dimension() == dimension;
-                numbers[at++] = along && in != null ? in.numbers()[i] : Float.NaN;
+                numbers[at++] = along && in != null ? in.numbers()[i] : Double.NaN;
             }
         }
         return new KnownNumbers(dimension, numbers);
@@ -228,7 +227,7 @@ final class SteadyChannels {
             boolean starts = product(to, d) == before && to[d] >= channels && to[d] > 1;
             if (starts && to[d] % channels == 0) {
                 int each = (int) to[d] / channels;
-                float[] numbers = new float[(int) to[d]];
+                double[] numbers = new double[(int) to[d]];
                 for (int i = 0; i < numbers.length; i++) {
                     numbers[i] = in.numbers()[i / each];
                 }

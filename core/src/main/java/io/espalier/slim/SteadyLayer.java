@@ -10,6 +10,7 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
 import java.util.Arrays;
@@ -21,9 +22,9 @@ final class SteadyLayer {
     private final int outputs;
     private final int inputs;
     private final int perGroup;
-    private final float[] sums;
+    private final double[] sums;
     private final boolean[] isZero;
-    private final float[] bias;
+    private final double[] bias;
 
     private SteadyLayer(
             Module layer, Tensor weight, @Nullable Tensor bias, long groups, boolean hasNoBorder) {
@@ -32,16 +33,16 @@ final class SteadyLayer {
         outputs = Math.toIntExact(weight.size(0));
         inputs = Math.toIntExact(weight.size(1));
         perGroup = Math.toIntExact(outputs / groups);
-        float[] values = Tensors.floats(weight);
+        double[] values = Tensors.doubles(weight);
         int window = values.length / Math.max(1, outputs * inputs);
-        sums = new float[outputs * inputs];
+        sums = new double[outputs * inputs];
         isZero = new boolean[outputs * inputs];
         Arrays.fill(isZero, true);
         for (int k = 0; k < values.length; k++) {
             sums[k / window] += values[k];
             isZero[k / window] &= values[k] == 0;
         }
-        this.bias = bias == null ? new float[outputs] : Tensors.floats(bias);
+        this.bias = bias == null ? new double[outputs] : Tensors.doubles(bias);
     }
 
     /** The layer; null if it is another one. */
@@ -69,8 +70,8 @@ final class SteadyLayer {
     }
 
     /** What its outputs are, given what is known of its inputs. */
-    float[] outputs(@Nullable KnownNumbers given) {
-        float[] numbers = new float[outputs];
+    double[] outputs(@Nullable KnownNumbers given) {
+        double[] numbers = new double[outputs];
         for (int o = 0; o < outputs; o++) {
             double sum = bias[o];
             for (int i = 0; i < inputs; i++) {
@@ -82,7 +83,7 @@ final class SteadyLayer {
                 boolean same = given != null && given.isKnown(channel) && hasNoBorder;
                 sum += same && given != null ? given.numbers()[channel] * sums[pair] : Double.NaN;
             }
-            numbers[o] = (float) sum;
+            numbers[o] = sum;
         }
         return numbers;
     }
@@ -95,8 +96,8 @@ final class SteadyLayer {
     }
 
     /** Adds to its bias what a channel of this number adds, and multiplies that by zero. */
-    void fold(int channel, float number) {
-        float[] shift = new float[outputs];
+    void fold(int channel, double number) {
+        double[] shift = new double[outputs];
         int group = channel / inputs;
         int input = channel % inputs;
         for (int o = group * perGroup; o < (group + 1) * perGroup; o++) {
@@ -104,7 +105,7 @@ final class SteadyLayer {
         }
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
-            layer.parameter("bias").add_(Tensors.of(shift));
+            layer.parameter("bias").add_(KnownNumbers.tensor(shift, ScalarType.Double, outputs));
             Tensor stored = layer.parameter(layer.storedName("weight"));
             stored.narrow(0, (long) group * perGroup, perGroup)
                     .select(1, input)

@@ -12,6 +12,7 @@ import io.espalier.tensor.EspalierException;
 import io.espalier.train.EvalMode;
 
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 import java.util.Arrays;
 import java.util.HashMap;
@@ -23,8 +24,10 @@ import java.util.Map;
  *
  * @param program computes the same
  * @param extents of each value
+ * @param elements the type of each value's
  */
-record TracedModel(GraphModule program, Map<Value, long[]> extents) {
+record TracedModel(
+        GraphModule program, Map<Value, long[]> extents, Map<Value, ScalarType> elements) {
     /**
      * Traces a model in inference mode; afterwards it is in the modes that it was in.
      *
@@ -36,10 +39,14 @@ record TracedModel(GraphModule program, Map<Value, long[]> extents) {
             GraphModule program =
                     model instanceof GraphModule own ? own : GraphModule.trace(model, inputs);
             Map<Value, long[]> extents = new HashMap<>();
+            Map<Value, ScalarType> elements = new HashMap<>();
             GraphTypes.of(program, inputs)
                     .types()
-                    .forEach((value, type) -> extents.put(value, lengths(type)));
-            return new TracedModel(program, extents);
+                    .forEach((value, type) -> {
+                        extents.put(value, lengths(type));
+                        elements.put(value, type.type());
+                    });
+            return new TracedModel(program, extents, elements);
         }
     }
 
@@ -73,6 +80,11 @@ record TracedModel(GraphModule program, Map<Value, long[]> extents) {
             throw new EspalierException("The program has no value '" + value + "'.");
         }
         return known;
+    }
+
+    /** The type of a value's elements. */
+    ScalarType type(Value value) {
+        return elements.getOrDefault(value, ScalarType.Float);
     }
 
     /** As they are printed. */

@@ -4,7 +4,6 @@ import io.espalier.nn.BatchNorm;
 import io.espalier.nn.Module;
 import io.espalier.prune.Target;
 import io.espalier.slim.ModelTensors.Held;
-import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
@@ -49,12 +48,7 @@ final class UnitScores {
                     case ChannelImportance.OfEntries entries ->
                             new Scored(sums(entries).of(group), "scores of entries");
                 };
-        int count = group.units().size();
-        if (scored.scores().length != count) {
-            throw new EspalierException(
-                    "Group %s has %d units and got %d scores; give one for each."
-                            .formatted(group.place(), count, scored.scores().length));
-        }
+        UnitWidths.requireScores(group, scored.scores());
         return scored;
     }
 

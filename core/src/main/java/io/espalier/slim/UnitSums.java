@@ -10,7 +10,6 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
-import java.lang.foreign.ValueLayout;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.function.Function;
@@ -93,7 +92,7 @@ public final class UnitSums {
             Tensor wide = numbers.to(torch.ScalarType.Double);
             Tensor sum =
                     others.length == 0 ? wide : wide.sum(others, false, new ScalarTypeOptional());
-            double[] each = Tensors.segment(sum.contiguous()).toArray(ValueLayout.JAVA_DOUBLE);
+            double[] each = Tensors.doubles(sum);
             double all = 0;
             for (double one : each) {
                 all += one;

@@ -1,5 +1,6 @@
 package io.espalier.slim;
 
+import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Internal;
 
 import java.util.Comparator;
@@ -42,6 +43,27 @@ public final class UnitWidths {
                 group.units().getFirst().slices().values().stream().allMatch(i -> i.length == 1);
         int lanes = count >= WIDE ? LANES : count >= NARROW ? LANES / 2 : 1;
         return single && count % lanes == 0 ? lanes : 1;
+    }
+
+    /**
+     * Refuses scores by which units can't be told apart.
+     *
+     * @throws EspalierException unless there is one for each unit of a group, each a finite number
+     */
+    public static void requireScores(Group group, double[] scores) {
+        int count = group.units().size();
+        if (scores.length != count) {
+            throw new EspalierException(
+                    "Group %s has %d units and got %d scores; give one for each."
+                            .formatted(group.place(), count, scores.length));
+        }
+        for (int unit = 0; unit < count; unit++) {
+            if (!Double.isFinite(scores[unit])) {
+                throw new EspalierException(
+                        "Unit %d of group %s got the score %s; scores are finite numbers."
+                                .formatted(unit, group.place(), scores[unit]));
+            }
+        }
     }
 
     /** So many of these units whose scores are the lowest, of equal ones the first. */

@@ -7,7 +7,6 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -52,7 +51,7 @@ final class TensorPrinter {
         }
         this.shape = Tensors.shape(shown);
         if (shown.is_floating_point()) {
-            this.elements = doubles(shown);
+            this.elements = Tensors.doubles(shown);
             this.format = ElementFormat.of(elements);
         } else {
             boolean truth = Tensors.type(shown) == ScalarType.Bool;
@@ -64,11 +63,6 @@ final class TensorPrinter {
             Arrays.setAll(elements, i -> i);
             this.format = ElementFormat.of(texts);
         }
-    }
-
-    private static double[] doubles(Tensor tensor) {
-        Tensor plain = tensor.to(ScalarType.Double).contiguous();
-        return Tensors.segment(plain).toArray(ValueLayout.JAVA_DOUBLE);
     }
 
     static String print(Tensor tensor) {

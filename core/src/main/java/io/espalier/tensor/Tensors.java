@@ -194,6 +194,14 @@ public final class Tensors {
         }
     }
 
+    /** The elements as doubles in row-major order, copied. */
+    public static double[] doubles(Tensor tensor) {
+        try (var scope = new PointerScope()) {
+            Tensor plain = requireLive(tensor).detach().to(ScalarType.Double).contiguous();
+            return segment(plain).toArray(ValueLayout.JAVA_DOUBLE);
+        }
+    }
+
     /** The elements as 64-bit integers in row-major order, copied. */
     public static long[] longs(Tensor tensor) {
         try (var scope = new PointerScope()) {

@@ -59,13 +59,9 @@ record MovedParameters(String model, int moved, List<String> left) {
         return held;
     }
 
-    /**
-     * Refuses an optimizer that would leave the model as it is.
-     *
-     * @return what to say of parameters that it leaves out, if there are any
-     */
-    Optional<String> checked() {
-        if (moved == 0 && !left.isEmpty()) {
+    /** Refuses an optimizer that holds none of them. */
+    void requireSome() {
+        if (moved == 0) {
             throw new EspalierException(
                     "The optimizer holds none of this "
                             + model
@@ -74,9 +70,18 @@ record MovedParameters(String model, int moved, List<String> left) {
                             + " model that it is to train, such as"
                             + " Optimizers.sgd(model.parameters(), 0.01).");
         }
+    }
+
+    /**
+     * Refuses an optimizer that would leave the model as it is.
+     *
+     * @return what to say of parameters that it leaves out, if there are any
+     */
+    Optional<String> checked() {
         if (left.isEmpty()) {
             return Optional.empty();
         }
+        requireSome();
         String more = left.size() > LISTED ? ", …" : "";
         return Optional.of(
                 "The optimizer holds "

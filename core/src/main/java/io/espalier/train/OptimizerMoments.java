@@ -1,5 +1,6 @@
 package io.espalier.train;
 
+import io.espalier.nn.Module;
 import io.espalier.tensor.Internal;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -27,6 +28,15 @@ public final class OptimizerMoments {
     public OptimizerMoments(Optimizer optimizer) {
         this.optimizer = optimizer;
         this.state = OptimizerArchive.read(optimizer);
+    }
+
+    /**
+     * Refuses an optimizer that holds none of a model's parameters.
+     *
+     * @throws io.espalier.tensor.EspalierException if so
+     */
+    public static void requireOf(Module model, Optimizer optimizer) {
+        MovedParameters.of(model, optimizer).requireSome();
     }
 
     /**

@@ -22,6 +22,8 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -227,5 +229,28 @@ class ChannelImportanceTest {
         assertEquals(
                 "Group 0.weight[0] has 4 units and got 1 scores; give one for each.",
                 assertThrows(EspalierException.class, wrong::run).getMessage());
+    }
+
+    @ParameterizedTest
+    @ValueSource(doubles = {Double.NaN, Double.POSITIVE_INFINITY, Double.NEGATIVE_INFINITY})
+    @DisplayName("scores that are no numbers leave the model as it was")
+    void notFinite(double score) {
+        Sequential model = SlimmingTest.neurons();
+        Map<String, float[]> before = SlimmingTest.state(model);
+        Tensor x = Tensors.randn(20, 6);
+        ChannelImportance scores =
+                ChannelImportance.of((group, values) -> {
+                    var each = new double[group.units().size()];
+                    each[2] = score;
+                    return each;
+                });
+        Slimming wrong = Slimming.of(model, x).importance(scores);
+
+        assertEquals(
+                "Unit 2 of group 0.weight[0] got the score %s; scores are finite numbers."
+                        .formatted(score),
+                assertThrows(EspalierException.class, wrong::run).getMessage());
+        SlimmingTest.state(model)
+                .forEach((name, values) -> assertArrayEquals(before.get(name), values, name));
     }
 }

@@ -18,12 +18,14 @@ import io.espalier.tensor.Tensors;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
 import java.util.stream.Stream;
@@ -113,6 +115,33 @@ class RemovePrunedModelTest {
                 new long[] {4, 1, 3, 3}, Tensors.shape(model.module("0").buffer("weight_mask")));
         assertEquals(4, result.rows().getFirst().left());
         assertEquals("emptied by pruning", result.rows().getFirst().by());
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"Double", "Half", "BFloat16"})
+    @DisplayName("models of other floats give what they gave, to their own last bits")
+    void otherFloats(ScalarType type) {
+        Sequential model = network(0);
+        Map<ScalarType, Double> rounding =
+                Map.of(ScalarType.Double, 1e-14, ScalarType.Half, 4e-3, ScalarType.BFloat16, 3e-2);
+        try (var noGrad = new NoGradGuard()) {
+            model.namedParameters().values().forEach(p -> p.set_data(p.to(type)));
+            model.namedBuffers().values().stream()
+                    .filter(Tensor::is_floating_point)
+                    .forEach(b -> b.set_data(b.to(type)));
+        }
+        Prune.lnStructured(model.module("0"), "weight", 0.5, 1, 0);
+        Prune.lnStructured(model.module("7"), "weight", 0.4, 1, 0);
+        Tensor x = Tensors.randn(2, 1, 9, 9).to(type);
+        Tensor before = model.call(x).to(ScalarType.Double);
+
+        Slimming.removePruned(model, x);
+
+        Tensor after = model.call(x);
+        assertEquals(type, Tensors.type(after));
+        assertEquals(0, apart(before, after), rounding.getOrDefault(type, 0.0));
+        assertEquals(4, ((Conv2d) model.module("0")).outChannels());
+        assertEquals(3, ((Linear) model.module("7")).outFeatures());
     }
 
     @Test

@@ -267,4 +267,25 @@ class SlimmingTest {
         assertArrayEquals(new long[] {2, 2, 11}, Tensors.shape(model.call(tokens)));
         assertFalse(model.isTraining());
     }
+
+    @Test
+    @DisplayName("an optimizer that holds nothing of the model is refused, one that holds some not")
+    void anothersOptimizer() {
+        Sequential model = neurons();
+        Optimizer some = Optimizers.sgd(model.module("2").parameters(), 0.1);
+        Optimizer others = Optimizers.sgd(model.copy().parameters(), 0.1);
+        Slimming slimming = Slimming.of(model, Tensors.randn(3, 6)).optimizer(some);
+
+        String refused =
+                String.valueOf(
+                        assertThrows(EspalierException.class, () -> slimming.optimizer(others))
+                                .getMessage());
+
+        assertTrue(
+                refused.startsWith("The optimizer holds none of this Sequential's parameters"),
+                refused);
+        assertEquals(16, ((Linear) model.module("0")).outFeatures());
+        slimming.run();
+        assertEquals(8, ((Linear) model.module("0")).outFeatures());
+    }
 }

@@ -115,6 +115,7 @@ public final class OnnxSlimmer {
         for (Group group : independent()) {
             List<Unit> units = group.units();
             double[] scores = magnitude.scores().of(group, model);
+            UnitWidths.requireScores(group, scores);
             int kept = (int) Math.max(1, Math.round(share * units.size()));
             least.addAll(UnitWidths.lowest(units, scores, units.size() - kept));
         }

@@ -2,7 +2,7 @@ package io.espalier.onnx.slim;
 
 import io.espalier.onnx.quant.CalibrationData;
 import io.espalier.slim.Group;
-import io.espalier.tensor.EspalierException;
+import io.espalier.slim.UnitWidths;
 
 import org.jspecify.annotations.Nullable;
 
@@ -60,7 +60,7 @@ final class UnitScores {
             scales = new NormalizationScales(of);
         }
         return scales.knows(group)
-                ? LossCurve.ofScores(group, scales.of(group), "batch-norm scale")
+                ? curve(group, scales.of(group), "batch-norm scale")
                 : byMagnitude(group, "no batch normalization");
     }
 
@@ -73,17 +73,15 @@ final class UnitScores {
         }
         double[] scores = gradients.of(group);
         // Scores are losses themselves, so that those of groups compare.
-        return LossCurve.ofScores(group, scores, "gradient").times(Arrays.stream(scores).sum());
+        return curve(group, scores, "gradient").times(Arrays.stream(scores).sum());
     }
 
     private LossCurve ofScores(Group group, Importance.Scores scores, String words) {
-        double[] each = scores.of(group, of.model());
-        int count = group.units().size();
-        if (each.length != count) {
-            throw new EspalierException(
-                    "Group %s has %d units and got %d scores; give one for each."
-                            .formatted(group.place(), count, each.length));
-        }
-        return LossCurve.ofScores(group, each, words);
+        return curve(group, scores.of(group, of.model()), words);
+    }
+
+    private static LossCurve curve(Group group, double[] scores, String words) {
+        UnitWidths.requireScores(group, scores);
+        return LossCurve.ofScores(group, scores, words);
     }
 }

@@ -220,7 +220,7 @@ class SlimmingTest {
     }
 
     @Test
-    @DisplayName("refuses scores that are not one for each unit")
+    @DisplayName("refuses scores that are not one finite number for each unit")
     void refusesOtherScores() {
         var slimming =
                 OnnxSlimmer.of(chain())
@@ -231,6 +231,11 @@ class SlimmingTest {
 
         assertEquals(
                 "Group w1[1] has 8 units and got 3 scores; give one for each.", error.getMessage());
+        double[] noNumbers = {1, 2, 3, 4, 5, 6, 7, Double.NaN};
+        var other = slimming.importance(Importance.of((group, model) -> noNumbers));
+        assertEquals(
+                "Unit 7 of group w1[1] got the score NaN; scores are finite numbers.",
+                assertThrows(EspalierException.class, other::run).getMessage());
     }
 
     @Test
