@@ -6,11 +6,9 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 
 /**
  * Chooses units of a Java model by what is lost in the layers that read them, in the order of the
@@ -21,8 +19,7 @@ final class LayerwiseUnits implements AutoCloseable {
     private final ModelAnalysis analysis;
     private final Map<Group, Integer> widths;
     private final ChannelImportance.OnData importance;
-    private final List<WeighedLayer> layers = new ArrayList<>();
-    private final Map<Group, List<WeighedLayer>> readers = new LinkedHashMap<>();
+    private final WeighedLayers all;
     private final List<WeighedLayer> open = new ArrayList<>();
     private final List<Unit> gone = new ArrayList<>();
 
@@ -38,35 +35,12 @@ final class LayerwiseUnits implements AutoCloseable {
         this.analysis = analysis;
         this.widths = widths;
         this.importance = importance;
-        Set<String> seen = new HashSet<>();
-        for (ModelEnd end : analysis.ends()) {
-            ModelEnd.Side other = end.other();
-            Place place = other == null ? null : other.place();
-            String path = end.node().modulePath().orElse("");
-            if (place == null || path.isEmpty() || !seen.add(path)) {
-                continue;
-            }
-            WeighedLayer layer = WeighedLayer.of(analysis, path, place);
-            if (layer != null && isNeeded(layer)) {
-                layers.add(layer);
-            }
-        }
-    }
-
-    private boolean isNeeded(WeighedLayer layer) {
-        boolean needed = false;
-        for (Group group : widths.keySet()) {
-            if (layer.reads(group)) {
-                readers.computeIfAbsent(group, k -> new ArrayList<>()).add(layer);
-                needed = true;
-            }
-        }
-        return needed;
+        all = new WeighedLayers(analysis, widths.keySet());
     }
 
     /** Whether some layer that reads a group can be weighed. */
     boolean knows(Group group) {
-        return readers.containsKey(group);
+        return all.groups().contains(group);
     }
 
     /**
@@ -75,7 +49,8 @@ final class LayerwiseUnits implements AutoCloseable {
      */
     List<Unit> run(Module reference, Slimming.Listener listener) {
         var pass = new LayerPass(analysis.model(), reference, importance.calibration());
-        List<Group> undecided = new ArrayList<>(readers.keySet());
+        List<Group> undecided = new ArrayList<>(all.groups());
+        List<WeighedLayer> layers = all.layers();
         int done = 0;
         while (done < layers.size()) {
             listener.at("weighing layers", done, layers.size());
@@ -85,9 +60,8 @@ final class LayerwiseUnits implements AutoCloseable {
             next.forEach(layer -> layer.weigh(importance.solves()));
             done += next.size();
             for (Group group : List.copyOf(undecided)) {
-                List<WeighedLayer> all = readers.getOrDefault(group, List.of());
-                if (open.containsAll(all)) {
-                    decide(group, all);
+                if (open.containsAll(all.of(group))) {
+                    decide(group, all.of(group));
                     undecided.remove(group);
                 }
             }
@@ -106,12 +80,12 @@ final class LayerwiseUnits implements AutoCloseable {
      * it are given changes.
      */
     private int untilOneChanges(int from) {
+        List<WeighedLayer> layers = all.layers();
         for (int to = from + 1; to < layers.size(); to++) {
             List<WeighedLayer> seen = layers.subList(0, to);
             List<Group> undecided =
-                    readers.entrySet().stream()
-                            .filter(entry -> !seen.containsAll(entry.getValue()))
-                            .map(Map.Entry::getKey)
+                    all.groups().stream()
+                            .filter(group -> !seen.containsAll(all.of(group)))
                             .toList();
             boolean changes =
                     seen.stream()
@@ -124,10 +98,10 @@ final class LayerwiseUnits implements AutoCloseable {
         return layers.size();
     }
 
-    private void decide(Group group, List<WeighedLayer> all) {
+    private void decide(Group group, List<WeighedLayer> readers) {
         try (var scope = new PointerScope()) {
             Map<InputCosts, Tensor> inputs = new LinkedHashMap<>();
-            all.forEach(layer -> inputs.put(layer.costs(), layer.inputs(group)));
+            readers.forEach(layer -> inputs.put(layer.costs(), layer.inputs(group)));
             int left = widths.getOrDefault(group, group.units().size());
             gone.addAll(new Elimination(group, inputs, Elimination.Pace.CAREFUL).to(left));
         }

@@ -21,6 +21,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
@@ -145,7 +146,7 @@ final class ModelSlimmer {
      * @param optimizers what they remember of parameters follows
      */
     SlimResult remove(List<Unit> units, Map<Group, String> by, List<Optimizer> optimizers) {
-        List<Unit> gone = ModelRemoval.leavingSome(analysis, groups, units);
+        List<Unit> gone = leavingSome(units);
         Cost before = cost();
         List<OptimizerMoments> moments = optimizers.stream().map(OptimizerMoments::new).toList();
         ModelRemoval removal = removed(gone);
@@ -162,9 +163,14 @@ final class ModelSlimmer {
         List<Row> rows = new ArrayList<>();
         for (Group group : groups.all()) {
             long left = group.units().stream().filter(unit -> !all.contains(unit)).count();
-            rows.add(new Row(group, (int) left, by.getOrDefault(group, "not chosen")));
+            rows.add(
+                    new Row(
+                            group,
+                            (int) left,
+                            by.getOrDefault(group, "not chosen"),
+                            Optional.empty()));
         }
-        return new SlimResult(model, rows, groups, before, after);
+        return new SlimResult(model, rows, "units", groups, before, after);
     }
 
     /** Takes units out and looks whether the model does what it should. */
@@ -185,6 +191,26 @@ final class ModelSlimmer {
                             .formatted(model.getClass().getSimpleName(), difference.get()));
         }
         return removal;
+    }
+
+    /** What the model is called with. */
+    List<Tensor> example() {
+        return example;
+    }
+
+    /** What is measured of the model while groups have these widths; then it is as it was. */
+    <T> T narrowed(List<Group> chosen, int[] widths, Supplier<T> measured) {
+        ModelRemoval removal = removed(leavingSome(UnitWidths.last(chosen, widths)));
+        try {
+            return measured.get();
+        } finally {
+            removal.undo();
+        }
+    }
+
+    /** As many of these units as leave something of each value. */
+    List<Unit> leavingSome(List<Unit> units) {
+        return ModelRemoval.leavingSome(analysis, groups, units);
     }
 
     /** What the model costs as it was looked into. */

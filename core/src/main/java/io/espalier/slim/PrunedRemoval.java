@@ -15,6 +15,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * Removal of what masks or zeros have emptied, round after round, since what is removed shows what
@@ -52,7 +53,7 @@ final class PrunedRemoval {
             for (Group group : first.groups().all()) {
                 rows.add(row(group, first.analysis()));
             }
-            return new SlimResult(model, rows, first.groups(), before, after);
+            return new SlimResult(model, rows, "units", first.groups(), before, after);
         }
     }
 
@@ -130,6 +131,10 @@ final class PrunedRemoval {
         int each = group.units().getFirst().slices().firstEntry().getValue().length;
         int left = group.units().size() - Math.toIntExact((was - is) / Math.max(1, each));
         boolean any = left < group.units().size();
-        return new Row(group, Math.max(left, 1), any ? "emptied by pruning" : "not empty");
+        return new Row(
+                group,
+                Math.max(left, 1),
+                any ? "emptied by pruning" : "not empty",
+                Optional.empty());
     }
 }

@@ -10,9 +10,7 @@ import org.bytedeco.pytorch.Optimizer;
 import org.bytedeco.pytorch.Tensor;
 
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.stream.Stream;
 
 /**
@@ -22,8 +20,8 @@ import java.util.stream.Stream;
  *
  * <pre>{@code
  * SlimResult result = Slimming.of(model, example)
- *         .ratio(0.5)
- *         .importance(ChannelImportance.magnitude())
+ *         .speedup(1.5)
+ *         .importance(ChannelImportance.secondOrder(batches))
  *         .run();
  * }</pre>
  *
@@ -38,7 +36,7 @@ public final class Slimming {
 
     /** What was set. */
     private record Choice(
-            double ratio,
+            SlimmingTarget target,
             ChannelImportance importance,
             List<String> only,
             List<String> keep,
@@ -46,31 +44,31 @@ public final class Slimming {
             Listener listener) {
         static final Choice DEFAULT =
                 new Choice(
-                        0.5,
+                        new SlimmingTarget(SlimmingTarget.Kind.RATIO, 0.5),
                         ChannelImportance.magnitude(),
                         List.of(),
                         List.of(),
                         List.of(),
                         (stage, done, total) -> {});
 
-        Choice ratio(double value) {
+        Choice target(SlimmingTarget value) {
             return new Choice(value, importance, only, keep, optimizers, listener);
         }
 
         Choice importance(ChannelImportance value) {
-            return new Choice(ratio, value, only, keep, optimizers, listener);
+            return new Choice(target, value, only, keep, optimizers, listener);
         }
 
         Choice names(List<String> newOnly, List<String> newKeep) {
-            return new Choice(ratio, importance, newOnly, newKeep, optimizers, listener);
+            return new Choice(target, importance, newOnly, newKeep, optimizers, listener);
         }
 
         Choice optimizers(List<Optimizer> value) {
-            return new Choice(ratio, importance, only, keep, value, listener);
+            return new Choice(target, importance, only, keep, value, listener);
         }
 
         Choice listener(Listener value) {
-            return new Choice(ratio, importance, only, keep, optimizers, value);
+            return new Choice(target, importance, only, keep, optimizers, value);
         }
     }
 
@@ -128,10 +126,60 @@ public final class Slimming {
      * @throws EspalierException unless it is above 0, and 1 or less
      */
     public Slimming ratio(double share) {
-        if (!(share > 0 && share <= 1)) {
-            throw new EspalierException("The share that stays must be in (0, 1], not " + share);
-        }
-        return new Slimming(slimmer, choice.ratio(share));
+        return to(SlimmingTarget.Kind.RATIO, share);
+    }
+
+    /**
+     * The share of all multiplications of a call with the example that stays: each group gets a
+     * width of its own, so that least is lost.
+     *
+     * @throws EspalierException unless it is above 0, and 1 or less
+     */
+    public Slimming macs(double share) {
+        return to(SlimmingTarget.Kind.MACS, share);
+    }
+
+    /**
+     * The same for parameters.
+     *
+     * @throws EspalierException unless the share is above 0, and 1 or less
+     */
+    public Slimming parameters(double share) {
+        return to(SlimmingTarget.Kind.PARAMETERS, share);
+    }
+
+    /**
+     * The same for the bytes of parameters and buffers.
+     *
+     * @throws EspalierException unless the share is above 0, and 1 or less
+     */
+    public Slimming bytes(double share) {
+        return to(SlimmingTarget.Kind.BYTES, share);
+    }
+
+    /**
+     * How many times as fast a call with the example is to be as measured on this machine, within a
+     * few hundredths: each group gets a width of its own, so that least is lost.
+     *
+     * @throws EspalierException unless it is 1 or more
+     */
+    public Slimming speedup(double times) {
+        return to(SlimmingTarget.Kind.SPEEDUP, times);
+    }
+
+    /**
+     * How far results may be from the model's on the calibration data that the importance needs;
+     * what is fastest with no more is taken.
+     *
+     * @param drop 1 less the cosine of the results, as a mean
+     * @throws EspalierException unless it is above 0, and below 1
+     */
+    public Slimming maxDrop(double drop) {
+        return to(SlimmingTarget.Kind.MAX_DROP, drop);
+    }
+
+    private Slimming to(SlimmingTarget.Kind kind, double value) {
+        return new Slimming(slimmer, choice.target(new SlimmingTarget(kind, value)));
     }
 
     /** By what is chosen which units go; {@link ChannelImportance#magnitude} if it isn't set. */
@@ -212,16 +260,14 @@ public final class Slimming {
      * Takes them out, all or none.
      *
      * @throws EspalierException if the model has changed since, scores of one's own are not one for
-     *     each unit, or the model's code does something else without the channels; then it is as it
-     *     was
+     *     each unit, the target can't be met, or the model's code does something else without the
+     *     channels; then it is as it was
      */
     public SlimResult run() {
         slimmer.requireUnchanged();
         List<Group> chosen = slimmer.groups().independent(this::isChosen);
-        Map<Group, Integer> widths = new LinkedHashMap<>();
-        chosen.forEach(group -> widths.put(group, UnitWidths.of(group, choice.ratio)));
         return new SlimmingRun(
-                        slimmer, widths, choice.importance, choice.optimizers, choice.listener)
-                .run();
+                        slimmer, chosen, choice.importance, choice.optimizers, choice.listener)
+                .to(choice.target);
     }
 }

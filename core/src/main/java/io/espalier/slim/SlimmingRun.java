@@ -10,55 +10,177 @@ import org.bytedeco.pytorch.Optimizer;
 import org.bytedeco.pytorch.Tensor;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 
-/** One slimming of a Java model on its way. */
+/** One slimming of a Java model on its way: what groups lose, and the model at some widths. */
 final class SlimmingRun {
+    /** Enough to see which groups the results hang on. */
+    private static final int PROBES = 16;
+
+    private static final int JUDGED = 256;
+
     private final ModelSlimmer slimmer;
-    private final Map<Group, Integer> widths;
+    private final List<Group> groups;
     private final ChannelImportance importance;
     private final List<Optimizer> optimizers;
     private final Slimming.Listener listener;
-    private final List<Unit> gone = new ArrayList<>();
-    private final Map<Group, String> by = new LinkedHashMap<>();
+    private final UnitScores scores;
 
     /**
      * Prepares.
      *
-     * @param widths how many units of each group that is chosen from stay
+     * @param groups that are chosen from
      * @param optimizers what they remember of parameters follows
      */
     SlimmingRun(
             ModelSlimmer slimmer,
-            Map<Group, Integer> widths,
+            List<Group> groups,
             ChannelImportance importance,
             List<Optimizer> optimizers,
             Slimming.Listener listener) {
         this.slimmer = slimmer;
-        this.widths = widths;
+        this.groups = groups;
         this.importance = importance;
         this.optimizers = optimizers;
         this.listener = listener;
+        scores = new UnitScores(slimmer.analysis(), importance);
     }
 
-    SlimResult run() {
+    /** What goes, and how it was chosen. */
+    private record Chosen(List<Unit> gone, Map<Group, String> by) {}
+
+    /**
+     * Slims the model, or leaves it as it is.
+     *
+     * @throws EspalierException if there is nothing to calibrate with, or the target can't be met
+     */
+    SlimResult to(SlimmingTarget target) {
+        boolean looks = importance instanceof ChannelImportance.OnData;
+        if (importance instanceof ChannelImportance.OnData onData
+                && !onData.calibration().iterator().hasNext()) {
+            throw new EspalierException("There is no batch to calibrate with; give at least one.");
+        }
+        if (target.kind() == SlimmingTarget.Kind.MAX_DROP && !looks) {
+            throw new EspalierException(
+                    "A largest drop is measured on calibration data; give an importance that has"
+                            + " some.");
+        }
         try (var scope = new PointerScope()) {
-            if (!(importance instanceof ChannelImportance.OnData onData)) {
-                return chosen();
-            }
-            if (!onData.calibration().iterator().hasNext()) {
-                throw new EspalierException(
-                        "There is no batch to calibrate with; give at least one.");
-            }
-            Map<Tensor, Tensor> values = values();
+            return new TargetWidths(slimmer, this, listener).to(target);
+        }
+    }
+
+    /** The groups that get narrower. */
+    List<Group> groups() {
+        return groups;
+    }
+
+    /** What is lost of each group, by how many of its units are gone. */
+    List<double[]> losses() {
+        Map<Group, LossCurve> curves = new HashMap<>();
+        if (importance instanceof ChannelImportance.OnData onData) {
+            curves.putAll(onData(onData));
+        }
+        return groups.stream()
+                .map(group -> curves.computeIfAbsent(group, scores::curve).losses())
+                .toList();
+    }
+
+    private Map<Group, LossCurve> onData(ChannelImportance.OnData onData) {
+        Module model = slimmer.model();
+        Module reference = model.copy();
+        reference.eval();
+        var layers = new WeighedLayers(slimmer.analysis(), groups);
+        var pass = new LayerPass(model, reference, onData.calibration());
+        try (var inference = new EvalMode(model);
+                var results = new ModelResults(model, onData.calibration(), PROBES)) {
+            return new LayerCurves<>(
+                            layers.layers(),
+                            layers::of,
+                            left -> probe(left, onData.solves(), results),
+                            words(onData))
+                    .of(
+                            layers.groups(),
+                            layer -> {
+                                pass.take(List.of(layer));
+                                layer.weigh(onData.solves());
+                            },
+                            listener);
+        }
+    }
+
+    private static String words(ChannelImportance.OnData onData) {
+        return onData.solves() ? "second order" : "activations";
+    }
+
+    /** What the results lose while layers have the weights that are left. */
+    private static double probe(
+            Map<WeighedLayer, InputCosts> left, boolean solves, ModelResults results) {
+        List<Runnable> back = new ArrayList<>();
+        try {
+            left.forEach((layer, costs) -> back.add(layer.tried(costs, solves)));
+            return results.drop();
+        } finally {
+            back.forEach(Runnable::run);
+        }
+    }
+
+    /** What the model gives now for the calibration data. */
+    ModelResults results() {
+        var onData = (ChannelImportance.OnData) importance;
+        try (var inference = new EvalMode(slimmer.model())) {
+            return new ModelResults(slimmer.model(), onData.calibration(), JUDGED);
+        }
+    }
+
+    /** How far the results are off at these widths; then the model is as it was. */
+    double drop(int[] widths, ModelResults results) {
+        return withChosen(
+                widths,
+                true,
+                chosen -> {
+                    ModelRemoval removal = slimmer.removed(slimmer.leavingSome(chosen.gone()));
+                    try (var inference = new EvalMode(slimmer.model())) {
+                        return results.drop();
+                    } finally {
+                        removal.undo();
+                    }
+                });
+    }
+
+    /** Gives the groups these widths, or leaves the model as it is. */
+    SlimResult at(int[] widths) {
+        return withChosen(
+                widths,
+                false,
+                chosen -> {
+                    listener.at("removing", 0, 1);
+                    return slimmer.remove(chosen.gone(), chosen.by(), optimizers);
+                });
+    }
+
+    /**
+     * Does something with what is chosen, while layers have the weights that make up for it.
+     *
+     * @param passing whether they get back those that they had, as they do after an error
+     */
+    private <T> T withChosen(int[] widths, boolean passing, Function<Chosen, T> does) {
+        try (var scope = new PointerScope()) {
+            Map<Tensor, Tensor> values =
+                    importance instanceof ChannelImportance.OnData ? values() : Map.of();
+            boolean keeps = false;
             try {
-                weigh(onData);
-                return chosen();
-            } catch (RuntimeException e) {
-                restore(values);
-                throw e;
+                T result = does.apply(chosen(widths));
+                keeps = !passing;
+                return result;
+            } finally {
+                if (!keeps) {
+                    restore(values);
+                }
             }
         }
     }
@@ -78,35 +200,40 @@ final class SlimmingRun {
         return values;
     }
 
-    private void weigh(ChannelImportance.OnData onData) {
+    private Chosen chosen(int[] widths) {
+        var chosen = new Chosen(new ArrayList<>(), new LinkedHashMap<>());
+        if (importance instanceof ChannelImportance.OnData onData) {
+            weigh(onData, widths, chosen);
+        }
+        for (int g = 0; g < widths.length; g++) {
+            Group group = groups.get(g);
+            listener.at("weighing groups", g, widths.length);
+            if (!chosen.by().containsKey(group)) {
+                UnitScores.Scored scored = scores.of(group);
+                chosen.by().put(group, scored.by());
+                List<Unit> units = group.units();
+                chosen.gone()
+                        .addAll(
+                                UnitWidths.lowest(
+                                        units, scored.scores(), units.size() - widths[g]));
+            }
+        }
+        return chosen;
+    }
+
+    private void weigh(ChannelImportance.OnData onData, int[] widths, Chosen chosen) {
+        Map<Group, Integer> byGroup = new LinkedHashMap<>();
+        for (int g = 0; g < widths.length; g++) {
+            byGroup.put(groups.get(g), widths[g]);
+        }
         Module reference = slimmer.model().copy();
         reference.eval();
         try (var inference = new EvalMode(slimmer.model());
-                var units = new LayerwiseUnits(slimmer.analysis(), widths, onData)) {
-            gone.addAll(units.run(reference, listener));
-            widths.keySet().stream()
+                var units = new LayerwiseUnits(slimmer.analysis(), byGroup, onData)) {
+            chosen.gone().addAll(units.run(reference, listener));
+            groups.stream()
                     .filter(units::knows)
-                    .forEach(group ->
-                            by.put(group, onData.solves() ? "second order" : "activations"));
+                    .forEach(group -> chosen.by().put(group, words(onData)));
         }
-    }
-
-    /** Chooses from the groups that are left, and removes. */
-    private SlimResult chosen() {
-        var scoring = new UnitScores(slimmer.analysis(), importance);
-        int done = 0;
-        for (Map.Entry<Group, Integer> entry : widths.entrySet()) {
-            Group group = entry.getKey();
-            listener.at("weighing groups", done++, widths.size());
-            if (!by.containsKey(group)) {
-                UnitScores.Scored scored = scoring.of(group);
-                by.put(group, scored.by());
-                List<Unit> units = group.units();
-                gone.addAll(
-                        UnitWidths.lowest(units, scored.scores(), units.size() - entry.getValue()));
-            }
-        }
-        listener.at("removing", 0, 1);
-        return slimmer.remove(gone, by, optimizers);
     }
 }

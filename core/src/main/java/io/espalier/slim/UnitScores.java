@@ -52,6 +52,12 @@ final class UnitScores {
         return scored;
     }
 
+    /** What is lost as units go, those of the lowest scores first. */
+    LossCurve curve(Group group) {
+        Scored scored = of(group);
+        return LossCurve.ofScores(group, scored.scores(), scored.by());
+    }
+
     /** A parameter as the model computes with it, or a buffer. */
     private Tensor value(String name) {
         Held held = tensors.held(name);

@@ -31,6 +31,11 @@ public final class UnitWidths {
         return Math.clamp(steps * step, Math.min(step, count), count);
     }
 
+    /** The same of several groups. */
+    public static int[] of(List<Group> groups, double ratio) {
+        return groups.stream().mapToInt(group -> of(group, ratio)).toArray();
+    }
+
     /** All widths that a group may have, ascending. */
     public static int[] all(Group group) {
         int step = step(group);
@@ -43,6 +48,14 @@ public final class UnitWidths {
                 group.units().getFirst().slices().values().stream().allMatch(i -> i.length == 1);
         int lanes = count >= WIDE ? LANES : count >= NARROW ? LANES / 2 : 1;
         return single && count % lanes == 0 ? lanes : 1;
+    }
+
+    /** What goes of groups of which so many units stay, where it is the same which. */
+    public static List<Unit> last(List<Group> groups, int[] widths) {
+        return IntStream.range(0, widths.length)
+                .boxed()
+                .flatMap(g -> groups.get(g).units().stream().skip(widths[g]))
+                .toList();
     }
 
     /**

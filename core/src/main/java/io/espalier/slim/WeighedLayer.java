@@ -10,11 +10,13 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 
 /** A linear layer or convolution of a Java model in whose sums channels of units end. */
-final class WeighedLayer implements AutoCloseable {
+final class WeighedLayer implements LayerCurves.Layer {
     private final String path;
     private final Module layer;
     private final Place place;
@@ -55,8 +57,8 @@ final class WeighedLayer implements AutoCloseable {
         return path;
     }
 
-    /** Whether a group's units end here. */
-    boolean reads(Group group) {
+    @Override
+    public boolean reads(Group group) {
         return group.units().getFirst().slices().containsKey(place);
     }
 
@@ -153,20 +155,26 @@ final class WeighedLayer implements AutoCloseable {
         }
     }
 
-    /** The inputs of each unit of a group, integers [units, inputs of each]. */
-    Tensor inputs(Group group) {
+    @Override
+    public Tensor inputs(Group group) {
         return UnitInputs.of(group, place, columns);
     }
 
-    InputCosts costs() {
+    @Override
+    public InputCosts costs() {
         return Objects.requireNonNull(costs, "nothing was taken in");
     }
 
     /** Gives the layer the weight that is left, and the bias that goes with it if it was solved. */
     void finish(boolean solves) {
+        write(costs(), solves);
+        close();
+    }
+
+    private void write(InputCosts left, boolean solves) {
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
-            Tensor found = costs().weight();
+            Tensor found = left.weight();
             Tensor stored = layer.parameter(layer.storedName("weight"));
             stored.detach().copy_(found.t().reshape(Tensors.shape(stored)));
             if (solves && layer.hasParameter("bias")) {
@@ -175,7 +183,22 @@ final class WeighedLayer implements AutoCloseable {
                 bias.detach().copy_(Objects.requireNonNull(meanY).sub(given));
             }
         }
-        close();
+    }
+
+    /**
+     * Gives the layer the weight that is left for a moment.
+     *
+     * @return puts back what it had, which the caller's scope holds meanwhile
+     */
+    Runnable tried(InputCosts left, boolean solves) {
+        Map<Tensor, Tensor> before = new LinkedHashMap<>();
+        layer.ownParameters().values().forEach(own -> before.put(own, own.detach().clone()));
+        write(left, solves);
+        return () -> {
+            try (var noGrad = new NoGradGuard()) {
+                before.forEach((own, value) -> own.detach().copy_(value));
+            }
+        };
     }
 
     @Override

@@ -6,19 +6,19 @@ import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.run.OperatorTimes;
 import io.espalier.onnx.shape.ModelCost;
 import io.espalier.slim.Group;
-import io.espalier.slim.Unit;
+import io.espalier.slim.Remainders;
+import io.espalier.slim.Remainders.Remainder;
 import io.espalier.slim.UnitWidths;
+import io.espalier.slim.WidthCosts;
 
 import org.bytedeco.pytorch.Tensor;
 
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.function.DoubleUnaryOperator;
 import java.util.function.ToLongFunction;
 
 /** What a model costs at each width of its groups: counted, or measured on this machine. */
@@ -31,12 +31,12 @@ final class Costs {
 
     private final OnnxSlimmer slimmer;
     private final List<Group> groups;
-    private final Remainders left;
+    private final NodeRemainders left;
 
     Costs(OnnxSlimmer slimmer, List<Group> groups) {
         this.slimmer = slimmer;
         this.groups = groups;
-        left = new Remainders(slimmer.analysis(), slimmer.groups(), groups);
+        left = new NodeRemainders(slimmer.analysis(), new Remainders(slimmer.groups(), groups));
     }
 
     /** Multiplications of one example. */
@@ -80,7 +80,7 @@ final class Costs {
                 .graph()
                 .constants()
                 .forEach((name, constant) -> {
-                    List<Remainders.Remainder> factors = left.of(name, 0);
+                    List<Remainder> factors = left.of(name, 0);
                     if (!factors.isEmpty()) {
                         long part = size.applyAsLong(constant);
                         costs.addFixed(-part);
@@ -100,7 +100,7 @@ final class Costs {
         double rest = 0;
         for (int i = 0; i < SHARES.length; i++) {
             listener.at("measuring times", i, SHARES.length);
-            int[] widths = widths(SHARES[i]);
+            int[] widths = UnitWidths.of(groups, SHARES[i]);
             OperatorTimes times = OperatorTimes.of(narrowed(widths), inputs, threads, RUNS);
             double known = 0;
             for (OnnxNode node : slimmer.model().graph().nodes()) {
@@ -114,7 +114,9 @@ final class Costs {
         var costs = new WidthCosts(groups.size());
         costs.addFixed(rest);
         for (OnnxNode node : slimmer.model().graph().nodes()) {
-            costs.add(curve(samples.getOrDefault(node.output(), new TreeMap<>())), factors(node));
+            costs.add(
+                    WidthCosts.through(samples.getOrDefault(node.output(), new TreeMap<>())),
+                    factors(node));
         }
         return costs;
     }
@@ -125,7 +127,7 @@ final class Costs {
                 .reduce(1, (a, b) -> a * b);
     }
 
-    private List<Remainders.Remainder> factors(OnnxNode node) {
+    private List<Remainder> factors(OnnxNode node) {
         return switch (node.op()) {
             case "Conv", "ConvTranspose", "MatMul", "FusedMatMul", "Gemm", "LSTM", "GRU", "RNN" ->
                     left.ofMacs(node);
@@ -133,38 +135,8 @@ final class Costs {
         };
     }
 
-    /** Through the samples, in straight lines; more work never takes less time. */
-    private static DoubleUnaryOperator curve(NavigableMap<Double, Double> samples) {
-        double[] works = samples.keySet().stream().mapToDouble(Double::doubleValue).toArray();
-        double[] times = samples.values().stream().mapToDouble(Double::doubleValue).toArray();
-        for (int i = times.length - 2; i >= 0; i--) {
-            times[i] = Math.min(times[i], times[i + 1]);
-        }
-        return share -> {
-            if (works.length < 2) {
-                return works.length == 0 ? 0 : times[0];
-            }
-            int after = 1;
-            while (after < works.length - 1 && works[after] < share) {
-                after++;
-            }
-            double slope = (times[after] - times[after - 1]) / (works[after] - works[after - 1]);
-            return Math.max(0, times[after] + slope * (share - works[after]));
-        };
-    }
-
-    /** The widths at which this share of each group stays. */
-    int[] widths(double share) {
-        return groups.stream().mapToInt(group -> UnitWidths.of(group, share)).toArray();
-    }
-
     /** A model of such widths, with any units. */
     OnnxModel narrowed(int[] widths) {
-        List<Unit> gone = new ArrayList<>();
-        for (int i = 0; i < widths.length; i++) {
-            List<Unit> units = groups.get(i).units();
-            gone.addAll(units.subList(widths[i], units.size()));
-        }
-        return slimmer.remove(slimmer.leavingSome(gone));
+        return slimmer.remove(slimmer.leavingSome(UnitWidths.last(groups, widths)));
     }
 }

@@ -30,7 +30,7 @@ final class NormalizationScales {
         groups = slimmer.groups();
         OnnxModel plain =
                 Repair.run(
-                                slimmer.original(),
+                                slimmer.original().withWeightsTaken(),
                                 List.of(Repair.pass("functions"), Repair.pass("constant-folding")))
                         .model();
         for (OnnxNode node : plain.graph().nodes()) {

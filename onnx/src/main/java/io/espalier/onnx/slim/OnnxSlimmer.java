@@ -5,6 +5,7 @@ import io.espalier.onnx.repair.Repair;
 import io.espalier.slim.Axis;
 import io.espalier.slim.Group;
 import io.espalier.slim.Groups;
+import io.espalier.slim.SlimmingTarget;
 import io.espalier.slim.Unit;
 import io.espalier.slim.UnitWidths;
 import io.espalier.tensor.EspalierException;
@@ -130,7 +131,7 @@ public final class OnnxSlimmer {
      * @throws EspalierException unless it is above 0, and 1 or less
      */
     public Slimming ratio(double share) {
-        return new Slimming(this, new Target(Target.Kind.RATIO, share));
+        return new Slimming(this, new SlimmingTarget(SlimmingTarget.Kind.RATIO, share));
     }
 
     /**
@@ -140,7 +141,7 @@ public final class OnnxSlimmer {
      * @throws EspalierException unless the share is above 0, and 1 or less
      */
     public Slimming macs(double share) {
-        return new Slimming(this, new Target(Target.Kind.MACS, share));
+        return new Slimming(this, new SlimmingTarget(SlimmingTarget.Kind.MACS, share));
     }
 
     /**
@@ -149,7 +150,7 @@ public final class OnnxSlimmer {
      * @throws EspalierException unless the share is above 0, and 1 or less
      */
     public Slimming parameters(double share) {
-        return new Slimming(this, new Target(Target.Kind.PARAMETERS, share));
+        return new Slimming(this, new SlimmingTarget(SlimmingTarget.Kind.PARAMETERS, share));
     }
 
     /**
@@ -158,7 +159,7 @@ public final class OnnxSlimmer {
      * @throws EspalierException unless the share is above 0, and 1 or less
      */
     public Slimming bytes(double share) {
-        return new Slimming(this, new Target(Target.Kind.BYTES, share));
+        return new Slimming(this, new SlimmingTarget(SlimmingTarget.Kind.BYTES, share));
     }
 
     /**
@@ -168,7 +169,7 @@ public final class OnnxSlimmer {
      * @throws EspalierException unless it is 1 or more
      */
     public Slimming speedup(double times) {
-        return new Slimming(this, new Target(Target.Kind.SPEEDUP, times));
+        return new Slimming(this, new SlimmingTarget(SlimmingTarget.Kind.SPEEDUP, times));
     }
 
     /**
@@ -179,7 +180,7 @@ public final class OnnxSlimmer {
      * @throws EspalierException unless it is above 0, and below 1
      */
     public Slimming maxDrop(double drop) {
-        return new Slimming(this, new Target(Target.Kind.MAX_DROP, drop));
+        return new Slimming(this, new SlimmingTarget(SlimmingTarget.Kind.MAX_DROP, drop));
     }
 
     private static void requireShare(double share) {

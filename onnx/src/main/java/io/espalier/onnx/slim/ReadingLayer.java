@@ -14,6 +14,7 @@ import io.espalier.slim.BrainSurgeon;
 import io.espalier.slim.Group;
 import io.espalier.slim.InputActivity;
 import io.espalier.slim.InputCosts;
+import io.espalier.slim.LayerCurves;
 import io.espalier.slim.Place;
 import io.espalier.slim.UnitInputs;
 import io.espalier.tensor.Tensors;
@@ -31,7 +32,7 @@ import java.util.Objects;
 import java.util.Optional;
 
 /** A layer with a weight of its own in whose sums channels of units end. */
-final class ReadingLayer implements AutoCloseable {
+final class ReadingLayer implements LayerCurves.Layer {
     private final OnnxNode node;
     private final ConstantTensor weight;
     private final LayerRows rows;
@@ -97,8 +98,8 @@ final class ReadingLayer implements AutoCloseable {
         return node;
     }
 
-    /** Whether a group's units end here. */
-    boolean reads(Group group) {
+    @Override
+    public boolean reads(Group group) {
         return group.units().getFirst().slices().containsKey(place);
     }
 
@@ -142,13 +143,13 @@ final class ReadingLayer implements AutoCloseable {
         }
     }
 
-    /** What is lost by each input that goes, after {@link #take}. */
-    InputCosts costs() {
+    @Override
+    public InputCosts costs() {
         return Objects.requireNonNull(costs, "nothing was taken in");
     }
 
-    /** The inputs of each unit of a group, integers [units, inputs of each]. */
-    Tensor inputs(Group group) {
+    @Override
+    public Tensor inputs(Group group) {
         return UnitInputs.of(group, place, columns);
     }
 

@@ -6,6 +6,7 @@ import io.espalier.onnx.quant.CalibrationData;
 import io.espalier.onnx.quant.ReferenceOutputs;
 import io.espalier.onnx.run.PairedTime;
 import io.espalier.slim.Group;
+import io.espalier.slim.GroupCost;
 import io.espalier.slim.Groups;
 
 import java.util.List;
@@ -38,16 +39,7 @@ public record SlimResult(OnnxModel model, List<Row> rows, String unit, Groups gr
      * @param by how they were chosen
      * @param spent what it costs and loses, where that was asked for
      */
-    public record Row(Group group, int left, String by, Optional<Spent> spent) {}
-
-    /**
-     * What a group costs and loses, as the choice of widths saw it.
-     *
-     * @param before of all layers that it has to do with, in the unit of the target, as they were
-     * @param after the same beside the other groups' widths
-     * @param error what is lost by what goes of it, expected
-     */
-    public record Spent(double before, double after, double error) {}
+    public record Row(Group group, int left, String by, Optional<GroupCost> spent) {}
 
     /**
      * Beside the model that came in.

@@ -1,6 +1,7 @@
 package io.espalier.onnx.slim;
 
 import io.espalier.onnx.inputs.Inputs;
+import io.espalier.slim.SlimmingTarget;
 import io.espalier.tensor.EspalierException;
 
 /**
@@ -17,18 +18,18 @@ import io.espalier.tensor.EspalierException;
  */
 public final class Slimming {
     private final OnnxSlimmer slimmer;
-    private final Target target;
+    private final SlimmingTarget target;
     private final Importance importance;
     private final Inputs timed;
     private final Listener listener;
 
-    Slimming(OnnxSlimmer slimmer, Target target) {
+    Slimming(OnnxSlimmer slimmer, SlimmingTarget target) {
         this(slimmer, target, Importance.magnitude(), Inputs.random(), (stage, done, total) -> {});
     }
 
     private Slimming(
             OnnxSlimmer slimmer,
-            Target target,
+            SlimmingTarget target,
             Importance importance,
             Inputs timed,
             Listener listener) {
@@ -78,7 +79,7 @@ public final class Slimming {
      *     target can't be met
      */
     public SlimResult run() {
-        if (target.kind() == Target.Kind.MAX_DROP && importance.data().isEmpty()) {
+        if (target.kind() == SlimmingTarget.Kind.MAX_DROP && importance.data().isEmpty()) {
             throw new EspalierException(
                     "A largest drop is measured on calibration data; give an importance that has"
                             + " some.");

@@ -6,8 +6,9 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.quant.CalibrationData;
 import io.espalier.onnx.quant.ReferenceOutputs;
 import io.espalier.onnx.slim.SlimResult.Row;
-import io.espalier.onnx.slim.SlimResult.Spent;
 import io.espalier.slim.Group;
+import io.espalier.slim.GroupCost;
+import io.espalier.slim.LossCurve;
 import io.espalier.slim.Unit;
 
 import org.bytedeco.pytorch.Tensor;
@@ -97,7 +98,7 @@ final class SlimmingRun implements AutoCloseable {
     }
 
     /** The model whose groups have these widths. */
-    SlimResult at(int[] widths, Map<Group, Spent> spent, String unit) {
+    SlimResult at(int[] widths, Map<Group, GroupCost> spent, String unit) {
         List<Unit> gone = new ArrayList<>();
         Map<Group, String> by = new HashMap<>();
         OnnxModel solved = of.model();
@@ -133,7 +134,7 @@ final class SlimmingRun implements AutoCloseable {
         return solves ? ConvolutionBiases.withoutZeros(slim) : slim;
     }
 
-    private List<Row> rows(List<Unit> removed, Map<Group, String> by, Map<Group, Spent> spent) {
+    private List<Row> rows(List<Unit> removed, Map<Group, String> by, Map<Group, GroupCost> spent) {
         Set<Unit> gone = new HashSet<>(removed);
         List<Row> rows = new ArrayList<>();
         for (Group group : of.groups().all()) {

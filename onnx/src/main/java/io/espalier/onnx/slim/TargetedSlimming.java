@@ -6,15 +6,18 @@ import io.espalier.onnx.quant.CalibrationData;
 import io.espalier.onnx.quant.ReferenceOutputs;
 import io.espalier.onnx.run.PairedTime;
 import io.espalier.onnx.shape.ModelCost;
-import io.espalier.onnx.slim.SlimResult.Spent;
-import io.espalier.slim.Group;
-import io.espalier.tensor.EspalierException;
+import io.espalier.slim.Correction;
+import io.espalier.slim.DropSearch;
+import io.espalier.slim.SlimmingTarget;
+import io.espalier.slim.UnitWidths;
+import io.espalier.slim.WidthCosts;
+import io.espalier.slim.WidthSearch;
 
 import org.bytedeco.pytorch.Tensor;
 
-import java.util.HashMap;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
 
@@ -29,12 +32,7 @@ final class TargetedSlimming {
     /** What is counted is met but for widths that are multiples of something. */
     private static final double COUNTED = 0.005;
 
-    private static final int ROUNDS = 5;
-    private static final int HALVINGS = 12;
     private static final int JUDGED = 256;
-
-    /** A result that is as near to the largest drop is near enough. */
-    private static final double NEAR = 0.9;
 
     private final OnnxSlimmer of;
     private final SlimmingRun run;
@@ -51,9 +49,13 @@ final class TargetedSlimming {
     }
 
     /** The model that meets a target. */
-    SlimResult to(Target target) {
+    SlimResult to(SlimmingTarget target) {
         return switch (target.kind()) {
-            case RATIO -> run.at(costs.widths(target.value()), Map.of(), target.kind().unit());
+            case RATIO ->
+                    run.at(
+                            UnitWidths.of(run.groups(), target.value()),
+                            Map.of(),
+                            target.kind().unit());
             case MACS -> counted(target, costs.macs());
             case PARAMETERS -> counted(target, costs.parameters());
             case BYTES -> counted(target, costs.bytes());
@@ -63,10 +65,10 @@ final class TargetedSlimming {
     }
 
     private WidthSearch search(WidthCosts cost) {
-        return new WidthSearch(costs, run.groups(), run.losses(), cost);
+        return new WidthSearch(run.groups(), run.losses(), cost);
     }
 
-    private SlimResult counted(Target target, WidthCosts cost) {
+    private SlimResult counted(SlimmingTarget target, WidthCosts cost) {
         double whole = count(target, of.original());
         return corrected(
                 target,
@@ -75,7 +77,7 @@ final class TargetedSlimming {
                 COUNTED);
     }
 
-    private static double count(Target target, OnnxModel model) {
+    private static double count(SlimmingTarget target, OnnxModel model) {
         return switch (target.kind()) {
             case MACS -> ModelCost.of(model).macs();
             case PARAMETERS -> ModelCost.of(model).parameters();
@@ -83,7 +85,7 @@ final class TargetedSlimming {
         };
     }
 
-    private SlimResult toSpeed(Target target, Map<String, Tensor> batch) {
+    private SlimResult toSpeed(SlimmingTarget target, Map<String, Tensor> batch) {
         WidthSearch search = search(costs.times(batch, listener));
         return corrected(target, search, widths -> shareOfTime(widths, target, batch), NOISE);
     }
@@ -92,7 +94,7 @@ final class TargetedSlimming {
      * The share of the model's time that one of such widths takes; what is far from the target is
      * not looked at closely.
      */
-    private double shareOfTime(int[] widths, Target target, Map<String, Tensor> batch) {
+    private double shareOfTime(int[] widths, SlimmingTarget target, Map<String, Tensor> batch) {
         PairedTime least =
                 PairedTime.ofSessions(
                         of.original(),
@@ -106,9 +108,12 @@ final class TargetedSlimming {
     }
 
     private SlimResult corrected(
-            Target target, WidthSearch search, ToDoubleFunction<int[]> measured, double off) {
-        int[] widths = new Correction(search, measured, off).to(target, listener);
-        return run.at(widths, spent(search, widths), target.kind().unit());
+            SlimmingTarget target,
+            WidthSearch search,
+            ToDoubleFunction<int[]> measured,
+            double off) {
+        int[] widths = new Correction(search, measured, off).to(target, listener::at);
+        return at(search, widths, target);
     }
 
     private SlimResult timed(Function<Map<String, Tensor>, SlimResult> on) {
@@ -120,67 +125,29 @@ final class TargetedSlimming {
         }
     }
 
-    /** What each group costs and loses. */
-    private Map<Group, Spent> spent(WidthSearch search, int[] widths) {
-        Map<Group, Spent> spent = new HashMap<>();
-        int[] whole = costs.widths(1);
-        for (int g = 0; g < widths.length; g++) {
-            spent.put(
-                    run.groups().get(g),
-                    new Spent(
-                            search.cost(g, whole),
-                            search.cost(g, widths),
-                            search.error(g, widths[g])));
-        }
-        return spent;
-    }
-
     /** The fastest of models that are solved, each tried where the last ones say. */
-    private SlimResult toDrop(Target target, Map<String, Tensor> batch) {
+    private SlimResult toDrop(SlimmingTarget target, Map<String, Tensor> batch) {
         WidthSearch search = search(costs.times(batch, listener));
         int threads = Runtime.getRuntime().availableProcessors();
         var reference =
                 ReferenceOutputs.of(of.original(), SlimmingRun.first(run.data(), JUDGED), threads);
-        Optional<SlimResult> best = Optional.empty();
-        double least = 1;
-        double most = 0;
-        double dropOfError = 1;
-        for (int round = 0; round < ROUNDS; round++) {
-            double share = share(search, target.value() / dropOfError, most, least);
-            int[] widths = search.within(share * search.whole()).orElse(search.narrowest());
-            SlimResult tried = run.at(widths, spent(search, widths), target.kind().unit());
-            double drop = reference.drop(tried.model());
-            if (drop <= target.value()) {
-                best = Optional.of(tried);
-                least = share;
-            } else {
-                most = share;
-            }
-            dropOfError = Math.max(drop, 1e-9) / Math.max(search.error(widths), 1e-9);
-            boolean near = drop <= target.value() && drop >= NEAR * target.value();
-            if (near || least - most < NOISE) {
-                break;
-            }
-        }
-        return best.orElseThrow(() ->
-                new EspalierException(
-                        "Nothing was found that can go for a drop of %s; give more."
-                                .formatted(target.value())));
+        List<SlimResult> near = new ArrayList<>();
+        DropSearch.widths(
+                search,
+                target.value(),
+                widths -> {
+                    SlimResult tried = at(search, widths, target);
+                    double drop = reference.drop(tried.model());
+                    if (drop <= target.value()) {
+                        near.clear();
+                        near.add(tried);
+                    }
+                    return drop;
+                });
+        return near.getFirst();
     }
 
-    /** The least share of the cost at which no more is lost than that, between two shares. */
-    private static double share(WidthSearch search, double error, double most, double least) {
-        double from = most;
-        double to = least;
-        for (int i = 0; i < HALVINGS; i++) {
-            double share = (from + to) / 2;
-            Optional<int[]> widths = search.within(share * search.whole());
-            if (widths.isPresent() && search.error(widths.get()) <= error) {
-                to = share;
-            } else {
-                from = share;
-            }
-        }
-        return to == least && most > 0 ? (most + least) / 2 : to;
+    private SlimResult at(WidthSearch search, int[] widths, SlimmingTarget target) {
+        return run.at(widths, search.costs(widths), target.kind().unit());
     }
 }

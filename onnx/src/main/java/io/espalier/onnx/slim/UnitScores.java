@@ -2,6 +2,7 @@ package io.espalier.onnx.slim;
 
 import io.espalier.onnx.quant.CalibrationData;
 import io.espalier.slim.Group;
+import io.espalier.slim.LossCurve;
 import io.espalier.slim.UnitWidths;
 
 import org.jspecify.annotations.Nullable;
@@ -72,6 +73,7 @@ final class UnitScores {
             return byMagnitude(group, "no gradient reaches it");
         }
         double[] scores = gradients.of(group);
+        UnitWidths.requireScores(group, scores);
         // Scores are losses themselves, so that those of groups compare.
         return curve(group, scores, "gradient").times(Arrays.stream(scores).sum());
     }

@@ -9,7 +9,11 @@ import io.espalier.onnx.inputs.Inputs;
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.shape.ModelCost;
+import io.espalier.slim.Correction;
 import io.espalier.slim.Group;
+import io.espalier.slim.GroupCost;
+import io.espalier.slim.SlimmingTarget;
+import io.espalier.slim.WidthSearch;
 import io.espalier.tensor.EspalierException;
 
 import org.junit.jupiter.api.DisplayName;
@@ -116,7 +120,7 @@ class TargetsTest {
         assertEquals(48, macs.rows().get(1).left());
         assertTrue(macs.rows().get(0).left() < 32, macs.rows()::toString);
         assertTrue(macs.measure(model, CALIBRATION.shuffled(4)).drop() < 1e-3);
-        SlimResult.Spent spent = macs.rows().get(0).spent().orElseThrow();
+        GroupCost spent = macs.rows().get(0).spent().orElseThrow();
         assertEquals("MACs", macs.unit());
         assertEquals(48 * (8 + 48), spent.before(), 1e-6);
         assertEquals(macs.rows().get(0).left() * (8 + 48), spent.after(), 1e-6);
@@ -171,14 +175,16 @@ class TargetsTest {
                             return each;
                         })
                         .toList();
-        var search = new WidthSearch(costs, groups, errors, costs.macs());
+        var search = new WidthSearch(groups, errors, costs.macs());
         // A third of the time is nobody's work, and nothing foretold that.
         var correction =
                 new Correction(
                         search, widths -> (1 + 2 * search.cost(widths) / search.whole()) / 3, 0.03);
 
         int[] widths =
-                correction.to(new Target(Target.Kind.SPEEDUP, 1.5), (stage, done, total) -> {});
+                correction.to(
+                        new SlimmingTarget(SlimmingTarget.Kind.SPEEDUP, 1.5),
+                        (stage, done, total) -> {});
 
         assertEquals(0.5, search.cost(widths) / search.whole(), 0.05);
     }

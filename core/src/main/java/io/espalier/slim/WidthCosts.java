@@ -1,15 +1,18 @@
-package io.espalier.onnx.slim;
+package io.espalier.slim;
 
-import io.espalier.onnx.slim.Remainders.Remainder;
+import io.espalier.slim.Remainders.Remainder;
+import io.espalier.tensor.Internal;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.NavigableMap;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.DoubleUnaryOperator;
 
 /** What a model costs whose groups have some widths: a sum over its parts. */
-final class WidthCosts {
+@Internal
+public final class WidthCosts {
     private final List<List<Term>> byGroup = new ArrayList<>();
     private final List<Term> terms = new ArrayList<>();
     private double fixed;
@@ -30,19 +33,20 @@ final class WidthCosts {
         }
     }
 
-    WidthCosts(int groups) {
+    /** Of nothing yet. */
+    public WidthCosts(int groups) {
         for (int group = 0; group < groups; group++) {
             byGroup.add(new ArrayList<>());
         }
     }
 
     /** Adds what costs as much at any width. */
-    void addFixed(double cost) {
+    public void addFixed(double cost) {
         fixed += cost;
     }
 
     /** Adds a part. */
-    void add(DoubleUnaryOperator cost, List<Remainder> factors) {
+    public void add(DoubleUnaryOperator cost, List<Remainder> factors) {
         if (factors.isEmpty()) {
             addFixed(cost.applyAsDouble(1));
             return;
@@ -55,7 +59,7 @@ final class WidthCosts {
     }
 
     /** The cost of the whole model. */
-    double of(int[] widths) {
+    public double of(int[] widths) {
         double sum = fixed;
         for (Term term : terms) {
             sum += term.at(widths);
@@ -64,7 +68,7 @@ final class WidthCosts {
     }
 
     /** The cost of all parts that a group has to do with. */
-    double of(int group, int[] widths) {
+    public double of(int group, int[] widths) {
         double sum = 0;
         for (Term term : byGroup.get(group)) {
             sum += term.at(widths);
@@ -73,11 +77,36 @@ final class WidthCosts {
     }
 
     /** The cost of all parts that a group has to do with, if it had another width. */
-    double of(int group, int width, int[] widths) {
+    public double of(int group, int width, int[] widths) {
         int before = widths[group];
         widths[group] = width;
         double cost = of(group, widths);
         widths[group] = before;
         return cost;
+    }
+
+    /**
+     * The cost of a share of a part's work, in straight lines through measured ones; more work
+     * never costs less.
+     *
+     * @param samples costs by shares
+     */
+    public static DoubleUnaryOperator through(NavigableMap<Double, Double> samples) {
+        double[] works = samples.keySet().stream().mapToDouble(Double::doubleValue).toArray();
+        double[] times = samples.values().stream().mapToDouble(Double::doubleValue).toArray();
+        for (int i = times.length - 2; i >= 0; i--) {
+            times[i] = Math.min(times[i], times[i + 1]);
+        }
+        return share -> {
+            if (works.length < 2) {
+                return works.length == 0 ? 0 : times[0];
+            }
+            int after = 1;
+            while (after < works.length - 1 && works[after] < share) {
+                after++;
+            }
+            double slope = (times[after] - times[after - 1]) / (works[after] - works[after - 1]);
+            return Math.max(0, times[after] + slope * (share - works[after]));
+        };
     }
 }

@@ -1,6 +1,7 @@
-package io.espalier.onnx.slim;
+package io.espalier.slim;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Internal;
 
 import java.util.Locale;
 
@@ -10,15 +11,21 @@ import java.util.Locale;
  * @param value for {@link Kind#SPEEDUP} how many times as fast, for {@link Kind#MAX_DROP} how far
  *     results may be off, otherwise the share that stays
  */
-record Target(Kind kind, double value) {
+@Internal
+public record SlimmingTarget(Kind kind, double value) {
     /** Of what. */
-    enum Kind {
+    public enum Kind {
         /** The share of the units of every group. */
         RATIO("units"),
+        /** The share of the multiplications. */
         MACS("MACs"),
+        /** The share of the parameters. */
         PARAMETERS("parameters"),
+        /** The share of the bytes. */
         BYTES("bytes"),
+        /** How many times as fast. */
         SPEEDUP("ms"),
+        /** How far results may be off. */
         MAX_DROP("ms");
 
         private final String unit;
@@ -27,17 +34,19 @@ record Target(Kind kind, double value) {
             this.unit = unit;
         }
 
-        String unit() {
+        /** What is counted. */
+        public String unit() {
             return unit;
         }
 
-        boolean isTimed() {
+        /** Whether it is a time. */
+        public boolean isTimed() {
             return unit.equals("ms");
         }
     }
 
     /** Refuses what can't be meant. */
-    Target {
+    public SlimmingTarget {
         boolean holds =
                 switch (kind) {
                     case SPEEDUP -> value >= 1 && value < Double.POSITIVE_INFINITY;
@@ -55,12 +64,12 @@ record Target(Kind kind, double value) {
     }
 
     /** What of the whole it leaves, where that follows. */
-    double share() {
+    public double share() {
         return kind == Kind.SPEEDUP ? 1 / value : value;
     }
 
     /** Says that it can't be met. */
-    EspalierException unmet(double least) {
+    public EspalierException unmet(double least) {
         return new EspalierException(
                 kind == Kind.SPEEDUP
                         ? String.format(

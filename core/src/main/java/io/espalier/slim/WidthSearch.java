@@ -1,12 +1,12 @@
-package io.espalier.onnx.slim;
+package io.espalier.slim;
 
-import io.espalier.slim.Group;
-import io.espalier.slim.UnitWidths;
-import io.espalier.slim.WidthChoice;
 import io.espalier.slim.WidthChoice.Option;
+import io.espalier.tensor.Internal;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.stream.IntStream;
 
@@ -15,13 +15,13 @@ import java.util.stream.IntStream;
  * product of two groups' widths; so the choice is made for what each group costs beside the others'
  * widths of the round before, which move less and less.
  */
-final class WidthSearch {
+@Internal
+public final class WidthSearch {
     /** How far widths may be from those of the round before, as shares of a group. */
     private static final double[] REACHES = {1, 0.5, 0.25, 0.25, 0.12, 0.12, 0.06, 0.06};
 
     private static final int HALVINGS = 30;
 
-    private final Costs costs;
     private final List<Group> groups;
     private final List<double[]> errors;
     private final WidthCosts cost;
@@ -32,8 +32,7 @@ final class WidthSearch {
      *
      * @param errors of each group, by how many of its units are gone
      */
-    WidthSearch(Costs costs, List<Group> groups, List<double[]> errors, WidthCosts cost) {
-        this.costs = costs;
+    public WidthSearch(List<Group> groups, List<double[]> errors, WidthCosts cost) {
         this.groups = groups;
         this.errors = errors;
         this.cost = cost;
@@ -47,17 +46,17 @@ final class WidthSearch {
     }
 
     /** The cost of the widths as they are. */
-    double whole() {
-        return cost.of(costs.widths(1));
+    public double whole() {
+        return cost.of(UnitWidths.of(groups, 1));
     }
 
     /** The narrowest widths. */
-    int[] narrowest() {
+    public int[] narrowest() {
         return widths.stream().mapToInt(all -> all[0]).toArray();
     }
 
     /** The cost of some widths, foreseen. */
-    double cost(int[] at) {
+    public double cost(int[] at) {
         return cost.of(at);
     }
 
@@ -66,8 +65,18 @@ final class WidthSearch {
         return cost.of(group, at);
     }
 
+    /** What each group costs and loses at these widths. */
+    public Map<Group, GroupCost> costs(int[] at) {
+        Map<Group, GroupCost> costs = new HashMap<>();
+        int[] whole = UnitWidths.of(groups, 1);
+        for (int g = 0; g < at.length; g++) {
+            costs.put(groups.get(g), new GroupCost(cost(g, whole), cost(g, at), error(g, at[g])));
+        }
+        return costs;
+    }
+
     /** What is lost at these widths. */
-    double error(int[] widths) {
+    public double error(int[] widths) {
         return IntStream.range(0, widths.length).mapToDouble(i -> error(i, widths[i])).sum();
     }
 
@@ -76,7 +85,7 @@ final class WidthSearch {
     }
 
     /** The best widths that were found; empty if none are within the budget. */
-    Optional<int[]> within(double budget) {
+    public Optional<int[]> within(double budget) {
         if (cost.of(narrowest()) > budget) {
             return Optional.empty();
         }
@@ -112,7 +121,7 @@ final class WidthSearch {
     }
 
     private int[] shared(double share) {
-        int[] all = costs.widths(share);
+        int[] all = UnitWidths.of(groups, share);
         for (int g = 0; g < all.length; g++) {
             all[g] = Math.max(all[g], widths.get(g)[0]);
         }

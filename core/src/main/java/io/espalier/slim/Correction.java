@@ -1,10 +1,13 @@
-package io.espalier.onnx.slim;
+package io.espalier.slim;
+
+import io.espalier.tensor.Internal;
 
 import java.util.Optional;
 import java.util.function.ToDoubleFunction;
 
 /** Widths of which a share of the whole is left as it is measured, not only as it was foreseen. */
-final class Correction {
+@Internal
+public final class Correction {
     private static final int ROUNDS = 5;
 
     private final WidthSearch search;
@@ -17,14 +20,14 @@ final class Correction {
      * @param measured the share of the whole that is left at some widths
      * @param off how far the share may be off, as a part of it
      */
-    Correction(WidthSearch search, ToDoubleFunction<int[]> measured, double off) {
+    public Correction(WidthSearch search, ToDoubleFunction<int[]> measured, double off) {
         this.search = search;
         this.measured = measured;
         this.off = off;
     }
 
     /** The widths that come nearest to what is wanted. */
-    int[] to(Target target, Slimming.Listener listener) {
+    public int[] to(SlimmingTarget target, Slimming.Listener listener) {
         double wanted = target.share();
         double budget = wanted * search.whole();
         int[] best = search.narrowest();

@@ -1,0 +1,105 @@
+package io.espalier.slim;
+
+import io.espalier.tensor.Internal;
+
+import org.bytedeco.pytorch.Tensor;
+
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.function.DoubleSupplier;
+import java.util.stream.IntStream;
+
+/**
+ * What is lost as the units of a group go one after another.
+ *
+ * @param order all units but one, the first to go first
+ * @param losses when so many are gone, from none on: as many as there are units
+ * @param by what it was found by, in words
+ */
+@SuppressWarnings("ArrayRecordComponent") // Never compared.
+@Internal
+public record LossCurve(List<Unit> order, double[] losses, String by) {
+    /** Of nothing that is left no logarithm can be taken. */
+    private static final double LEAST = 1e-6;
+
+    /** The share of a group's units that are gone where it is looked at what results lose. */
+    private static final double PROBED = 0.25;
+
+    /** What is lost in rounding at a quarter gone may well be seen at seven eighths. */
+    private static final double LEAST_DROP = 1e-7;
+
+    /** Groups don't get narrower than this share of what they were. */
+    private static final double NARROWEST = 0.125;
+
+    /**
+     * By scores: of what all units together have, the share that is gone, as the logarithm of what
+     * is left, since what is left of one layer goes through the next.
+     */
+    public static LossCurve ofScores(Group group, double[] scores, String by) {
+        List<Unit> units = group.units();
+        int[] order =
+                IntStream.range(0, scores.length)
+                        .boxed()
+                        .sorted(Comparator.comparingDouble(i -> scores[i]))
+                        .mapToInt(i -> i)
+                        .toArray();
+        double least = Math.min(0, scores[order[0]]);
+        double sum = 0;
+        double[] losses = new double[scores.length];
+        for (int i = 0; i < order.length; i++) {
+            losses[i] = sum;
+            sum += scores[order[i]] - least;
+        }
+        for (int i = 0; i < order.length && sum > 0; i++) {
+            losses[i] = Math.max(0, -Math.log(Math.max(1 - losses[i] / sum, LEAST)));
+        }
+        return new LossCurve(
+                IntStream.of(order).limit(units.size() - 1L).<Unit>mapToObj(units::get).toList(),
+                losses,
+                by);
+    }
+
+    /**
+     * By what the layers that read it lose as its units go.
+     *
+     * @param inputs those of the group's units, by what each layer that reads it loses
+     * @param drop what the results lose by what is gone until then
+     */
+    public static LossCurve byElimination(
+            Group group, Map<InputCosts, Tensor> inputs, DoubleSupplier drop, String by) {
+        var elimination = new Elimination(group, inputs, Elimination.Pace.BRISK);
+        int count = group.units().size();
+        double[] losses = new double[count];
+        Arrays.fill(losses, Double.POSITIVE_INFINITY);
+        losses[0] = 0;
+        int least = Math.max(1, (int) (NARROWEST * count));
+        int probed = Math.max(1, (int) Math.round(PROBED * count));
+        double factor = 1;
+        for (int gone = 0; gone < count - least; ) {
+            int most = gone < probed ? probed - gone : count - least - gone;
+            double loss = elimination.next(most);
+            int together = elimination.order().size() - gone;
+            for (int i = 1; i <= together; i++) {
+                losses[gone + i] = losses[gone] + loss * i / together;
+            }
+            gone += together;
+            if (gone == probed && losses[gone] > 0) {
+                double seen = Math.max(drop.getAsDouble(), Math.min(LEAST_DROP, losses[gone]));
+                factor = seen / losses[gone];
+            }
+        }
+        return new LossCurve(elimination.order(), losses, by).times(factor);
+    }
+
+    /** The units that go of which so many stay. */
+    public List<Unit> gone(int width) {
+        return order.subList(0, losses.length - width);
+    }
+
+    /** The same losses, times a number. */
+    public LossCurve times(double factor) {
+        return new LossCurve(order, Arrays.stream(losses).map(loss -> loss * factor).toArray(), by);
+    }
+}

@@ -1,0 +1,81 @@
+package io.espalier.slim;
+
+import io.espalier.tensor.Internal;
+
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/** What is left of dimensions when groups have other widths. */
+@Internal
+public final class Remainders {
+    private final Groups groups;
+    private final int[] units;
+    private final Map<Unit, Integer> groupOf = new HashMap<>();
+    private final IdentityHashMap<Axis, Remainder> known = new IdentityHashMap<>();
+
+    /**
+     * Prepares.
+     *
+     * @param chosen the groups that may get narrower, in the order of the widths
+     */
+    public Remainders(Groups groups, List<Group> chosen) {
+        this.groups = groups;
+        units = chosen.stream().mapToInt(group -> group.units().size()).toArray();
+        for (int group = 0; group < chosen.size(); group++) {
+            for (Unit unit : chosen.get(group).units()) {
+                groupOf.put(unit, group);
+            }
+        }
+    }
+
+    /**
+     * What is left of a dimension, as a share of it.
+     *
+     * @param lost the share of it that a unit of each group takes along, by the group's place
+     * @param units how many each group has
+     */
+    @SuppressWarnings("ArrayRecordComponent") // Never compared.
+    public record Remainder(Map<Integer, Double> lost, int[] units) {
+        /** At these widths of all groups. */
+        public double at(int[] widths) {
+            double left = 1;
+            for (Map.Entry<Integer, Double> each : lost.entrySet()) {
+                int group = each.getKey();
+                left -= each.getValue() * (units[group] - widths[group]);
+            }
+            return Math.max(left, 0);
+        }
+
+        /** Whether no group changes it. */
+        boolean isAll() {
+            return lost.isEmpty();
+        }
+    }
+
+    private Remainder of(Axis axis) {
+        return known.computeIfAbsent(axis, this::count);
+    }
+
+    private Remainder count(Axis axis) {
+        Map<Integer, Double> lost = new TreeMap<>();
+        long period = axis.isPlain() ? 0 : axis.period();
+        for (long index = 0; index < period; index++) {
+            for (Unit unit : groups.units(axis, index)) {
+                Integer group = groupOf.get(unit);
+                if (group != null) {
+                    lost.merge(group, 1.0 / period / units[group], Double::sum);
+                }
+            }
+        }
+        return new Remainder(lost, units);
+    }
+
+    /** What is left of dimensions, those aside that stay as they are. */
+    public List<Remainder> of(Collection<Axis> axes) {
+        return axes.stream().map(this::of).filter(left -> !left.isAll()).toList();
+    }
+}

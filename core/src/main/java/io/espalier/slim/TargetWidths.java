@@ -1,0 +1,121 @@
+package io.espalier.slim;
+
+import io.espalier.nn.Module;
+import io.espalier.train.EvalMode;
+import io.espalier.train.Latency;
+
+import org.bytedeco.pytorch.Tensor;
+
+import java.util.List;
+import java.util.function.ToDoubleFunction;
+
+/** Finds the widths of a Java model's groups at which a target is met and least is lost. */
+final class TargetWidths {
+    /** Times of one model differ by about as much from one measurement to the next. */
+    private static final double NOISE = 0.02;
+
+    /** What is counted is met but for widths that are multiples of something. */
+    private static final double COUNTED = 0.005;
+
+    /** Turns are taken for about so many milliseconds. */
+    private static final double MEASURED = 600;
+
+    private static final int FEWEST_TURNS = 7;
+    private static final int MOST_TURNS = 51;
+
+    private final ModelSlimmer slimmer;
+    private final SlimmingRun run;
+    private final Slimming.Listener listener;
+    private final ModelCosts costs;
+
+    TargetWidths(ModelSlimmer slimmer, SlimmingRun run, Slimming.Listener listener) {
+        this.slimmer = slimmer;
+        this.run = run;
+        this.listener = listener;
+        costs = new ModelCosts(slimmer, run.groups());
+    }
+
+    /** The slimming that meets a target. */
+    SlimResult to(SlimmingTarget target) {
+        return switch (target.kind()) {
+            case RATIO -> run.at(UnitWidths.of(run.groups(), target.value()));
+            case MACS -> counted(target, costs.macs());
+            case PARAMETERS -> counted(target, costs.parameters());
+            case BYTES -> counted(target, costs.bytes());
+            case SPEEDUP -> toSpeed(target);
+            case MAX_DROP -> toDrop(target);
+        };
+    }
+
+    private WidthSearch search(WidthCosts cost) {
+        return new WidthSearch(run.groups(), run.losses(), cost);
+    }
+
+    private SlimResult counted(SlimmingTarget target, WidthCosts cost) {
+        double whole = count(target);
+        return corrected(target, search(cost), widths -> count(target) / whole, COUNTED);
+    }
+
+    /** What the model has as it is now. */
+    private double count(SlimmingTarget target) {
+        if (target.kind() == SlimmingTarget.Kind.BYTES) {
+            return costs.heldBytes();
+        }
+        SlimResult.Cost now =
+                TracedModel.of(slimmer.model(), slimmer.example()).cost(slimmer.example());
+        return target.kind() == SlimmingTarget.Kind.MACS ? now.macs() : now.parameters();
+    }
+
+    /** The model beside a copy of it as it was, in turns. */
+    private SlimResult toSpeed(SlimmingTarget target) {
+        WidthSearch search = search(costs.times(listener));
+        Module whole = slimmer.model().copy();
+        whole.eval();
+        Tensor[] example = slimmer.example().toArray(Tensor[]::new);
+        int turns = (int) Math.clamp(MEASURED / costs.time(), FEWEST_TURNS, MOST_TURNS);
+        return corrected(
+                target,
+                search,
+                widths -> {
+                    try (var inference = new EvalMode(slimmer.model())) {
+                        var both = List.of(whole, slimmer.model());
+                        double[] times = Latency.medians(both, turns, example);
+                        return times[1] / times[0];
+                    }
+                },
+                NOISE);
+    }
+
+    /**
+     * The widths at which what is measured is right.
+     *
+     * @param measured the share that is left, of the model at these widths
+     */
+    private SlimResult corrected(
+            SlimmingTarget target,
+            WidthSearch search,
+            ToDoubleFunction<int[]> measured,
+            double off) {
+        var correction =
+                new Correction(
+                        search,
+                        widths ->
+                                slimmer.narrowed(
+                                        run.groups(), widths, () -> measured.applyAsDouble(widths)),
+                        off);
+        return at(search, correction.to(target, listener), target);
+    }
+
+    private SlimResult toDrop(SlimmingTarget target) {
+        WidthSearch search = search(costs.times(listener));
+        try (var results = run.results()) {
+            int[] widths =
+                    DropSearch.widths(search, target.value(), tried -> run.drop(tried, results));
+            return at(search, widths, target);
+        }
+    }
+
+    private SlimResult at(WidthSearch search, int[] widths, SlimmingTarget target) {
+        return run.at(widths).with(search.costs(widths), target.kind().unit());
+    }
+}

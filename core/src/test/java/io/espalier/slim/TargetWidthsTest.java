@@ -1,0 +1,182 @@
+package io.espalier.slim;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.espalier.nn.Linear;
+import io.espalier.nn.Module;
+import io.espalier.nn.ReLU;
+import io.espalier.nn.Sequential;
+import io.espalier.nn.Tanh;
+import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Libtorch;
+import io.espalier.tensor.Tensors;
+import io.espalier.train.Optimizers;
+
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Optimizer;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+
+@DisplayName("A Java model slimmed to a target")
+class TargetWidthsTest {
+    private Sequential model;
+    private Tensor rows;
+
+    /** A first layer whose outputs are all alike, and a second whose outputs all matter. */
+    @BeforeEach
+    void halfRedundant() {
+        Libtorch.seed(5);
+        var alike = new Linear(8, 48);
+        model =
+                new Sequential(
+                        alike, new ReLU(), new Linear(48, 48), new Tanh(), new Linear(48, 32));
+        model.eval();
+        rows = Tensors.randn(64, 8);
+        try (var noGrad = new NoGradGuard()) {
+            alike.parameter("bias").zero_();
+            for (int unit = 1; unit < 48; unit++) {
+                alike.weight()
+                        .select(0, unit)
+                        .copy_(alike.weight().select(0, 0).mul(new Scalar(1.0 + unit % 7)));
+            }
+        }
+    }
+
+    private Slimming slimming() {
+        return Slimming.of(model, rows);
+    }
+
+    private ChannelImportance secondOrder() {
+        return ChannelImportance.secondOrder(List.of(rows));
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    @DisplayName("costs at any widths what was foreseen")
+    void foresees(Networks network) {
+        Libtorch.seed(3);
+        Module made = network.make();
+        ModelSlimmer slimmer = ModelSlimmer.of(made, List.of(network.input()));
+        List<Group> groups = slimmer.groups().independent(group -> true);
+        var random = new Random(4);
+        int[] widths =
+                groups.stream()
+                        .mapToInt(group -> 1 + random.nextInt(group.units().size()))
+                        .toArray();
+        var costs = new ModelCosts(slimmer, groups);
+        long bytes = costs.heldBytes();
+
+        double macs = costs.macs().of(widths);
+        double parameters = costs.parameters().of(widths);
+        double left = costs.bytes().of(widths);
+
+        slimmer.narrowed(
+                groups,
+                widths,
+                () -> {
+                    SlimResult.Cost now =
+                            TracedModel.of(made, slimmer.example()).cost(slimmer.example());
+                    assertEquals(now.parameters(), parameters, 0.5);
+                    // Products within an attention count as its projections do.
+                    double off = network == Networks.ENCODER ? 0.06 : 1e-6;
+                    assertEquals(now.macs(), macs, off * now.macs());
+                    assertEquals(costs.heldBytes(), left, 0.5);
+                    return now;
+                });
+        assertEquals(bytes, costs.heldBytes());
+    }
+
+    @Test
+    @DisplayName("has the share of multiplications asked for, and lost where least is lost")
+    void meetsMacs() {
+        Tensor wanted = model.call(rows).detach().clone();
+
+        SlimResult result = slimming().macs(0.6).importance(secondOrder()).run();
+
+        assertEquals(0.6, (double) result.after().macs() / result.before().macs(), 0.05);
+        SlimResult.Row first = result.rows().get(0);
+        assertTrue(first.left() < 32, result::toString);
+        assertEquals(48, result.rows().get(1).left());
+        assertEquals("MACs", result.unit());
+        GroupCost cost = first.spent().orElseThrow();
+        assertEquals(64 * 48 * (8 + 48), cost.before(), 1e-3);
+        assertEquals(64 * first.left() * (8 + 48), cost.after(), 1e-3);
+        assertTrue(result.toString().contains("MACs  error 0.0"), result::toString);
+        assertEquals(0, model.call(rows).sub(wanted).abs().max().item_double(), 0.02);
+    }
+
+    @Test
+    @DisplayName("has the share of parameters or bytes asked for, and the optimizer follows")
+    void meetsSizes() {
+        Optimizer adam = Optimizers.adam(model.parameters(), 1e-3);
+        model.call(rows).square().sum().backward();
+        adam.step();
+
+        SlimResult result = slimming().parameters(0.5).optimizer(adam).run();
+        SlimResult bytes = slimming().bytes(0.8).run();
+
+        assertEquals(
+                0.5, (double) result.after().parameters() / result.before().parameters(), 0.05);
+        assertEquals(0.8, (double) bytes.after().parameters() / bytes.before().parameters(), 0.05);
+        model.call(rows).square().sum().backward();
+    }
+
+    @Test
+    @DisplayName("is as far off as it may be, and no further")
+    void keepsToDrop() {
+        try (var results = new ModelResults(model, List.of(rows), 64)) {
+            SlimResult result = slimming().maxDrop(0.02).importance(secondOrder()).run();
+
+            double drop = results.drop();
+            assertTrue(drop <= 0.02, () -> drop + " " + result);
+            assertTrue(result.after().macs() < result.before().macs(), result::toString);
+        }
+    }
+
+    @Test
+    @DisplayName("is timed, step by step and as a whole")
+    void isTimed() {
+        SlimResult result = slimming().speedup(1).run();
+
+        assertEquals("ms", result.unit());
+        assertTrue(
+                result.rows().stream().allMatch(row -> row.spent().orElseThrow().before() > 0),
+                result::toString);
+    }
+
+    @Test
+    @DisplayName("is as it was where the target is out of reach or makes no sense")
+    void refuses() {
+        Map<String, float[]> before = SlimmingTest.state(model);
+        var slimming = slimming().macs(0.01).importance(secondOrder());
+
+        String words =
+                String.valueOf(assertThrows(EspalierException.class, slimming::run).getMessage());
+        assertTrue(
+                words.matches("0.010 of the MACs can't be reached: at the narrowest 0.... stay."),
+                words);
+        Map<String, float[]> after = SlimmingTest.state(model);
+        assertEquals(before.keySet(), after.keySet());
+        before.forEach((name, values) -> assertArrayEquals(values, after.get(name), name));
+
+        var blind = slimming().maxDrop(0.01);
+        assertThrows(EspalierException.class, blind::run);
+        for (double wrong : new double[] {0, -1, 2, Double.NaN}) {
+            assertThrows(EspalierException.class, () -> slimming().macs(wrong));
+        }
+        assertThrows(EspalierException.class, () -> slimming().speedup(0.5));
+        assertThrows(EspalierException.class, () -> slimming().maxDrop(1));
+    }
+}
