@@ -1,12 +1,17 @@
 package io.espalier.slim;
 
+import io.espalier.tensor.Internal;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.jspecify.annotations.Nullable;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.function.IntToDoubleFunction;
+import java.util.stream.IntStream;
 
 /**
  * Channels of a value that are one number everywhere, whatever the input.
@@ -14,30 +19,89 @@ import java.lang.foreign.ValueLayout;
  * @param dimension along which the channels lie
  * @param numbers one for each channel; NaN for one that is not known to be one number
  */
+@Internal
 @SuppressWarnings("ArrayRecordComponent") // Never compared.
-record KnownNumbers(int dimension, double[] numbers) {
+public record KnownNumbers(int dimension, double[] numbers) {
     /** Numbers as a tensor of a type. */
-    static Tensor tensor(double[] numbers, ScalarType type, long... shape) {
+    public static Tensor tensor(double[] numbers, ScalarType type, long... shape) {
         Tensor wide = Tensors.empty(ScalarType.Double, shape);
         MemorySegment.copy(
                 numbers, 0, Tensors.segment(wide), ValueLayout.JAVA_DOUBLE, 0, numbers.length);
         return wide.to(type);
     }
 
-    boolean isKnown(int channel) {
+    /** Whether a channel is one number. */
+    public boolean isKnown(int channel) {
         return !Double.isNaN(numbers[channel]);
     }
 
-    boolean isZero(int channel) {
+    /** Whether a channel is zero. */
+    public boolean isZero(int channel) {
         return numbers[channel] == 0;
     }
 
-    boolean isAny() {
-        for (double number : numbers) {
-            if (!Double.isNaN(number)) {
-                return true;
+    /** Whether any is known. */
+    public boolean isAny() {
+        return IntStream.range(0, numbers.length).anyMatch(this::isKnown);
+    }
+
+    /** The same channels along another dimension. */
+    public KnownNumbers along(int other) {
+        return new KnownNumbers(other, numbers);
+    }
+
+    /** Other channels along the same dimension. */
+    public KnownNumbers with(int count, IntToDoubleFunction number) {
+        return new KnownNumbers(dimension, IntStream.range(0, count).mapToDouble(number).toArray());
+    }
+
+    /** Of an operator that leaves this number as it is everywhere, but no other. */
+    public KnownNumbers only(double number) {
+        return with(numbers.length, i -> numbers[i] == number ? number : Double.NaN);
+    }
+
+    /**
+     * What is left of them in another shape of as many elements: the channels stay one dimension,
+     * or are joined with those after them; null if they are not.
+     */
+    public @Nullable KnownNumbers reshaped(long[] from, long[] to) {
+        long before = product(from, dimension);
+        int channels = numbers.length;
+        for (int d = 0; d < to.length; d++) {
+            boolean starts = product(to, d) == before && to[d] >= channels && to[d] > 1;
+            if (starts && to[d] % channels == 0 && to[d] < Integer.MAX_VALUE) {
+                int each = (int) to[d] / channels;
+                return along(d).with((int) to[d], i -> numbers[i / each]);
             }
         }
-        return false;
+        return null;
+    }
+
+    private static long product(long[] extents, int count) {
+        return Arrays.stream(extents, 0, count).reduce(1, (a, b) -> a * b);
+    }
+
+    /**
+     * Where places in a block become channels: blocks of all channels one after another, or the
+     * block of each channel.
+     */
+    public KnownNumbers blocksToChannels(int blocks, boolean blocksFirst) {
+        int count = numbers.length;
+        return with(count * blocks, i -> numbers[blocksFirst ? i % count : i / blocks]);
+    }
+
+    /** The other way: a channel is one number where all that it is made of are the same. */
+    public KnownNumbers channelsToBlocks(int blocks, boolean blocksFirst) {
+        int count = numbers.length / blocks;
+        return with(
+                count,
+                i -> {
+                    double first = numbers[blocksFirst ? i : i * blocks];
+                    boolean same =
+                            IntStream.range(0, blocks)
+                                    .map(b -> blocksFirst ? b * count + i : i * blocks + b)
+                                    .allMatch(at -> numbers[at] == first);
+                    return same ? first : Double.NaN;
+                });
     }
 }

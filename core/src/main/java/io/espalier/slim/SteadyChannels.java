@@ -83,8 +83,7 @@ final class SteadyChannels {
             case RESHAPE, FLATTEN, SQUEEZE, UNSQUEEZE, CONTIGUOUS ->
                     in == null
                             ? null
-                            : reshaped(
-                                    in,
+                            : in.reshaped(
                                     analysis.extents(call.inputs().getFirst()),
                                     analysis.extents(call.result()));
             case MAX_POOL1D, MAX_POOL2D, MAX_POOL3D, ADAPTIVE_AVG_POOL1D, ADAPTIVE_AVG_POOL2D -> in;
@@ -217,27 +216,5 @@ final class SteadyChannels {
         }
         boolean kept = call.flag("keepdim");
         return new KnownNumbers(in.dimension() - (kept ? 0 : before), in.numbers());
-    }
-
-    /** Where the channels stay one dimension, or are joined with those after them. */
-    private static @Nullable KnownNumbers reshaped(KnownNumbers in, long[] from, long[] to) {
-        long before = product(from, in.dimension());
-        int channels = in.numbers().length;
-        for (int d = 0; d < to.length; d++) {
-            boolean starts = product(to, d) == before && to[d] >= channels && to[d] > 1;
-            if (starts && to[d] % channels == 0) {
-                int each = (int) to[d] / channels;
-                double[] numbers = new double[(int) to[d]];
-                for (int i = 0; i < numbers.length; i++) {
-                    numbers[i] = in.numbers()[i / each];
-                }
-                return new KnownNumbers(d, numbers);
-            }
-        }
-        return null;
-    }
-
-    private static long product(long[] extents, int count) {
-        return Arrays.stream(extents, 0, count).reduce(1, (a, b) -> a * b);
     }
 }

@@ -1,6 +1,7 @@
 package io.espalier.onnx.slim;
 
 import io.espalier.onnx.model.ConstantTensor;
+import io.espalier.onnx.model.ElementType;
 import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
@@ -95,6 +96,12 @@ final class Analysis {
     /** Extents of a value, with a prime for each free size; null if its rank is not known. */
     long @Nullable [] extents(String value) {
         return sizes.numbers(shapes.shape(value));
+    }
+
+    /** What a value's elements are; those of floats if it is not known. */
+    ElementType elements(String value) {
+        ElementType known = shapes.elements(value);
+        return known == null ? ElementType.FLOAT : known;
     }
 
     /** Integers that a value holds, with a prime for each free size; null if they are not known. */

@@ -12,11 +12,12 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.stream.IntStream;
 
 /** What channels add everywhere the same, added by biases instead, so that nobody needs them. */
 final class BiasFolding {
     private final PrunedUnits pruned;
-    private final Map<OnnxNode, float[]> shifts = new LinkedHashMap<>();
+    private final Map<OnnxNode, double[]> shifts = new LinkedHashMap<>();
     private final Map<OnnxNode, List<Integer>> channels = new LinkedHashMap<>();
 
     private BiasFolding(PrunedUnits pruned) {
@@ -34,14 +35,14 @@ final class BiasFolding {
 
     private void take(Meeting meeting) {
         OnnxNode node = meeting.end().node();
-        float[] shift = Objects.requireNonNull(pruned.shift(meeting));
+        double[] shift = Objects.requireNonNull(pruned.shift(meeting));
         // A channel that several units take along is folded once.
         List<Integer> taken = channels.computeIfAbsent(node, k -> new ArrayList<>());
         if (taken.contains(meeting.index())) {
             return;
         }
         taken.add(meeting.index());
-        float[] sum = shifts.computeIfAbsent(node, k -> new float[shift.length]);
+        double[] sum = shifts.computeIfAbsent(node, k -> new double[shift.length]);
         for (int o = 0; o < sum.length; o++) {
             sum[o] += shift[o];
         }
@@ -49,50 +50,44 @@ final class BiasFolding {
 
     private void rewrite(OnnxGraph graph) {
         shifts.forEach((node, shift) -> {
-            clear(graph, node);
+            ConstantTensor weight = Objects.requireNonNull(graph.constant(node.input(1)));
+            clear(graph, node, weight);
+            ConstantTensor numbers =
+                    RealNumbers.like(
+                            weight, List.of((long) shift.length), biased(graph, node, shift));
+            String bias = graph.addConstant(node.name() + "_bias", numbers);
             if (node.is("MatMul")) {
-                addAfter(graph, node, shift);
+                addAfter(graph, node, bias);
             } else {
-                addBias(graph, node, shift);
+                graph.replace(node, node.withInputs(List.of(node.input(0), node.input(1), bias)));
             }
         });
     }
 
-    private void clear(OnnxGraph graph, OnnxNode node) {
-        String name = node.input(1);
-        ConstantTensor weight = Objects.requireNonNull(graph.constant(name));
+    private void clear(OnnxGraph graph, OnnxNode node, ConstantTensor weight) {
         int dimension = node.is("Conv") || node.integer("transB", 0) != 0 ? 1 : 0;
         var slices = new WeightSlices(weight, dimension, node.integer("group", 1));
-        float[] numbers = weight.toFloats();
+        double[] numbers = RealNumbers.of(weight);
         for (int channel : channels.getOrDefault(node, List.of())) {
             slices.clear(channel, numbers);
         }
-        graph.setConstant(name, ConstantTensor.floats(weight.shape(), numbers));
+        graph.setConstant(node.input(1), RealNumbers.like(weight, weight.shape(), numbers));
     }
 
-    private static void addBias(OnnxGraph graph, OnnxNode node, float[] shift) {
-        float[] bias = shift.clone();
-        ConstantTensor old = graph.constant(node.input(2));
-        float[] before = old == null ? new float[1] : old.toFloats();
-        for (int o = 0; o < bias.length; o++) {
-            bias[o] += before[before.length == 1 ? 0 : o];
-        }
-        String name =
-                graph.addConstant(
-                        node.name() + "_bias",
-                        ConstantTensor.floats(List.of((long) bias.length), bias));
-        graph.replace(node, node.withInputs(List.of(node.input(0), node.input(1), name)));
+    /** What a layer's bias adds with that. */
+    private static double[] biased(OnnxGraph graph, OnnxNode node, double[] shift) {
+        ConstantTensor bias = graph.constant(node.input(2));
+        double[] before = bias == null ? new double[1] : RealNumbers.of(bias);
+        return IntStream.range(0, shift.length)
+                .mapToDouble(o -> shift[o] + before[before.length == 1 ? 0 : o])
+                .toArray();
     }
 
-    private static void addAfter(OnnxGraph graph, OnnxNode node, float[] shift) {
-        String name =
-                graph.addConstant(
-                        node.name() + "_bias",
-                        ConstantTensor.floats(List.of((long) shift.length), shift));
+    private static void addAfter(OnnxGraph graph, OnnxNode node, String bias) {
         String product = graph.freshName(node.output() + "_product");
         graph.replace(
                 node,
                 node.withOutputs(List.of(product)),
-                OnnxNode.of("Add", List.of(product, name), node.output()));
+                OnnxNode.of("Add", List.of(product, bias), node.output()));
     }
 }

@@ -5,12 +5,12 @@ import io.espalier.onnx.model.ElementType;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.run.OnnxSession;
+import io.espalier.slim.KnownNumbers;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
 import java.util.Arrays;
@@ -32,7 +32,7 @@ final class ChannelwiseRun {
         this.node = node;
     }
 
-    @Nullable KnownChannels of(Map<String, KnownChannels> known) {
+    @Nullable KnownNumbers of(Map<String, KnownNumbers> known) {
         long[] extents = analysis.extents(node.output());
         int dimension = extents == null ? -1 : dimension(known, extents.length);
         if (extents == null || dimension < 0) {
@@ -42,10 +42,10 @@ final class ChannelwiseRun {
         boolean[] isKnown = new boolean[channels];
         boolean[] isZero = new boolean[channels];
         Arrays.fill(isKnown, true);
-        Map<String, KnownChannels> given = new LinkedHashMap<>();
+        Map<String, KnownNumbers> given = new LinkedHashMap<>();
         for (String operand : node.inputs()) {
             int own = dimension - extents.length + rank(operand);
-            KnownChannels some = known.get(operand);
+            KnownNumbers some = known.get(operand);
             if (some != null && some.dimension() == own && some.numbers().length == channels) {
                 given.put(operand, some);
                 for (int i = 0; i < channels; i++) {
@@ -57,15 +57,42 @@ final class ChannelwiseRun {
             }
         }
         boolean any = IntStream.range(0, channels).anyMatch(i -> isKnown[i]);
-        float[] results = any ? run(given) : new float[channels];
+        double[] results = any ? run(given) : new double[channels];
         if (results == null || results.length != channels) {
             return null;
         }
         for (int i = 0; i < channels; i++) {
             // Whatever zero is multiplied by, numbers being finite.
-            results[i] = node.is("Mul") && isZero[i] ? 0 : isKnown[i] ? results[i] : Float.NaN;
+            results[i] = node.is("Mul") && isZero[i] ? 0 : isKnown[i] ? results[i] : Double.NaN;
         }
-        return new KnownChannels(dimension, results);
+        if (node.is("Where")) {
+            keepWhatIsSame(results, dimension, extents.length, known);
+        }
+        return new KnownNumbers(dimension, results);
+    }
+
+    /** Whatever is chosen of two that are the same number. */
+    private void keepWhatIsSame(
+            double[] results, int dimension, int rank, Map<String, KnownNumbers> known) {
+        double[][] both = new double[2][];
+        for (int i = 0; i < 2; i++) {
+            String operand = node.input(i + 1);
+            int own = dimension - rank + rank(operand);
+            KnownNumbers some = known.get(operand);
+            ConstantTensor constant = model.graph().constant(operand);
+            if (some != null && some.dimension() == own) {
+                both[i] = some.numbers();
+            } else if (constant != null && isByChannel(operand, own)) {
+                both[i] = RealNumbers.of(constant);
+            } else {
+                return;
+            }
+        }
+        for (int i = 0; i < results.length; i++) {
+            double one = both[0][both[0].length == 1 ? 0 : i];
+            double other = both[1][both[1].length == 1 ? 0 : i];
+            results[i] = one == other ? one : results[i];
+        }
     }
 
     private int rank(String operand) {
@@ -74,9 +101,9 @@ final class ChannelwiseRun {
     }
 
     /** The result's dimension that known channels lie along. */
-    private int dimension(Map<String, KnownChannels> known, int rank) {
+    private int dimension(Map<String, KnownNumbers> known, int rank) {
         for (String operand : node.inputs()) {
-            KnownChannels some = known.get(operand);
+            KnownNumbers some = known.get(operand);
             if (some != null) {
                 return some.dimension() + rank - rank(operand);
             }
@@ -97,13 +124,13 @@ final class ChannelwiseRun {
                         .allMatch(d -> d == dimension || shape.get(d) == 1);
     }
 
-    private float @Nullable [] run(Map<String, KnownChannels> given) {
+    private double @Nullable [] run(Map<String, KnownNumbers> given) {
         var types = new HashMap<String, ElementType>();
         var constants = new HashMap<String, ConstantTensor>();
         for (String operand : node.inputs()) {
             ConstantTensor constant = model.graph().constant(operand);
             if (given.containsKey(operand)) {
-                types.put(operand, ElementType.FLOAT);
+                types.put(operand, analysis.elements(operand));
             } else if (constant != null) {
                 constants.put(operand, constant);
             }
@@ -114,9 +141,7 @@ final class ChannelwiseRun {
             var inputs = new HashMap<String, Tensor>();
             given.forEach((name, channels) -> inputs.put(name, tensor(name, channels)));
             Tensor result = session.run(inputs).values().iterator().next();
-            return Tensors.type(result).intern() == ScalarType.Float
-                    ? Tensors.floats(result)
-                    : null;
+            return Tensors.doubles(result);
         } catch (EspalierException e) {
             // What the runtime can't compute so is not known.
             return null;
@@ -124,14 +149,14 @@ final class ChannelwiseRun {
     }
 
     /** One number for each channel, and 0 where it is not known. */
-    private Tensor tensor(String name, KnownChannels channels) {
+    private Tensor tensor(String name, KnownNumbers channels) {
         long[] shape = new long[rank(name)];
         Arrays.fill(shape, 1);
         shape[channels.dimension()] = channels.numbers().length;
-        float[] numbers = channels.numbers().clone();
+        double[] numbers = channels.numbers().clone();
         for (int i = 0; i < numbers.length; i++) {
             numbers[i] = channels.isKnown(i) ? numbers[i] : 0;
         }
-        return Tensors.of(numbers, shape);
+        return KnownNumbers.tensor(numbers, analysis.elements(name).libtorch(), shape);
     }
 }

@@ -1,9 +1,9 @@
 package io.espalier.onnx.slim;
 
 import io.espalier.onnx.model.ConstantTensor;
-import io.espalier.onnx.model.ElementType;
 import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxNode;
+import io.espalier.slim.KnownNumbers;
 
 import org.jspecify.annotations.Nullable;
 
@@ -16,9 +16,9 @@ import java.util.List;
  */
 final class ConstantLayer {
     private final OnnxNode node;
-    private final float[] sums;
+    private final double[] sums;
     private final boolean[] isZero;
-    private final float[] bias;
+    private final double[] bias;
     private final int inputs;
     private final int outputs;
     private final int inputDimension;
@@ -26,7 +26,7 @@ final class ConstantLayer {
     private final long groups;
 
     private ConstantLayer(
-            OnnxNode node, ConstantTensor weights, float[] bias, int rank, Layout layout) {
+            OnnxNode node, ConstantTensor weights, double[] bias, int rank, Layout layout) {
         this.node = node;
         this.bias = bias;
         groups = layout.groups();
@@ -34,13 +34,13 @@ final class ConstantLayer {
         outputs = (int) (long) shape.get(layout.outputs());
         inputs = (int) (long) shape.get(1 - layout.outputs());
         int window = (int) (weights.elements() / Math.max(1, (long) outputs * inputs));
-        sums = new float[outputs * inputs];
+        sums = new double[outputs * inputs];
         isZero = new boolean[outputs * inputs];
         Arrays.fill(isZero, true);
         boolean isConvolution = node.is("Conv");
         inputDimension = isConvolution ? 1 : rank - 1;
         outputDimension = inputDimension;
-        float[] values = weights.toFloats();
+        double[] values = RealNumbers.of(weights);
         for (int k = 0; k < values.length; k++) {
             int pair = k / window;
             int second = (int) (long) shape.get(1);
@@ -70,11 +70,11 @@ final class ConstantLayer {
         }
         boolean outputsFirst = node.is("Conv") || node.integer("transB", 0) != 0;
         var layout = new Layout(outputsFirst ? 0 : 1, node.integer("group", 1));
-        float[] bias = new float[(int) (long) weights.shape().get(layout.outputs())];
+        double[] bias = new double[(int) (long) weights.shape().get(layout.outputs())];
         if (shift != null && shift.elements() == bias.length) {
-            bias = shift.toFloats();
+            bias = RealNumbers.of(shift);
         } else if (shift != null && shift.elements() == 1) {
-            Arrays.fill(bias, shift.toFloats()[0]);
+            Arrays.fill(bias, RealNumbers.of(shift)[0]);
         } else if (shift != null) {
             return null;
         }
@@ -83,7 +83,7 @@ final class ConstantLayer {
 
     private static @Nullable ConstantTensor floats(OnnxGraph graph, String name) {
         ConstantTensor constant = graph.constant(name);
-        return constant != null && constant.type() == ElementType.FLOAT ? constant : null;
+        return constant != null && constant.type().isFloating() ? constant : null;
     }
 
     /** The dimension of what it reads that its inputs lie along. */
@@ -101,9 +101,9 @@ final class ConstantLayer {
     }
 
     /** The channels that come out the same everywhere, given those that come in so. */
-    KnownChannels outputs(@Nullable KnownChannels given) {
-        float[] numbers = new float[outputs];
-        KnownChannels in = given != null && given.dimension() == inputDimension ? given : null;
+    KnownNumbers outputs(@Nullable KnownNumbers given) {
+        double[] numbers = new double[outputs];
+        KnownNumbers in = given != null && given.dimension() == inputDimension ? given : null;
         for (int o = 0; o < outputs; o++) {
             double sum = bias[o];
             for (int i = 0; i < inputs; i++) {
@@ -117,9 +117,9 @@ final class ConstantLayer {
                                 ? in.numbers()[channel] * sums[o * inputs + i]
                                 : Double.NaN;
             }
-            numbers[o] = (float) sum;
+            numbers[o] = sum;
         }
-        return new KnownChannels(outputDimension, numbers);
+        return new KnownNumbers(outputDimension, numbers);
     }
 
     /** The channel that an output reads as its group's input i. */
@@ -128,8 +128,8 @@ final class ConstantLayer {
     }
 
     /** What some channels of these numbers add to each output. */
-    float[] shift(KnownChannels given, int channel) {
-        float[] shift = new float[outputs];
+    double[] shift(KnownNumbers given, int channel) {
+        double[] shift = new double[outputs];
         for (int o = 0; o < outputs; o++) {
             int input = channel - channel(o, 0);
             if (input >= 0 && input < inputs) {

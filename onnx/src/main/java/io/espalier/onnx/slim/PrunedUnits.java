@@ -1,7 +1,6 @@
 package io.espalier.onnx.slim;
 
 import io.espalier.onnx.model.ConstantTensor;
-import io.espalier.onnx.model.ElementType;
 import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
@@ -11,6 +10,7 @@ import io.espalier.slim.ChannelValue;
 import io.espalier.slim.Cut;
 import io.espalier.slim.Group;
 import io.espalier.slim.Groups;
+import io.espalier.slim.KnownNumbers;
 import io.espalier.slim.Place;
 import io.espalier.slim.Unit;
 
@@ -30,7 +30,7 @@ final class PrunedUnits {
     private final OnnxGraph graph;
     private final Analysis analysis;
     private final Groups groups;
-    private final Map<String, KnownChannels> known;
+    private final Map<String, KnownNumbers> known;
     private final Map<Unit, List<Meeting>> meetings = new LinkedHashMap<>();
     private final Map<Place, WeightSlices> slices = new HashMap<>();
     private final Map<OnnxNode, @Nullable ConstantLayer> layers = new HashMap<>();
@@ -133,14 +133,14 @@ final class PrunedUnits {
         String operand = end.node().input(side.operand());
         ConstantTensor constant = graph.constant(operand);
         if (constant == null) {
-            KnownChannels channels = known.get(operand);
+            KnownNumbers channels = known.get(operand);
             return channels != null
                     && channels.dimension() == side.dimension()
                     && channels.isZero(meeting.index());
         }
         ChannelValue value = analysis.value(operand);
         return value != null
-                && constant.type() == ElementType.FLOAT
+                && constant.type().isFloating()
                 && slices(operand, constant, side, end).isZero(meeting.index(), value, alone);
     }
 
@@ -155,14 +155,14 @@ final class PrunedUnits {
      * What a channel that is the same everywhere adds to each output of the layer that it ends in;
      * null if it isn't that, or no bias could add it instead.
      */
-    float @Nullable [] shift(Meeting meeting) {
+    double @Nullable [] shift(Meeting meeting) {
         End end = meeting.end();
         Side other = end.other();
         if (end.one().operand() != 0 || other == null || other.operand() != 1) {
             return null;
         }
         ChannelValue value = analysis.value(end.node().input(0));
-        KnownChannels channels = known.get(end.node().input(0));
+        KnownNumbers channels = known.get(end.node().input(0));
         ConstantLayer layer =
                 value == null || channels == null
                         ? null

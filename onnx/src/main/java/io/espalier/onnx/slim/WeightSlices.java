@@ -48,7 +48,7 @@ final class WeightSlices {
     }
 
     /** Sets what a channel meets to zero in a copy of the weight's numbers. */
-    void clear(int channel, float[] numbers) {
+    void clear(int channel, double[] numbers) {
         long length = shape[dimension];
         long inner = inner();
         long outer = values.length / Math.max(1, length * inner);
