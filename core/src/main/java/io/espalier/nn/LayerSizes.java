@@ -29,6 +29,7 @@ public final class LayerSizes {
             case VectorTable t -> new long[] {t.embeddingDim()};
             case MultiheadAttention a -> new long[] {a.embedDim(), a.headSize(), a.numHeads()};
             case Recurrent r -> new long[] {r.inputSize(), r.hiddenSize()};
+            case LayerForm form -> of(form.geometry());
             default -> new long[0];
         };
     }
@@ -46,6 +47,7 @@ public final class LayerSizes {
             case VectorTable t -> t.resize(sizes[0]);
             case MultiheadAttention a -> a.resize(sizes[0], sizes[1], sizes[2]);
             case Recurrent r -> r.resize(sizes[0], sizes[1]);
+            case LayerForm form -> set(form.geometry(), sizes);
             default -> {}
         }
     }

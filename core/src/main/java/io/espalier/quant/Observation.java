@@ -1,6 +1,7 @@
 package io.espalier.quant;
 
 import io.espalier.nn.Module;
+import io.espalier.nn.WatchingHook;
 import io.espalier.quant.observer.Observer;
 import io.espalier.quant.observer.ObserverFactory;
 
@@ -56,7 +57,7 @@ final class Observation {
     }
 
     /** What {@link Module#removeHooks} finds them by. */
-    interface ObservingHook extends QuantizationHook {}
+    interface ObservingHook extends QuantizationHook, WatchingHook {}
 
     /**
      * Shows a module's first output to the observer below it.

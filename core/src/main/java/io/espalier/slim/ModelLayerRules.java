@@ -10,6 +10,7 @@ import io.espalier.nn.GroupNorm;
 import io.espalier.nn.InstanceNorm;
 import io.espalier.nn.InstanceNorm1d;
 import io.espalier.nn.InstanceNorm2d;
+import io.espalier.nn.LayerForm;
 import io.espalier.nn.LayerNorm;
 import io.espalier.nn.LayerSizes;
 import io.espalier.nn.Linear;
@@ -41,10 +42,11 @@ final class ModelLayerRules {
     }
 
     private void apply() {
-        if (!layer.isAtomic()) {
+        Module kind = layer instanceof LayerForm form ? form.geometry() : layer;
+        if (!kind.isAtomic()) {
             throw new NotUnderstood("what its code does can't be followed");
         }
-        switch (layer) {
+        switch (kind) {
             case Linear linear -> linear();
             case Convolution convolution -> convolution(convolution);
             case BatchNorm norm -> batch();
@@ -92,6 +94,7 @@ final class ModelLayerRules {
         ModelOperatorRules.linear(call);
         Axis in = call.axis(1, 1);
         Axis out = call.axis(1, 0);
+        uniteAlong(out);
         long inputs = call.extent(1, 1);
         long outputs = call.extent(1, 0);
         call.resizes(cut -> new long[] {cut.extent(in, inputs), cut.extent(out, outputs)});
@@ -108,6 +111,7 @@ final class ModelLayerRules {
                         : ChannelRules.convolution(call, groups);
         Axis in = call.axis(0, 1);
         Axis out = call.given(0, 1);
+        uniteAlong(out);
         call.resizes(cut ->
                 new long[] {
                     cut.extent(in, convolution.inChannels()),
@@ -115,6 +119,28 @@ final class ModelLayerRules {
                     cut.extent(each, groups)
                 });
         call.pinRest();
+    }
+
+    /** What a form of a layer has for each output goes with it. */
+    private void uniteAlong(Axis outputs) {
+        if (!(layer instanceof LayerForm form)) {
+            return;
+        }
+        List<String> along =
+                form.alongOutputs()
+                        .orElseThrow(() -> new NotUnderstood("how its weight is rounded"));
+        for (String tensor : along) {
+            int dot = tensor.lastIndexOf('.');
+            String owner = node.path() + "." + tensor.substring(0, dot);
+            ModelOperand own = analysis.own(owner, tensor.substring(dot + 1));
+            if (own != null) {
+                analysis.flow()
+                        .unite(
+                                outputs,
+                                own.known().axes().getFirst(),
+                                "'%s' has one for each".formatted(tensor));
+            }
+        }
     }
 
     private static void requireRank(ModelCall call, int rank) {

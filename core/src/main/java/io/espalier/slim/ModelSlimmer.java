@@ -6,6 +6,7 @@ import io.espalier.slim.SlimResult.Cost;
 import io.espalier.slim.SlimResult.Row;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
+import io.espalier.train.EvalMode;
 import io.espalier.train.OptimizerMoments;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -154,6 +155,7 @@ final class ModelSlimmer {
         try {
             moments.forEach(remembered -> remembered.change(removal::left));
             after = TracedModel.of(model, example).cost(example);
+            requireWatching();
         } catch (RuntimeException e) {
             removal.undo();
             moments.forEach(OptimizerMoments::restore);
@@ -171,6 +173,26 @@ final class ModelSlimmer {
                             Optional.empty()));
         }
         return new SlimResult(model, rows, "units", groups, before, after);
+    }
+
+    /** Refuses a model whose hooks go by the channels that it had. */
+    private void requireWatching() {
+        boolean watched;
+        try (var unwatched = new Unwatched(model)) {
+            watched = unwatched.isWatched();
+        }
+        if (!watched) {
+            return;
+        }
+        try (var scope = new PointerScope();
+                var inference = new EvalMode(model)) {
+            model.callAll(example);
+        } catch (RuntimeException e) { // whatever an observer throws
+            throw new EspalierException(
+                    "Nothing was removed from %s, since what observes it goes by channels: %s"
+                            .formatted(model.getClass().getSimpleName(), e.getMessage()),
+                    e);
+        }
     }
 
     /** Takes units out and looks whether the model does what it should. */

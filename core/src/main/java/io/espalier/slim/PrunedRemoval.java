@@ -1,5 +1,6 @@
 package io.espalier.slim;
 
+import io.espalier.nn.LayerForm;
 import io.espalier.nn.Module;
 import io.espalier.slim.SlimResult.Cost;
 import io.espalier.slim.SlimResult.Row;
@@ -59,6 +60,10 @@ final class PrunedRemoval {
 
     private ModelSlimmer rounds(ModelSlimmer first) {
         ModelSlimmer slimmer = first;
+        if (model.namedModules().values().stream().anyMatch(LayerForm.class::isInstance)) {
+            // What rounding makes zero may train to something else.
+            return slimmer;
+        }
         for (int round = 0; round < MOST_ROUNDS; round++) {
             var pruned = new PrunedChannels(slimmer.analysis(), slimmer.groups());
             if (pruned.isFoldable()) {

@@ -29,12 +29,14 @@ import java.util.Map;
 record TracedModel(
         GraphModule program, Map<Value, long[]> extents, Map<Value, ScalarType> elements) {
     /**
-     * Traces a model in inference mode; afterwards it is in the modes that it was in.
+     * Traces a model in inference mode, {@link Unwatched} if it trains for integers; afterwards it
+     * is in the modes that it was in.
      *
      * @throws EspalierException if the model can't be traced; the message names the line
      */
     static TracedModel of(Module model, List<Tensor> example) {
-        try (var inference = new EvalMode(model)) {
+        try (var inference = new EvalMode(model);
+                var unwatched = new Unwatched(model)) {
             Tensor[] inputs = example.toArray(Tensor[]::new);
             GraphModule program =
                     model instanceof GraphModule own ? own : GraphModule.trace(model, inputs);

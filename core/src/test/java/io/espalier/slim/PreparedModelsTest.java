@@ -3,9 +3,11 @@ package io.espalier.slim;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import io.espalier.nn.BatchNorm2d;
 import io.espalier.nn.Conv2d;
 import io.espalier.nn.Flatten;
 import io.espalier.nn.Linear;
+import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
 import io.espalier.quant.QConfig;
@@ -19,6 +21,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 import java.util.List;
+import java.util.Objects;
 
 /** Models on their way to integers. */
 class PreparedModelsTest {
@@ -34,21 +37,16 @@ class PreparedModelsTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"prepared", "training", "converted"})
+    @ValueSource(strings = {"prepared", "converted"})
     @DisplayName("keep their channels, and go on to integers")
     void keepTheirs(String stage) {
         Sequential model = network();
         Tensor x = Tensors.randn(4, 1, 6, 6);
-        boolean training = stage.equals("training");
-        model.training(training);
-        model.qconfig(training ? QConfig.qatForBackend("x86") : QConfig.forBackend("x86"));
+        model.training(false);
+        model.qconfig(QConfig.forBackend("x86"));
         List<List<String>> fused = List.of(List.of("0", "1"), List.of("2", "3"));
-        if (training) {
-            Quantization.prepareQat(model, x);
-        } else {
-            Quantization.fuseModules(model, fused);
-            Quantization.prepare(model, x);
-        }
+        Quantization.fuseModules(model, fused);
+        Quantization.prepare(model, x);
         model.call(x);
         if (stage.equals("converted")) {
             model.eval();
@@ -63,5 +61,50 @@ class PreparedModelsTest {
             Quantization.convert(model);
         }
         assertArrayEquals(new long[] {4, 4}, Tensors.shape(model.call(x)));
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    @DisplayName("that train for integers lose channels with all that rounds them, and go on")
+    void slimInTraining(boolean normalized) {
+        Libtorch.seed(1);
+        var model =
+                new Sequential(
+                        new Conv2d(1, 8, 3),
+                        new BatchNorm2d(8),
+                        new ReLU(),
+                        new Conv2d(8, 6, 3),
+                        new ReLU(),
+                        new Flatten(),
+                        new Linear(24, 4));
+        Tensor x = Tensors.randn(4, 1, 6, 6);
+        model.train();
+        model.qconfig(QConfig.qatForBackend("x86"));
+        if (normalized) {
+            Quantization.fuseModulesQat(model, List.of(List.of("0", "1", "2")));
+        }
+        Quantization.prepareQat(model, x);
+        model.call(x);
+        float[] range = Tensors.floats(model.module("0.activation_post_process").buffer("scale"));
+
+        Slimming slimming = Slimming.of(model, x);
+        assertArrayEquals(
+                range, Tensors.floats(model.module("0.activation_post_process").buffer("scale")));
+        SlimResult result = slimming.ratio(0.5).run();
+
+        assertEquals(2, result.rows().size(), result::toString);
+        Module rounding = model.module("0.weight_fake_quant");
+        for (String tensor : List.of("scale", "zero_point", "activation_post_process.min_val")) {
+            assertArrayEquals(
+                    new long[] {4},
+                    Tensors.shape(Objects.requireNonNull(rounding.namedBuffers().get(tensor))),
+                    tensor);
+        }
+        assertEquals(3, model.module("3.weight_fake_quant").buffer("scale").numel());
+        model.call(x).square().sum().backward();
+        model.eval();
+        Tensor rounded = model.call(x).detach().clone();
+        Quantization.convert(model);
+        assertEquals(0, model.call(x).sub(rounded).abs().max().item_double(), 0.02);
     }
 }

@@ -3,6 +3,7 @@ package io.espalier.quant.qat;
 import io.espalier.nn.BatchNorm;
 import io.espalier.nn.Convolution;
 import io.espalier.nn.Functional;
+import io.espalier.nn.LayerForm;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.quant.fusion.Folding;
@@ -18,8 +19,11 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
+import java.util.Set;
 
 /**
  * A linear layer or convolution, alone or with the batch normalization and the ReLU after it, that
@@ -35,9 +39,22 @@ import java.util.List;
  * 2018.
  */
 @Internal
-public final class QatLayer extends Module {
+public final class QatLayer extends Module implements LayerForm {
     private static final String NORM = "bn";
     private static final FakeQuantizedParameter ROUNDED = FakeQuantizedParameter.WEIGHT;
+
+    /** What a rounding by channels has for each of them. */
+    private static final Set<String> BY_CHANNEL =
+            Set.of("scale", "zero_point", "min_val", "max_val");
+
+    /** What it has once. */
+    private static final Set<String> ONCE =
+            Set.of(
+                    "fake_quant_enabled",
+                    "observer_enabled",
+                    "static_enabled",
+                    "learning_enabled",
+                    "eps");
 
     /** The float layer, for its geometry; its parameters are adopted by this module. */
     private final Module layer;
@@ -210,6 +227,50 @@ public final class QatLayer extends Module {
         plain.adopt(this);
         plain.unparametrize(ROUNDED.name(), ROUNDED);
         return plain;
+    }
+
+    @Override
+    public Module geometry() {
+        return layer;
+    }
+
+    /** Those of the rounding, which has to be by outputs, and of the normalization. */
+    @Override
+    public Optional<List<String>> alongOutputs() {
+        List<String> along = new ArrayList<>();
+        if (norm != null) {
+            List.of("weight", "bias", "running_mean", "running_var")
+                    .forEach(tensor -> along.add(NORM + "." + tensor));
+        }
+        if (!fakeQuantize.qscheme().isPerChannel()) {
+            return Optional.of(along);
+        }
+        List<String> held = new ArrayList<>(fakeQuantize.namedParameters().keySet());
+        held.addAll(fakeQuantize.namedBuffers().keySet());
+        for (String tensor : held) {
+            String own = tensor.substring(tensor.lastIndexOf('.') + 1);
+            if (BY_CHANNEL.contains(own)) {
+                along.add(ROUNDED.child() + "." + tensor);
+            } else if (!ONCE.contains(own)) {
+                return Optional.empty();
+            }
+        }
+        return fakeQuantize.channelAxis() == 0 ? Optional.of(along) : Optional.empty();
+    }
+
+    @Override
+    public Runnable plain() {
+        if (!(fakeQuantize instanceof FakeQuantize fake)) {
+            return () -> {};
+        }
+        boolean rounds = fake.isFakeQuantEnabled();
+        boolean observes = fake.isObserverEnabled();
+        fake.enableFakeQuant(false);
+        fake.enableObserver(false);
+        return () -> {
+            fake.enableFakeQuant(rounds);
+            fake.enableObserver(observes);
+        };
     }
 
     @Override
