@@ -7,6 +7,7 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarTypeOptional;
+import org.bytedeco.pytorch.T_TensorTensor_T;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -27,6 +28,14 @@ import java.util.List;
 public final class BrainSurgeon implements InputCosts {
     /** Of the mean of H's diagonal, added to it: Frantar and Alistarh's. */
     private static final double DAMPING = 0.01;
+
+    /**
+     * Of the squares of the inputs' means: what rounding in single precision leaves where an input
+     * is the same in all examples.
+     */
+    private static final double NOISE = 1e-12;
+
+    private static final double MORE = 10;
 
     /** So many columns are taken off the inverse at once, since that reads all of it. */
     private static final int TOGETHER = 64;
@@ -57,18 +66,17 @@ public final class BrainSurgeon implements InputCosts {
      * Begins with the weight of least squared error, held to the weight at the start as the damping
      * says.
      *
-     * @param xx means of products of inputs, doubles [inputs, inputs]
+     * @param xx means of products of inputs, doubles [inputs, inputs]; about their means, maybe
      * @param xy means of products of inputs and wanted outputs, doubles [inputs, outputs]
+     * @param means of the inputs, doubles [inputs]
      * @param start the weight now, doubles [inputs, outputs]
      */
-    public static BrainSurgeon of(Tensor xx, Tensor xy, Tensor start) {
+    public static BrainSurgeon of(Tensor xx, Tensor xy, Tensor means, Tensor start) {
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
             double mean = xx.diagonal().mean().item_double();
-            double ridge = mean > 0 ? DAMPING * mean : 1;
-            Tensor damped = xx.clone();
-            damped.diagonal().add_(new Scalar(ridge));
-            Tensor inverse = torch.cholesky_inverse(torch.linalg_cholesky(damped));
+            double ridge = Math.max(DAMPING * mean, NOISE * means.square().mean().item_double());
+            Tensor inverse = torch.cholesky_inverse(root(xx, ridge > 0 ? ridge : 1));
             Tensor given = xx.matmul(start);
             Tensor weight = start.add(inverse.matmul(xy.sub(given)));
             double energy = start.mul(given).sum().item_double();
@@ -77,6 +85,14 @@ public final class BrainSurgeon implements InputCosts {
             Tensor later = Tensors.zeros(ScalarType.Double, TOGETHER, inputs);
             return new BrainSurgeon(weight, inverse, gone, later, energy > 0 ? energy : 1).kept();
         }
+    }
+
+    /** The root of what is damped, more where few or equal examples leave it without one. */
+    private static Tensor root(Tensor xx, double ridge) {
+        Tensor damped = xx.clone();
+        damped.diagonal().add_(new Scalar(ridge));
+        T_TensorTensor_T found = torch.linalg_cholesky_ex(damped);
+        return found.get1().item_int() == 0 ? found.get0() : root(xx, MORE * ridge);
     }
 
     private BrainSurgeon kept() {

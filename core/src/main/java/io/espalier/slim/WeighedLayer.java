@@ -146,7 +146,7 @@ final class WeighedLayer implements LayerCurves.Layer {
             }
             InputCosts.requireFinite(xx, path);
             Tensor start = LayerRows.matrix(layer.value("weight"));
-            costs = solves ? BrainSurgeon.of(xx, xy, start) : InputActivity.of(xx, start);
+            costs = solves ? BrainSurgeon.of(xx, xy, x, start) : InputActivity.of(xx, start);
             meanX = Tensors.keep(x);
             meanY = Tensors.keep(y);
         } finally {

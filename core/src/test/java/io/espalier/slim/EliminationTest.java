@@ -59,7 +59,9 @@ class EliminationTest {
         IntStream.range(0, 256)
                 .forEach(i -> start.select(0, i).mul_(new Scalar(1 + (i * 37 % 256) / 100.0)));
         Group group = group(256);
-        try (var surgeon = BrainSurgeon.of(xx, xx.matmul(start), start)) {
+        try (var surgeon =
+                BrainSurgeon.of(
+                        xx, xx.matmul(start), torch.zeros_like(start.select(1, 0)), start)) {
             Map<InputCosts, Tensor> inputs = Map.of(surgeon, UnitInputs.of(group, PLACE, 1));
             var elimination = new Elimination(group, inputs, Pace.CAREFUL);
 
@@ -82,7 +84,9 @@ class EliminationTest {
         Tensor xx = x.t().matmul(x).div(new Scalar(600));
         Tensor start = Tensors.randn(128, 5).to(ScalarType.Double);
         Group group = group(128);
-        try (var surgeon = BrainSurgeon.of(xx, xx.matmul(start), start)) {
+        try (var surgeon =
+                BrainSurgeon.of(
+                        xx, xx.matmul(start), torch.zeros_like(start.select(1, 0)), start)) {
             Map<InputCosts, Tensor> inputs = Map.of(surgeon, UnitInputs.of(group, PLACE, 1));
 
             Set<Integer> gone = numbers(new Elimination(group, inputs, Pace.CAREFUL).to(64));

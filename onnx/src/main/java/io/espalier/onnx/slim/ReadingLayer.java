@@ -136,7 +136,8 @@ final class ReadingLayer implements LayerCurves.Layer {
             Tensor start = rows.matrix(weight.toTensor()).squeeze(0).t().to(ScalarType.Double);
             costs =
                     solves
-                            ? BrainSurgeon.of(xx, means.yx().squeeze(0).t(), start)
+                            ? BrainSurgeon.of(
+                                    xx, means.yx().squeeze(0).t(), means.x().reshape(-1), start)
                             : InputActivity.of(xx, start);
             meanX = Tensors.keep(means.x().reshape(1, -1).clone());
             meanY = Tensors.keep(means.y().reshape(-1).clone());
