@@ -6,15 +6,19 @@ import io.espalier.state.SafeTensors;
 import io.espalier.state.SavedModel;
 import io.espalier.tensor.EspalierException;
 
+import org.jspecify.annotations.Nullable;
+
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
 
 /** Makes a compressed file of a saved model's state. */
@@ -47,14 +51,14 @@ final class CompressCommand implements Runnable {
             description =
                     "Round weights (tensors of two and more dimensions) to integers of 8 or 4 bits"
                             + " with a scale for each output.")
-    int bits;
+    @Nullable Integer bits;
 
     @Option(
             names = "--share",
             paramLabel = "N",
             description =
                     "Give each weight at most 2^N different values, found by k-means; 1 to 8.")
-    int share;
+    @Nullable Integer share;
 
     @Option(names = "--force", description = "Replace OUT if it is there.")
     boolean force;
@@ -65,12 +69,25 @@ final class CompressCommand implements Runnable {
 
     @Override
     public void run() {
-        Compression compression = Usage.of(spec, () -> new Compression(bits, share));
+        requireEffect("--bits", bits, "8 or 4");
+        requireEffect("--share", share, "1 to 8");
+        Compression compression =
+                Usage.of(
+                        spec,
+                        () -> new Compression(bits == null ? 0 : bits, share == null ? 0 : share));
         WrittenPlace.requireOther(out, file);
         WrittenPlace.require(out);
         WrittenPlace.requireFree(out, force);
         try (var lock = WriteLock.ofFile(out)) {
             write(compression);
+        }
+    }
+
+    private void requireEffect(String option, @Nullable Integer number, String range) {
+        if (number != null && number == 0) {
+            throw new ParameterException(
+                    spec.commandLine(),
+                    option + " is " + range + ", not 0; without it nothing is lost.");
         }
     }
 
@@ -101,15 +118,24 @@ final class CompressCommand implements Runnable {
                 () -> describe(before, saved),
                 printer ->
                         printer.printf(
-                                "%s: %s bytes; %s: %s bytes, %.1f times fewer; %s parameters, %s of"
-                                        + " them zero.%n",
+                                "%s: %s bytes; %s: %s bytes, %s; %s parameters, %s of them zero.%n",
                                 file,
                                 Table.count(before),
                                 out,
                                 Table.count(saved.fileBytes()),
-                                (double) before / saved.fileBytes(),
+                                compared(before, saved.fileBytes()),
                                 Table.count(saved.parameters()),
                                 Table.percent(saved.sparsity())));
+    }
+
+    private static String compared(long before, long after) {
+        if (after <= before) {
+            return String.format(Locale.ROOT, "%.1f times fewer", (double) before / after);
+        }
+        return String.format(
+                Locale.ROOT,
+                "%.1f times more: it is too small to be compressed",
+                (double) after / before);
     }
 
     private Map<String, Object> describe(long before, SavedModel saved) {

@@ -49,6 +49,9 @@ final class Quantize implements Runnable {
     /** Times of one model differ by as much from run to run. */
     private static final double NOISE = 0.98;
 
+    /** A cosine of the results below a half is no matter of rounding. */
+    private static final double ASTRAY = 0.5;
+
     @Mixin ResultFile files;
 
     @Option(
@@ -284,6 +287,20 @@ final class Quantize implements Runnable {
     }
 
     private void objection(QuantizationOutcome result) {
+        boolean astray = result.drop() > ASTRAY;
+        if (astray && !files.force) {
+            endSearch();
+            throw new EspalierException(
+                    String.format(
+                            Locale.ROOT,
+                            "The results would have little to do with those of %s: their cosine is"
+                                    + " %.5f. Nothing was written; --force writes it.",
+                            files.model,
+                            1 - result.drop()));
+        }
+        if (astray) {
+            inputs.warn("The results have little to do with those of the model that came in.");
+        }
         boolean slower = result.time().speedup() < NOISE;
         boolean larger = result.size() > 1;
         if (!files.force && (slower || larger)) {

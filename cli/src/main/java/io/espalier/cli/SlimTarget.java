@@ -79,8 +79,8 @@ final class SlimTarget {
         requireShare("--params", params, command);
         requireShare("--bytes", bytes, command);
         require(
-                speedup == null || (speedup >= 1 && speedup < Double.POSITIVE_INFINITY),
-                "--speedup is 1 or more, not " + speedup + ".",
+                speedup == null || (speedup >= 1 && speedup <= 1000),
+                "--speedup is from 1 to 1000, not " + speedup + ".",
                 command);
         require(
                 maxDrop == null || (maxDrop > 0 && maxDrop < 1),

@@ -1,6 +1,7 @@
 package io.espalier.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.nn.Linear;
@@ -14,6 +15,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -89,5 +92,27 @@ class CompressTest {
         CommandLineRun run = compress("--force");
         assertEquals(1, run.code());
         assertTrue(run.err().contains("holds more than a model's state"), run.err());
+    }
+
+    @ParameterizedTest(name = "{0} 0")
+    @ValueSource(strings = {"--bits", "--share"})
+    @DisplayName("refuses a number that would have no effect")
+    void refusesZero(String option) {
+        CommandLineRun run = compress(option, "0");
+
+        assertEquals(2, run.code());
+        assertTrue(run.err().contains(option + " is "), run.err());
+        assertFalse(Files.exists(out));
+    }
+
+    @Test
+    @DisplayName("says that a file became larger")
+    void larger() throws IOException {
+        Files.write(file, new byte[] {2, 0, 0, 0, 0, 0, 0, 0, '{', '}'});
+
+        CommandLineRun run = compress("--force");
+
+        assertEquals(0, run.code(), run.err());
+        assertTrue(run.out().contains("times more: it is too small to be compressed"), run.out());
     }
 }

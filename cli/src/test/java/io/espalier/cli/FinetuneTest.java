@@ -160,4 +160,29 @@ class FinetuneTest {
         assertTrue(run.err().contains("would replace what --teacher reads"), run.err());
         assertArrayEquals(before, Files.readAllBytes(model));
     }
+
+    @Test
+    @DisplayName("says that it is the teacher that wants other data, and that a folder is a file")
+    void otherTeacher() throws IOException {
+        Path other = OnnxFile.ofMatrices(folder.resolve("matrices.onnx"));
+        Path taken = Files.writeString(folder.resolve("taken"), "mine");
+
+        CommandLineRun taught =
+                finetune(model, "--teacher", other.toString(), "--random", "--limit", "2");
+        CommandLineRun kept =
+                finetune(
+                        model,
+                        "--teacher",
+                        model.toString(),
+                        "--random",
+                        "--epochs",
+                        "1",
+                        "--checkpoint",
+                        taken.toString());
+
+        assertEquals(1, taught.code());
+        assertTrue(taught.err().contains("The teacher can't take the model's data"), taught.err());
+        assertEquals(1, kept.code());
+        assertTrue(kept.err().contains("it is a file; name a folder"), kept.err());
+    }
 }

@@ -5,8 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.data.Npy;
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.tensor.Tensors;
 
+import org.bytedeco.javacpp.PointerScope;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -294,9 +297,36 @@ class QuantizeTest {
         assertTrue(other.err().contains("is of another model, other data"), other.err());
         assertTrue(leftAlone);
         assertEquals(1, notMine.code());
-        assertTrue(notMine.err().contains("other settings; delete it, or"), notMine.err());
+        assertTrue(
+                notMine.err()
+                        .contains("other settings; delete it, name another file, or begin anew"),
+                notMine.err());
         assertTrue(kept);
         assertEquals(0, without.code(), without.err());
         assertFalse(Files.exists(own));
+    }
+
+    @Test
+    @DisplayName("writes nothing that has nothing to do with the model, unless it is forced to")
+    void astray() throws IOException {
+        model = OnnxFile.ofMatrixBeside(folder.resolve("ones.onnx"), "w.bin");
+        String data = folder.resolve("x.npy").toString();
+        var values = new float[8 * 64];
+        for (int row = 0; row < 8; row++) {
+            values[64 * row] = row % 2 == 0 ? 1.75e38f : -1.75e38f; // no float holds their range
+        }
+        try (var scope = new PointerScope()) {
+            Npy.write(Path.of(data), Tensors.of(values, 8, 64));
+        }
+
+        CommandLineRun refused = quantize("--mode", "dynamic", "--calibration", data);
+        boolean written = Files.exists(out);
+        CommandLineRun forced = quantize("--mode", "dynamic", "--calibration", data, "--force");
+
+        assertEquals(1, refused.code(), refused.out());
+        assertTrue(refused.err().contains("would have little to do with"), refused.err());
+        assertFalse(written);
+        assertEquals(0, forced.code(), forced.err());
+        assertTrue(forced.err().contains("WARNING: The results have little"), forced.err());
     }
 }

@@ -68,12 +68,18 @@ class SlimTest {
     }
 
     @Test
-    @DisplayName("takes nothing from layers to be kept, and prints JSON")
+    @DisplayName(
+            "takes nothing from layers to be kept, is refused where no others are left, and prints"
+                + " JSON")
     void keeps() {
-        CommandLineRun run = slim(model, "--ratio", "0.5", "--keep", "w0", "--json");
+        CommandLineRun kept = slim(model, "--ratio", "0.5", "--keep", "w0");
+        boolean written = Files.exists(out);
+        CommandLineRun run = slim(model, "--ratio", "0.5", "--json");
 
+        assertEquals(1, kept.code(), kept.out());
+        assertTrue(kept.err().contains("No layer is left to take channels from"), kept.err());
+        assertFalse(written);
         assertEquals(0, run.code(), run.err());
-        assertEquals(64, width(out));
         assertTrue(run.out().startsWith("{\"model\":{\"file\":"), run.out());
         assertFalse(run.out().contains("stays"), run.out());
     }
@@ -250,7 +256,8 @@ class SlimTest {
         "--macs 0.5 --ratio 0.5, 'not --macs and --ratio'",
         "--keep w0, Give one of",
         "--macs 0, --macs is a share",
-        "--speedup 0.5, --speedup is 1 or more",
+        "--speedup 0.5, --speedup is from 1 to 1000",
+        "--speedup 1e308, --speedup is from 1 to 1000",
         "--max-drop 0.1, --max-drop needs --calibration",
     })
     void refusesUse(String options, String words) {

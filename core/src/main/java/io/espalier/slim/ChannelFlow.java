@@ -133,8 +133,15 @@ public final class ChannelFlow {
                 : reshaping.reshape(axes, from, to);
     }
 
-    /** A dimension as so many groups of neighbours. */
+    /**
+     * A dimension as so many groups of neighbours.
+     *
+     * @throws NotUnderstood if it does not make so many
+     */
     public Grouped group(Axis axis, long groups, long extent) {
+        if (groups < 1 || extent % groups != 0) {
+            throw new NotUnderstood("%d channels don't make %d groups".formatted(extent, groups));
+        }
         return reshaping.divide(axis, extent / groups);
     }
 

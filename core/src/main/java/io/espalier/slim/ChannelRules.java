@@ -84,7 +84,7 @@ public final class ChannelRules {
         Axis outputs = call.axis(1, 1);
         Axis each = Axis.PLAIN;
         call.unite(inputs, call.axis(1, 0));
-        if (groups > 1) {
+        if (groups != 1) {
             long size = call.extent(1, 1);
             each = call.flow().group(inputs, groups, call.extent(0, 1)).groups();
             outputs =
@@ -283,6 +283,9 @@ public final class ChannelRules {
      */
     public static void depthToSpace(ChannelCall call, long parts, boolean partsFirst) {
         long depth = call.extent(0, 1);
+        if (parts < 1) {
+            throw new NotUnderstood("%d channels make one".formatted(parts));
+        }
         Grouped grouped =
                 call.flow().group(call.axis(0, 1), partsFirst ? parts : depth / parts, depth);
         call.pin(partsFirst ? grouped.groups() : grouped.places());

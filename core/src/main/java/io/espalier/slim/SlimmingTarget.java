@@ -13,6 +13,9 @@ import java.util.Locale;
  */
 @Internal
 public record SlimmingTarget(Kind kind, double value) {
+    /** No layers are so wide that more could be meant. */
+    private static final double FASTEST = 1000;
+
     /** Of what. */
     public enum Kind {
         /** The share of the units of every group. */
@@ -49,14 +52,14 @@ public record SlimmingTarget(Kind kind, double value) {
     public SlimmingTarget {
         boolean holds =
                 switch (kind) {
-                    case SPEEDUP -> value >= 1 && value < Double.POSITIVE_INFINITY;
+                    case SPEEDUP -> value >= 1 && value <= FASTEST;
                     case MAX_DROP -> value > 0 && value < 1;
                     default -> value > 0 && value <= 1;
                 };
         if (!holds) {
             throw new EspalierException(
                     switch (kind) {
-                        case SPEEDUP -> "The speed-up must be 1 or more, not " + value;
+                        case SPEEDUP -> "The speed-up must be from 1 to 1000, not " + value;
                         case MAX_DROP -> "The drop must be in (0, 1), not " + value;
                         default -> "The share that stays must be in (0, 1], not " + value;
                     });
@@ -80,8 +83,9 @@ public record SlimmingTarget(Kind kind, double value) {
                                 1 / least)
                         : String.format(
                                 Locale.ROOT,
-                                "%.3f of the %s can't be reached: at the narrowest %.3f stay.",
-                                value,
+                                "%s of the %s can't be reached: at the narrowest that widths are"
+                                        + " chosen %.3f stay; a ratio may take more.",
+                                value < 0.001 ? String.valueOf(value) : "%.3f".formatted(value),
                                 kind.unit(),
                                 least));
     }

@@ -37,8 +37,8 @@ final class FileKind {
         }
         if (start.startsWith("\u0089ESPAL")) {
             return Optional.of(
-                    "a compressed file; load it into its model, or read it with"
-                            + " io.espalier.compress.Compressed");
+                    "a compressed file, maybe a damaged one; load it into its model, or read it"
+                            + " with io.espalier.compress.Compressed");
         }
         if (start.startsWith("GGUF")) {
             return Optional.of("a GGUF file; " + FROM_PYTHON);

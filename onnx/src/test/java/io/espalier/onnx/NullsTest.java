@@ -17,6 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
@@ -39,6 +40,16 @@ class NullsTest {
 
         try (var serving = CompressedModel.load(file)) {
             wrong.put("the input", () -> serving.run((NumberArray) null));
+            var nothing = new HashMap<String, NumberArray>();
+            nothing.put("x", null);
+            wrong.put("the input 'x'", () -> serving.runArrays(nothing));
+            wrong.put("the numbers", () -> NumberArray.of((float[]) null, 1));
+            wrong.put("their shape", () -> NumberArray.of(new long[] {1}, (long[]) null));
+            wrong.put(
+                    "the function that sets the settings", () -> CompressedModel.load(file, null));
+            wrong.put("the runtime", () -> CompressedModel.load(file, with -> with.runtime(null)));
+            wrong.put("the file to load", () -> OnnxModel.load(null));
+            wrong.put("the file to write", () -> model.save(null));
             wrong.put("the mode", () -> Quantizer.of(null));
             wrong.put("the recipe", () -> quantizer.recipe(null));
             wrong.put("the layers to keep float", () -> quantizer.keepFloat((String[]) null));
@@ -55,6 +66,7 @@ class NullsTest {
                     assertEquals(
                             "Null was given for " + what + ", where a value is needed.",
                             assertThrows(EspalierException.class, action::run).getMessage()));
+            assertThrows(EspalierException.class, () -> CompressedModel.load(file, with -> null));
             assertThrows(EspalierException.class, () -> quantizer.quantizeForLibtorch(model, null));
             assertThrows(EspalierException.class, () -> tuner.tune(model, null));
         }

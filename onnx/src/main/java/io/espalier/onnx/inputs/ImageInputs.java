@@ -226,7 +226,8 @@ public final class ImageInputs extends Inputs {
             throw unreadable(Objects.requireNonNull(e.getCause()));
         }
         if (files.isEmpty()) {
-            throw new EspalierException("No PNG or JPEG images in " + folder + ".");
+            throw new EspalierException(
+                    "No PNG or JPEG images in " + folder + "; arrays are .npy or .npz files.");
         }
         return files;
     }

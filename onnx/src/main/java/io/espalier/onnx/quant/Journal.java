@@ -115,7 +115,7 @@ final class Journal implements AutoCloseable {
         if (!of.isEmpty() && !of.equals(work)) {
             if (!anew) {
                 throw new EspalierException(
-                        "The journal %s is of another model, other data or other settings; delete it, or name another file."
+                        "The journal %s is of another model, other data or other settings; delete it, name another file, or begin anew (--force)."
                                 .formatted(file));
             }
             begunAnew = !entries.isEmpty();

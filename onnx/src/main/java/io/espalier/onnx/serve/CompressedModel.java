@@ -75,7 +75,7 @@ public final class CompressedModel implements RunningModel {
      */
     public static CompressedModel load(Path file, UnaryOperator<ServingSettings> how) {
         Needed.of(file, "the file to load");
-        ServingSettings settings = how.apply(ServingSettings.DEFAULT);
+        ServingSettings settings = Needed.from(how, ServingSettings.DEFAULT, "the settings");
         boolean byLibtorch = settings.runtime().filter(ModelRuntime.LIBTORCH::equals).isPresent();
         if (LoweredFile.looksLikeOne(file)) {
             if (settings.runtime().isPresent() && !byLibtorch) {
@@ -177,7 +177,8 @@ public final class CompressedModel implements RunningModel {
         Needed.of(inputs, "the inputs");
         try (var scope = new PointerScope()) {
             Map<String, Tensor> tensors = new LinkedHashMap<>();
-            inputs.forEach((name, array) -> tensors.put(name, array.tensor()));
+            inputs.forEach((name, array) ->
+                    tensors.put(name, Needed.of(array, "the input '" + name + "'").tensor()));
             Map<String, NumberArray> results = new LinkedHashMap<>();
             run(tensors, signature::converted)
                     .forEach((name, tensor) -> results.put(name, NumberArray.of(tensor)));
@@ -205,6 +206,7 @@ public final class CompressedModel implements RunningModel {
 
     @Override
     public void warmUp(Map<String, Tensor> inputs) {
+        Needed.of(inputs, "the inputs");
         lock.readLock().lock();
         try {
             open().warmUp(signature.exact(inputs));

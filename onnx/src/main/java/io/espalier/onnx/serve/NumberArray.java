@@ -1,6 +1,7 @@
 package io.espalier.onnx.serve;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -13,6 +14,9 @@ import java.util.Arrays;
  * model and get from it.
  */
 public final class NumberArray {
+    private static final String NUMBERS = "the numbers";
+    private static final String SHAPE = "their shape";
+
     private final Object numbers;
     private final long[] shape;
 
@@ -33,7 +37,7 @@ public final class NumberArray {
      * @throws EspalierException if there are not as many as the shape has places
      */
     public static NumberArray of(float[] values, long... shape) {
-        return new NumberArray(values, values.length, shape);
+        return new NumberArray(values, Needed.of(values, NUMBERS).length, Needed.of(shape, SHAPE));
     }
 
     /**
@@ -42,7 +46,7 @@ public final class NumberArray {
      * @throws EspalierException if there are not as many as the shape has places
      */
     public static NumberArray of(long[] values, long... shape) {
-        return new NumberArray(values, values.length, shape);
+        return new NumberArray(values, Needed.of(values, NUMBERS).length, Needed.of(shape, SHAPE));
     }
 
     /** The elements of a tensor, copied; booleans are 0 and 1. */

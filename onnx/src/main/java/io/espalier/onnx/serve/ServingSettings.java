@@ -2,6 +2,7 @@ package io.espalier.onnx.serve;
 
 import io.espalier.onnx.run.ModelRuntime;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -20,7 +21,7 @@ public record ServingSettings(Optional<ModelRuntime> runtime, OptionalInt thread
 
     /** Run by this runtime. */
     public ServingSettings runtime(ModelRuntime newRuntime) {
-        return new ServingSettings(Optional.of(newRuntime), threads);
+        return new ServingSettings(Optional.of(Needed.of(newRuntime, "the runtime")), threads);
     }
 
     /**

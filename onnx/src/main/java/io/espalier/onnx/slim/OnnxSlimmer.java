@@ -189,6 +189,17 @@ public final class OnnxSlimmer {
         }
     }
 
+    /** Refuses to slim what may lose nothing. */
+    void requireSome() {
+        if (independent().isEmpty()) {
+            throw new EspalierException(
+                    names.equals(LayerNames.ALL)
+                            ? "The model has no channels that can go; the groups tell why."
+                            : "No layer is left to take channels from; name others to take from, or"
+                                    + " fewer to keep.");
+        }
+    }
+
     /** The groups chosen, of which none shares channels with another. */
     List<Group> independent() {
         return groups.independent(group -> names.allow(model.graph(), analysis, group));

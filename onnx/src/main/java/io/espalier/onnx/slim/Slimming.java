@@ -75,8 +75,8 @@ public final class Slimming {
      * Takes them out, all or none.
      *
      * @throws EspalierException if calibration data doesn't fit the model, scores of one's own are
-     *     not one for each unit, gradients are asked for and libtorch can't run the model, or the
-     *     target can't be met
+     *     not one for each unit, gradients are asked for and libtorch can't run the model, nothing
+     *     is left that may go, or the target can't be met
      */
     public SlimResult run() {
         if (target.kind() == SlimmingTarget.Kind.MAX_DROP && importance.data().isEmpty()) {
@@ -84,6 +84,7 @@ public final class Slimming {
                     "A largest drop is measured on calibration data; give an importance that has"
                             + " some.");
         }
+        slimmer.requireSome();
         boolean solves = importance instanceof Importance.OnData onData && onData.solves();
         OnnxSlimmer of = solves ? slimmer.withConvolutionBiases() : slimmer;
         try (var run = new SlimmingRun(of, importance, listener)) {

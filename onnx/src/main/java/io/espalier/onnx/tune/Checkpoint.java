@@ -68,8 +68,9 @@ final class Checkpoint implements AutoCloseable {
     }
 
     private static EspalierException failed(Path folder, IOException e) {
-        return new EspalierException(
-                "Can't write to " + folder + ": " + AtomicFile.reason(e) + ".", e);
+        String reason =
+                Files.isRegularFile(folder) ? "it is a file; name a folder" : AtomicFile.reason(e);
+        return new EspalierException("Can't write to " + folder + ": " + reason + ".", e);
     }
 
     /**

@@ -68,7 +68,7 @@ final class FineTuningRun {
             }
             requireSameNames(teacher.get());
             settings.listener.at("running the teacher", 0, 1);
-            var reference = ReferenceOutputs.of(teacher.get(), data.batches(), settings.threads);
+            ReferenceOutputs reference = results(teacher.get(), data);
             double before = reference.drop(original);
             Step fitted = fitted(teacher.get(), data, reference, before);
             Step step = trained(data, fitted, Optional.of(reference));
@@ -81,6 +81,18 @@ final class FineTuningRun {
         return settings.teacher
                 .map(teacher -> data.digest(settings.words(), original, teacher))
                 .orElseGet(() -> data.digest(settings.words() + data.requireLabels(), original));
+    }
+
+    private ReferenceOutputs results(OnnxModel teacher, CalibrationData data) {
+        try {
+            return ReferenceOutputs.of(teacher, data.batches(), settings.threads);
+        } catch (EspalierException e) {
+            throw new EspalierException(
+                    "The teacher can't take the model's data; name the model that this one was made"
+                            + " of: "
+                            + e.getMessage(),
+                    e);
+        }
     }
 
     private void requireSameNames(OnnxModel teacher) {

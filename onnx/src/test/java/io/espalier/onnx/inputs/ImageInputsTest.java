@@ -171,7 +171,8 @@ class ImageInputsTest {
     @DisplayName("that can't be given are refused in one sentence")
     void refused() throws IOException {
         assertEquals(
-                "No PNG or JPEG images in " + folder + ".", messageOf(Inputs.images(folder), ANY));
+                "No PNG or JPEG images in " + folder + "; arrays are .npy or .npz files.",
+                messageOf(Inputs.images(folder), ANY));
         Path gone = folder.resolve("gone");
         assertEquals(
                 "Can't read the folder " + gone + ": no such file or folder.",

@@ -116,7 +116,7 @@ class JournalTest {
                 assertThrows(EspalierException.class, () -> journal("b", false)).getMessage();
 
         assertEquals(
-                "The journal %s is of another model, other data or other settings; delete it, or name another file."
+                "The journal %s is of another model, other data or other settings; delete it, name another file, or begin anew (--force)."
                         .formatted(file),
                 refused);
         assertEquals(whole, Files.readString(file));

@@ -207,7 +207,7 @@ class ResumedSearchTest {
                 "The journal "
                         + journal
                         + " is of another model, other data or other settings;"
-                        + " delete it, or name another file.",
+                        + " delete it, name another file, or begin anew (--force).",
                 refused.getMessage());
         assertEquals(kept, Files.readString(journal));
     }

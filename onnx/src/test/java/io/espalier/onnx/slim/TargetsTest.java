@@ -152,7 +152,9 @@ class TargetsTest {
 
         String words = String.valueOf(error.getMessage());
         assertTrue(
-                words.matches("0.010 of the MACs can't be reached: at the narrowest 0.1.. stay."),
+                words.matches(
+                        "0.010 of the MACs can't be reached: at the narrowest that widths are"
+                                + " chosen 0.1.. stay; a ratio may take more."),
                 words);
         for (double wrong : new double[] {0, -1, 2, Double.NaN}) {
             assertThrows(

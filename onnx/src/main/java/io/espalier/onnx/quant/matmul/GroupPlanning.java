@@ -69,7 +69,7 @@ record GroupPlanning(OnnxModel model, List<SiteGroup> groups, List<GroupPlan> pl
         for (SiteGroup group : SiteGroup.toQuantize(shifted.groups())) {
             if (!shifted.hasSeen(group)) {
                 throw new EspalierException(
-                        "The calibration data never reach '%s', so that its range is not known; keep %s float."
+                        "The calibration data reach '%s' never, or only with numbers above 1e30, which are no data but masks, so that its range is not known; keep %s float."
                                 .formatted(group.input(), group.sites().getFirst().name()));
             }
             plans.add(plan(shifted, group, settings, true));
