@@ -70,7 +70,7 @@ class SlimTest {
     @Test
     @DisplayName(
             "takes nothing from layers to be kept, is refused where no others are left, and prints"
-                + " JSON")
+                    + " JSON")
     void keeps() {
         CommandLineRun kept = slim(model, "--ratio", "0.5", "--keep", "w0");
         boolean written = Files.exists(out);

@@ -58,7 +58,7 @@ class OnnxArchitectureTest {
                     .whereLayer("shape")
                     .mayOnlyAccessLayers("proto", "model")
                     .whereLayer("run")
-                    .mayOnlyAccessLayers("proto", "model")
+                    .mayOnlyAccessLayers("proto", "model", "shape")
                     .whereLayer("inputs")
                     .mayOnlyAccessLayers("proto", "model")
                     .whereLayer("compare")

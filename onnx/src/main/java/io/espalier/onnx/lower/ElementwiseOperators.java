@@ -2,11 +2,14 @@ package io.espalier.onnx.lower;
 
 import io.espalier.graph.GraphOperator;
 import io.espalier.graph.Value;
+import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.ElementType;
+import io.espalier.tensor.Tensors;
 
 import org.jspecify.annotations.Nullable;
 
 import java.util.Map;
+import java.util.stream.LongStream;
 
 /** Arithmetic, comparisons and logic by elements. */
 final class ElementwiseOperators {
@@ -118,8 +121,36 @@ final class ElementwiseOperators {
                             GraphOperator.DIV_ROUNDED,
                             Map.of("rounding_mode", "trunc"),
                             call.in(0),
-                            call.in(1)));
+                            divisor(call)));
         }
+    }
+
+    /**
+     * What integers are divided by: 1 in the place of -1 where the least integer is divided, whose
+     * quotient the processor would stop the process for. It is the least integer again, as in two's
+     * complement.
+     */
+    private static Value divisor(Call call) {
+        ElementType type = call.type(0);
+        ConstantTensor constant = call.constant(1);
+        boolean never =
+                constant != null && LongStream.of(constant.toLongs()).noneMatch(each -> each == -1);
+        if (never || (type != ElementType.INT32 && type != ElementType.INT64)) {
+            return call.in(1);
+        }
+        long least = type == ElementType.INT32 ? Integer.MIN_VALUE : Long.MIN_VALUE;
+        return call.apply(
+                GraphOperator.WHERE,
+                call.apply(
+                        GraphOperator.LOGICAL_AND,
+                        call.apply(GraphOperator.EQ, call.in(0), number(call, "least", least)),
+                        call.apply(GraphOperator.EQ, call.in(1), number(call, "minus_one", -1))),
+                number(call, "one", 1),
+                call.in(1));
+    }
+
+    private static Value number(Call call, String name, long number) {
+        return call.constant(name, Tensors.of(new long[] {number}).to(call.type(0).libtorch()));
     }
 
     private static void power(Call call) {

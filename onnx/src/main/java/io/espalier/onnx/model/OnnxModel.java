@@ -8,6 +8,7 @@ import io.espalier.onnx.proto.StringStringEntryProto;
 import io.espalier.onnx.proto.TypeProto;
 import io.espalier.onnx.proto.ValueInfoProto;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import java.nio.file.Path;
 import java.util.Collection;
@@ -47,7 +48,7 @@ public final class OnnxModel {
      * @throws EspalierException if it can't be read, is no ONNX model, or is damaged
      */
     public static OnnxModel load(Path file) {
-        return ModelFile.read(file);
+        return ModelFile.read(Needed.of(file, "the file to load"));
     }
 
     /** The model of a message whose larger tensors may lie in other files. */
@@ -95,7 +96,7 @@ public final class OnnxModel {
      * @throws EspalierException if it can't be written; the file that was there is as it was
      */
     public void save(Path file) {
-        ModelFile.write(this, file);
+        ModelFile.write(this, Needed.of(file, "the file to write"));
     }
 
     /**
@@ -251,8 +252,16 @@ public final class OnnxModel {
 
     /** The model without its functions, which nothing may call. */
     public OnnxModel withoutFunctions() {
+        return withFunctions(List.of());
+    }
+
+    /** The model with others in the place of its functions. */
+    public OnnxModel withFunctions(List<FunctionProto> others) {
         return new OnnxModel(
-                rest.toBuilder().clearFunctions().build(), graph.copy(), externalFiles, sparse);
+                rest.toBuilder().clearFunctions().addAllFunctions(others).build(),
+                graph.copy(),
+                externalFiles,
+                sparse);
     }
 
     /** About the bytes of its files: nodes, constants and all that stands beside them. */

@@ -3,6 +3,7 @@ package io.espalier.onnx.repair;
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxNode;
+import io.espalier.onnx.model.Transplant;
 import io.espalier.onnx.proto.AttributeProto;
 import io.espalier.onnx.proto.GraphProto;
 import io.espalier.onnx.proto.TensorProto;

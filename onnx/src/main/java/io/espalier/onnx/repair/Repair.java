@@ -1,5 +1,6 @@
 package io.espalier.onnx.repair;
 
+import io.espalier.onnx.model.FunctionCalls;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.repair.Rewrite.Outcome;
 import io.espalier.tensor.EspalierException;
@@ -32,7 +33,7 @@ public final class Repair {
                             FUNCTIONS,
                             "Puts the nodes of the file's own functions in the place of their"
                                     + " calls.",
-                            FunctionCalls::inline),
+                            Repair::inlineFunctions),
                     new Pass(
                             "constant-folding",
                             "Computes what is the same in each run, unless it would take more"
@@ -143,6 +144,11 @@ public final class Repair {
      */
     public static OnnxModel withoutFunctions(OnnxModel model) {
         return model.hasFunctions() ? pass(FUNCTIONS).run(model) : model;
+    }
+
+    private static Outcome inlineFunctions(OnnxModel model) {
+        FunctionCalls.Inlined inlined = FunctionCalls.inline(model);
+        return new Outcome(inlined.model(), inlined.calls());
     }
 
     /** The model after all passes; the one given stays as it is. */

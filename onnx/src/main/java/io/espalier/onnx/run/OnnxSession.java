@@ -14,6 +14,7 @@ import ai.onnxruntime.TensorInfo;
 
 import com.google.protobuf.CodedOutputStream;
 
+import io.espalier.onnx.model.FunctionSizes;
 import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.proto.ModelProto;
@@ -47,6 +48,8 @@ import java.util.stream.Collectors;
  * caller's {@code PointerScope}.
  */
 public final class OnnxSession implements RunningModel {
+    private static final String NO_SUCH_ROW = "indices element out of data bounds";
+
     private final OrtEnvironment environment;
     private final OrtSession session;
     private final Set<String> results;
@@ -63,17 +66,18 @@ public final class OnnxSession implements RunningModel {
     }
 
     /**
-     * Opens a model.
+     * Opens a model. The least integer divided by -1 is itself, as in two's complement.
      *
-     * @throws EspalierException if ONNX Runtime refuses it, or would end the process by what it
-     *     divides; the message has the reason
+     * @throws EspalierException if ONNX Runtime refuses it, or would end the process; the message
+     *     has the reason
      */
     public static OnnxSession open(OnnxModel model, UnaryOperator<SessionSettings> how) {
-        LeastByMinusOne.requireNone(model);
+        FunctionSizes.requireBounded(model);
         NoGroups.requireNone(model);
         OrtEnvironment environment = RuntimeEnvironment.get();
         SessionSettings settings = how.apply(SessionSettings.DEFAULT);
-        OnnxModel tapped = settings.taps().isEmpty() ? model : tapped(model, settings.taps());
+        OnnxModel wrapping = WrappingDivisions.of(model);
+        OnnxModel tapped = settings.taps().isEmpty() ? wrapping : tapped(wrapping, settings.taps());
         var results = new LinkedHashSet<String>();
         tapped.graph().outputs().forEach(output -> results.add(output.getName()));
         try (var options = new SessionOptions()) {
@@ -200,7 +204,12 @@ public final class OnnxSession implements RunningModel {
                 return read.apply(result);
             }
         } catch (OrtException e) {
-            throw refused("ONNX Runtime can't run the model: ", e);
+            throw String.valueOf(e.getMessage()).contains(NO_SUCH_ROW)
+                    ? refused(
+                            "The data ask for rows that the model has not, as tokens of another"
+                                    + " tokenizer do: ",
+                            e)
+                    : refused("ONNX Runtime can't run the model: ", e);
         } finally {
             values.values().forEach(OnnxTensor::close);
             lent.forEach(Tensor::close);

@@ -19,6 +19,9 @@ final class Inference {
         var call = new Call(node, scope);
         apply(Rules.types(node), call, scope);
         apply(Rules.contents(node), call, scope);
+        if (node.is("Div") || node.is("Mod")) {
+            scope.world.divides(node.toProto(), ElementwiseRules.firstType(call, 0, 1));
+        }
         for (int i = 0; i < node.outputs().size(); i++) {
             String name = node.output(i);
             if (!name.isEmpty()) {

@@ -1,6 +1,8 @@
 package io.espalier.onnx.shape;
 
 import io.espalier.onnx.model.ConstantTensor;
+import io.espalier.onnx.model.ElementType;
+import io.espalier.onnx.proto.NodeProto;
 import io.espalier.onnx.proto.TypeProto;
 import io.espalier.onnx.proto.ValueInfoProto;
 
@@ -8,6 +10,7 @@ import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -21,11 +24,24 @@ final class Scope {
         /** Free dimensions whose size is given. */
         final Map<String, Long> sizes;
 
+        /** What divisions divide, those in graphs inside nodes too. */
+        private final IdentityHashMap<NodeProto, ElementType> divided = new IdentityHashMap<>();
+
         private int unknowns;
 
         World(Map<String, Long> opsets, Map<String, Long> sizes) {
             this.opsets = opsets;
             this.sizes = sizes;
+        }
+
+        void divides(NodeProto node, @Nullable ElementType type) {
+            if (type != null) {
+                divided.put(node, type);
+            }
+        }
+
+        @Nullable ElementType divided(NodeProto node) {
+            return divided.get(node);
         }
 
         /** A number of which nothing is known but a bound. */

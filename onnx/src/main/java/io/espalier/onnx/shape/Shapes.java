@@ -4,6 +4,7 @@ import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.ElementType;
 import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.proto.ValueInfoProto;
 import io.espalier.tensor.EspalierException;
 
@@ -94,6 +95,14 @@ public final class Shapes {
     /** The type of a value's elements; null if it is not known. */
     public @Nullable ElementType elements(String value) {
         return type(value).elements();
+    }
+
+    /**
+     * The type of what a division of the model divides, also within graphs inside nodes; null if it
+     * is not known.
+     */
+    public @Nullable ElementType divided(OnnxNode division) {
+        return scope.world.divided(division.toProto());
     }
 
     /** The extents of a value, outermost first; null if not even their number is known. */

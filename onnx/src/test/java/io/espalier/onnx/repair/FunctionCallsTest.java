@@ -6,8 +6,10 @@ import static io.espalier.onnx.repair.Results.operators;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import io.espalier.onnx.TestGraphs;
+import io.espalier.onnx.lower.Lowering;
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
@@ -15,9 +17,12 @@ import io.espalier.onnx.proto.AttributeProto;
 import io.espalier.onnx.proto.FunctionProto;
 import io.espalier.onnx.proto.NodeProto;
 import io.espalier.onnx.proto.OperatorSetIdProto;
+import io.espalier.onnx.run.OnnxSession;
+import io.espalier.tensor.EspalierException;
 
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -180,5 +185,66 @@ class FunctionCallsTest {
         assertEquals(3, repaired.changes().get(PASS));
         assertSame(model, Repair.pass(PASS).run(model), 2, 8);
         assertSame(model, repaired.model(), 2, 8);
+    }
+
+    /** Functions of which each calls the next twice. */
+    private static OnnxModel doubling(int functions) {
+        TestGraphs graph = TestGraphs.opset(17).input("x: Float[N]");
+        for (int i = 0; i < functions; i++) {
+            String inner = i + 1 < functions ? OWN + ":F" + (i + 1) : "Neg";
+            graph.function(
+                    "b = %s:F%d(a)".formatted(OWN, i),
+                    TestGraphs.opset(17)
+                            .node("h = %s(a)".formatted(inner))
+                            .node("b = %s(h)".formatted(inner)));
+        }
+        return graph.node("y = %s:F0(x)".formatted(OWN)).output("y: Float[N]").build();
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {20, 100})
+    @DisplayName("that stand for more nodes than can be taken apart are refused before they are")
+    void tooMany(int functions) {
+        OnnxModel model = doubling(functions);
+        String expected =
+                "The model's calls of its own functions stand for %s nodes; at most 50,000 are taken apart."
+                        .formatted(functions == 20 ? "1,048,576" : "countless");
+
+        for (Executable use :
+                List.<Executable>of(
+                        () -> Repair.run(model),
+                        () -> OnnxSession.open(model).close(),
+                        () -> Lowering.lower(model))) {
+            assertEquals(expected, assertThrows(EspalierException.class, use).getMessage());
+        }
+    }
+
+    @Test
+    @DisplayName("that call themselves, or are nested without end, are refused")
+    void endless() {
+        OnnxModel itself =
+                TestGraphs.opset(17)
+                        .input("x: Float[N]")
+                        .function(
+                                "b = %s:F(a)".formatted(OWN),
+                                TestGraphs.opset(17).node("b = %s:F(a)".formatted(OWN)))
+                        .node("y = %s:F(x)".formatted(OWN))
+                        .output("y: Float[N]")
+                        .build();
+        TestGraphs deep = TestGraphs.opset(17).input("x: Float[N]");
+        for (int i = 0; i < 5000; i++) {
+            deep.function(
+                    "b = %s:F%d(a)".formatted(OWN, i),
+                    TestGraphs.opset(17)
+                            .node("b = %s(a)".formatted(i == 4999 ? "Neg" : OWN + ":F" + (i + 1))));
+        }
+        OnnxModel nested = deep.node("y = %s:F0(x)".formatted(OWN)).output("y: Float[N]").build();
+
+        assertEquals(
+                "The function 'F' of the model calls itself.",
+                assertThrows(EspalierException.class, () -> Repair.run(itself)).getMessage());
+        assertEquals(
+                "The model's functions call one another more than 200 deep.",
+                assertThrows(EspalierException.class, () -> Repair.run(nested)).getMessage());
     }
 }

@@ -1,7 +1,5 @@
-package io.espalier.onnx.repair;
+package io.espalier.onnx.model;
 
-import io.espalier.onnx.model.OnnxGraph;
-import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.proto.AttributeProto;
 import io.espalier.onnx.proto.GraphProto;
 import io.espalier.onnx.proto.NodeProto;
@@ -17,7 +15,7 @@ import java.util.Map;
 import java.util.Set;
 
 /** Nodes of a function or a branch as nodes of the graph, whose values get names of their own. */
-final class Transplant {
+public final class Transplant {
     private final OnnxGraph graph;
     private final String prefix;
     private final Map<String, AttributeProto> attributes;
@@ -25,11 +23,13 @@ final class Transplant {
     private final Set<String> used = new HashSet<>();
 
     /**
+     * Nodes on their way into a graph.
+     *
      * @param prefix how new names begin
      * @param attributes what a function's nodes may refer to
      * @param nodeNames names that the graph's nodes have, to which those of these nodes are added
      */
-    Transplant(
+    public Transplant(
             OnnxGraph graph,
             String prefix,
             Map<String, AttributeProto> attributes,
@@ -41,7 +41,7 @@ final class Transplant {
     }
 
     /** The names of a graph's nodes, as a set that may grow. */
-    static Set<String> nodeNames(OnnxGraph graph) {
+    public static Set<String> nodeNames(OnnxGraph graph) {
         Set<String> names = new HashSet<>();
         graph.nodes().forEach(node -> names.add(node.toProto().getName()));
         return names;
@@ -52,7 +52,7 @@ final class Transplant {
      *
      * @param names of values that have one here already; those of all others are added
      */
-    List<OnnxNode> nodes(List<NodeProto> inner, Map<String, String> names) {
+    public List<OnnxNode> nodes(List<NodeProto> inner, Map<String, String> names) {
         inner.forEach(each -> name(each.getOutputList(), names));
         return inner.stream()
                 .map(each ->

@@ -1,13 +1,10 @@
-package io.espalier.onnx.repair;
+package io.espalier.onnx.model;
 
-import io.espalier.onnx.model.OnnxGraph;
-import io.espalier.onnx.model.OnnxModel;
-import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.proto.AttributeProto;
 import io.espalier.onnx.proto.FunctionProto;
 import io.espalier.onnx.proto.NodeProto;
 import io.espalier.onnx.proto.OperatorSetIdProto;
-import io.espalier.onnx.repair.Rewrite.Outcome;
+import io.espalier.tensor.EspalierException;
 
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -19,9 +16,13 @@ import java.util.Set;
 /**
  * Calls of functions that stand in the file, replaced by the nodes that the functions consist of.
  */
-final class FunctionCalls {
-    /** Functions that call functions grow fast; no exporter's come near it. */
-    private static final int MOST_NODES = 200_000;
+public final class FunctionCalls {
+    /**
+     * A model without its functions.
+     *
+     * @param calls how many calls were replaced; 0 if it is the model as it was
+     */
+    public record Inlined(OnnxModel model, int calls) {}
 
     private final OnnxGraph graph;
     private final Map<String, FunctionProto> functions = new LinkedHashMap<>();
@@ -33,11 +34,16 @@ final class FunctionCalls {
         model.functions().forEach(function -> functions.put(key(function), function));
     }
 
-    /** Replaces all calls, or none: some within branches and loops stay as they are, with all. */
-    static Outcome inline(OnnxModel model) {
+    /**
+     * Replaces all calls, or none: some within branches and loops stay as they are, with all.
+     *
+     * @throws EspalierException if the calls stand for more nodes than anybody writes down
+     */
+    public static Inlined inline(OnnxModel model) {
         if (!model.hasFunctions()) {
-            return new Outcome(model, 0);
+            return new Inlined(model, 0);
         }
+        FunctionSizes.requireBounded(model);
         OnnxModel called = model;
         for (FunctionProto function : model.functions()) {
             for (OperatorSetIdProto id : function.getOpsetImportList()) {
@@ -45,15 +51,15 @@ final class FunctionCalls {
                 if (known == null) {
                     called = called.withOpset(id.getDomain(), id.getVersion());
                 } else if (known != id.getVersion() && !isOwn(model, id.getDomain())) {
-                    return new Outcome(model, 0);
+                    return new Inlined(model, 0);
                 }
             }
         }
         called = called.copy();
         int changes = new FunctionCalls(called).inline();
         return changes == 0
-                ? new Outcome(model, 0)
-                : new Outcome(called.withoutFunctions(), changes);
+                ? new Inlined(model, 0)
+                : new Inlined(called.withoutFunctions(), changes);
     }
 
     private static boolean isOwn(OnnxModel model, String domain) {
@@ -75,12 +81,6 @@ final class FunctionCalls {
                 } else if (callsInside(node)) {
                     return 0;
                 }
-                if (changes > MOST_NODES) {
-                    return 0;
-                }
-            }
-            if (graph.nodes().size() > MOST_NODES) {
-                return 0;
             }
         }
         return changes;
@@ -93,11 +93,11 @@ final class FunctionCalls {
                         functions.containsKey(key(inner)) || callsInside(OnnxNode.of(inner)));
     }
 
-    private static String key(FunctionProto function) {
+    static String key(FunctionProto function) {
         return function.getDomain() + ":" + function.getName() + ":" + function.getOverload();
     }
 
-    private static String key(NodeProto node) {
+    static String key(NodeProto node) {
         return node.getDomain() + ":" + node.getOpType() + ":" + node.getOverload();
     }
 
