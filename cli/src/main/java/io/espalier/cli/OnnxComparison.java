@@ -23,6 +23,11 @@ import java.util.OptionalLong;
 
 /** An ONNX file, and beside it another one or a saved graph. */
 final class OnnxComparison {
+    /** What is said of times that are not steady. */
+    static final String BUSY =
+            "The machine was busy with something else: times of one model lie far apart, so trust"
+                    + " neither them nor the speed.";
+
     /** Below this part of the whole, an error but for shifts is shown beside it. */
     private static final double SHIFTED = 0.9;
 
@@ -114,9 +119,7 @@ final class OnnxComparison {
                 .lines()
                 .forEach(out::println);
         if (!found.steady()) {
-            out.println(
-                    "The machine was busy with something else: times of one model lie far apart,"
-                            + " so trust neither them nor the speed.");
+            out.println(BUSY);
         }
         out.printf(
                 "%nErrors over %s inputs, times of a batch of %s:%n%n",

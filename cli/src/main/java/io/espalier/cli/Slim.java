@@ -163,6 +163,7 @@ final class Slim implements Runnable {
             given.checkedFor(model);
         }
         Optional<FineTuner> tuner = Usage.of(spec, () -> tuner(model));
+        ModelCost before = SlimResult.cost(model, given.all());
         OnnxModel slim;
         Optional<SlimResult> result = Optional.empty();
         if (target.pruned) {
@@ -184,18 +185,19 @@ final class Slim implements Runnable {
         var slimmed =
                 new Slimmed(
                         slim,
-                        ModelCost.of(model),
-                        ModelCost.of(slim),
-                        SlimResult.time(model, slim, given.all()),
+                        before,
+                        SlimResult.cost(slim, given.all()),
+                        SlimResult.turns(model, slim, given.all()),
                         isData
                                 ? OptionalDouble.of(SlimResult.drop(model, slim, given.all()))
                                 : OptionalDouble.empty(),
                         result);
         require(slimmed, model.byteSize());
+        Optional<SlimTarget.Share> share = target.share(slimmed, model.byteSize());
         slim.save(files.out);
         report.print(
-                () -> slimmed.describe(files.model, files.out),
-                printer -> slimmed.print(files.model, files.out, explain, printer));
+                () -> slimmed.describe(files.model, files.out, share),
+                printer -> slimmed.print(files.model, files.out, share, explain, printer));
     }
 
     private Optional<FineTuner> tuner(OnnxModel teacher) {

@@ -1,5 +1,6 @@
 package io.espalier.cli;
 
+import io.espalier.onnx.shape.ModelCost;
 import io.espalier.onnx.slim.OnnxSlimmer;
 import io.espalier.onnx.slim.Slimming;
 
@@ -12,6 +13,7 @@ import picocli.CommandLine.ParameterException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 
 /** How much of a model goes. */
 final class SlimTarget {
@@ -102,6 +104,41 @@ final class SlimTarget {
         addIf(pruned, "--pruned", given);
         addIf(given.isEmpty() && maxDrop != null, "--max-drop", given);
         return given;
+    }
+
+    /**
+     * What was to stay of what is counted.
+     *
+     * @param of what, in words
+     * @param wanted the share that was to stay
+     * @param left the share that is left
+     */
+    record Share(String of, double wanted, double left) {
+        /** Groups keep whole channels, and wide ones multiples of 8 or 16. */
+        private static final double MET = 0.005;
+
+        boolean isMet() {
+            return Math.abs(left - wanted) <= MET * wanted;
+        }
+    }
+
+    /** What is left of what was to be counted; empty for other targets. */
+    Optional<Share> share(Slimmed slimmed, long bytesBefore) {
+        ModelCost before = slimmed.before();
+        ModelCost after = slimmed.after();
+        if (macs != null) {
+            return Optional.of(new Share("MACs", macs, (double) after.macs() / before.macs()));
+        }
+        if (params != null) {
+            double left = (double) after.parameters() / before.parameters();
+            return Optional.of(new Share("parameters", params, left));
+        }
+        return Optional.ofNullable(bytes)
+                .map(wanted ->
+                        new Share(
+                                "bytes",
+                                wanted,
+                                (double) slimmed.model().byteSize() / bytesBefore));
     }
 
     private static void addIf(boolean given, String name, List<String> names) {

@@ -2,6 +2,7 @@ package io.espalier.cli;
 
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.run.PairedTime;
+import io.espalier.onnx.run.Scatter;
 import io.espalier.onnx.shape.ModelCost;
 import io.espalier.onnx.slim.SlimResult;
 import io.espalier.onnx.slim.SlimResult.Row;
@@ -20,7 +21,7 @@ import java.util.OptionalDouble;
 /**
  * What came of a slimming, as it is printed.
  *
- * @param time of both models
+ * @param turns the times of both models, turn by turn
  * @param drop 1 less the cosine of their results on the data, if there are some
  * @param result how the widths were chosen, unless only what was empty went
  */
@@ -28,9 +29,13 @@ record Slimmed(
         OnnxModel model,
         ModelCost before,
         ModelCost after,
-        PairedTime time,
+        List<PairedTime> turns,
         OptionalDouble drop,
         Optional<SlimResult> result) {
+    PairedTime time() {
+        return PairedTime.least(turns);
+    }
+
     private List<Row> rows() {
         return result.map(SlimResult::rows).orElse(List.of());
     }
@@ -38,9 +43,15 @@ record Slimmed(
     /**
      * Prints it.
      *
+     * @param share what was to stay of what is counted, if that was the target
      * @param explain whether to say what goes with what
      */
-    void print(Path from, Path to, boolean explain, PrintWriter printer) {
+    void print(
+            Path from,
+            Path to,
+            Optional<SlimTarget.Share> share,
+            boolean explain,
+            PrintWriter printer) {
         if (explain) {
             String groups = result.map(r -> r.groups().toString()).orElse("");
             printer.println(Printable.lines(groups));
@@ -49,11 +60,24 @@ record Slimmed(
             table().lines().forEach(printer::println);
             printer.println();
         }
+        PairedTime time = time();
         new Table(1, "model", "file", "parameters", "MACs", "ms a run", "speed")
                 .row(row(from, before, time.reference(), 1))
                 .row(row(to, after, time.candidate(), time.speedup()))
                 .lines()
                 .forEach(printer::println);
+        if (!Scatter.isSmall(turns)) {
+            printer.println(OnnxComparison.BUSY);
+        }
+        share.filter(s -> !s.isMet())
+                .ifPresent(s ->
+                        printer.printf(
+                                Locale.ROOT,
+                                "%nOf the %s %.3f are left, where %.3f were to stay: groups keep"
+                                        + " whole channels, wide ones multiples of 8 or 16.%n",
+                                s.of(),
+                                s.left(),
+                                s.wanted()));
         drop.ifPresent(cosine ->
                 printer.printf(
                         Locale.ROOT,
@@ -108,13 +132,18 @@ record Slimmed(
     }
 
     /** The same for programs. */
-    Map<String, Object> describe(Path from, Path to) {
+    Map<String, Object> describe(Path from, Path to, Optional<SlimTarget.Share> share) {
+        PairedTime time = time();
         var description = new LinkedHashMap<String, Object>();
         description.put("model", describe(from, before));
         description.put("out", describe(to, after));
         description.put("latency_ms_before", time.reference());
         description.put("latency_ms_after", time.candidate());
         description.put("speedup", time.speedup());
+        description.put("steady", Scatter.isSmall(turns));
+        share.ifPresent(s ->
+                description.put(
+                        "target", Map.of("of", s.of(), "wanted", s.wanted(), "left", s.left())));
         drop.ifPresent(cosine -> description.put("drop", cosine));
         result.ifPresent(r -> description.put("cost_unit", r.unit()));
         description.put("groups", rows().stream().map(Slimmed::describe).toList());

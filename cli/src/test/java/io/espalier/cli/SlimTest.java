@@ -193,6 +193,9 @@ class SlimTest {
         assertEquals(0, run.code(), run.err());
         assertTrue(run.out().contains("\"cost_unit\":\"MACs\""), run.out());
         assertTrue(run.out().contains("\"cost_after\":"), run.out());
+        assertTrue(
+                run.out().matches("(?s).*\"target\":\\{[^}]*\"of\":\"MACs\"[^}]*}.*"), run.out());
+        assertTrue(run.out().contains("\"steady\":"), run.out());
         assertEquals(32, width(out));
 
         out = folder.resolve("bound.onnx");

@@ -10,6 +10,9 @@ import java.util.function.ToDoubleFunction;
 public final class Correction {
     private static final int ROUNDS = 5;
 
+    /** Of what is counted, which takes less time than what is timed. */
+    private static final int COUNTS = 10;
+
     private final WidthSearch search;
     private final ToDoubleFunction<int[]> measured;
     private final double off;
@@ -24,6 +27,43 @@ public final class Correction {
         this.search = search;
         this.measured = measured;
         this.off = off;
+    }
+
+    /**
+     * The widths that leave most of what leaves no more than is wanted.
+     *
+     * @throws io.espalier.tensor.EspalierException if none leaves as little
+     */
+    public int[] within(SlimmingTarget target, Slimming.Listener listener) {
+        double wanted = target.share();
+        double low = 0;
+        double high = search.whole() * (1 + off);
+        double budget = wanted * search.whole();
+        int[] best = search.narrowest();
+        double most = 0;
+        for (int round = 0; round < COUNTS && most < wanted * (1 - off); round++) {
+            listener.at("counting what is left", round, COUNTS);
+            Optional<int[]> widths = search.within(budget);
+            int[] tried = widths.orElse(search.narrowest());
+            double share = measured.applyAsDouble(tried);
+            boolean fits = share <= wanted * (1 + off);
+            if (widths.isEmpty() && !fits) {
+                throw target.unmet(share);
+            }
+            if (fits && share > most) {
+                most = share;
+                best = tried;
+            }
+            low = fits ? budget : low;
+            high = fits ? high : budget;
+            double next = budget * wanted / share;
+            budget = next > low && next < high ? next : (low + high) / 2;
+        }
+        double least = most > 0 ? most : measured.applyAsDouble(best);
+        if (least > wanted * (1 + off)) {
+            throw target.unmet(least);
+        }
+        return best;
     }
 
     /** The widths that come nearest to what is wanted. */

@@ -1,20 +1,21 @@
 package io.espalier.slim;
 
 import io.espalier.nn.Module;
+import io.espalier.tensor.EspalierException;
 import io.espalier.train.EvalMode;
 import io.espalier.train.Latency;
 
 import org.bytedeco.pytorch.Tensor;
 
 import java.util.List;
-import java.util.function.ToDoubleFunction;
+import java.util.function.Supplier;
 
 /** Finds the widths of a Java model's groups at which a target is met and least is lost. */
 final class TargetWidths {
     /** Times of one model differ by about as much from one measurement to the next. */
     private static final double NOISE = 0.02;
 
-    /** What is counted is met but for widths that are multiples of something. */
+    /** How much more may be left of what is counted. */
     private static final double COUNTED = 0.005;
 
     /** Turns are taken for about so many milliseconds. */
@@ -53,7 +54,13 @@ final class TargetWidths {
 
     private SlimResult counted(SlimmingTarget target, WidthCosts cost) {
         double whole = count(target);
-        return corrected(target, search(cost), widths -> count(target) / whole, COUNTED);
+        if (whole == 0) {
+            throw new EspalierException(
+                    "The model has no %s to take a share of.".formatted(target.kind().unit()));
+        }
+        WidthSearch search = search(cost);
+        var correction = correction(search, () -> count(target) / whole, COUNTED);
+        return at(search, correction.within(target, listener), target);
     }
 
     /** What the model has as it is now. */
@@ -73,37 +80,28 @@ final class TargetWidths {
         whole.eval();
         Tensor[] example = slimmer.example().toArray(Tensor[]::new);
         int turns = (int) Math.clamp(MEASURED / costs.time(), FEWEST_TURNS, MOST_TURNS);
-        return corrected(
-                target,
-                search,
-                widths -> {
-                    try (var inference = new EvalMode(slimmer.model())) {
-                        var both = List.of(whole, slimmer.model());
-                        double[] times = Latency.medians(both, turns, example);
-                        return times[1] / times[0];
-                    }
-                },
-                NOISE);
+        var correction =
+                correction(
+                        search,
+                        () -> {
+                            try (var inference = new EvalMode(slimmer.model())) {
+                                var both = List.of(whole, slimmer.model());
+                                double[] times = Latency.medians(both, turns, example);
+                                return times[1] / times[0];
+                            }
+                        },
+                        NOISE);
+        return at(search, correction.to(target, listener), target);
     }
 
     /**
-     * The widths at which what is measured is right.
+     * Of what is measured.
      *
-     * @param measured the share that is left, of the model at these widths
+     * @param measured the share that is left, of the model as it is at some widths
      */
-    private SlimResult corrected(
-            SlimmingTarget target,
-            WidthSearch search,
-            ToDoubleFunction<int[]> measured,
-            double off) {
-        var correction =
-                new Correction(
-                        search,
-                        widths ->
-                                slimmer.narrowed(
-                                        run.groups(), widths, () -> measured.applyAsDouble(widths)),
-                        off);
-        return at(search, correction.to(target, listener), target);
+    private Correction correction(WidthSearch search, Supplier<Double> measured, double off) {
+        return new Correction(
+                search, widths -> slimmer.narrowed(run.groups(), widths, measured), off);
     }
 
     private SlimResult toDrop(SlimmingTarget target) {

@@ -167,7 +167,7 @@ class TargetWidthsTest {
         assertTrue(
                 words.matches(
                         "0.010 of the MACs can't be reached: at the narrowest that widths are"
-                            + " chosen 0.... stay; a ratio may take more."),
+                                + " chosen 0.... stay; a ratio may take more."),
                 words);
         Map<String, float[]> after = SlimmingTest.state(model);
         assertEquals(before.keySet(), after.keySet());

@@ -11,6 +11,7 @@ import io.espalier.onnx.repair.Repair;
 import io.espalier.onnx.run.OnnxSession;
 import io.espalier.onnx.run.PairedTime;
 import io.espalier.onnx.run.RunningModel;
+import io.espalier.onnx.run.Scatter;
 import io.espalier.quant.evaluation.TensorErrors;
 import io.espalier.tensor.EspalierException;
 
@@ -259,9 +260,7 @@ public record ModelComparison(
             Map<String, Tensor> batch = loop.next();
             List<PairedTime> times = PairedTime.ofTurns(first, second, batch, turns);
             return new Timed(
-                    InputBatches.examples(batch),
-                    times.stream().reduce(PairedTime::least).orElseThrow(),
-                    Scatter.isSmall(times));
+                    InputBatches.examples(batch), PairedTime.least(times), Scatter.isSmall(times));
         }
     }
 

@@ -58,15 +58,26 @@ public record PairedTime(double reference, double candidate) {
      */
     public static PairedTime ofSessions(
             OnnxModel reference, OnnxModel candidate, Map<String, Tensor> inputs, Doubt doubt) {
-        PairedTime least = NONE;
+        return least(turnsOfSessions(reference, candidate, inputs, doubt));
+    }
+
+    /** Measures likewise, and gives the times of each turn. */
+    public static List<PairedTime> turnsOfSessions(
+            OnnxModel reference, OnnxModel candidate, Map<String, Tensor> inputs, Doubt doubt) {
+        List<PairedTime> turns = new ArrayList<>();
         int sessions = 0;
         do {
             try (var first = OnnxSession.open(reference);
                     var second = OnnxSession.open(candidate)) {
-                least = least.least(of(first, second, inputs, TURNS_A_SESSION));
+                turns.addAll(ofTurns(first, second, inputs, TURNS_A_SESSION));
             }
-        } while (doubt.remains(least, ++sessions));
-        return least;
+        } while (doubt.remains(least(turns), ++sessions));
+        return turns;
+    }
+
+    /** The least times of some turns. */
+    public static PairedTime least(List<PairedTime> turns) {
+        return turns.stream().reduce(NONE, PairedTime::least);
     }
 
     /**
@@ -85,9 +96,7 @@ public record PairedTime(double reference, double candidate) {
             RunningModel candidate,
             Map<String, Tensor> inputs,
             Doubt doubt) {
-        return ofTurns(reference, candidate, inputs, doubt).stream()
-                .reduce(PairedTime::least)
-                .orElseThrow();
+        return least(ofTurns(reference, candidate, inputs, doubt));
     }
 
     /**

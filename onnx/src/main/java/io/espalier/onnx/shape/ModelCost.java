@@ -34,6 +34,7 @@ public record ModelCost(
      *     gives the same elements other extents
      * @param isKnown whether extents of its operands and results are known; otherwise MACs and
      *     bytes are less than they should be
+     * @param isCounted whether what its MACs are counted from is known
      */
     public record Row(
             OnnxNode node,
@@ -41,7 +42,8 @@ public record ModelCost(
             long parameters,
             long macs,
             long bytes,
-            boolean isKnown) {}
+            boolean isKnown,
+            boolean isCounted) {}
 
     /** Copies the lists. */
     public ModelCost {
@@ -81,7 +83,10 @@ public record ModelCost(
                 parameters += counted.add(weight) ? cost.parameters(weight) : 0;
             }
             List<ValueType> results = node.outputs().stream().map(shapes::type).toList();
-            rows.add(new Row(node, results, parameters, cost.macs(), cost.bytes(), cost.isKnown()));
+            long macs = cost.macs();
+            boolean isCounted = cost.isKnown();
+            long moved = cost.bytes();
+            rows.add(new Row(node, results, parameters, macs, moved, cost.isKnown(), isCounted));
         }
         var bytes = new EnumMap<ElementType, Long>(ElementType.class);
         for (ConstantTensor constant : weights.all()) {
@@ -108,6 +113,11 @@ public record ModelCost(
     /** The nodes of which not all is known, so that the sums are less than they should be. */
     public List<OnnxNode> unknown() {
         return rows.stream().filter(row -> !row.isKnown).map(Row::node).toList();
+    }
+
+    /** The nodes whose MACs can't be counted, so that the sum is less than it should be. */
+    public List<OnnxNode> uncounted() {
+        return rows.stream().filter(row -> !row.isCounted).map(Row::node).toList();
     }
 
     private long sum(ToLongFunction<Row> of) {

@@ -39,10 +39,10 @@ final class Costs {
         left = new NodeRemainders(slimmer.analysis(), new Remainders(slimmer.groups(), groups));
     }
 
-    /** Multiplications of one example. */
-    WidthCosts macs() {
+    /** Multiplications with inputs of these extents. */
+    WidthCosts macs(Map<String, List<Long>> extents) {
         var costs = new WidthCosts(groups.size());
-        for (ModelCost.Row row : ModelCost.of(slimmer.model()).rows()) {
+        for (ModelCost.Row row : ModelCost.of(slimmer.model(), extents).rows()) {
             OnnxNode node = row.node();
             if (RECURRENT.contains(node.op())) {
                 // What is given and what was given before have weights of their own.

@@ -5,6 +5,7 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.quant.CalibrationData;
 import io.espalier.onnx.quant.ReferenceOutputs;
 import io.espalier.onnx.run.PairedTime;
+import io.espalier.onnx.shape.ModelCost;
 import io.espalier.slim.Group;
 import io.espalier.slim.GroupCost;
 import io.espalier.slim.Groups;
@@ -64,8 +65,13 @@ public record SlimResult(OnnxModel model, List<Row> rows, String unit, Groups gr
      * else runs on the machine only ever adds.
      */
     public static PairedTime time(OnnxModel original, OnnxModel slim, Inputs inputs) {
+        return PairedTime.least(turns(original, slim, inputs));
+    }
+
+    /** The same turn by turn. */
+    public static List<PairedTime> turns(OnnxModel original, OnnxModel slim, Inputs inputs) {
         try (var data = CalibrationData.read(original, inputs, 1)) {
-            return PairedTime.ofSessions(
+            return PairedTime.turnsOfSessions(
                     original,
                     slim,
                     data.batches().getFirst(),
@@ -73,6 +79,15 @@ public record SlimResult(OnnxModel model, List<Row> rows, String unit, Groups gr
                             sessions < SESSIONS
                                     || (sessions < MOST_SESSIONS && least.speedup() < 1));
         }
+    }
+
+    /**
+     * What a model costs in a run with one example, of the extents that the first batch has.
+     *
+     * @throws io.espalier.tensor.EspalierException if the inputs are not what it takes
+     */
+    public static ModelCost cost(OnnxModel model, Inputs inputs) {
+        return ModelCost.of(model, ExampleExtents.of(model, inputs));
     }
 
     /** How far the results of the second are from those of the first: 1 less their cosine. */

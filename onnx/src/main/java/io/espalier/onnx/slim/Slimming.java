@@ -59,8 +59,9 @@ public final class Slimming {
     }
 
     /**
-     * The inputs of whose first batch the time is measured, for targets of speed; the calibration
-     * data of the importance if it isn't set, or random numbers where there are none.
+     * The inputs of whose first batch the time is measured and for whose extents multiplications
+     * are counted; the calibration data of the importance if it isn't set, or random numbers where
+     * there are none, which need the sizes of dimensions that are open.
      */
     public Slimming timedOn(Inputs inputs) {
         return new Slimming(slimmer, target, importance, inputs, listener);

@@ -12,6 +12,7 @@ import io.espalier.slim.SlimmingTarget;
 import io.espalier.slim.UnitWidths;
 import io.espalier.slim.WidthCosts;
 import io.espalier.slim.WidthSearch;
+import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;
 
@@ -29,7 +30,7 @@ final class TargetedSlimming {
     /** More than what one session's times are off. */
     private static final double FAR = 0.05;
 
-    /** What is counted is met but for widths that are multiples of something. */
+    /** How much more may be left of what is counted. */
     private static final double COUNTED = 0.005;
 
     private static final int JUDGED = 256;
@@ -56,9 +57,10 @@ final class TargetedSlimming {
                             UnitWidths.of(run.groups(), target.value()),
                             Map.of(),
                             target.kind().unit());
-            case MACS -> counted(target, costs.macs());
-            case PARAMETERS -> counted(target, costs.parameters());
-            case BYTES -> counted(target, costs.bytes());
+            case MACS -> timed(batch -> toMacs(target, batch));
+            case PARAMETERS ->
+                    counted(target, costs.parameters(), model -> ModelCost.of(model).parameters());
+            case BYTES -> counted(target, costs.bytes(), OnnxModel::byteSize);
             case SPEEDUP -> timed(batch -> toSpeed(target, batch));
             case MAX_DROP -> timed(batch -> toDrop(target, batch));
         };
@@ -68,26 +70,37 @@ final class TargetedSlimming {
         return new WidthSearch(run.groups(), run.losses(), cost);
     }
 
-    private SlimResult counted(SlimmingTarget target, WidthCosts cost) {
-        double whole = count(target, of.original());
-        return corrected(
-                target,
-                search(cost),
-                widths -> count(target, costs.narrowed(widths)) / whole,
-                COUNTED);
+    private SlimResult toMacs(SlimmingTarget target, Map<String, Tensor> batch) {
+        Map<String, List<Long>> extents = ExampleExtents.of(of.original(), batch);
+        ModelCost whole = ModelCost.of(of.original(), extents);
+        if (!whole.uncounted().isEmpty()) {
+            throw new EspalierException(
+                    "The MACs of '%s' can't be counted for inputs of %s; aim at another target."
+                            .formatted(whole.uncounted().getFirst().name(), extents));
+        }
+        if (whole.macs() == 0) {
+            throw new EspalierException("The model has no MACs to take a share of.");
+        }
+        return counted(target, costs.macs(extents), model -> ModelCost.of(model, extents).macs());
     }
 
-    private static double count(SlimmingTarget target, OnnxModel model) {
-        return switch (target.kind()) {
-            case MACS -> ModelCost.of(model).macs();
-            case PARAMETERS -> ModelCost.of(model).parameters();
-            default -> model.byteSize();
-        };
+    private SlimResult counted(
+            SlimmingTarget target, WidthCosts cost, ToDoubleFunction<OnnxModel> count) {
+        double whole = count.applyAsDouble(of.original());
+        WidthSearch search = search(cost);
+        var correction =
+                new Correction(
+                        search,
+                        widths -> count.applyAsDouble(costs.narrowed(widths)) / whole,
+                        COUNTED);
+        return at(search, correction.within(target, listener::at), target);
     }
 
     private SlimResult toSpeed(SlimmingTarget target, Map<String, Tensor> batch) {
         WidthSearch search = search(costs.times(batch, listener));
-        return corrected(target, search, widths -> shareOfTime(widths, target, batch), NOISE);
+        var correction =
+                new Correction(search, widths -> shareOfTime(widths, target, batch), NOISE);
+        return at(search, correction.to(target, listener::at), target);
     }
 
     /**
@@ -105,15 +118,6 @@ final class TargetedSlimming {
                                         && Math.abs(Math.log(time.speedup() / target.value()))
                                                 < FAR);
         return 1 / least.speedup();
-    }
-
-    private SlimResult corrected(
-            SlimmingTarget target,
-            WidthSearch search,
-            ToDoubleFunction<int[]> measured,
-            double off) {
-        int[] widths = new Correction(search, measured, off).to(target, listener::at);
-        return at(search, widths, target);
     }
 
     private SlimResult timed(Function<Map<String, Tensor>, SlimResult> on) {

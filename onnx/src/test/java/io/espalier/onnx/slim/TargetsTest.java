@@ -21,9 +21,11 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.stream.LongStream;
 
@@ -50,7 +52,7 @@ class TargetsTest {
         OnnxModel slim = costs.narrowed(widths);
 
         ModelCost found = ModelCost.of(slim);
-        assertEquals(found.macs(), costs.macs().of(widths), 1e-6 * found.macs());
+        assertEquals(found.macs(), costs.macs(Map.of()).of(widths), 1e-6 * found.macs());
         assertEquals(found.parameters(), costs.parameters().of(widths), 0.5);
         // Extents that are written in a file take as many bytes as they have digits.
         assertEquals(slim.byteSize(), costs.bytes().of(widths), 0.02 * slim.byteSize() + 64);
@@ -177,7 +179,7 @@ class TargetsTest {
                             return each;
                         })
                         .toList();
-        var search = new WidthSearch(groups, errors, costs.macs());
+        var search = new WidthSearch(groups, errors, costs.macs(Map.of()));
         // A third of the time is nobody's work, and nothing foretold that.
         var correction =
                 new Correction(
@@ -189,5 +191,81 @@ class TargetsTest {
                         (stage, done, total) -> {});
 
         assertEquals(0.5, search.cost(widths) / search.whole(), 0.05);
+    }
+
+    /** A table of places, which takes no more of them than it has rows, and a layer after it. */
+    private static OnnxModel sequence() {
+        return TestGraphs.opset(17)
+                .input("x: Float[N, L, 8]")
+                .weight("places", 20, 8)
+                .node("e = Shape(x)")
+                .integer("one", 1)
+                .node("l = Gather(e, one)")
+                .integer("zero", 0)
+                .node("r = Range(zero, l, one)")
+                .node("p = Gather(places, r)")
+                .node("h = Add(x, p)")
+                .weight("w1", 8, 64)
+                .node("a = MatMul(h, w1)")
+                .node("b = Relu(a)")
+                .weight("w2", 64, 8)
+                .node("t = MatMul(b, w2)")
+                .node("u = Transpose(t)", n -> n.with("perm", List.of(0L, 2L, 1L)))
+                .node("y = MatMul(t, u)")
+                .output("y")
+                .build();
+    }
+
+    @Test
+    @DisplayName("counts MACs for what the data are like, not for extents of its own")
+    void countsForTheData() {
+        OnnxModel model = sequence();
+        Inputs some = Inputs.random().size("L", 6).batch(4);
+        Map<String, List<Long>> six = Map.of("x", List.of(1L, 6L, 8L));
+        long products = 6 * 6 * 8;
+
+        SlimResult result = OnnxSlimmer.of(model).macs(0.6).timedOn(some).run();
+
+        assertEquals(six, SlimResult.cost(model, some).inputs());
+        assertEquals(6 * 2 * 8 * 64 + products, SlimResult.cost(model, some).macs());
+        double share =
+                share(SlimResult.cost(result.model(), some).macs(), 6 * 2 * 8 * 64 + products);
+        assertTrue(share <= 0.603, () -> "left " + share);
+    }
+
+    @Test
+    @DisplayName("is refused where MACs can't be counted")
+    void refusesWhatIsNotCounted() {
+        OnnxModel chosen =
+                TestGraphs.opset(17)
+                        .input("x: Float[N, 8]")
+                        .node("n = NonZero(x)")
+                        .node("f = Cast(n)", n -> n.with("to", 1))
+                        .node("t = Transpose(f)")
+                        .weight("w1", 2, 8)
+                        .node("h = MatMul(t, w1)")
+                        .node("r = Relu(h)")
+                        .weight("w2", 8, 4)
+                        .node("y = MatMul(r, w2)")
+                        .output("y")
+                        .build();
+        var slimming = OnnxSlimmer.of(chosen).macs(0.5);
+
+        var error = assertThrows(EspalierException.class, slimming::run);
+
+        String words = String.valueOf(error.getMessage());
+        assertTrue(words.contains("can't be counted for inputs of {x=[1, 8]}"), words);
+    }
+
+    @ParameterizedTest
+    @ValueSource(doubles = {0.45, 0.55, 0.65, 0.7, 0.8, 0.9})
+    @DisplayName("leaves no more than is asked for where there are widths that do")
+    void leavesNoMore(double wanted) {
+        OnnxModel model = halfRedundant();
+
+        SlimResult result = OnnxSlimmer.of(model).bytes(wanted).run();
+
+        double left = share(result.model().byteSize(), model.byteSize());
+        assertTrue(left <= 1.005 * wanted && left > wanted - 0.15, () -> "left " + left);
     }
 }

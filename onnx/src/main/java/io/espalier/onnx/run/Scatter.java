@@ -1,12 +1,13 @@
-package io.espalier.onnx.compare;
+package io.espalier.onnx.run;
 
-import io.espalier.onnx.run.PairedTime;
+import io.espalier.tensor.Internal;
 
 import java.util.List;
 import java.util.function.ToDoubleFunction;
 
 /** How far apart the times of a model's turns lie. */
-final class Scatter {
+@Internal
+public final class Scatter {
     /** Those of an idle machine differ by a few hundredths, and by a tenth in short runs. */
     private static final double MOST = 1.5;
 
@@ -17,7 +18,7 @@ final class Scatter {
      * something else keeps the machine busy, one model may have had a quiet moment, and the other
      * none.
      */
-    static boolean isSmall(List<PairedTime> turns) {
+    public static boolean isSmall(List<PairedTime> turns) {
         return isSmall(turns, PairedTime::reference) && isSmall(turns, PairedTime::candidate);
     }
 

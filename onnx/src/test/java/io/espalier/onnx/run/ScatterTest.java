@@ -1,8 +1,6 @@
-package io.espalier.onnx.compare;
+package io.espalier.onnx.run;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-
-import io.espalier.onnx.run.PairedTime;
 
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.params.ParameterizedTest;
