@@ -37,6 +37,12 @@ public final class BrainSurgeon implements InputCosts {
 
     private static final double MORE = 10;
 
+    /**
+     * Of what the layers before have lost, a layer makes up for so much: all of it would fit the
+     * calibration data better, and other data worse.
+     */
+    private static final double MADE_UP = 0.5;
+
     /** So many columns are taken off the inverse at once, since that reads all of it. */
     private static final int TOGETHER = 64;
 
@@ -63,22 +69,26 @@ public final class BrainSurgeon implements InputCosts {
     }
 
     /**
-     * Begins with the weight of least squared error, held to the weight at the start as the damping
-     * says.
+     * Begins with the weight of least squared error to outputs halfway between those wanted and
+     * those that the weight at the start gives, held to that weight by the damping and, for each
+     * input by its own square, by what of the products is chance.
      *
      * @param xx means of products of inputs, doubles [inputs, inputs]; about their means, maybe
      * @param xy means of products of inputs and wanted outputs, doubles [inputs, outputs]
      * @param means of the inputs, doubles [inputs]
      * @param start the weight now, doubles [inputs, outputs]
+     * @param chance how much of the products of different inputs is chance, from 0 to 1
      */
-    public static BrainSurgeon of(Tensor xx, Tensor xy, Tensor means, Tensor start) {
+    public static BrainSurgeon of(Tensor xx, Tensor xy, Tensor means, Tensor start, double chance) {
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
             double mean = xx.diagonal().mean().item_double();
             double ridge = Math.max(DAMPING * mean, NOISE * means.square().mean().item_double());
-            Tensor inverse = torch.cholesky_inverse(root(xx, ridge > 0 ? ridge : 1));
+            Tensor shrunk = xx.clone();
+            shrunk.diagonal().mul_(new Scalar(1 + chance));
+            Tensor inverse = torch.cholesky_inverse(root(shrunk, ridge > 0 ? ridge : 1));
             Tensor given = xx.matmul(start);
-            Tensor weight = start.add(inverse.matmul(xy.sub(given)));
+            Tensor weight = start.add(inverse.matmul(xy.sub(given)).mul(new Scalar(MADE_UP)));
             double energy = start.mul(given).sum().item_double();
             long inputs = inverse.size(0);
             Tensor gone = Tensors.zeros(ScalarType.Double, inputs);

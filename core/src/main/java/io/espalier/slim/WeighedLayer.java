@@ -5,13 +5,11 @@ import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 
@@ -22,7 +20,8 @@ final class WeighedLayer implements LayerCurves.Layer {
     private final Place place;
     private final LayerRows rows;
     private final long columns;
-    private @Nullable Sums sums;
+    private final LayerSums first = new LayerSums();
+    private final LayerSums second = new LayerSums();
     private @Nullable InputCosts costs;
     private @Nullable Tensor meanX;
     private @Nullable Tensor meanY;
@@ -80,47 +79,18 @@ final class WeighedLayer implements LayerCurves.Layer {
             long inputs = all.size(1);
             Tensor in = LayerRows.some(all, inputs).to(ScalarType.Float);
             Tensor out = LayerRows.some(rows.outputs(wanted), inputs).to(ScalarType.Float);
-            sums = (sums == null ? Sums.from(in, out) : sums).and(in, out);
+            long half = Math.ceilDiv(in.size(0), 2);
+            add(first, in.narrow(0, 0, half), out.narrow(0, 0, half));
+            add(
+                    second,
+                    in.narrow(0, half, in.size(0) - half),
+                    out.narrow(0, half, in.size(0) - half));
         }
     }
 
-    /**
-     * Sums over rows of what they are away from the means of the first, so that single precision
-     * does for products.
-     */
-    private record Sums(
-            Tensor offX, Tensor offY, Tensor xx, Tensor xy, Tensor x, Tensor y, long count) {
-        static Sums from(Tensor in, Tensor out) {
-            return new Sums(
-                    Tensors.keep(in.mean(0)),
-                    Tensors.keep(out.mean(0)),
-                    zeros(in.size(1), in.size(1)),
-                    zeros(in.size(1), out.size(1)),
-                    zeros(in.size(1)),
-                    zeros(out.size(1)),
-                    0);
-        }
-
-        private static Tensor zeros(long... shape) {
-            return Tensors.keep(Tensors.zeros(ScalarType.Double, shape));
-        }
-
-        Sums and(Tensor in, Tensor out) {
-            Tensor left = in.sub(offX);
-            Tensor right = out.sub(offY);
-            xx.add_(left.t().matmul(left));
-            xy.add_(left.t().matmul(right));
-            x.add_(left.sum(0));
-            y.add_(right.sum(0));
-            return new Sums(offX, offY, xx, xy, x, y, count + in.size(0));
-        }
-
-        List<Tensor> held() {
-            return List.of(offX, offY, xx, xy, x, y);
-        }
-
-        void free() {
-            held().forEach(Tensor::releaseReference);
+    private static void add(LayerSums sums, Tensor in, Tensor out) {
+        if (in.size(0) > 0) {
+            sums.add(in.t().unsqueeze(0), out.t().unsqueeze(0));
         }
     }
 
@@ -130,28 +100,25 @@ final class WeighedLayer implements LayerCurves.Layer {
      * @param solves whether what stays makes up for what goes
      */
     void weigh(boolean solves) {
-        Sums all = Objects.requireNonNull(sums, "no batch");
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
-            var count = new Scalar((double) all.count());
-            Tensor offX = all.x().div_(count);
-            Tensor offY = all.y().div_(count);
-            Tensor xx = all.xx().div_(count).sub_(offX.outer(offX));
-            Tensor xy = all.xy().div_(count).sub_(offX.outer(offY));
-            Tensor x = offX.add(all.offX());
-            Tensor y = offY.add(all.offY());
-            if (!solves || !layer.hasParameter("bias")) {
-                xx.add_(x.outer(x));
-                xy.add_(x.outer(y));
-            }
+            boolean centred = solves && layer.hasParameter("bias");
+            LayerSums.Both both = first.and(second);
+            LayerSums.Moments all = both.moments(centred);
+            Tensor x = all.meanX().reshape(-1);
+            Tensor xx = all.xx().squeeze(0);
+            Tensor xy = all.yx().squeeze(0).t();
             InputCosts.requireFinite(xx, path);
             Tensor start = LayerRows.matrix(layer.value("weight"));
-            costs = solves ? BrainSurgeon.of(xx, xy, x, start) : InputActivity.of(xx, start);
-            meanX = Tensors.keep(x);
-            meanY = Tensors.keep(y);
+            costs =
+                    solves
+                            ? BrainSurgeon.of(xx, xy, x, start, both.chance(centred))
+                            : InputActivity.of(xx, start);
+            meanX = Tensors.keep(x.clone());
+            meanY = Tensors.keep(all.meanY().reshape(-1).clone());
         } finally {
-            all.free();
-            sums = null;
+            first.close();
+            second.close();
         }
     }
 
@@ -203,10 +170,8 @@ final class WeighedLayer implements LayerCurves.Layer {
 
     @Override
     public void close() {
-        if (sums != null) {
-            sums.free();
-            sums = null;
-        }
+        first.close();
+        second.close();
         if (costs != null) {
             costs.close();
             Objects.requireNonNull(meanX).releaseReference();

@@ -26,6 +26,7 @@ import java.util.stream.LongStream;
 @DisplayName("What a layer loses by its inputs")
 class BrainSurgeonTest {
     private static final double DAMPING = 0.01;
+    private static final double CHANCE = 0.2;
 
     private final PointerScope scope = new PointerScope();
     private Tensor xx;
@@ -47,26 +48,33 @@ class BrainSurgeonTest {
         scope.close();
     }
 
-    private double ridge() {
-        return DAMPING * xx.diagonal().mean().item_double();
+    /** How strongly each input's weights are held to the start, [inputs, 1]. */
+    private Tensor ridges() {
+        double damping = DAMPING * xx.diagonal().mean().item_double();
+        return xx.diagonal().mul(new Scalar(CHANCE)).add(new Scalar(damping)).unsqueeze(1);
+    }
+
+    /** Products of inputs and what is halfway between outputs wanted and given. */
+    private Tensor halfway() {
+        return xy.add(xx.matmul(start)).div(new Scalar(2));
     }
 
     /** The weight of least error among those that have only these inputs, solved for anew. */
     private Tensor solved(List<Long> left) {
         Tensor some = Tensors.of(left.stream().mapToLong(Long::longValue).toArray(), left.size());
-        Tensor h = xx.index_select(0, some).index_select(1, some).clone();
-        h.diagonal().add_(new Scalar(ridge()));
-        // Held to the start by the ridge.
-        Tensor target = xy.add(start.mul(new Scalar(ridge()))).index_select(0, some);
+        Tensor h = xx.add(ridges().squeeze(1).diag());
+        Tensor target = halfway().add(start.mul(ridges())).index_select(0, some);
         Tensor all = torch.zeros_like(start);
-        all.index_copy_(0, some, torch.linalg_solve(h, target));
+        all.index_copy_(
+                0, some, torch.linalg_solve(h.index_select(0, some).index_select(1, some), target));
         return all;
     }
 
     private double error(Tensor weight) {
         Tensor move = weight.sub(start);
-        return xx.matmul(weight).sub(xy).sub(xy).mul(weight).sum().item_double()
-                + ridge() * move.square().sum().item_double();
+        Tensor half = halfway();
+        return xx.matmul(weight).sub(half).sub(half).mul(weight).sum().item_double()
+                + move.square().mul(ridges()).sum().item_double();
     }
 
     private double energy() {
@@ -92,7 +100,8 @@ class BrainSurgeonTest {
         Tensor columns = Tensors.of(flat, units.size(), each);
         List<Long> left = LongStream.range(0, 12).boxed().toList();
         List<Integer> staying = new ArrayList<>(IntStream.range(0, units.size()).boxed().toList());
-        try (var surgeon = BrainSurgeon.of(xx, xy, torch.zeros_like(start.select(1, 0)), start)) {
+        try (var surgeon =
+                BrainSurgeon.of(xx, xy, torch.zeros_like(start.select(1, 0)), start, CHANCE)) {
             for (int removal = 0; removal < removals - 1; removal++) {
                 double before = error(solved(left));
                 Tensor losses = surgeon.losses(columns);
@@ -120,7 +129,8 @@ class BrainSurgeonTest {
         start = Tensors.randn(150, 2).to(ScalarType.Double);
         xx = x.t().matmul(x);
         xy = xx.matmul(start);
-        try (var surgeon = BrainSurgeon.of(xx, xy, torch.zeros_like(start.select(1, 0)), start)) {
+        try (var surgeon =
+                BrainSurgeon.of(xx, xy, torch.zeros_like(start.select(1, 0)), start, CHANCE)) {
             for (long i = 0; i < 130; i++) {
                 surgeon.remove(Tensors.of(new long[] {i}, 1));
             }
@@ -159,7 +169,8 @@ class BrainSurgeonTest {
     void zeros() {
         xx = xx.mul(new Scalar(0));
         xy = xy.mul(new Scalar(0));
-        try (var surgeon = BrainSurgeon.of(xx, xy, torch.zeros_like(start.select(1, 0)), start)) {
+        try (var surgeon =
+                BrainSurgeon.of(xx, xy, torch.zeros_like(start.select(1, 0)), start, CHANCE)) {
             assertTrue(torch.allclose(start, surgeon.weight(), 1e-12, 1e-12, false));
             surgeon.remove(Tensors.of(new long[] {3}, 1));
             assertEquals(0, surgeon.weight().select(0, 3).abs().sum().item_double());
@@ -173,11 +184,12 @@ class BrainSurgeonTest {
         xx = noise.add(noise.t()); // has negative eigenvalues, as what is left of equal rows
         xx.diagonal().add_(new Scalar(1e-17));
         xy = xx.matmul(start).add(new Scalar(1e-17));
-        try (var surgeon = BrainSurgeon.of(xx, xy, torch.ones_like(start.select(1, 0)), start)) {
+        try (var surgeon = BrainSurgeon.of(xx, xy, torch.ones_like(start.select(1, 0)), start, 0)) {
             assertTrue(torch.allclose(start, surgeon.weight(), 1e-3, 1e-3, false));
         }
         // Without means that tell what is noise, there is still an inverse.
-        try (var surgeon = BrainSurgeon.of(xx, xy, torch.zeros_like(start.select(1, 0)), start)) {
+        try (var surgeon =
+                BrainSurgeon.of(xx, xy, torch.zeros_like(start.select(1, 0)), start, 0)) {
             assertTrue(surgeon.weight().isfinite().all().item_bool());
         }
     }

@@ -61,7 +61,7 @@ class EliminationTest {
         Group group = group(256);
         try (var surgeon =
                 BrainSurgeon.of(
-                        xx, xx.matmul(start), torch.zeros_like(start.select(1, 0)), start)) {
+                        xx, xx.matmul(start), torch.zeros_like(start.select(1, 0)), start, 0)) {
             Map<InputCosts, Tensor> inputs = Map.of(surgeon, UnitInputs.of(group, PLACE, 1));
             var elimination = new Elimination(group, inputs, Pace.CAREFUL);
 
@@ -86,7 +86,7 @@ class EliminationTest {
         Group group = group(128);
         try (var surgeon =
                 BrainSurgeon.of(
-                        xx, xx.matmul(start), torch.zeros_like(start.select(1, 0)), start)) {
+                        xx, xx.matmul(start), torch.zeros_like(start.select(1, 0)), start, 0)) {
             Map<InputCosts, Tensor> inputs = Map.of(surgeon, UnitInputs.of(group, PLACE, 1));
 
             Set<Integer> gone = numbers(new Elimination(group, inputs, Pace.CAREFUL).to(64));

@@ -1,6 +1,7 @@
 package io.espalier.onnx.fit;
 
 import io.espalier.onnx.model.OnnxNode;
+import io.espalier.slim.LayerSums;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;

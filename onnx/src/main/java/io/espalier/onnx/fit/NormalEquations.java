@@ -1,5 +1,6 @@
 package io.espalier.onnx.fit;
 
+import io.espalier.slim.LayerSums;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -61,8 +62,9 @@ public final class NormalEquations implements AutoCloseable {
      * @param yx of products of wanted outputs and inputs, [groups, outputs, inputs]
      * @param x of inputs, [groups, 1, inputs]
      * @param y of wanted outputs, [groups, 1, outputs]
+     * @param chance how much of the products of different inputs is chance, from 0 to 1
      */
-    public record Means(Tensor xx, Tensor yx, Tensor x, Tensor y) {}
+    public record Means(Tensor xx, Tensor yx, Tensor x, Tensor y, double chance) {}
 
     /**
      * What was added, in double precision, of the caller's scope.
@@ -71,8 +73,9 @@ public final class NormalEquations implements AutoCloseable {
      */
     public Means means(boolean centred) {
         try (var noGrad = new NoGradGuard()) {
-            LayerSums.Moments all = first.and(second).moments(centred);
-            return new Means(all.xx(), all.yx(), all.meanX(), all.meanY());
+            LayerSums.Both both = first.and(second);
+            LayerSums.Moments all = both.moments(centred);
+            return new Means(all.xx(), all.yx(), all.meanX(), all.meanY(), both.chance(centred));
         }
     }
 

@@ -127,7 +127,7 @@ final class ReadingLayer implements LayerCurves.Layer {
                         x = padding.get(batch).visible(x);
                         y = padding.get(batch).visible(y);
                     }
-                    rows.addTo(sums, x, y, 0);
+                    rows.addTo(sums, x, y);
                 }
             }
             NormalEquations.Means means = sums.means(solves && bias.isPresent());
@@ -137,7 +137,11 @@ final class ReadingLayer implements LayerCurves.Layer {
             costs =
                     solves
                             ? BrainSurgeon.of(
-                                    xx, means.yx().squeeze(0).t(), means.x().reshape(-1), start)
+                                    xx,
+                                    means.yx().squeeze(0).t(),
+                                    means.x().reshape(-1),
+                                    start,
+                                    means.chance())
                             : InputActivity.of(xx, start);
             meanX = Tensors.keep(means.x().reshape(1, -1).clone());
             meanY = Tensors.keep(means.y().reshape(-1).clone());

@@ -36,6 +36,7 @@ final class SlimmingRun implements AutoCloseable {
     private final Slimming.Listener listener;
     private final List<Group> groups;
     private final @Nullable CalibrationData data;
+    private final @Nullable UnseenRows unseen;
     private final UnitScores scores;
 
     SlimmingRun(OnnxSlimmer of, Importance importance, Slimming.Listener listener) {
@@ -49,6 +50,10 @@ final class SlimmingRun implements AutoCloseable {
                         .data()
                         .map(inputs -> CalibrationData.read(of.model(), inputs, MOST_EXAMPLES))
                         .orElse(null);
+        unseen =
+                importance instanceof Importance.OnData
+                        ? new UnseenRows(of.model().graph(), data())
+                        : null;
         scores = new UnitScores(of, importance, groups, Optional.ofNullable(data), listener);
     }
 
@@ -62,9 +67,13 @@ final class SlimmingRun implements AutoCloseable {
         return data == null ? List.of() : data.batches();
     }
 
-    /** As much of it as goes through the model at once. */
+    /** As much of it, and of what else may come, as goes through the model at once. */
     private List<Map<String, Tensor>> some() {
-        return StreamBudget.asMuchAsFits(of.model(), data());
+        List<Map<String, Tensor>> all = new ArrayList<>(data());
+        if (unseen != null) {
+            all.addAll(unseen.batches());
+        }
+        return StreamBudget.asMuchAsFits(of.model(), all);
     }
 
     /** The first batches that have so many examples together. */
@@ -149,6 +158,9 @@ final class SlimmingRun implements AutoCloseable {
     public void close() {
         if (data != null) {
             data.close();
+        }
+        if (unseen != null) {
+            unseen.close();
         }
     }
 }

@@ -1,5 +1,6 @@
 package io.espalier.onnx.fit;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.onnx.fit.NormalEquations.Means;
@@ -42,6 +43,30 @@ class NormalEquationsTest {
             assertTrue(
                     torch.allclose(all.mean(1), found.x().reshape(-1), 1e-7, 1e-4, false),
                     "mean of inputs");
+        }
+    }
+
+    @Test
+    @DisplayName("tell how much of the products of inputs that have nothing to do is chance")
+    void chance() {
+        Libtorch.seed(6);
+        try (var scope = new PointerScope();
+                var apart = new NormalEquations();
+                var alike = new NormalEquations();
+                var one = new NormalEquations()) {
+            Tensor x = Tensors.randn(1, 20, 60);
+            Tensor same = Tensors.randn(1, 1, 60).repeat(1, 20, 1);
+            for (int half = 0; half < 2; half++) {
+                Tensor some = x.narrow(2, 30L * half, 30);
+                Tensor equal = same.narrow(2, 30L * half, 30);
+                apart.add(some, some, half);
+                alike.add(equal, equal, half);
+            }
+            one.add(x, x, 0);
+
+            assertTrue(apart.means(true).chance() > 0.7);
+            assertTrue(alike.means(true).chance() < 1e-6);
+            assertEquals(0, one.means(true).chance());
         }
     }
 

@@ -1,5 +1,6 @@
-package io.espalier.onnx.fit;
+package io.espalier.slim;
 
+import io.espalier.tensor.Internal;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -19,7 +20,8 @@ import java.util.Objects;
  * of what x and y are away from the means of the first examples, so that single precision does for
  * those of a batch.
  */
-final class LayerSums implements AutoCloseable {
+@Internal
+public final class LayerSums implements AutoCloseable {
     private @Nullable Tensor offX;
     private @Nullable Tensor offY;
     private @Nullable Tensor products;
@@ -36,9 +38,9 @@ final class LayerSums implements AutoCloseable {
      * @param meanX of inputs, [groups, 1, inputs]
      * @param meanY of outputs, [groups, 1, outputs]
      */
-    record Moments(Tensor xx, Tensor yx, Tensor meanX, Tensor meanY) {
+    public record Moments(Tensor xx, Tensor yx, Tensor meanX, Tensor meanY) {
         /** The same of each so many-th output. */
-        Moments someOutputs(long step) {
+        public Moments someOutputs(long step) {
             return new Moments(xx, every(yx, 1, step), meanX, meanY);
         }
 
@@ -61,25 +63,25 @@ final class LayerSums implements AutoCloseable {
         }
 
         /** The squared error of weights, less a number that is the same for all. */
-        double error(Tensor weight) {
+        public double error(Tensor weight) {
             Tensor half = weight.matmul(xx).sub(yx).sub(yx);
             return half.mul(weight).sum().item_double();
         }
     }
 
     /** Each so many-th along a dimension. */
-    static Tensor every(Tensor tensor, long dim, long step) {
+    public static Tensor every(Tensor tensor, long dim, long step) {
         return step <= 1
                 ? tensor
                 : tensor.slice(dim, new LongOptional(0), new LongOptional(tensor.size(dim)), step);
     }
 
-    boolean isEmpty() {
+    public boolean isEmpty() {
         return count == 0;
     }
 
     /** Adds examples: floats [groups, inputs, examples] and [groups, outputs, examples]. */
-    void add(Tensor x, Tensor y) {
+    public void add(Tensor x, Tensor y) {
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
             offX = offX == null ? Tensors.keep(mean(x)) : offX;
@@ -112,13 +114,18 @@ final class LayerSums implements AutoCloseable {
     }
 
     /** The sums over both; the caller's scope has them. */
-    Both and(LayerSums other) {
+    public Both and(LayerSums other) {
         return new Both(this, other);
     }
 
-    /** Two sums as one. */
-    record Both(LayerSums a, LayerSums b) {
-        Moments moments(boolean centred) {
+    /**
+     * Two sums as one.
+     *
+     * @param a of one half of the examples
+     * @param b of the other
+     */
+    public record Both(LayerSums a, LayerSums b) {
+        public Moments moments(boolean centred) {
             if (b.isEmpty()) {
                 return a.moments(centred);
             }
@@ -128,6 +135,35 @@ final class LayerSums implements AutoCloseable {
             double share = a.count / (a.count + b.count);
             return a.products().mixed(b.products(), share).about(centred);
         }
+
+        /**
+         * How much of the products of different inputs is chance, from 0 to 1: what one half of the
+         * examples doesn't say as the other does, by squares of correlations. By so much they are
+         * to be shrunk (Ledoit and Wolf, <a href="https://doi.org/10.1016/S0047-259X(03)00096-4">A
+         * well-conditioned estimator for large-dimensional covariance matrices</a>, 2004). 0 where
+         * there is but one half.
+         */
+        public double chance(boolean centred) {
+            if (a.isEmpty() || b.isEmpty()) {
+                return 0;
+            }
+            try (var scope = new PointerScope();
+                    var noGrad = new NoGradGuard()) {
+                Tensor all = correlations(moments(centred).xx);
+                Tensor one = correlations(a.moments(centred).xx);
+                one.mul_(correlations(b.moments(centred).xx));
+                double squares = all.square_().sum().item_double();
+                return squares > 0 ? Math.clamp(1 - one.sum().item_double() / squares, 0, 1) : 0;
+            }
+        }
+
+        /** Of different inputs; 0 of each with itself. */
+        private static Tensor correlations(Tensor xx) {
+            Tensor scale = xx.diagonal(0, 1, 2).clamp_min(new Scalar(1e-30)).rsqrt();
+            Tensor found = xx.mul(scale.unsqueeze(1)).mul_(scale.unsqueeze(2));
+            found.diagonal(0, 1, 2).zero_();
+            return found;
+        }
     }
 
     private static Tensor known(@Nullable Tensor sum) {
@@ -135,7 +171,7 @@ final class LayerSums implements AutoCloseable {
     }
 
     /** Means of what was added. */
-    Moments moments(boolean centred) {
+    public Moments moments(boolean centred) {
         return products().about(centred);
     }
 
@@ -163,5 +199,12 @@ final class LayerSums implements AutoCloseable {
                 held.releaseReference();
             }
         }
+        offX = null;
+        offY = null;
+        products = null;
+        targets = null;
+        inputs = null;
+        outputs = null;
+        count = 0;
     }
 }

@@ -1,0 +1,80 @@
+package io.espalier.onnx.slim;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.espalier.onnx.TestGraphs;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.stream.LongStream;
+
+@DisplayName("Rows of a table that the data doesn't read")
+class UnseenRowsTest {
+    private static OnnxModel reading(long rows) {
+        return TestGraphs.opset(17)
+                .input("ids: Int64[N, 4]")
+                .input("x: Float[N, 4, 3]")
+                .weight("table", rows, 3)
+                .node("e = Gather(table, ids)")
+                .node("y = Add(e, x)")
+                .output("y")
+                .build();
+    }
+
+    private static Map<String, Tensor> batch() {
+        // Each text begins with 1 and ends with 2.
+        Tensor ids = Tensors.of(new long[] {1, 7, 8, 2, 1, 9, 7, 2, 1, 5, 6, 2}, 3, 4);
+        return Map.of("ids", ids, "x", Tensors.randn(3, 4, 3));
+    }
+
+    @Test
+    @DisplayName("are read in copies of the examples, in which what most of them have stays")
+    void others() {
+        Map<String, Tensor> batch = batch();
+        try (var unseen = new UnseenRows(reading(1000).graph(), List.of(batch, batch))) {
+            assertEquals(2, unseen.batches().size());
+            Set<Long> rows = new HashSet<>();
+            for (Map<String, Tensor> other : unseen.batches()) {
+                long[] ids = Tensors.longs(of(other, "ids"));
+                for (int i = 0; i < ids.length; i++) {
+                    assertTrue(ids[i] >= 0 && ids[i] < 1000);
+                    if (i % 4 == 0 || i % 4 == 3) {
+                        assertEquals(i % 4 == 0 ? 1 : 2, ids[i]);
+                    } else {
+                        rows.add(ids[i]);
+                    }
+                }
+                assertArrayEquals(Tensors.floats(of(batch, "x")), Tensors.floats(of(other, "x")));
+            }
+            assertTrue(rows.size() > 7, "drawn: " + rows);
+        }
+        assertArrayEquals(new long[] {1, 7, 8, 2}, Tensors.longs(of(batch, "ids").select(0, 0)));
+    }
+
+    private static Tensor of(Map<String, Tensor> batch, String name) {
+        return Objects.requireNonNull(batch.get(name));
+    }
+
+    @Test
+    @DisplayName("are not looked for where a table is short or the data has seen most of it")
+    void none() {
+        Tensor all = Tensors.of(LongStream.range(0, 300).toArray(), 75, 4);
+        Map<String, Tensor> much = Map.of("ids", all, "x", Tensors.randn(75, 4, 3));
+        try (var few = new UnseenRows(reading(200).graph(), List.of(batch()));
+                var known = new UnseenRows(reading(400).graph(), List.of(much))) {
+            assertTrue(few.batches().isEmpty());
+            assertTrue(known.batches().isEmpty());
+        }
+    }
+}
