@@ -145,7 +145,7 @@ class QuantizeTest {
                 quantize("--random", "--mode", "static", "--force", "--keep-float", "c1*");
 
         assertEquals(0, run.code(), run.err());
-        assertTrue(run.out().contains("1 of 1 layers in integers"), run.out());
+        assertTrue(run.out().contains("1 of 2 layers in integers"), run.out());
         assertTrue(
                 OnnxModel.load(out).graph().nodes().stream()
                         .anyMatch(node -> node.op().equals("Conv")));

@@ -105,6 +105,11 @@ public final class Lowering {
                             "The node '%s' (%s) can't be run by libtorch: %s"
                                     .formatted(node.name(), named(node), message),
                             e);
+        } catch (ArithmeticException | IndexOutOfBoundsException e) {
+            throw new EspalierException(
+                    "The node '%s' (%s) can't be run by libtorch: its settings don't fit what it is given (%s)."
+                            .formatted(node.name(), named(node), e.getMessage()),
+                    e);
         }
     }
 

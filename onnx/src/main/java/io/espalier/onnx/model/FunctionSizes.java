@@ -16,8 +16,8 @@ import java.util.Set;
  * that call the next one twice double them at each step, in a file of some kilobytes.
  */
 public final class FunctionSizes {
-    /** More than the largest exports have, and few enough to be taken apart. */
-    private static final long MOST_NODES = 50_000;
+    /** More than large exports have; of twice as many the runtime is busy for minutes. */
+    private static final long MOST_NODES = 20_000;
 
     /** How deep functions may call functions; the runtime goes down by recursion. */
     private static final int DEEPEST = 200;

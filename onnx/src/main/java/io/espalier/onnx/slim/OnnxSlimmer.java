@@ -194,7 +194,13 @@ public final class OnnxSlimmer {
         if (independent().isEmpty()) {
             throw new EspalierException(
                     names.equals(LayerNames.ALL)
-                            ? "The model has no channels that can go; the groups tell why."
+                            ? "The model has no channels that can go"
+                                    + groups.pinned().entrySet().stream()
+                                            .findFirst()
+                                            .map(e ->
+                                                    ": those of %s stay, since %s."
+                                                            .formatted(e.getKey(), e.getValue()))
+                                            .orElse(".")
                             : "No layer is left to take channels from; name others to take from, or"
                                     + " fewer to keep.");
         }

@@ -212,4 +212,28 @@ class LoweringTest {
 
         assertEquals(List.of("x"), lowered.inputs());
     }
+
+    @Test
+    @DisplayName("names the node whose settings no model has")
+    void impossibleSettings() {
+        OnnxModel model =
+                TestGraphs.opset(18)
+                        .input("x: Float[1, 4, 8, 8]")
+                        .weight("scale", 4)
+                        .weight("shift", 4)
+                        .node(
+                                "y = GroupNormalization(x, scale, shift)",
+                                node -> node.with("num_groups", 0))
+                        .output("y")
+                        .build();
+
+        var refused = assertThrows(EspalierException.class, () -> Lowering.lower(model));
+
+        assertTrue(
+                String.valueOf(refused.getMessage())
+                        .startsWith(
+                                "The node 'y/GroupNormalization' (GroupNormalization) can't be run"
+                                        + " by libtorch: its settings don't fit"),
+                refused::getMessage);
+    }
 }

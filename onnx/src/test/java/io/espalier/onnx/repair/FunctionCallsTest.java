@@ -207,7 +207,7 @@ class FunctionCallsTest {
     void tooMany(int functions) {
         OnnxModel model = doubling(functions);
         String expected =
-                "The model's calls of its own functions stand for %s nodes; at most 50,000 are taken apart."
+                "The model's calls of its own functions stand for %s nodes; at most 20,000 are taken apart."
                         .formatted(functions == 20 ? "1,048,576" : "countless");
 
         for (Executable use :

@@ -300,5 +300,17 @@ class OnnxSlimmerTest {
                 "No layer is left to take channels from; name others to take from, or fewer to"
                         + " keep.",
                 assertThrows(EspalierException.class, () -> kept.ratio(0.5).run()).getMessage());
+
+        OnnxSlimmer pinned =
+                OnnxSlimmer.of(
+                        TestGraphs.opset(17)
+                                .input("x: Float[N, 6]")
+                                .weight("w", 6, 6)
+                                .node("y = MatMul(x, w)")
+                                .output("y")
+                                .build());
+        var refused = assertThrows(EspalierException.class, () -> pinned.ratio(0.5).run());
+        String begin = "The model has no channels that can go: those of w[";
+        assertTrue(String.valueOf(refused.getMessage()).startsWith(begin), refused::getMessage);
     }
 }
