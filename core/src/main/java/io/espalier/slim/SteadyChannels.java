@@ -86,13 +86,25 @@ final class SteadyChannels {
                             : in.reshaped(
                                     analysis.extents(call.inputs().getFirst()),
                                     analysis.extents(call.result()));
-            case MAX_POOL1D, MAX_POOL2D, MAX_POOL3D, ADAPTIVE_AVG_POOL1D, ADAPTIVE_AVG_POOL2D -> in;
-            case AVG_POOL1D, AVG_POOL2D, AVG_POOL3D ->
-                    call.flag("count_include_pad")
-                                    && call.integers("padding").stream().anyMatch(p -> p != 0)
+            case MAX_POOL1D, ADAPTIVE_AVG_POOL1D, UPSAMPLE_NEAREST1D, UPSAMPLE_LINEAR1D ->
+                    before(1, call, in);
+            case MAX_POOL2D,
+                    ADAPTIVE_AVG_POOL2D,
+                    UPSAMPLE_NEAREST2D,
+                    UPSAMPLE_BILINEAR2D,
+                    UPSAMPLE_BICUBIC2D ->
+                    before(2, call, in);
+            case MAX_POOL3D, UPSAMPLE_NEAREST3D, UPSAMPLE_TRILINEAR3D -> before(3, call, in);
+            case AVG_POOL1D -> averaged(call, before(1, call, in));
+            case AVG_POOL2D -> averaged(call, before(2, call, in));
+            case AVG_POOL3D -> averaged(call, before(3, call, in));
+            case MEAN, AMAX, AMIN -> in == null ? null : reduced(call, in);
+            case SUM -> in == null ? null : reduced(call, in.only(0));
+            case NORM ->
+                    in == null || call.number("ord") <= 0 || call.attribute("dim").isEmpty()
                             ? null
-                            : in;
-            case MEAN -> in == null ? null : averaged(call, in);
+                            : reduced(call, in.only(0));
+            case PAD -> in == null ? null : padded(call, in);
             case EXPAND, REPEAT, QUANTIZE, DEQUANTIZE, FULL, ARANGE, TRIL, TRIU -> null;
             default ->
                     operator.channels() == ChannelEffect.ELEMENTWISE && !operator.takesList()
@@ -204,7 +216,31 @@ final class SteadyChannels {
         return new KnownNumbers(order.indexOf(in.dimension()), in.numbers());
     }
 
-    private @Nullable KnownNumbers averaged(OperatorCall call, KnownNumbers in) {
+    /** Channels that lie before the last dimensions, each of which is gone through by itself. */
+    private @Nullable KnownNumbers before(int last, OperatorCall call, @Nullable KnownNumbers in) {
+        int rank = analysis.extents(call.result()).length;
+        return in != null && in.dimension() < rank - last ? in : null;
+    }
+
+    /** Zeros around them are averaged too, if that is said. */
+    private static @Nullable KnownNumbers averaged(OperatorCall call, @Nullable KnownNumbers in) {
+        boolean padded =
+                call.flag("count_include_pad")
+                        && call.integers("padding").stream().anyMatch(p -> p != 0);
+        return in != null && padded ? in.only(0) : in;
+    }
+
+    private @Nullable KnownNumbers padded(OperatorCall call, KnownNumbers in) {
+        int sides = call.integers("pad").size() / 2;
+        if (before(sides, call, in) == null) {
+            return null;
+        }
+        return call.text("mode").equals("constant")
+                ? in.only(call.attribute("value").map(v -> (Double) v).orElse(0.0))
+                : in;
+    }
+
+    private @Nullable KnownNumbers reduced(OperatorCall call, KnownNumbers in) {
         int rank = analysis.extents(call.inputs().getFirst()).length;
         int before = 0;
         for (long given : call.integers("dim")) {

@@ -7,10 +7,12 @@ import io.espalier.nn.AdaptiveAvgPool2d;
 import io.espalier.nn.BatchNorm2d;
 import io.espalier.nn.Conv2d;
 import io.espalier.nn.Flatten;
+import io.espalier.nn.Functional;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
+import io.espalier.nn.Upsample;
 import io.espalier.prune.Prune;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
@@ -23,11 +25,13 @@ import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
+import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 
 /** {@link Slimming#removePruned} leaves results as they are. */
@@ -142,6 +146,59 @@ class RemovePrunedModelTest {
         assertEquals(0, apart(before, after), rounding.getOrDefault(type, 0.0));
         assertEquals(4, ((Conv2d) model.module("0")).outChannels());
         assertEquals(3, ((Linear) model.module("7")).outFeatures());
+    }
+
+    /** Convolutions of single places, and something between them. */
+    private static final class Between extends Module {
+        private final Conv2d first = add("first", new Conv2d(3, 6, 1));
+        private final Conv2d last = add("last", new Conv2d(6, 4, 1));
+        private final UnaryOperator<Tensor> middle;
+
+        Between(UnaryOperator<Tensor> middle) {
+            this.middle = middle;
+        }
+
+        @Override
+        protected Tensor forward(Tensor x) {
+            return last.call(middle.apply(first.call(x)));
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"amax", "sum", "norm", "upsampled", "padded"})
+    @DisplayName("channels that are zero go through reductions, interpolation and padding")
+    void goesThrough(String name) {
+        Libtorch.seed(8);
+        long[] places = {2, 3};
+        var model =
+                new Between(
+                        switch (name) {
+                            case "amax" -> x -> Functional.amax(x, places, true);
+                            case "sum" -> x -> Functional.sum(x, places, true);
+                            case "norm" -> x -> Functional.norm(x, 2, places, true);
+                            case "upsampled" ->
+                                    x ->
+                                            Functional.interpolate(
+                                                    x,
+                                                    new long[] {12, 12},
+                                                    new double[0],
+                                                    Upsample.Mode.BILINEAR,
+                                                    false);
+                            default -> x -> Functional.pad(x, new long[] {1, 1, 1, 1}, 0);
+                        });
+        model.eval();
+        try (var noGrad = new NoGradGuard()) {
+            for (String part : new String[] {"weight", "bias"}) {
+                model.first.value(part).narrow(0, 1, 3).mul_(new Scalar(0));
+            }
+        }
+        Tensor x = Tensors.randn(2, 3, 6, 6);
+        Tensor before = model.call(x);
+
+        Slimming.removePruned(model, x);
+
+        assertEquals(0, apart(before, model.call(x)), 1e-5);
+        assertEquals(3, model.first.outChannels());
     }
 
     @Test
