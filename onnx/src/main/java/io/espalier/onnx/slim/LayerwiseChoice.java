@@ -88,9 +88,11 @@ final class LayerwiseChoice implements AutoCloseable {
     }
 
     private void finish(ReadingLayer layer) {
-        Map<String, ConstantTensor> constants = layer.constants(model.graph(), solves);
-        constants.forEach(given::setConstant);
-        changed.putAll(constants);
+        if (!gone.isEmpty()) { // Before anything is gone there is nothing to make up for.
+            Map<String, ConstantTensor> constants = layer.constants(model.graph(), solves);
+            constants.forEach(given::setConstant);
+            changed.putAll(constants);
+        }
         layer.close();
         open.remove(layer);
     }

@@ -129,6 +129,21 @@ class TargetsTest {
     }
 
     @Test
+    @DisplayName("leaves weights as they are where nothing goes")
+    void nothingGone() {
+        OnnxModel model = halfRedundant();
+
+        SlimResult result =
+                OnnxSlimmer.of(model)
+                        .ratio(1)
+                        .importance(Importance.secondOrder(CALIBRATION))
+                        .run();
+
+        assertEquals(0, result.measure(model, CALIBRATION.shuffled(4)).drop());
+        assertTrue(result.model().byteSize() <= model.byteSize());
+    }
+
+    @Test
     @DisplayName("goes as far as a largest drop lets it")
     void keepsToDrop() {
         OnnxModel model = halfRedundant();
