@@ -83,8 +83,9 @@ final class Finetune implements Runnable {
             names = "--lr",
             paramLabel = "RATE",
             description =
-                    "The learning rate of training by gradients; 1e-5 if left out. With"
-                            + " --qat it is in units of a weight's integer, and 0.01 if left out.")
+                    "The learning rate of training by gradients, in units of a channel's typical"
+                            + " weight; 0.0002 if left out. With --qat it is in units of a weight's"
+                            + " integer, and 0.01 if left out.")
     @Nullable Double rate;
 
     @Option(

@@ -1,12 +1,15 @@
 package io.espalier.cli;
 
-import io.espalier.onnx.inputs.Inputs;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.shape.ModelCost;
 import io.espalier.onnx.slim.Importance;
 import io.espalier.onnx.slim.OnnxSlimmer;
 import io.espalier.onnx.slim.SlimResult;
+import io.espalier.onnx.slim.Slimming;
 import io.espalier.onnx.tune.FineTuner;
+import io.espalier.onnx.tune.SlimTuning;
+import io.espalier.onnx.tune.TunedSlim;
+import io.espalier.onnx.tune.TunedSlim.Round;
 import io.espalier.tensor.EspalierException;
 
 import org.jspecify.annotations.Nullable;
@@ -30,8 +33,9 @@ import java.util.OptionalDouble;
                 "Takes channels, heads and neurons out of an ONNX model, with all weights that"
                     + " compute and read them: it has fewer parameters and less to do. What goes"
                     + " with what is found from the graph. With --calibration, what stays makes up"
-                    + " for what goes; --finetune brings results nearer still. Size, speed and, on"
-                    + " the data, accuracy are measured before it is written.",
+                    + " for what goes; --finetune brings results nearer still, without labels or"
+                    + " with --labels. Size, speed and, on the data, accuracy are measured before"
+                    + " it is written.",
         footer = {
             "",
             "Example: espalier slim ocr.onnx -o ocr-slim.onnx --ratio 0.75 --keep '*head*'"
@@ -40,9 +44,6 @@ import java.util.OptionalDouble;
 final class Slim implements Runnable {
     /** Times of one model differ by as much from run to run. */
     private static final double NOISE = 0.98;
-
-    /** What is left of a model has further to go than what is only rounded. */
-    private static final double USUAL_RATE = 1e-4;
 
     private static final String SECOND_ORDER = "second-order";
 
@@ -79,20 +80,7 @@ final class Slim implements Runnable {
                             + " anything. May be repeated.")
     List<String> keep = List.of();
 
-    @Option(
-            names = "--finetune",
-            paramLabel = "MINUTES",
-            description =
-                    "Then train what is left on the calibration data by gradients for so many"
-                            + " minutes, without labels: to give what MODEL gave. The best is kept,"
-                            + " be it what there was before.")
-    @Nullable Double finetune;
-
-    @Option(
-            names = "--lr",
-            paramLabel = "RATE",
-            description = "The learning rate of --finetune; 1e-4 if left out.")
-    @Nullable Double rate;
+    @Mixin SlimTraining training;
 
     @Option(
             names = "--explain",
@@ -116,10 +104,9 @@ final class Slim implements Runnable {
         boolean given = inputs.data != null || inputs.random;
         OnnxInputs measured = given ? new OnnxInputs(inputs) : OnnxInputs.toMeasure(inputs);
         require(target.maxDrop == null || given, "--max-drop needs --calibration PATH.");
-        require(finetune == null || given, "--finetune needs --calibration PATH.");
-        require(rate == null || finetune != null, "--lr is for --finetune MINUTES.");
+        training.check(given, target.pruned);
         Importance by = importance(measured, given);
-        files.requirePlace(inputs.files());
+        files.requirePlace(training.read(inputs.files(), files.out));
         try (var lock = files.lock()) {
             write(measured, given, by);
         }
@@ -162,62 +149,68 @@ final class Slim implements Runnable {
         if (isData) {
             given.checkedFor(model);
         }
-        Optional<FineTuner> tuner = Usage.of(spec, () -> tuner(model));
         ModelCost before = SlimResult.cost(model, given.all());
-        OnnxModel slim;
-        Optional<SlimResult> result = Optional.empty();
-        if (target.pruned) {
-            slim = OnnxSlimmer.removePruned(model);
-        } else {
-            result = Optional.of(slimmed(model, by, given.all()));
-            slim = result.get().model();
-            if (!isData && importance == null) {
-                inputs.warn(
-                        "Without --calibration the channels of the smallest weights go, which"
-                                + " costs more accuracy than needs be.");
-            }
-        }
-        if (tuner.isPresent()) {
-            try (var progress = StageProgress.onStandardError()) {
-                slim = tuner.get().progress(progress::at).tune(slim, given.all()).model();
-            }
+        Optional<FineTuner> tuner =
+                Usage.of(spec, () -> training.tuner(model, given.task(), inputs));
+        Made made = target.pruned ? empty(model, tuner, given) : narrowed(model, tuner, by, given);
+        if (!target.pruned && !isData && importance == null) {
+            inputs.warn(
+                    "Without --calibration the channels of the smallest weights go, which"
+                            + " costs more accuracy than needs be.");
         }
         var slimmed =
                 new Slimmed(
-                        slim,
+                        made.model(),
                         before,
-                        SlimResult.cost(slim, given.all()),
-                        SlimResult.turns(model, slim, given.all()),
+                        SlimResult.cost(made.model(), given.all()),
+                        SlimResult.turns(model, made.model(), given.all()),
                         isData
-                                ? OptionalDouble.of(SlimResult.drop(model, slim, given.all()))
+                                ? OptionalDouble.of(
+                                        SlimResult.drop(model, made.model(), given.all()))
                                 : OptionalDouble.empty(),
-                        result);
+                        made.result(),
+                        made.rounds());
         require(slimmed, model.byteSize());
         Optional<SlimTarget.Share> share = target.share(slimmed, model.byteSize());
-        slim.save(files.out);
+        made.model().save(files.out);
+        training.end(files.out);
         report.print(
                 () -> slimmed.describe(files.model, files.out, share),
                 printer -> slimmed.print(files.model, files.out, share, explain, printer));
     }
 
-    private Optional<FineTuner> tuner(OnnxModel teacher) {
-        if (finetune == null) {
-            return Optional.empty();
+    /** A model, and how it was come to. */
+    private record Made(OnnxModel model, Optional<SlimResult> result, List<Round> rounds) {}
+
+    private Made empty(OnnxModel model, Optional<FineTuner> tuner, OnnxInputs given) {
+        OnnxModel slim = OnnxSlimmer.removePruned(model);
+        if (tuner.isEmpty()) {
+            return new Made(slim, Optional.empty(), List.of());
         }
-        FineTuner tuner =
-                FineTuner.distilling(teacher)
-                        .minutes(finetune)
-                        .learningRate(rate == null ? USUAL_RATE : rate);
-        return Optional.of(inputs.seed == null ? tuner : tuner.seed(inputs.seed));
+        try (var progress = StageProgress.onStandardError()) {
+            OnnxModel tuned = tuner.get().progress(progress::at).tune(slim, given.all()).model();
+            return new Made(tuned, Optional.empty(), List.of());
+        }
     }
 
-    private SlimResult slimmed(OnnxModel model, Importance by, Inputs timed) {
+    private Made narrowed(
+            OnnxModel model, Optional<FineTuner> tuner, Importance by, OnnxInputs given) {
         OnnxSlimmer slimmer =
                 OnnxSlimmer.of(model)
                         .only(only.toArray(String[]::new))
                         .keep(keep.toArray(String[]::new));
         try (var progress = StageProgress.onStandardError()) {
-            return target.of(slimmer).importance(by).timedOn(timed).progress(progress::at).run();
+            Slimming slimming =
+                    target.of(slimmer).importance(by).timedOn(given.all()).progress(progress::at);
+            if (tuner.isEmpty()) {
+                SlimResult result = slimming.run();
+                return new Made(result.model(), Optional.of(result), List.of());
+            }
+            SlimTuning tuning =
+                    Usage.of(
+                            spec, () -> training.of(slimming, tuner.get(), files.out, files.force));
+            TunedSlim tuned = tuning.progress(progress::at).run(given.all());
+            return new Made(tuned.slim().model(), Optional.of(tuned.slim()), tuned.rounds());
         }
     }
 

@@ -6,6 +6,7 @@ import io.espalier.onnx.run.Scatter;
 import io.espalier.onnx.shape.ModelCost;
 import io.espalier.onnx.slim.SlimResult;
 import io.espalier.onnx.slim.SlimResult.Row;
+import io.espalier.onnx.tune.TunedSlim.Round;
 import io.espalier.slim.Place;
 
 import java.io.PrintWriter;
@@ -24,6 +25,7 @@ import java.util.OptionalDouble;
  * @param turns the times of both models, turn by turn
  * @param drop 1 less the cosine of their results on the data, if there are some
  * @param result how the widths were chosen, unless only what was empty went
+ * @param rounds of slimming and training, if it was trained
  */
 record Slimmed(
         OnnxModel model,
@@ -31,7 +33,8 @@ record Slimmed(
         ModelCost after,
         List<PairedTime> turns,
         OptionalDouble drop,
-        Optional<SlimResult> result) {
+        Optional<SlimResult> result,
+        List<Round> rounds) {
     PairedTime time() {
         return PairedTime.least(turns);
     }
@@ -58,6 +61,10 @@ record Slimmed(
         }
         if (!rows().isEmpty()) {
             table().lines().forEach(printer::println);
+            printer.println();
+        }
+        if (!rounds.isEmpty()) {
+            roundTable().lines().forEach(printer::println);
             printer.println();
         }
         PairedTime time = time();
@@ -113,6 +120,31 @@ record Slimmed(
         return table;
     }
 
+    private Table roundTable() {
+        var table =
+                new Table(
+                        0,
+                        "round",
+                        "parameters",
+                        "MACs",
+                        "measured by",
+                        "slimmed",
+                        "trained",
+                        "steps");
+        for (int i = 0; i < rounds.size(); i++) {
+            Round round = rounds.get(i);
+            table.row(
+                    Integer.toString(i + 1),
+                    Table.count(round.parameters()),
+                    Table.count(round.macs()),
+                    round.metric(),
+                    String.format(Locale.ROOT, "%.5f", round.slimmed()),
+                    String.format(Locale.ROOT, "%.5f", round.tuned()),
+                    Table.count(round.steps()));
+        }
+        return table;
+    }
+
     /** Times in fractions, what is counted whole. */
     private static String cost(double cost, String unit) {
         return unit.equals("ms")
@@ -146,6 +178,7 @@ record Slimmed(
                         "target", Map.of("of", s.of(), "wanted", s.wanted(), "left", s.left())));
         drop.ifPresent(cosine -> description.put("drop", cosine));
         result.ifPresent(r -> description.put("cost_unit", r.unit()));
+        description.put("rounds", rounds);
         description.put("groups", rows().stream().map(Slimmed::describe).toList());
         return description;
     }

@@ -110,6 +110,27 @@ final class OnnxFile {
         return save(file, graph);
     }
 
+    /** Scores of two classes, of what 32 neurons make of images, {@code image} [N, 3, 16, 16]. */
+    static Path ofNeurons(Path file) {
+        GraphProto.Builder graph = graph("image", ElementType.FLOAT, 0, 3, 16, 16);
+        graph.addOutput(value("y", ElementType.FLOAT, 0, 2));
+        var random = new Random(7);
+        long[][] shapes = {{768, 32}, {32, 2}};
+        for (int i = 0; i < 2; i++) {
+            var weight = new float[(int) (shapes[i][0] * shapes[i][1])];
+            for (int j = 0; j < weight.length; j++) {
+                weight[j] = (float) random.nextGaussian() / 8;
+            }
+            List<Long> shape = Arrays.stream(shapes[i]).boxed().toList();
+            graph.addInitializer(ConstantTensor.floats(shape, weight).toProto("w" + i));
+        }
+        graph.addNode(OnnxNode.of("Flatten", List.of("image"), "f").toProto());
+        graph.addNode(OnnxNode.of("MatMul", List.of("f", "w0"), "m").toProto());
+        graph.addNode(OnnxNode.of("Relu", List.of("m"), "r").toProto());
+        graph.addNode(OnnxNode.of("MatMul", List.of("r", "w1"), "y").toProto());
+        return save(file, graph);
+    }
+
     /** A small convolutional network that takes images, {@code image} [N, 3, 16, 16]. */
     static Path ofConvolutions(Path file) {
         GraphProto.Builder graph = graph("image", ElementType.FLOAT, 0, 3, 16, 16);

@@ -18,6 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
+import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -26,6 +27,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.Random;
+
+import javax.imageio.ImageIO;
 
 @DisplayName("The command slim")
 class SlimTest {
@@ -115,11 +118,43 @@ class SlimTest {
         };
         double untrained = drop(slim(model, options));
         List<String> more = new ArrayList<>(List.of(options));
-        more.addAll(List.of("--finetune", "0.03", "--lr", "0.003", "--force"));
-        double trained = drop(slim(model, more.toArray(String[]::new)));
+        more.addAll(List.of("--finetune", "0.03", "--rounds", "2", "--force"));
+        CommandLineRun tuned = slim(model, more.toArray(String[]::new));
 
         assertEquals(32, width(out));
-        assertTrue(trained < untrained, trained + " of " + untrained);
+        assertTrue(drop(tuned) < untrained, tuned.out());
+        assertEquals(2, tuned.out().split("\"slimmed\":", -1).length - 1, tuned.out());
+        assertTrue(tuned.out().contains("\"units\":64,\"left\":32"), tuned.out());
+        assertFalse(Files.exists(folder.resolve("out.onnx.journal")));
+    }
+
+    @Test
+    @DisplayName(
+            "learns from labels, and keeps a journal that is named, which is of this work alone")
+    void learnsFromLabels() throws IOException {
+        for (int i = 0; i < 4; i++) {
+            var image = new BufferedImage(16, 16, BufferedImage.TYPE_INT_RGB);
+            image.setRGB(i, i, 0xffffff);
+            ImageIO.write(image, "png", folder.resolve(i + ".png").toFile());
+        }
+        Path labels = folder.resolve("labels.tsv");
+        Files.writeString(labels, "0.png\t0\n1.png\t1\n2.png\t0\n3.png\t1\n");
+        Path classifier = OnnxFile.ofNeurons(folder.resolve("c.onnx"));
+        Path journal = folder.resolve("journal");
+        List<String> options =
+                new ArrayList<>(
+                        List.of("--ratio", "0.5", "--finetune", "0.01", "--force", "--json"));
+        options.addAll(List.of("--calibration", folder.toString(), "--labels", labels.toString()));
+        options.addAll(List.of("--journal", journal.toString()));
+        CommandLineRun run = slim(classifier, options.toArray(String[]::new));
+        options.addAll(List.of("--rounds", "2"));
+        CommandLineRun other = slim(classifier, options.toArray(String[]::new));
+
+        assertEquals(0, run.code(), run.err());
+        assertTrue(run.out().contains("\"metric\":\"accuracy\""), run.out());
+        assertTrue(Files.exists(journal.resolve("tuned-1.onnx")));
+        assertEquals(1, other.code());
+        assertTrue(other.err().contains("or other settings"), other.err());
     }
 
     private static double drop(CommandLineRun run) {
@@ -131,6 +166,9 @@ class SlimTest {
     @CsvSource({
         "--finetune 1, --finetune needs --calibration PATH.",
         "--lr 1, --lr is for --finetune MINUTES.",
+        "--rounds 2, --rounds is for --finetune MINUTES.",
+        "--journal j, --journal is for --finetune MINUTES.",
+        "--random --finetune 1 --rounds 0, 'There is 1 round or more, not 0.'",
         "--random --finetune 0, 'Training takes some time above 0 minutes, not 0.0.'",
     })
     @DisplayName("trains on data alone, for some time")

@@ -70,7 +70,12 @@ abstract sealed class SpatialFunctions extends ReductionFunctions permits LossFu
                     TensorOptional b = optional(bias);
                     return switch (rank) {
                         case 1 -> torch.conv1d(x, weight, b, stride, padding, dilation, groups);
-                        case 2 -> torch.conv2d(x, weight, b, stride, padding, dilation, groups);
+                        case 2 ->
+                                WideDepthwise.is(x, weight, groups)
+                                        ? WideDepthwise.conv2d(
+                                                x, weight, b, stride, padding, dilation, groups)
+                                        : torch.conv2d(
+                                                x, weight, b, stride, padding, dilation, groups);
                         default -> torch.conv3d(x, weight, b, stride, padding, dilation, groups);
                     };
                 },

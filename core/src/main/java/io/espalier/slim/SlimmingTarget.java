@@ -66,6 +66,19 @@ public record SlimmingTarget(Kind kind, double value) {
         }
     }
 
+    /**
+     * What is to be left a part of the way, of the model that came in; of units, of those that are
+     * left where the part begins.
+     */
+    public SlimmingTarget part(double from, double to) {
+        if (kind == Kind.MAX_DROP) {
+            throw new EspalierException(
+                    "A largest drop is reached at once; for several rounds give a share or a"
+                            + " speed-up.");
+        }
+        return new SlimmingTarget(kind, Math.pow(value, kind == Kind.RATIO ? to - from : to));
+    }
+
     /** What of the whole it leaves, where that follows. */
     public double share() {
         return kind == Kind.SPEEDUP ? 1 / value : value;

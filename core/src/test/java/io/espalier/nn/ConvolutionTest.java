@@ -345,4 +345,43 @@ class ConvolutionTest {
                 messageOf(() -> Tensors.randn(2, -1))
                         .startsWith("Can't make a tensor of shape [2, -1]: "));
     }
+
+    @Test
+    @DisplayName(
+            "Depthwise kernels of 5 by 5 give what each channel alone gives, with its gradients")
+    void wideDepthwise() {
+        Libtorch.seed(11);
+        Tensor x = Tensors.randn(2, 3, 7, 9);
+        Tensor weight = Tensors.randn(3, 1, 5, 5);
+        x.set_requires_grad(true);
+        weight.set_requires_grad(true);
+        long[] stride = {2, 1};
+        long[] padding = {2, 1};
+        long[] one = {1};
+
+        Tensor y = Functional.conv2d(x, weight, null, stride, padding, one, 3);
+        Tensor steep = Tensors.randn(Tensors.shape(y));
+        y.mul(steep).sum().backward();
+        Tensor ofX = x.grad().clone();
+        Tensor ofWeight = weight.grad().clone();
+        x.mutable_grad().zero_();
+        weight.mutable_grad().zero_();
+        for (int c = 0; c < 3; c++) {
+            Tensor alone =
+                    Functional.conv2d(
+                            x.narrow(1, c, 1),
+                            weight.narrow(0, c, 1),
+                            null,
+                            stride,
+                            padding,
+                            one,
+                            1);
+            assertClose(alone, y.narrow(1, c, 1).contiguous(), 1e-5f);
+            alone.mul(steep.narrow(1, c, 1)).sum().backward();
+        }
+
+        assertTrue(y.is_contiguous());
+        assertClose(x.grad(), ofX, 1e-4f);
+        assertClose(weight.grad(), ofWeight, 1e-4f);
+    }
 }

@@ -78,7 +78,7 @@ class OnnxArchitectureTest {
                     .whereLayer("tune")
                     .mayOnlyAccessLayers(
                             "proto", "model", "shape", "run", "inputs", "compare", "repair", "fit",
-                            "lower", "quant")
+                            "lower", "quant", "slim")
                     .whereLayer("slim")
                     .mayOnlyAccessLayers(
                             "proto", "model", "shape", "run", "inputs", "compare", "repair", "fit",

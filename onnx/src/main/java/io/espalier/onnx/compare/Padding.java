@@ -11,7 +11,8 @@ import java.util.Map;
  * there is text, that of all positions together is 0.76.
  */
 public final class Padding {
-    private static final String MASK = "attention_mask";
+    /** The input that says which positions count. */
+    public static final String MASK = "attention_mask";
 
     private final @Nullable Tensor mask;
 

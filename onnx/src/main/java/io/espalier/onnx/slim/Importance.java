@@ -31,7 +31,7 @@ public sealed interface Importance {
 
     /** By the squares of all weights that compute and read a unit. */
     static Importance magnitude() {
-        return of((group, model) -> magnitude(model).of(group));
+        return new Scored((group, model) -> magnitude(model).of(group), "magnitude");
     }
 
     private static UnitSums magnitude(OnnxModel model) {
@@ -44,8 +44,10 @@ public sealed interface Importance {
 
     /** By chance, the same for the same seed. */
     static Importance random(long seed) {
-        return of((group, model) ->
-                new Random(seed + group.number()).doubles(group.units().size()).toArray());
+        return new Scored(
+                (group, model) ->
+                        new Random(seed + group.number()).doubles(group.units().size()).toArray(),
+                "random " + seed);
     }
 
     /**
@@ -136,7 +138,7 @@ public sealed interface Importance {
 
     /** By scores of one's own. */
     static Importance of(Scores scores) {
-        return new Scored(scores);
+        return new Scored(scores, "scores");
     }
 
     /** The inputs that it needs; empty if none. */
@@ -149,8 +151,18 @@ public sealed interface Importance {
         };
     }
 
+    /** What it is called. */
+    default String name() {
+        return switch (this) {
+            case OnData onData -> onData.solves() ? "second order" : "activations";
+            case OnGradients gradients -> "gradients";
+            case Scored scored -> scored.words();
+            case BatchNormScale scale -> "scales";
+        };
+    }
+
     /** Without data. */
-    record Scored(Scores scores) implements Importance {}
+    record Scored(Scores scores, String words) implements Importance {}
 
     /** By scales of batch normalizations. */
     record BatchNormScale() implements Importance {}

@@ -83,6 +83,17 @@ public final class OnnxSlimmer {
         return new OnnxSlimmer(this, names.keep(model.graph(), patterns));
     }
 
+    /** The same of what an earlier slimming has left of the model, beside which it is measured. */
+    OnnxSlimmer goingOn(OnnxModel left) {
+        OnnxModel repaired = Repair.run(left).model();
+        OnnxModel prepared = ChannelShuffles.asGather(OwnVectors.of(repaired));
+        return new OnnxSlimmer(new OnnxSlimmer(original, prepared), names);
+    }
+
+    LayerNames names() {
+        return names;
+    }
+
     /** The model that came in. */
     OnnxModel original() {
         return original;

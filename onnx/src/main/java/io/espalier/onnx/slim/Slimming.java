@@ -1,6 +1,8 @@
 package io.espalier.onnx.slim;
 
 import io.espalier.onnx.inputs.Inputs;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.slim.Groups;
 import io.espalier.slim.SlimmingTarget;
 import io.espalier.tensor.EspalierException;
 
@@ -73,6 +75,48 @@ public final class Slimming {
     }
 
     /**
+     * A part of this slimming: of what the parts before it have left, which may have been trained
+     * since, until this share of the way to the target is gone. Of a share of 0.25, 0.5 is left
+     * half the way.
+     *
+     * @param left what the parts before have left of the model
+     * @param from how much of the way they have gone, from 0 to below 1
+     * @param to how much of it is gone afterwards, to 1
+     * @throws EspalierException if the target is a largest drop, which has no half
+     */
+    public Slimming part(OnnxModel left, double from, double to) {
+        return new Slimming(
+                slimmer.goingOn(left), target.part(from, to), importance, timed, listener);
+    }
+
+    /** The model that is slimmed. */
+    public OnnxModel model() {
+        return slimmer.original();
+    }
+
+    /** Whether it can be gone to in parts. */
+    public boolean hasParts() {
+        return target.kind() != SlimmingTarget.Kind.MAX_DROP;
+    }
+
+    /** What goes together in the model, and what stays for which reason. */
+    public Groups groups() {
+        return prepared().groups();
+    }
+
+    /** With a bias of each convolution that may make up for something. */
+    private OnnxSlimmer prepared() {
+        boolean solves = importance instanceof Importance.OnData onData && onData.solves();
+        return solves ? slimmer.withConvolutionBiases() : slimmer;
+    }
+
+    /** All that decides what goes, but for the model and the data, in words. */
+    @Override
+    public String toString() {
+        return target + ", " + importance.name() + ", " + slimmer.names();
+    }
+
+    /**
      * Takes them out, all or none.
      *
      * @throws EspalierException if calibration data doesn't fit the model, scores of one's own are
@@ -86,8 +130,7 @@ public final class Slimming {
                             + " some.");
         }
         slimmer.requireSome();
-        boolean solves = importance instanceof Importance.OnData onData && onData.solves();
-        OnnxSlimmer of = solves ? slimmer.withConvolutionBiases() : slimmer;
+        OnnxSlimmer of = prepared();
         try (var run = new SlimmingRun(of, importance, listener)) {
             return new TargetedSlimming(of, run, timed, listener).to(target);
         }

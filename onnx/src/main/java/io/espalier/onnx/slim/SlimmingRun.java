@@ -122,8 +122,9 @@ final class SlimmingRun implements AutoCloseable {
                 choice.run(listener);
                 gone.addAll(choice.gone());
                 solved = choice.solved();
-                String words = onData.solves() ? "second order" : "activations";
-                groups.stream().filter(choice::knows).forEach(group -> by.put(group, words));
+                groups.stream()
+                        .filter(choice::knows)
+                        .forEach(group -> by.put(group, onData.name()));
             }
         }
         for (int g = 0; g < widths.length; g++) {

@@ -43,7 +43,7 @@ final class UnitScores {
     /** What is lost of a group as units go, those of the lowest scores first. */
     LossCurve of(Group group) {
         return switch (importance) {
-            case Importance.Scored own -> ofScores(group, own.scores(), "scores");
+            case Importance.Scored own -> ofScores(group, own.scores(), own.words());
             case Importance.OnData onData ->
                     byMagnitude(group, "no layer that reads it can be weighed");
             case Importance.BatchNormScale scale -> byScale(group);

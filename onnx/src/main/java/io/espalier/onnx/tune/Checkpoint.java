@@ -15,6 +15,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /**
  * What a fine-tuning has reached, in a folder: of one model, one teacher, some data and settings
@@ -24,34 +26,53 @@ final class Checkpoint implements AutoCloseable {
     private static final String OF = "checkpoint.json";
     private static final String HEAD = "{\"espalier-fine-tuning\":\"";
     private static final String TRAINING = "training.safetensors";
-    private static final List<String> MODELS = List.of("fitted", "integers", "best");
+
+    /** What is kept under names of its own; what else lies in the folder is not touched. */
+    private static final Pattern KEPT =
+            Pattern.compile(
+                    "(fitted|integers|best|(slim|tuned)-\\d+)\\.onnx(\\.data)?"
+                            + "|training\\.safetensors|(slim|tuned)-\\d+\\.json");
+
+    private static final Pattern ROUND = Pattern.compile("round-\\d+");
 
     /** More than any says of itself. */
     private static final int MOST_BYTES = 1 << 10;
 
     private final Path folder;
     private final @Nullable LockedFile said;
-    private final boolean goesOn;
+    private final Start start;
+    private boolean goesOn;
 
-    private Checkpoint(Path folder, @Nullable LockedFile said, boolean goesOn) {
+    /** What becomes of what an earlier run left. */
+    enum Start {
+        /** It goes. */
+        ANEW,
+
+        /** It is gone on from; what is of other work is refused. */
+        GOING_ON,
+
+        /** It is gone on from; what is of other work goes. */
+        GOING_ON_IF_SAME
+    }
+
+    private Checkpoint(Path folder, @Nullable LockedFile said, Start start) {
         this.folder = folder;
         this.said = said;
-        this.goesOn = goesOn;
+        this.start = start;
     }
 
     /** One that keeps nothing. */
     static Checkpoint none() {
-        return new Checkpoint(Path.of(""), null, false);
+        return new Checkpoint(Path.of(""), null, Start.ANEW);
     }
 
     /**
      * Takes a folder, which is made if it is not there. It says of what it is by {@link #of} before
      * anything is kept in it.
      *
-     * @param goesOn whether what an earlier run left there is gone on from, or goes
      * @throws EspalierException if another run has it, or it can't be written to
      */
-    static Checkpoint open(Path folder, boolean goesOn) {
+    static Checkpoint open(Path folder, Start start) {
         try {
             Files.createDirectories(folder);
             return new Checkpoint(
@@ -61,7 +82,7 @@ final class Checkpoint implements AutoCloseable {
                                     new EspalierException(
                                             "Another run keeps its checkpoint in %s; wait until it has ended, or name another folder."
                                                     .formatted(folder))),
-                    goesOn);
+                    start);
         } catch (IOException e) {
             throw failed(folder, e);
         }
@@ -86,12 +107,16 @@ final class Checkpoint implements AutoCloseable {
         try {
             FileChannel channel = said.channel();
             String found = content(channel);
-            if (goesOn && (!found.isEmpty() || isKept())) {
-                requireSame(wanted, found);
+            goesOn = start != Start.ANEW && (!found.isEmpty() || isKept());
+            if (goesOn && found.equals(wanted)) {
                 return;
             }
+            if (goesOn && start == Start.GOING_ON) {
+                throw other(wanted, found);
+            }
+            goesOn = false;
             channel.truncate(0);
-            clear();
+            clear(folder);
             channel.position(0);
             ByteBuffer bytes = StandardCharsets.UTF_8.encode(wanted);
             while (bytes.hasRemaining()) {
@@ -102,12 +127,14 @@ final class Checkpoint implements AutoCloseable {
         }
     }
 
-    private void requireSame(String wanted, String found) {
-        if (found.equals(wanted)) {
-            return;
-        }
+    /** Whether it goes on from what an earlier run left. */
+    boolean goesOn() {
+        return goesOn;
+    }
+
+    private EspalierException other(String wanted, String found) {
         boolean other = found.startsWith(HEAD) && found.length() == wanted.length();
-        throw cannot(
+        return cannot(
                 other
                         ? "it is of another model, another teacher, other data or other settings."
                         : folder.resolve(OF) + " is not there, damaged or cut off.",
@@ -130,16 +157,61 @@ final class Checkpoint implements AutoCloseable {
                 cause);
     }
 
-    private boolean isKept() {
-        return Files.exists(training())
-                || MODELS.stream().anyMatch(name -> Files.exists(file(name)));
+    private boolean isKept() throws IOException {
+        return !kept(folder, KEPT).isEmpty();
     }
 
-    private void clear() throws IOException {
-        Files.deleteIfExists(training());
-        for (String name : MODELS) {
-            Files.deleteIfExists(file(name));
-            Files.deleteIfExists(folder.resolve(name + ".onnx.data"));
+    private static List<Path> kept(Path folder, Pattern names) throws IOException {
+        if (!Files.isDirectory(folder)) {
+            return List.of();
+        }
+        try (Stream<Path> files = Files.list(folder)) {
+            return files.filter(file -> names.matcher(String.valueOf(file.getFileName())).matches())
+                    .toList();
+        }
+    }
+
+    private static void clear(Path folder) throws IOException {
+        for (Path file : kept(folder, KEPT)) {
+            Files.deleteIfExists(file);
+        }
+        for (Path round : kept(folder, ROUND)) {
+            delete(round);
+        }
+    }
+
+    /**
+     * Deletes what was kept in a folder, which nobody has any more, and the folder if nothing else
+     * is in it.
+     */
+    static void delete(Path folder) throws IOException {
+        clear(folder);
+        Files.deleteIfExists(folder.resolve(OF));
+        if (kept(folder, Pattern.compile(".*")).isEmpty()) {
+            Files.deleteIfExists(folder);
+        }
+    }
+
+    /** The folder of a round's own checkpoint, which goes with this one. */
+    Optional<Path> round(int number) {
+        return said == null ? Optional.empty() : Optional.of(folder.resolve("round-" + number));
+    }
+
+    /** A text that an earlier run kept. */
+    String text(String name) {
+        try {
+            return Files.readString(folder.resolve(name + ".json"));
+        } catch (IOException e) {
+            throw failed(folder, e);
+        }
+    }
+
+    /** Keeps a text. */
+    void keep(String name, String text) {
+        if (said != null) {
+            AtomicFile.write(
+                    folder.resolve(name + ".json"),
+                    channel -> channel.write(StandardCharsets.UTF_8.encode(text)));
         }
     }
 

@@ -27,7 +27,9 @@ import java.util.function.Consumer;
  * give, what the teacher's layer gives, as nearly as least squares can. That takes seconds to
  * minutes and needs no labels, and libtorch need not know the model's operators. Training by
  * gradients, against the teacher's results or against labels, can follow; it needs a model that
- * {@link io.espalier.onnx.lower.Lowering} knows. Normalizations keep their running statistics.
+ * {@link io.espalier.onnx.lower.Lowering} knows. Normalizations keep their running statistics. A
+ * teacher is asked about inputs that vary each time, and about values inside that both models have;
+ * so a few hundred inputs are enough.
  *
  * <p>At most 256 examples are looked at, and fewer large ones, so that memory stays bounded.
  *
@@ -109,9 +111,9 @@ public final class FineTuner {
     }
 
     /**
-     * The rate at which gradients move weights (Adam's), falling to 0 along half a cosine; 1e-5
-     * unless it is set. In integers it is in units of a weight's integer, and 0.01 unless it is
-     * set.
+     * The rate at which gradients move weights (Adam's), in units of the root mean square of their
+     * channel, falling to 0 along half a cosine; 2e-4 unless it is set. In integers it is in units
+     * of a weight's integer, and 0.01 unless it is set.
      *
      * @param rate above 0
      */
@@ -171,8 +173,17 @@ public final class FineTuner {
         Needed.of(folder, "the folder of checkpoints");
         return with(s -> {
             s.checkpoints = Optional.of(folder);
-            s.goingOn = goOn;
+            s.start = goOn ? Checkpoint.Start.GOING_ON : Checkpoint.Start.ANEW;
         });
+    }
+
+    FineTuningSettings settings() {
+        return settings;
+    }
+
+    /** The same for one of several rounds, which share the epochs and minutes that are set. */
+    FineTuner ofRounds(int rounds) {
+        return new FineTuner(settings.ofRounds(rounds));
     }
 
     /** Tells somebody how far it is. */
@@ -200,7 +211,7 @@ public final class FineTuner {
         Needed.of(data, "the data");
         try (var checkpoint =
                 settings.checkpoints
-                        .map(folder -> Checkpoint.open(folder, settings.goingOn))
+                        .map(folder -> Checkpoint.open(folder, settings.start))
                         .orElseGet(Checkpoint::none)) {
             return new FineTuningRun(Repair.withoutFunctions(model), settings, checkpoint)
                     .run(data);

@@ -16,7 +16,8 @@ final class FineTuningSettings {
     /** More than any time is enough for. */
     private static final int UNTIL_TIME_IS_OVER = 1_000_000;
 
-    private static final double RATE_OF_FLOATS = 1e-5;
+    /** In units of a channel's typical weight. */
+    private static final double RATE_OF_FLOATS = 2e-4;
 
     /** In units of the integers themselves. */
     private static final double RATE_OF_INTEGERS = 0.01;
@@ -44,7 +45,7 @@ final class FineTuningSettings {
 
     int threads = Runtime.getRuntime().availableProcessors();
     Optional<Path> checkpoints = Optional.empty();
-    boolean goingOn;
+    Checkpoint.Start start = Checkpoint.Start.ANEW;
     FineTuner.Listener listener = (stage, done, total) -> {};
 
     /** How often training goes through the data. */
@@ -62,6 +63,18 @@ final class FineTuningSettings {
 
     double learningRate() {
         return learningRate.orElse(trainsIntegers ? RATE_OF_INTEGERS : RATE_OF_FLOATS);
+    }
+
+    /** The same for one of several rounds, which share epochs and minutes. */
+    FineTuningSettings ofRounds(int rounds) {
+        return with(s -> {
+            s.minutes =
+                    minutes.isEmpty() ? minutes : OptionalDouble.of(minutes.getAsDouble() / rounds);
+            s.epochs =
+                    epochs.isEmpty()
+                            ? epochs
+                            : OptionalInt.of(Math.ceilDiv(epochs.getAsInt(), rounds));
+        });
     }
 
     /** All that decides what is learned, in words. */
@@ -89,7 +102,7 @@ final class FineTuningSettings {
         changed.trainsIntegers = trainsIntegers;
         changed.threads = threads;
         changed.checkpoints = checkpoints;
-        changed.goingOn = goingOn;
+        changed.start = start;
         changed.listener = listener;
         change.accept(changed);
         return changed;

@@ -29,6 +29,15 @@ final class GradientTraining {
     private static final double LONGEST_GRADIENT = 1;
     private static final int CHECKPOINT_STEPS = 50;
 
+    /** The share of training in which the rate rises, until Adam knows how large gradients are. */
+    private static final double RISING = 0.05;
+
+    /** After which part of the time the model is measured, to keep the best. */
+    private static final double MEASURED = 0.05;
+
+    /** The part of the rate with which it begins. */
+    private static final double LEAST = 0.02;
+
     private final TrainableFile file;
     private final FineTuningSettings settings;
     private final BestFile best;
@@ -51,7 +60,11 @@ final class GradientTraining {
     record Trained(OnnxModel model, boolean better, long steps, List<String> frozen) {}
 
     Trained run(CalibrationData data) {
-        LoweredModel lowered = Lowering.lower(givingFloats(file.lowerable()));
+        List<String> inside = inside(data);
+        LoweredModel lowered =
+                Lowering.lower(
+                        givingFloats(file.lowerable())
+                                .rewritten(graph -> inside.forEach(graph::addOutput)));
         TrainableWeights weights = TrainableWeights.of(lowered, file::held);
         file.prepare(weights);
         if (weights.count() == 0) {
@@ -60,14 +73,36 @@ final class GradientTraining {
         }
         if (settings.teacher.isPresent()) {
             try (var session =
-                    OnnxSession.open(settings.teacher.get(), s -> s.threads(settings.threads))) {
-                return train(new Distillation(lowered, session, data.batches()), weights, data);
+                    OnnxSession.open(
+                            settings.teacher.get(),
+                            s -> s.threads(settings.threads).tapping(inside))) {
+                return train(
+                        new Distillation(lowered, session, batches(data), inside), weights, data);
             }
         }
         return train(
                 new LabelledLearning(lowered, data.batches(), settings.task, data.requireLabels()),
                 weights,
                 data);
+    }
+
+    /** What integers are trained on are the inputs that their ranges were found on. */
+    private Distillation.Batches batches(CalibrationData data) {
+        if (settings.trainsIntegers) {
+            return (number, drawn) -> data.batches().get(number);
+        }
+        return new Variations(data.batches(), settings.seed)::of;
+    }
+
+    private List<String> inside(CalibrationData data) {
+        return settings
+                .teacher
+                .filter(teacher -> !settings.trainsIntegers)
+                .map(teacher -> SharedValues.of(best.model(), teacher, data.batches().getFirst()))
+                .orElse(List.of())
+                .stream()
+                .filter(value -> file.lowerable().graph().producer(value) != null)
+                .toList();
     }
 
     /** The model without the rounding of its results to 16 bits, where small gradients vanish. */
@@ -86,7 +121,7 @@ final class GradientTraining {
                                         OnnxNode.of("Identity", node.inputs(), node.output()))));
     }
 
-    private Trained train(Module objective, TrainableWeights weights, CalibrationData data) {
+    private Trained train(Objective objective, TrainableWeights weights, CalibrationData data) {
         objective.train();
         objective.namedChildren().values().forEach(Module::eval);
         int batches = data.batches().size();
@@ -94,7 +129,7 @@ final class GradientTraining {
         Tensor dataset = Tensors.of(numbers, batches);
         List<Tensor> trainable =
                 objective.parameters().stream().filter(Tensor::requires_grad).toList();
-        var clock = new Clock(System.nanoTime(), settings.minutes.orElse(Double.POSITIVE_INFINITY));
+        var clock = new Clock(objective, settings);
         Trainer trainer =
                 Trainer.of(
                                 objective,
@@ -102,13 +137,13 @@ final class GradientTraining {
                                 Optimizers.adam(trainable, settings.learningRate()))
                         .batchSize(1)
                         .seed(settings.seed)
-                        .learningRate(settings.isByTime() ? clock.cosine() : LearningRate.cosine())
+                        .learningRate(rate(clock))
                         .clipNorm(LONGEST_GRADIENT)
                         .quiet();
         checkpoint.trainingFile().ifPresent(f -> trainer.checkpointEvery(CHECKPOINT_STEPS, f));
         checkpoint.trainingToGoOnFrom().ifPresent(trainer::resume);
         trainer.listen(event -> {
-            if (event instanceof TrainingEvent.EpochEnd) {
+            if (event instanceof TrainingEvent.EpochEnd && clock.isDue()) {
                 best.offer(file.with(weights));
             }
             if (event instanceof TrainingEvent.Step step) {
@@ -127,23 +162,46 @@ final class GradientTraining {
         return new Trained(best.model(), !best.isFirst(), result.steps(), weights.frozen());
     }
 
+    /** Rises at first, and falls along half a cosine until the last step, or the end of time. */
+    private LearningRate rate(Clock clock) {
+        return position -> {
+            double share = settings.isByTime() ? Math.min(1, clock.share()) : position.share();
+            double risen = Math.min(1, share / RISING + LEAST);
+            return risen * (1 + Math.cos(Math.PI * share)) / 2;
+        };
+    }
+
     /** How much of the time is over. */
-    private record Clock(long began, double minutes) {
+    private static final class Clock {
+        private final Objective objective;
+        private final double minutes;
+        private final boolean isByTime;
+        private double due;
+
+        Clock(Objective objective, FineTuningSettings settings) {
+            this.objective = objective;
+            minutes = settings.minutes.orElse(Double.POSITIVE_INFINITY);
+            isByTime = settings.isByTime();
+        }
+
         double share() {
-            return (System.nanoTime() - began) / 60e9 / minutes;
+            return objective.milliseconds() / 60e3 / minutes;
         }
 
         long seconds() {
-            return Math.min(all(), (System.nanoTime() - began) / 1_000_000_000);
+            return Math.min(all(), objective.milliseconds() / 1000);
         }
 
         long all() {
             return Math.max(1, Math.round(60 * minutes));
         }
 
-        /** Falls along half a cosine until the time is over. */
-        LearningRate cosine() {
-            return position -> (1 + Math.cos(Math.PI * Math.min(1, share()))) / 2;
+        /** Whether the model is to be measured; where epochs are short, not after each of them. */
+        boolean isDue() {
+            double share = share();
+            boolean isDue = !isByTime || share >= due;
+            due = isDue ? share + MEASURED : due;
+            return isDue;
         }
     }
 

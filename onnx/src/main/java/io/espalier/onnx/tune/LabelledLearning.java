@@ -1,6 +1,5 @@
 package io.espalier.onnx.tune;
 
-import io.espalier.nn.Module;
 import io.espalier.onnx.inputs.InputBatches;
 import io.espalier.onnx.inputs.Task;
 import io.espalier.onnx.lower.LoweredModel;
@@ -17,11 +16,10 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * A model and its labels as one module: given a batch's number, how far the model's first result is
- * from what the labels say. Classes are learned by the cross entropy, texts by connectionist
- * temporal classification.
+ * How far a model's first result is from what labels say. Classes are learned by the cross entropy,
+ * texts by connectionist temporal classification.
  */
-final class LabelledLearning extends Module {
+final class LabelledLearning extends Objective {
     private final LoweredModel model;
     private final List<Map<String, Tensor>> batches;
     private final List<List<String>> labels = new ArrayList<>();
@@ -42,10 +40,9 @@ final class LabelledLearning extends Module {
     }
 
     @Override
-    protected Tensor forward(Tensor number) {
-        int batch = Math.toIntExact(number.item_long());
+    Tensor loss(int batch, long drawn) {
         Tensor result = model.run(batches.get(batch)).firstEntry().getValue();
-        return task.loss(result, labels.get(batch)).reshape(1);
+        return task.loss(result, labels.get(batch));
     }
 
     /** The share of wrong results that a model gives, and how far they are from the labels. */

@@ -1,5 +1,7 @@
 package io.espalier.onnx.tune;
 
+import io.espalier.nn.Convolution;
+import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.onnx.lower.LoweredModel;
 import io.espalier.onnx.lower.ParameterOrigin;
@@ -16,11 +18,13 @@ import io.espalier.tensor.Tensors;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -34,6 +38,8 @@ import java.util.function.Predicate;
  * stay.
  */
 final class TrainableWeights {
+    private static final long[] ROWS = {1};
+
     private final List<Weight> weights = new ArrayList<>();
     private final List<String> frozen = new ArrayList<>();
 
@@ -148,11 +154,50 @@ final class TrainableWeights {
                     held == null
                             ? stepOf(parameter)
                             : weight.arrangement().of(held.steps().toTensor()).contiguous();
-            var inSteps = new InSteps(weight.parameter());
-            weight.module().addBuffer(inSteps.buffer(), steps);
-            parameter.div_(steps);
-            weight.module().parametrize(weight.parameter(), inSteps);
+            put(weight, steps);
         }
+    }
+
+    private static void put(Weight weight, Tensor units) {
+        var inSteps = new InSteps(weight.parameter());
+        weight.module().addBuffer(inSteps.buffer(), units);
+        weight.module().parameter(weight.parameter()).div_(units);
+        weight.module().parametrize(weight.parameter(), inSteps);
+    }
+
+    /**
+     * Has all numbers in units of about those that are typical of their channel, so that one
+     * learning rate is right for all: channels of folded normalizations differ a thousandfold.
+     */
+    void inUnits() {
+        for (Weight weight : weights) {
+            try (var scope = new PointerScope();
+                    var noGrad = new NoGradGuard()) {
+                put(weight, typical(weight));
+            }
+        }
+    }
+
+    private static Tensor typical(Weight weight) {
+        Tensor squares = weight.module().parameter(weight.parameter()).square();
+        boolean byChannel =
+                weight.module() instanceof Linear
+                        || (weight.module() instanceof Convolution conv && !conv.isTransposed());
+        if (!byChannel || squares.dim() < 2) {
+            return Tensors.of(InSteps.near((float) Math.sqrt(squares.mean().item_double())));
+        }
+        float[] means =
+                Tensors.floats(
+                        squares.flatten(1, -1)
+                                .mean(ROWS, false, new ScalarTypeOptional())
+                                .contiguous());
+        for (int i = 0; i < means.length; i++) {
+            means[i] = InSteps.near((float) Math.sqrt(means[i]));
+        }
+        long[] shape = new long[Math.toIntExact(squares.dim())];
+        Arrays.fill(shape, 1);
+        shape[0] = means.length;
+        return Tensors.of(means, shape);
     }
 
     /** The step that a tensor's numbers would have in signed bytes. */

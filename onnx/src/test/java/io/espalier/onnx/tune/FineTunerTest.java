@@ -243,7 +243,7 @@ class FineTunerTest {
 
         TunedModel fitted = FineTuner.distilling(teacher).tune(pruned, inputs());
         TunedModel tuned =
-                FineTuner.distilling(teacher).epochs(25).learningRate(2e-3).tune(pruned, inputs());
+                FineTuner.distilling(teacher).epochs(25).learningRate(1e-3).tune(pruned, inputs());
 
         assertEquals(100, tuned.steps());
         assertTrue(
@@ -397,9 +397,9 @@ class FineTunerTest {
                 FineTuner.byLabels().epochs(60).learningRate(0.05).tune(model, images).model();
         OnnxModel teacher = network();
 
-        TunedModel byLabels = FineTuner.byLabels().epochs(2).learningRate(1e6).tune(good, images);
+        TunedModel byLabels = FineTuner.byLabels().epochs(2).learningRate(100).tune(good, images);
         TunedModel byTeacher =
-                FineTuner.distilling(teacher).epochs(2).learningRate(1e6).tune(teacher, inputs());
+                FineTuner.distilling(teacher).epochs(2).learningRate(100).tune(teacher, inputs());
 
         assertEquals(new TaskScore("accuracy", 2 / 3.0, 2 / 3.0), byLabels.score().orElseThrow());
         assertEquals(good.toProto(), byLabels.model().toProto());
