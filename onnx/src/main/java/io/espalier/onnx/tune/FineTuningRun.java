@@ -2,6 +2,7 @@ package io.espalier.onnx.tune;
 
 import io.espalier.onnx.compare.TaskScore;
 import io.espalier.onnx.inputs.Inputs;
+import io.espalier.onnx.inputs.Signature;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.proto.ValueInfoProto;
 import io.espalier.onnx.quant.CalibrationData;
@@ -12,6 +13,8 @@ import io.espalier.onnx.quant.ReferenceOutputs;
 import io.espalier.onnx.run.OnnxSession;
 import io.espalier.onnx.tune.BestFile.Loss;
 import io.espalier.tensor.EspalierException;
+
+import org.bytedeco.javacpp.PointerScope;
 
 import java.util.List;
 import java.util.Optional;
@@ -84,8 +87,8 @@ final class FineTuningRun {
     }
 
     private ReferenceOutputs results(OnnxModel teacher, CalibrationData data) {
-        try {
-            return ReferenceOutputs.of(teacher, data.batches(), settings.threads);
+        try (var scope = new PointerScope()) {
+            Signature.of(teacher).exact(data.batches().getFirst());
         } catch (EspalierException e) {
             throw new EspalierException(
                     "The teacher can't take the model's data; name the model that this one was made"
@@ -93,6 +96,7 @@ final class FineTuningRun {
                             + e.getMessage(),
                     e);
         }
+        return ReferenceOutputs.of(teacher, data.batches(), settings.threads);
     }
 
     private void requireSameNames(OnnxModel teacher) {

@@ -147,14 +147,13 @@ class TargetsTest {
     @DisplayName("goes as far as a largest drop lets it")
     void keepsToDrop() {
         OnnxModel model = halfRedundant();
+        // So many rows that what an operator takes hangs on its widths.
+        Inputs many = Inputs.random().size("N", 64).size("L", 96).batch(64).limit(128);
 
         SlimResult result =
-                OnnxSlimmer.of(model)
-                        .maxDrop(0.02)
-                        .importance(Importance.secondOrder(CALIBRATION))
-                        .run();
+                OnnxSlimmer.of(model).maxDrop(0.02).importance(Importance.secondOrder(many)).run();
 
-        assertTrue(result.measure(model, CALIBRATION).drop() <= 0.02);
+        assertTrue(result.measure(model, many).drop() <= 0.02);
         assertTrue(ModelCost.of(result.model()).macs() < ModelCost.of(model).macs());
         var blind = OnnxSlimmer.of(model).maxDrop(0.02);
         assertThrows(EspalierException.class, blind::run);
