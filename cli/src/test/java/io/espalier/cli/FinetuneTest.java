@@ -86,7 +86,7 @@ class FinetuneTest {
         CommandLineRun run = finetune(model, "--int8", "--random", "--limit", "8");
 
         assertEquals(0, run.code(), run.err());
-        assertTrue(run.out().contains("2 of 2 layers in integers"), run.out());
+        assertTrue(run.out().contains("2 of 2 layers fitted in integers"), run.out());
         assertTrue(run.out().contains("Cosine to the teacher's results"), run.out());
         assertTrue(
                 OnnxModel.load(out).graph().nodes().stream()
