@@ -8,6 +8,12 @@ import java.util.function.ToDoubleFunction;
 /** Widths of which a share of the whole is left as it is measured, not only as it was foreseen. */
 @Internal
 public final class Correction {
+    /** Times of one model differ by about as much from one measurement to the next. */
+    public static final double NOISE = 0.02;
+
+    /** How much more may be left of what is counted. */
+    public static final double COUNTED = 0.005;
+
     private static final int ROUNDS = 5;
 
     /** Of what is counted, which takes less time than what is timed. */

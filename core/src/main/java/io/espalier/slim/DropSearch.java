@@ -12,9 +12,6 @@ import java.util.function.ToDoubleFunction;
  */
 @Internal
 public final class DropSearch {
-    /** Times of one model differ by about as much from one measurement to the next. */
-    private static final double NOISE = 0.02;
-
     private static final int ROUNDS = 5;
     private static final int HALVINGS = 12;
 
@@ -47,7 +44,7 @@ public final class DropSearch {
             }
             dropOfError = Math.max(found, 1e-9) / Math.max(search.error(widths), 1e-9);
             boolean near = found <= largest && found >= NEAR * largest;
-            if (near || least - most < NOISE) {
+            if (near || least - most < Correction.NOISE) {
                 break;
             }
         }

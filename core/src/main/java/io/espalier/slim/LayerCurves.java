@@ -7,12 +7,10 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
-import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
 
 /**
@@ -22,96 +20,53 @@ import java.util.function.ToDoubleFunction;
  * @param <L> a layer that reads groups
  */
 @Internal
-public final class LayerCurves<L extends LayerCurves.Layer> {
-    private final List<L> layers;
-    private final Function<Group, List<L>> readers;
+public final class LayerCurves<L extends GroupReaders.Layer> {
+    private final GroupReaders<L> readers;
     private final ToDoubleFunction<Map<L, InputCosts>> drop;
     private final String by;
-    private final Map<Group, LossCurve> curves = new LinkedHashMap<>();
-    private final List<L> open = new ArrayList<>();
-
-    /** A layer that reads groups. */
-    public interface Layer extends AutoCloseable {
-        /** Whether a group's units end here. */
-        boolean reads(Group group);
-
-        /** The inputs of each unit of a group, integers [units, inputs of each]. */
-        Tensor inputs(Group group);
-
-        /** What it loses by them, once it has been seen. */
-        InputCosts costs();
-
-        @Override
-        void close();
-    }
 
     /**
      * Prepares.
      *
-     * @param layers in their order
-     * @param readers of a group
+     * @param readers the layers that read the groups
      * @param drop what results lose if layers have the weights that are left
      * @param by what it is found by, in words
      */
     public LayerCurves(
-            List<L> layers,
-            Function<Group, List<L>> readers,
-            ToDoubleFunction<Map<L, InputCosts>> drop,
-            String by) {
-        this.layers = layers;
+            GroupReaders<L> readers, ToDoubleFunction<Map<L, InputCosts>> drop, String by) {
         this.readers = readers;
         this.drop = drop;
         this.by = by;
     }
 
     /**
-     * The curves of groups.
+     * The curves of all groups that layers read.
      *
-     * @param groups that layers read
      * @param see lets a layer see what it is given, in the whole model
      */
-    public Map<Group, LossCurve> of(
-            Collection<Group> groups, Consumer<L> see, Slimming.Listener listener) {
-        List<Group> left = new ArrayList<>(groups);
-        try {
+    public Map<Group, LossCurve> of(Consumer<L> see, Slimming.Listener listener) {
+        Map<Group, LossCurve> curves = new LinkedHashMap<>();
+        try (var pass = readers.pass()) {
             int done = 0;
-            for (L layer : layers) {
-                listener.at("finding what widths lose", done++, layers.size());
-                open.add(layer);
+            for (L layer : readers.layers()) {
+                listener.at("finding what widths lose", done++, readers.layers().size());
+                pass.hold(List.of(layer));
                 see.accept(layer);
-                for (Group group : List.copyOf(left)) {
-                    List<L> all = readers.apply(group);
-                    if (open.containsAll(all)) {
-                        left.remove(group);
-                        curves.put(group, curve(group, all, left));
-                    }
-                }
-                closeAllBut(left);
+                pass.seen(group -> curves.put(group, curve(group, pass)), seen -> {});
             }
-        } finally {
-            closeAllBut(List.of());
         }
         return curves;
     }
 
-    private void closeAllBut(List<Group> left) {
-        for (L layer : List.copyOf(open)) {
-            if (left.stream().noneMatch(layer::reads)) {
-                layer.close();
-                open.remove(layer);
-            }
-        }
-    }
-
-    private LossCurve curve(Group group, List<L> all, List<Group> left) {
+    private LossCurve curve(Group group, GroupReaders<L>.Pass pass) {
         Map<L, InputCosts> costs = new LinkedHashMap<>();
         Map<InputCosts, Tensor> inputs = new LinkedHashMap<>();
         List<InputCosts> copies = new ArrayList<>();
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
-            for (L layer : all) {
+            for (L layer : readers.of(group)) {
                 InputCosts own = layer.costs();
-                if (left.stream().anyMatch(layer::reads)) {
+                if (pass.needs(layer)) {
                     own = own.copy();
                     copies.add(own);
                 }

@@ -2,11 +2,7 @@ package io.espalier.slim;
 
 import io.espalier.nn.Module;
 
-import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.Tensor;
-
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -19,8 +15,8 @@ final class LayerwiseUnits implements AutoCloseable {
     private final ModelAnalysis analysis;
     private final Map<Group, Integer> widths;
     private final ChannelImportance.OnData importance;
-    private final WeighedLayers all;
-    private final List<WeighedLayer> open = new ArrayList<>();
+    private final GroupReaders<WeighedLayer> all;
+    private final GroupReaders<WeighedLayer>.Pass onTheWay;
     private final List<Unit> gone = new ArrayList<>();
 
     /**
@@ -35,7 +31,8 @@ final class LayerwiseUnits implements AutoCloseable {
         this.analysis = analysis;
         this.widths = widths;
         this.importance = importance;
-        all = new WeighedLayers(analysis, widths.keySet());
+        all = WeighedLayer.readers(analysis, widths.keySet());
+        onTheWay = all.pass();
     }
 
     /** Whether some layer that reads a group can be weighed. */
@@ -49,28 +46,16 @@ final class LayerwiseUnits implements AutoCloseable {
      */
     List<Unit> run(Module reference, Slimming.Listener listener) {
         var pass = new LayerPass(analysis.model(), reference, importance.calibration());
-        List<Group> undecided = new ArrayList<>(all.groups());
         List<WeighedLayer> layers = all.layers();
         int done = 0;
         while (done < layers.size()) {
             listener.at("weighing layers", done, layers.size());
             List<WeighedLayer> next = layers.subList(done, untilOneChanges(done));
-            open.addAll(next);
+            onTheWay.hold(next);
             pass.take(next);
             next.forEach(layer -> layer.weigh(importance.solves()));
             done += next.size();
-            for (Group group : List.copyOf(undecided)) {
-                if (open.containsAll(all.of(group))) {
-                    decide(group, all.of(group));
-                    undecided.remove(group);
-                }
-            }
-            for (WeighedLayer ready : List.copyOf(open)) {
-                if (undecided.stream().noneMatch(ready::reads)) {
-                    ready.finish(importance.solves());
-                    open.remove(ready);
-                }
-            }
+            onTheWay.seen(this::decide, layer -> layer.finish(importance.solves()));
         }
         return gone;
     }
@@ -89,7 +74,7 @@ final class LayerwiseUnits implements AutoCloseable {
                             .toList();
             boolean changes =
                     seen.stream()
-                            .filter(layer -> open.contains(layer) || seen.indexOf(layer) >= from)
+                            .filter(layer -> onTheWay.holds(layer) || seen.indexOf(layer) >= from)
                             .anyMatch(layer -> undecided.stream().noneMatch(layer::reads));
             if (changes) {
                 return to;
@@ -98,17 +83,13 @@ final class LayerwiseUnits implements AutoCloseable {
         return layers.size();
     }
 
-    private void decide(Group group, List<WeighedLayer> readers) {
-        try (var scope = new PointerScope()) {
-            Map<InputCosts, Tensor> inputs = new LinkedHashMap<>();
-            readers.forEach(layer -> inputs.put(layer.costs(), layer.inputs(group)));
-            int left = widths.getOrDefault(group, group.units().size());
-            gone.addAll(new Elimination(group, inputs, Elimination.Pace.CAREFUL).to(left));
-        }
+    private void decide(Group group) {
+        int left = widths.getOrDefault(group, group.units().size());
+        gone.addAll(all.leastLost(group, left));
     }
 
     @Override
     public void close() {
-        open.forEach(WeighedLayer::close);
+        onTheWay.close();
     }
 }

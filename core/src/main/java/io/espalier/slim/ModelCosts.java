@@ -18,9 +18,6 @@ import java.util.stream.Stream;
 
 /** What a Java model costs at each width of its groups: counted, or measured on this machine. */
 final class ModelCosts {
-    /** The shares of all groups at which times are measured; between them they are interpolated. */
-    private static final double[] SHARES = {1, 0.75, 0.5, 0.25};
-
     private static final int RUNS = 5;
 
     private final ModelSlimmer slimmer;
@@ -96,9 +93,10 @@ final class ModelCosts {
         List<NavigableMap<Double, Double>> samples = new ArrayList<>();
         nodes.forEach(node -> samples.add(new TreeMap<>()));
         var costs = new WidthCosts(groups.size());
-        for (int i = 0; i < SHARES.length; i++) {
-            listener.at("measuring times", i, SHARES.length);
-            int[] widths = UnitWidths.of(groups, SHARES[i]);
+        List<Double> shares = WidthCosts.MEASURED_AT;
+        for (int i = 0; i < shares.size(); i++) {
+            listener.at("measuring times", i, shares.size());
+            int[] widths = UnitWidths.of(groups, shares.get(i));
             double[] times = slimmer.narrowed(groups, widths, this::stepTimes);
             for (int n = 0; n < times.length; n++) {
                 samples.get(n).merge(work(nodes.get(n), widths), times[n], Math::min);
@@ -126,9 +124,7 @@ final class ModelCosts {
     }
 
     private double work(Node node, int[] widths) {
-        return factors(node).stream()
-                .mapToDouble(factor -> factor.at(widths))
-                .reduce(1, (a, b) -> a * b);
+        return Remainders.ofProduct(factors(node), widths);
     }
 
     /** What a step's time is about a product of. */

@@ -56,6 +56,15 @@ public final class Remainders {
         }
     }
 
+    /** What is left of the product of several dimensions, as a share of it. */
+    public static double ofProduct(List<Remainder> factors, int[] widths) {
+        double share = 1;
+        for (Remainder factor : factors) {
+            share *= factor.at(widths);
+        }
+        return share;
+    }
+
     private Remainder of(Axis axis) {
         return known.computeIfAbsent(axis, this::count);
     }

@@ -94,17 +94,13 @@ final class SlimmingRun {
         Module model = slimmer.model();
         Module reference = model.copy();
         reference.eval();
-        var layers = new WeighedLayers(slimmer.analysis(), groups);
+        var layers = WeighedLayer.readers(slimmer.analysis(), groups);
         var pass = new LayerPass(model, reference, onData.calibration());
         try (var inference = new EvalMode(model);
                 var results = new ModelResults(model, onData.calibration(), PROBES)) {
             return new LayerCurves<>(
-                            layers.layers(),
-                            layers::of,
-                            left -> probe(left, onData.solves(), results),
-                            words(onData))
+                            layers, left -> probe(left, onData.solves(), results), words(onData))
                     .of(
-                            layers.groups(),
                             layer -> {
                                 pass.take(List.of(layer));
                                 layer.weigh(onData.solves());

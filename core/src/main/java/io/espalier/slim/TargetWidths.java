@@ -12,12 +12,6 @@ import java.util.function.Supplier;
 
 /** Finds the widths of a Java model's groups at which a target is met and least is lost. */
 final class TargetWidths {
-    /** Times of one model differ by about as much from one measurement to the next. */
-    private static final double NOISE = 0.02;
-
-    /** How much more may be left of what is counted. */
-    private static final double COUNTED = 0.005;
-
     /** Turns are taken for about so many milliseconds. */
     private static final double MEASURED = 600;
 
@@ -59,7 +53,7 @@ final class TargetWidths {
                     "The model has no %s to take a share of.".formatted(target.kind().unit()));
         }
         WidthSearch search = search(cost);
-        var correction = correction(search, () -> count(target) / whole, COUNTED);
+        var correction = correction(search, () -> count(target) / whole, Correction.COUNTED);
         return at(search, correction.within(target, listener), target);
     }
 
@@ -90,7 +84,7 @@ final class TargetWidths {
                                 return times[1] / times[0];
                             }
                         },
-                        NOISE);
+                        Correction.NOISE);
         return at(search, correction.to(target, listener), target);
     }
 

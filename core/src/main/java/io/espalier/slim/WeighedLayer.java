@@ -9,12 +9,15 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
+import java.util.Collection;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 
 /** A linear layer or convolution of a Java model in whose sums channels of units end. */
-final class WeighedLayer implements LayerCurves.Layer {
+final class WeighedLayer implements GroupReaders.Layer {
     private final String path;
     private final Module layer;
     private final Place place;
@@ -38,7 +41,7 @@ final class WeighedLayer implements LayerCurves.Layer {
      * The layer that a place of a model's tensors is the weight's inputs of; null if it is none
      * that can be weighed, as one with a mask or one that shares its weight.
      */
-    static @Nullable WeighedLayer of(ModelAnalysis analysis, String path, Place place) {
+    private static @Nullable WeighedLayer of(ModelAnalysis analysis, String path, Place place) {
         Module layer = analysis.model().module(path);
         LayerRows rows = LayerRows.of(layer);
         Tensor weight = analysis.tensors().held(place.constant()).tensor();
@@ -50,6 +53,25 @@ final class WeighedLayer implements LayerCurves.Layer {
                         && analysis.traced().callsOf(path) == 1
                         && analysis.tensors().holders(place.constant()) == 1;
         return fits && rows != null ? new WeighedLayer(path, layer, place, rows, weight) : null;
+    }
+
+    /** Those of a model in which channels of groups end. */
+    static GroupReaders<WeighedLayer> readers(ModelAnalysis analysis, Collection<Group> groups) {
+        var readers = new GroupReaders<WeighedLayer>(groups);
+        Set<String> seen = new HashSet<>();
+        for (ModelEnd end : analysis.ends()) {
+            ModelEnd.Side other = end.other();
+            Place place = other == null ? null : other.place();
+            String path = end.node().modulePath().orElse("");
+            if (place == null || path.isEmpty() || !seen.add(path)) {
+                continue;
+            }
+            WeighedLayer layer = of(analysis, path, place);
+            if (layer != null) {
+                readers.add(layer);
+            }
+        }
+        return readers;
     }
 
     String path() {
@@ -135,7 +157,6 @@ final class WeighedLayer implements LayerCurves.Layer {
     /** Gives the layer the weight that is left, and the bias that goes with it if it was solved. */
     void finish(boolean solves) {
         write(costs(), solves);
-        close();
     }
 
     private void write(InputCosts left, boolean solves) {

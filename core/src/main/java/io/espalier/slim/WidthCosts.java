@@ -13,6 +13,9 @@ import java.util.function.DoubleUnaryOperator;
 /** What a model costs whose groups have some widths: a sum over its parts. */
 @Internal
 public final class WidthCosts {
+    /** The shares of all groups at which times are measured; between them they are interpolated. */
+    public static final List<Double> MEASURED_AT = List.of(1.0, 0.75, 0.5, 0.25);
+
     private final List<List<Term>> byGroup = new ArrayList<>();
     private final List<Term> terms = new ArrayList<>();
     private double fixed;
@@ -25,11 +28,7 @@ public final class WidthCosts {
      */
     private record Term(DoubleUnaryOperator cost, List<Remainder> factors) {
         double at(int[] widths) {
-            double share = 1;
-            for (Remainder factor : factors) {
-                share *= factor.at(widths);
-            }
-            return cost.applyAsDouble(share);
+            return cost.applyAsDouble(Remainders.ofProduct(factors, widths));
         }
     }
 

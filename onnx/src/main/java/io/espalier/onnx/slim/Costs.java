@@ -23,9 +23,6 @@ import java.util.function.ToLongFunction;
 
 /** What a model costs at each width of its groups: counted, or measured on this machine. */
 final class Costs {
-    /** The shares of all groups at which times are measured; between them they are interpolated. */
-    private static final double[] SHARES = {1, 0.75, 0.5, 0.25};
-
     private static final int RUNS = 3;
     private static final Set<String> RECURRENT = Set.of("LSTM", "GRU", "RNN");
 
@@ -98,9 +95,10 @@ final class Costs {
         int threads = Runtime.getRuntime().availableProcessors();
         Map<String, NavigableMap<Double, Double>> samples = new HashMap<>();
         double rest = 0;
-        for (int i = 0; i < SHARES.length; i++) {
-            listener.at("measuring times", i, SHARES.length);
-            int[] widths = UnitWidths.of(groups, SHARES[i]);
+        List<Double> shares = WidthCosts.MEASURED_AT;
+        for (int i = 0; i < shares.size(); i++) {
+            listener.at("measuring times", i, shares.size());
+            int[] widths = UnitWidths.of(groups, shares.get(i));
             OperatorTimes times = OperatorTimes.of(narrowed(widths), inputs, threads, RUNS);
             double known = 0;
             for (OnnxNode node : slimmer.model().graph().nodes()) {
@@ -122,9 +120,7 @@ final class Costs {
     }
 
     private double work(OnnxNode node, int[] widths) {
-        return factors(node).stream()
-                .mapToDouble(factor -> factor.at(widths))
-                .reduce(1, (a, b) -> a * b);
+        return Remainders.ofProduct(factors(node), widths);
     }
 
     private List<Remainder> factors(OnnxNode node) {

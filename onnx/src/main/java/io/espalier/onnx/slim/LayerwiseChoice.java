@@ -4,17 +4,14 @@ import io.espalier.onnx.compare.Padding;
 import io.espalier.onnx.fit.ReferenceStream;
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
-import io.espalier.slim.Elimination;
 import io.espalier.slim.Group;
-import io.espalier.slim.InputCosts;
+import io.espalier.slim.GroupReaders;
 import io.espalier.slim.Unit;
 
-import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -30,8 +27,8 @@ final class LayerwiseChoice implements AutoCloseable {
     private final List<Padding> padding;
     private final ReferenceStream given;
     private final ReferenceStream wanted;
-    private final LayerReaders readers;
-    private final List<ReadingLayer> open = new ArrayList<>();
+    private final GroupReaders<ReadingLayer> readers;
+    private final GroupReaders<ReadingLayer>.Pass onTheWay;
     private final Map<String, ConstantTensor> changed = new HashMap<>();
     private final List<Unit> gone = new ArrayList<>();
 
@@ -54,7 +51,8 @@ final class LayerwiseChoice implements AutoCloseable {
         padding = data.stream().map(Padding::of).toList();
         given = new ReferenceStream(model, data);
         wanted = new ReferenceStream(model, data);
-        readers = new LayerReaders(model, ends, widths.keySet(), changed);
+        readers = ReadingLayer.readers(model, ends, widths.keySet(), changed);
+        onTheWay = readers.pass();
         readers.layers().forEach(layer -> wanted.hold(layer.target()));
     }
 
@@ -65,25 +63,13 @@ final class LayerwiseChoice implements AutoCloseable {
 
     /** Decides on all groups that are known, and tells how many of how many layers are done. */
     void run(Slimming.Listener listener) {
-        List<Group> undecided = new ArrayList<>(readers.groups());
         int done = 0;
         for (ReadingLayer layer : readers.layers()) {
             listener.at("weighing layers", done++, readers.layers().size());
+            onTheWay.hold(List.of(layer));
             layer.take(given, wanted, padding, solves);
             wanted.release(layer.target());
-            open.add(layer);
-            for (Group group : List.copyOf(undecided)) {
-                List<ReadingLayer> all = readers.of(group);
-                if (open.containsAll(all)) {
-                    decide(group, all);
-                    undecided.remove(group);
-                }
-            }
-            for (ReadingLayer ready : List.copyOf(open)) {
-                if (undecided.stream().noneMatch(ready::reads)) {
-                    finish(ready);
-                }
-            }
+            onTheWay.seen(this::decide, this::finish);
         }
     }
 
@@ -93,17 +79,11 @@ final class LayerwiseChoice implements AutoCloseable {
             constants.forEach(given::setConstant);
             changed.putAll(constants);
         }
-        layer.close();
-        open.remove(layer);
     }
 
-    private void decide(Group group, List<ReadingLayer> all) {
-        try (var scope = new PointerScope()) {
-            Map<InputCosts, Tensor> inputs = new LinkedHashMap<>();
-            all.forEach(layer -> inputs.put(layer.costs(), layer.inputs(group)));
-            int left = widths.getOrDefault(group, group.units().size());
-            gone.addAll(new Elimination(group, inputs, Elimination.Pace.CAREFUL).to(left));
-        }
+    private void decide(Group group) {
+        int left = widths.getOrDefault(group, group.units().size());
+        gone.addAll(readers.leastLost(group, left));
     }
 
     /** What goes of the groups that are known. */
@@ -118,7 +98,7 @@ final class LayerwiseChoice implements AutoCloseable {
 
     @Override
     public void close() {
-        open.forEach(ReadingLayer::close);
+        onTheWay.close();
         given.close();
         wanted.close();
     }

@@ -5,6 +5,7 @@ import io.espalier.onnx.fit.ReferenceStream;
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.slim.Group;
+import io.espalier.slim.GroupReaders;
 import io.espalier.slim.InputCosts;
 import io.espalier.slim.LayerCurves;
 import io.espalier.slim.LossCurve;
@@ -19,7 +20,7 @@ import java.util.function.ToDoubleFunction;
 /** What the layers that read a group of a file lose as its units go. */
 final class LossCurves {
     private final OnnxModel model;
-    private final LayerReaders readers;
+    private final GroupReaders<ReadingLayer> readers;
     private final ToDoubleFunction<OnnxModel> drop;
     private final boolean solves;
 
@@ -31,7 +32,7 @@ final class LossCurves {
      */
     LossCurves(
             OnnxModel model,
-            LayerReaders readers,
+            GroupReaders<ReadingLayer> readers,
             boolean solves,
             ToDoubleFunction<OnnxModel> drop) {
         this.model = model;
@@ -44,18 +45,13 @@ final class LossCurves {
     Map<Group, LossCurve> of(List<Map<String, Tensor>> data, Slimming.Listener listener) {
         List<Padding> padding = data.stream().map(Padding::of).toList();
         var curves =
-                new LayerCurves<>(
-                        readers.layers(),
-                        readers::of,
-                        this::probe,
-                        solves ? "second order" : "activations");
+                new LayerCurves<>(readers, this::probe, solves ? "second order" : "activations");
         try (var stream = new ReferenceStream(model, data)) {
             for (ReadingLayer layer : readers.layers()) {
                 stream.hold(layer.node().input(0));
                 stream.hold(layer.target());
             }
             return curves.of(
-                    readers.groups(),
                     layer -> {
                         layer.take(stream, stream, padding, solves);
                         stream.release(layer.node().input(0));

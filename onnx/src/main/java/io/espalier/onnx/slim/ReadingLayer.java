@@ -8,13 +8,14 @@ import io.espalier.onnx.fit.ReferenceStream;
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.ElementType;
 import io.espalier.onnx.model.OnnxGraph;
+import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.slim.End.Side;
 import io.espalier.slim.BrainSurgeon;
 import io.espalier.slim.Group;
+import io.espalier.slim.GroupReaders;
 import io.espalier.slim.InputActivity;
 import io.espalier.slim.InputCosts;
-import io.espalier.slim.LayerCurves;
 import io.espalier.slim.Place;
 import io.espalier.slim.UnitInputs;
 import io.espalier.tensor.Tensors;
@@ -25,6 +26,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -32,7 +34,7 @@ import java.util.Objects;
 import java.util.Optional;
 
 /** A layer with a weight of its own in whose sums channels of units end. */
-final class ReadingLayer implements LayerCurves.Layer {
+final class ReadingLayer implements GroupReaders.Layer {
     private final OnnxNode node;
     private final ConstantTensor weight;
     private final LayerRows rows;
@@ -64,7 +66,7 @@ final class ReadingLayer implements LayerCurves.Layer {
     }
 
     /** The layer of a node where channels end; empty if it is none whose inputs can be weighed. */
-    static Optional<ReadingLayer> of(OnnxGraph graph, End end, LayerBiases biases) {
+    private static Optional<ReadingLayer> of(OnnxGraph graph, End end, LayerBiases biases) {
         Side other = end.other();
         OnnxNode node = end.node();
         ConstantTensor weight = node.inputs().size() < 2 ? null : graph.constant(node.input(1));
@@ -92,6 +94,25 @@ final class ReadingLayer implements LayerCurves.Layer {
                                 rows.get(),
                                 place,
                                 biases.of(node, weight.elements() / inputs)));
+    }
+
+    /**
+     * Those of a model in which channels of groups end.
+     *
+     * @param ends where channels end
+     * @param changed constants that have other values than the model's
+     */
+    static GroupReaders<ReadingLayer> readers(
+            OnnxModel model,
+            List<End> ends,
+            Collection<Group> groups,
+            Map<String, ConstantTensor> changed) {
+        OnnxGraph graph = model.graph();
+        var biases =
+                new LayerBiases(graph, changed, name -> true, name -> graph.producer(name) != null);
+        var readers = new GroupReaders<ReadingLayer>(groups);
+        ends.forEach(end -> of(graph, end, biases).ifPresent(readers::add));
+        return readers;
     }
 
     OnnxNode node() {

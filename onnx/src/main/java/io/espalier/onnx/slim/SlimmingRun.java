@@ -94,7 +94,7 @@ final class SlimmingRun implements AutoCloseable {
         Map<Group, LossCurve> curves = new HashMap<>();
         if (importance instanceof Importance.OnData onData) {
             var readers =
-                    new LayerReaders(of.model(), of.analysis().ends(), groups, new HashMap<>());
+                    ReadingLayer.readers(of.model(), of.analysis().ends(), groups, new HashMap<>());
             int threads = Runtime.getRuntime().availableProcessors();
             var reference = ReferenceOutputs.of(of.model(), first(data(), PROBES), threads);
             curves.putAll(

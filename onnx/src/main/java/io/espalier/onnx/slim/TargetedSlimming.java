@@ -24,14 +24,8 @@ import java.util.function.ToDoubleFunction;
 
 /** Finds the widths at which a target is met and least is lost. */
 final class TargetedSlimming {
-    /** Times of one model differ by about as much from one measurement to the next. */
-    private static final double NOISE = 0.02;
-
     /** More than what one session's times are off. */
     private static final double FAR = 0.05;
-
-    /** How much more may be left of what is counted. */
-    private static final double COUNTED = 0.005;
 
     private static final int JUDGED = 256;
 
@@ -92,14 +86,15 @@ final class TargetedSlimming {
                 new Correction(
                         search,
                         widths -> count.applyAsDouble(costs.narrowed(widths)) / whole,
-                        COUNTED);
+                        Correction.COUNTED);
         return at(search, correction.within(target, listener::at), target);
     }
 
     private SlimResult toSpeed(SlimmingTarget target, Map<String, Tensor> batch) {
         WidthSearch search = search(costs.times(batch, listener));
         var correction =
-                new Correction(search, widths -> shareOfTime(widths, target, batch), NOISE);
+                new Correction(
+                        search, widths -> shareOfTime(widths, target, batch), Correction.NOISE);
         return at(search, correction.to(target, listener::at), target);
     }
 
