@@ -78,13 +78,18 @@ public final class Evidence {
         results.computeIfAbsent(result, name -> new Values()).integers |= numbers > 0;
     }
 
+    /** Whether there is something to judge by. */
+    public boolean says() {
+        return results.isEmpty() || results.values().stream().anyMatch(Values::say);
+    }
+
     /**
      * Says that there must be something to judge by.
      *
      * @throws EspalierException if no result says anything, with what each is
      */
     public void require() {
-        if (results.isEmpty() || results.values().stream().anyMatch(Values::say)) {
+        if (says()) {
             return;
         }
         List<String> words = new ArrayList<>();

@@ -143,6 +143,14 @@ public final class OnnxGraph {
         }
     }
 
+    /** Lets the graph keep a value for itself that it gave. */
+    public void removeOutput(String value) {
+        if (!outputNames.remove(value)) {
+            throw new EspalierException("The graph does not give a value '" + value + "'.");
+        }
+        outputs.removeIf(output -> output.getName().equals(value));
+    }
+
     /** The nodes, each after those whose results it reads. */
     public List<OnnxNode> nodes() {
         if (sorted == null) {

@@ -47,11 +47,11 @@ final class Judgement {
     private @Nullable OnnxModel lastTimed;
     private @Nullable PairedTime lastTime;
 
-    Judgement(OnnxModel original, CalibrationData data, QuantizationSettings settings) {
-        this.original = original;
+    Judgement(ReferenceOutputs reference, CalibrationData data, QuantizationSettings settings) {
+        this.original = reference.model();
         this.data = data;
         this.settings = settings;
-        this.reference = ReferenceOutputs.of(original, data.batches(), settings.threads());
+        this.reference = reference;
         this.right = settings.task().map(task -> share(task, original)).orElse(1.0);
         if (right == 0) {
             throw new EspalierException(

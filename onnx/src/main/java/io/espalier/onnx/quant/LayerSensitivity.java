@@ -126,8 +126,9 @@ public final class LayerSensitivity {
         try (var kept = opened();
                 var data = CalibrationData.read(model, inputs, CalibrationData.ENOUGH)) {
             begin(kept, model, data);
-            OnnxModel repaired = Preparation.of(model);
-            var judgement = new Judgement(model, data, settings());
+            var reference = ReferenceOutputs.witnessed(model, data.batches(), threads);
+            OnnxModel repaired = Preparation.of(reference.model());
+            var judgement = new Judgement(reference, data, settings());
             Map<Entry, Supplier<OnnxModel>> alone = alone(repaired, data);
             var entries = new ArrayList<Entry>();
             var distances = new HashMap<Entry, Double>();

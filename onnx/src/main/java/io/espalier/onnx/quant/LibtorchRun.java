@@ -62,7 +62,11 @@ final class LibtorchRun {
         this.data = data;
         this.settings = settings;
         begin(Work.PREPARATION, "running the float model");
-        this.judgement = new Judgement(original, data, settings);
+        this.judgement =
+                new Judgement(
+                        ReferenceOutputs.of(original, data.batches(), settings.threads()),
+                        data,
+                        settings);
         this.repaired = Repair.run(OpenedHalves.open(original)).model();
         this.lowered = Lowering.lower(repaired);
     }

@@ -24,7 +24,11 @@ import java.util.stream.Collectors;
 
 /** One model being quantized: repaired, fitted, judged, and where it lost too much, given back. */
 final class QuantizationRun {
+    private final OnnxModel given;
+
+    /** The same, with a value inside among its results if these say nothing. */
     private final OnnxModel original;
+
     private final OnnxModel repaired;
     private final CalibrationData data;
     private final QuantizationSettings settings;
@@ -40,17 +44,27 @@ final class QuantizationRun {
             QuantizationSettings settings,
             Journal journal) {
         this.journal = journal;
-        this.original = original;
+        this.given = original;
         this.data = data;
+        settings.progress().begin(Work.PREPARATION, "running the float model");
+        var reference = ReferenceOutputs.witnessed(original, data.batches(), settings.threads());
+        this.original = reference.model();
+        if (this.original != given) {
+            settings.progress().say(judgedInside());
+        }
         settings.progress().begin(Work.PREPARATION, "repairing the graph");
         this.repaired =
                 settings.format().portable()
-                        ? Preparation.portable(original)
-                        : Preparation.of(original);
-        this.settings = KeptFloat.resolved(settings, original, repaired);
+                        ? Preparation.portable(this.original)
+                        : Preparation.of(this.original);
+        this.settings = KeptFloat.resolved(settings, this.original, repaired);
         settings.recipe().ifPresent(this::requireKnown);
-        begin(Work.PREPARATION, "running the float model");
-        this.judgement = new Judgement(original, data, this.settings);
+        this.judgement = new Judgement(reference, data, this.settings);
+    }
+
+    private String judgedInside() {
+        return "the model's results are one number whatever it is given; judged by '%s' inside"
+                .formatted(original.graph().outputs().getLast().getName());
     }
 
     private void requireKnown(Recipe recipe) {
@@ -122,14 +136,15 @@ final class QuantizationRun {
 
     private QuantizationResult result(Step step) {
         OnnxModel model = step.model();
+        OnnxModel hidden = model == original ? given : Witness.hidden(model, given.graph());
         List<Layer> layers = OtherFloats.among(step.layers(), repaired.graph(), settings);
         return new QuantizationResult(
-                model,
+                hidden,
                 judgement.distance(model),
                 judgement.score(model),
                 judgement.time(model),
-                original.byteSize(),
-                model.byteSize(),
+                given.byteSize(),
+                hidden.byteSize(),
                 layers,
                 Recipe.of(settings.with(s -> s.fitsWeights |= movedWeights), layers));
     }

@@ -39,12 +39,15 @@ public final class ReferenceOutputs {
     /** A gigabyte of results would crowd out the model. */
     private static final long MOST_NUMBERS = 1L << 26;
 
+    private final OnnxModel model;
     private final List<Map<String, Tensor>> data;
     private final List<Map<String, float[]>> results = new ArrayList<>();
     private final RoundingNoise noise;
     private final int threads;
 
-    private ReferenceOutputs(List<Map<String, Tensor>> data, RoundingNoise noise, int threads) {
+    private ReferenceOutputs(
+            OnnxModel model, List<Map<String, Tensor>> data, RoundingNoise noise, int threads) {
+        this.model = model;
         this.data = data;
         this.noise = noise;
         this.threads = threads;
@@ -57,8 +60,32 @@ public final class ReferenceOutputs {
      */
     public static ReferenceOutputs of(
             OnnxModel model, List<Map<String, Tensor>> data, int threads) {
+        var evidence = new Evidence();
+        ReferenceOutputs outputs = seen(model, data, threads, evidence);
+        evidence.require();
+        return outputs;
+    }
+
+    /**
+     * The same, where results that say nothing have a {@link Witness} beside them if there is one.
+     *
+     * @throws EspalierException if there is none
+     */
+    static ReferenceOutputs witnessed(
+            OnnxModel model, List<Map<String, Tensor>> data, int threads) {
+        var evidence = new Evidence();
+        ReferenceOutputs outputs = seen(model, data, threads, evidence);
+        if (evidence.says()) {
+            return outputs;
+        }
+        return Witness.in(model, data.getFirst(), threads)
+                .map(value -> of(Witness.shown(model, value), data, threads))
+                .orElseGet(() -> of(model, data, threads));
+    }
+
+    private static ReferenceOutputs seen(
+            OnnxModel model, List<Map<String, Tensor>> data, int threads, Evidence evidence) {
         try (var session = OnnxSession.open(model, s -> s.threads(threads))) {
-            var evidence = new Evidence();
             ReferenceOutputs outputs = begun(model, session, data, threads, evidence);
             for (Map<String, Tensor> batch : data.subList(1, data.size())) {
                 if (outputs.numbers() > MOST_NUMBERS) {
@@ -67,9 +94,13 @@ public final class ReferenceOutputs {
                 var rows = new LinkedHashMap<String, Integer>();
                 outputs.add(run(session, batch, rows), rows, evidence);
             }
-            evidence.require();
             return outputs;
         }
+    }
+
+    /** The model whose results they are. */
+    OnnxModel model() {
+        return model;
     }
 
     /** With what the model gives for the first batch. */
@@ -83,7 +114,7 @@ public final class ReferenceOutputs {
             Map<String, Tensor> batch = data.getFirst();
             Map<String, Tensor> results = session.runTensors(batch);
             var noise = RoundingNoise.of(model, batch, results, threads);
-            var outputs = new ReferenceOutputs(data, noise, threads);
+            var outputs = new ReferenceOutputs(model, data, noise, threads);
             var rows = new LinkedHashMap<String, Integer>();
             outputs.add(floats(batch, results, rows), rows, evidence);
             return outputs;

@@ -17,6 +17,7 @@ import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
@@ -100,6 +101,35 @@ class ReferenceOutputsTest {
         assertTrue(other > 1e-3 && other < 0.2, () -> "lost " + other);
         // Of minus infinity it makes 0.
         assertTrue(masked.drop(model("y = Sigmoid(x)")) > 0.5);
+    }
+
+    @Test
+    @DisplayName("a classifier that has learned nothing is judged by what is inside, and stays one")
+    void witness() {
+        OnnxModel model =
+                TestGraphs.opset(17)
+                        .input("x: Float[N, 32]")
+                        .weight("w", 32, 32)
+                        .floats("none", new float[32])
+                        .node("h = MatMul(x, w)")
+                        .node("t = Tanh(h)")
+                        .node("y = Mul(t, none)")
+                        .output("y")
+                        .build();
+        Inputs rows = Inputs.of(List.of(Map.of("x", Tensors.randn(8, 32))));
+
+        var said = new ArrayList<String>();
+        QuantizationResult result =
+                Quantizer.of(QuantizationMode.STATIC)
+                        .progress(progress -> said.add(progress.toString()))
+                        .quantize(model, rows);
+
+        assertTrue(said.toString().contains("judged by 't' inside"), said::toString);
+        assertTrue(result.drop() > 0 && result.drop() < 1e-3, () -> "lost " + result.drop());
+        assertEquals(1, result.model().graph().outputs().size());
+        assertEquals(1, LayerSensitivity.measuring().of(model, rows).size());
+        assertSaysNothing(
+                "'y' is 0 everywhere", () -> Quantizer.auto().quantizeForLibtorch(model, rows));
     }
 
     @Test

@@ -122,7 +122,11 @@ class TaskBudgetTest {
                 QuantizationSettings.of(QuantizationMode.AUTO)
                         .with(s -> s.task = Optional.of(Task.classes()));
         try (var data = CalibrationData.read(classifier(), half, 8)) {
-            var judgement = new Judgement(classifier(), data, settings);
+            var judgement =
+                    new Judgement(
+                            ReferenceOutputs.of(classifier(), data.batches(), settings.threads()),
+                            data,
+                            settings);
             OnnxModel exchanged =
                     classifier()
                             .rewritten(graph ->
