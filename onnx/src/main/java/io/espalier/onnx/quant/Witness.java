@@ -73,7 +73,10 @@ final class Witness {
         try (var scope = new PointerScope();
                 var session = OnnxSession.open(model, s -> s.threads(threads).tapping(values))) {
             Map<String, Tensor> results = session.run(batch, values);
-            return values.stream().filter(value -> says(value, results.get(value))).findFirst();
+            return results.entrySet().stream()
+                    .filter(result -> says(result.getKey(), result.getValue()))
+                    .map(Map.Entry::getKey)
+                    .findFirst();
         }
     }
 
