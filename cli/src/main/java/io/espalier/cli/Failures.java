@@ -52,7 +52,7 @@ final class Failures {
     private static String sentence(Exception error) {
         String message = firstLine(error.getMessage());
         return switch (error) {
-            case EspalierException _ -> message;
+            case EspalierException ours -> allLines(ours.getMessage());
             case NoSuchFileException missing -> "No file '" + missing.getFile() + "'.";
             case FileAlreadyExistsException there -> "'" + there.getFile() + "' exists already.";
             case FileSystemException _ -> "The file system refuses: " + message;
@@ -64,6 +64,11 @@ final class Failures {
                             + message
                             + " (add --stacktrace to see where)";
         };
+    }
+
+    /** Names from files may break lines; the sentence goes on after them. */
+    private static String allLines(@Nullable String message) {
+        return message == null ? firstLine(null) : String.join(" ", message.lines().toList());
     }
 
     private static String firstLine(@Nullable String message) {

@@ -223,8 +223,9 @@ final class Finetune implements Runnable {
     }
 
     /** What was done before gradients. */
-    private static String fitted(TunedModel tuned) {
-        String floats = tuned.layersFitted() + " layers fitted";
+    private String fitted(TunedModel tuned) {
+        boolean before = resume && tuned.layersFitted() == 0;
+        String floats = before ? "layers fitted before" : tuned.layersFitted() + " layers fitted";
         return tuned.integers()
                 .map(integer ->
                         "%s%d of %d layers fitted in integers"

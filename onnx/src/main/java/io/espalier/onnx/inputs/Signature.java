@@ -82,12 +82,23 @@ public record Signature(List<TensorInfo> inputs) {
         return checked(new Made("The call", converted));
     }
 
-    /** The size of the first dimension, if all inputs have the same fixed one. */
+    /**
+     * The size of the first dimension, if all inputs have the same fixed one.
+     *
+     * @throws EspalierException if it is 2^31 or more
+     */
     public OptionalInt fixedBatch() {
         List<OptionalLong> sizes = inputs.stream().map(input -> input.fixed(0)).distinct().toList();
-        return sizes.size() == 1 && sizes.getFirst().isPresent()
-                ? OptionalInt.of(Math.toIntExact(sizes.getFirst().getAsLong()))
-                : OptionalInt.empty();
+        if (sizes.size() != 1 || sizes.getFirst().isEmpty()) {
+            return OptionalInt.empty();
+        }
+        long size = sizes.getFirst().getAsLong();
+        if (size > Integer.MAX_VALUE) {
+            throw new EspalierException(
+                    "The model takes %,d examples at once, more than can be given."
+                            .formatted(size));
+        }
+        return OptionalInt.of((int) size);
     }
 
     /**

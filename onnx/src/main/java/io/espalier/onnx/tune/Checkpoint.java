@@ -152,7 +152,7 @@ final class Checkpoint implements AutoCloseable {
 
     private EspalierException cannot(String why, @Nullable Throwable cause) {
         return new EspalierException(
-                "Can't go on from the checkpoint in %s: %s Name another folder, delete this one, or begin anew without resuming."
+                "Can't go on from the checkpoint in %s: %s Name another folder, delete this one, or begin it anew."
                         .formatted(folder, why),
                 cause);
     }

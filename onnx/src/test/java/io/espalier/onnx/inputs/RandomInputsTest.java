@@ -48,6 +48,18 @@ class RandomInputsTest {
     }
 
     @Test
+    @DisplayName("are not made for models that take more at once than there can be")
+    void tooMany() {
+        OnnxModel model = ModelsTaking.of("x: float [%d, 4]".formatted(1L << 40));
+
+        var refused =
+                assertThrows(EspalierException.class, () -> Inputs.random().checkedFor(model));
+        assertEquals(
+                "The model takes 1,099,511,627,776 examples at once, more than can be given.",
+                refused.getMessage());
+    }
+
+    @Test
     @DisplayName("look up any row of a table and no other, and hide nothing behind a mask")
     void rows() {
         OnnxModel model =

@@ -317,8 +317,7 @@ class FineTunerTest {
                     "Can't go on from the checkpoint in "
                             + kept
                             + ": it is of another model, another teacher, other data or other"
-                            + " settings. Name another folder, delete this one, or begin anew"
-                            + " without resuming.",
+                            + " settings. Name another folder, delete this one, or begin it anew.",
                     message);
         }
         for (String name : List.of("training.safetensors", "fitted.onnx", "checkpoint.json")) {
@@ -327,7 +326,7 @@ class FineTunerTest {
             String message = refusal(goingOn, data, pruned);
             assertTrue(message.startsWith("Can't go on from the checkpoint in " + kept), message);
             assertTrue(message.contains(kept.resolve(name).toString()), message);
-            assertTrue(message.endsWith("or begin anew without resuming."), message);
+            assertTrue(message.endsWith("or begin it anew."), message);
         }
         tuner.checkpoints(kept, false).epochs(0).tune(pruned, data);
         try (var left = Files.list(kept)) {
