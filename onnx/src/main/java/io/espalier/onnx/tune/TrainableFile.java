@@ -38,6 +38,7 @@ sealed interface TrainableFile permits TrainableFile.Floats, IntegerFile {
 
         @Override
         public void prepare(TrainableWeights weights) {
+            weights.keepAlike();
             weights.inUnits();
             weights.keepZeros();
         }

@@ -1,5 +1,6 @@
 package io.espalier.onnx.tune;
 
+import io.espalier.nn.BatchNorm;
 import io.espalier.nn.Convolution;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
@@ -31,6 +32,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
 import java.util.function.Predicate;
+import java.util.stream.Stream;
 
 /**
  * The parameters of a lowered model that lead back to what the file holds. The others, whose values
@@ -175,6 +177,28 @@ final class TrainableWeights {
                     var noGrad = new NoGradGuard()) {
                 put(weight, typical(weight));
             }
+        }
+    }
+
+    /**
+     * Keeps one number for all channels where a normalization scales and shifts them alike: as such
+     * it goes into a table of integers, and one of a number for each channel stays in floats.
+     */
+    void keepAlike() {
+        for (Weight weight : weights) {
+            if (weight.module() instanceof BatchNorm norm && isAlike(norm)) {
+                norm.parametrize(weight.parameter(), new OneNumber(weight.parameter()));
+            }
+        }
+    }
+
+    private static boolean isAlike(BatchNorm norm) {
+        try (var scope = new PointerScope();
+                var noGrad = new NoGradGuard()) {
+            return Stream.of(norm.ownParameters(), norm.ownBuffers())
+                    .flatMap(named -> named.values().stream())
+                    .filter(all -> all.dim() == 1)
+                    .allMatch(all -> all.eq(all.narrow(0, 0, 1)).all().item_long() != 0);
         }
     }
 

@@ -1,7 +1,9 @@
 package io.espalier.onnx.tune;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -252,6 +254,41 @@ class FineTunerTest {
         assertZerosStay(pruned, tuned.model());
         assertEquals(List.of(), tuned.frozen());
         assertEquals(constant(pruned, "mean")[2], constant(tuned.model(), "mean")[2]);
+    }
+
+    @Test
+    @DisplayName(
+            "keeps one scale and one shift for all channels, which integers need, and trains it")
+    void oneScale() {
+        OnnxModel teacher =
+                TestGraphs.opset(17)
+                        .input("x: Float[N, 4, 6, 6]")
+                        .weight("first", 16, 4, 3, 3)
+                        .constant("scale", ConstantTensor.floats(List.of(16L), filled(16, 2)))
+                        .constant("shift", ConstantTensor.floats(List.of(16L), filled(16, 0.5f)))
+                        .constant("mean", ConstantTensor.floats(List.of(16L), filled(16, 0)))
+                        .constant("variance", ConstantTensor.floats(List.of(16L), filled(16, 1)))
+                        .weight("last", 8, 16, 3, 3)
+                        .node("a = Conv(x, first)")
+                        .node("b = HardSwish(a)")
+                        .node("c = BatchNormalization(b, scale, shift, mean, variance)")
+                        .node("y = Conv(c, last)", FineTunerTest::padded)
+                        .output("y")
+                        .build();
+        OnnxModel pruned = OnnxPruner.l1(0.4).prune(teacher).model();
+
+        OnnxModel tuned =
+                FineTuner.distilling(teacher)
+                        .epochs(25)
+                        .learningRate(1e-3)
+                        .tune(pruned, inputs())
+                        .model();
+
+        for (String name : List.of("scale", "shift")) {
+            float[] all = constant(tuned, name);
+            assertArrayEquals(filled(16, all[0]), all);
+            assertNotEquals(constant(pruned, name)[0], all[0]);
+        }
     }
 
     @Test
