@@ -119,6 +119,14 @@ final class Finetune implements Runnable {
         require(
                 teacher != null || inputs.labels != null || integers || trainsIntegers,
                 "Say what to learn from: --teacher REF, the float model, or --labels FILE.");
+        require(
+                rate == null
+                        || epochs != null
+                        || minutes != null
+                        || inputs.labels != null
+                        || trainsIntegers,
+                "--lr is of training by gradients: add --epochs N, --minutes M, --labels FILE or"
+                        + " --qat.");
         require(checkpoint != null || !resume, "--resume goes on from --checkpoint DIR.");
         Map<String, Path> read = inputs.files();
         if (teacher != null) {

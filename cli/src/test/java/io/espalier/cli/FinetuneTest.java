@@ -127,7 +127,9 @@ class FinetuneTest {
         "--random --qat --characters c.txt, 2, --characters means nothing to random numbers",
         "--random --teacher TEACHER --resume, 2, --resume goes on from --checkpoint",
         "--random --teacher TEACHER --epochs -1, 2, Epochs are 0 or more",
-        "--random --teacher TEACHER --lr 0, 2, A learning rate is above 0",
+        "--random --teacher TEACHER --epochs 1 --lr 0, 2, 'above 0 and at most 1000'",
+        "--random --teacher TEACHER --epochs 1 --lr 1e308, 2, 'above 0 and at most 1000'",
+        "--random --teacher TEACHER --lr 0.1, 2, --lr is of training by gradients",
         "--random --teacher TEACHER --minutes -2, 2, above 0 minutes",
         "--teacher TEACHER, 2, --data",
     })

@@ -168,7 +168,7 @@ class SlimTest {
         "--lr 1, --lr is for --finetune MINUTES.",
         "--rounds 2, --rounds is for --finetune MINUTES.",
         "--journal j, --journal is for --finetune MINUTES.",
-        "--random --finetune 1 --rounds 0, 'There is 1 round or more, not 0.'",
+        "--random --finetune 1 --rounds 0, 'There are from 1 to 100 rounds, not 0.'",
         "--random --finetune 0, 'Training takes some time above 0 minutes, not 0.0.'",
     })
     @DisplayName("trains on data alone, for some time")

@@ -2,6 +2,9 @@ package io.espalier.slim;
 
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Internal;
+import io.espalier.tensor.Needed;
+
+import org.jspecify.annotations.Nullable;
 
 import java.util.Comparator;
 import java.util.List;
@@ -63,7 +66,8 @@ public final class UnitWidths {
      *
      * @throws EspalierException unless there is one for each unit of a group, each a finite number
      */
-    public static void requireScores(Group group, double[] scores) {
+    public static void requireScores(Group group, double @Nullable [] given) {
+        double[] scores = Needed.of(given, "the scores of group " + group.place());
         int count = group.units().size();
         if (scores.length != count) {
             throw new EspalierException(

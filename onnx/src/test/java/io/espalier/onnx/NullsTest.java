@@ -7,8 +7,10 @@ import io.espalier.onnx.inputs.Inputs;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.quant.QuantizationMode;
 import io.espalier.onnx.quant.Quantizer;
+import io.espalier.onnx.run.OnnxSession;
 import io.espalier.onnx.serve.CompressedModel;
 import io.espalier.onnx.serve.NumberArray;
+import io.espalier.onnx.slim.OnnxSlimmer;
 import io.espalier.onnx.tune.FineTuner;
 import io.espalier.tensor.EspalierException;
 
@@ -66,6 +68,9 @@ class NullsTest {
                     assertEquals(
                             "Null was given for " + what + ", where a value is needed.",
                             assertThrows(EspalierException.class, action::run).getMessage()));
+            assertThrows(EspalierException.class, () -> OnnxSession.open((OnnxModel) null));
+            assertThrows(EspalierException.class, () -> OnnxSlimmer.of(null));
+            assertThrows(EspalierException.class, () -> Inputs.of(null));
             assertThrows(EspalierException.class, () -> CompressedModel.load(file, with -> null));
             assertThrows(EspalierException.class, () -> quantizer.quantizeForLibtorch(model, null));
             assertThrows(EspalierException.class, () -> tuner.tune(model, null));

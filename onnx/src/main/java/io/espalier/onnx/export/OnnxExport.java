@@ -6,6 +6,7 @@ import io.espalier.nn.Module;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.quant.QuantizationHook;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -106,6 +107,8 @@ public final class OnnxExport {
      * @throws EspalierException as there, or if there are other names than inputs or outputs
      */
     public static OnnxModel of(Module model, List<Tensor> example, UnaryOperator<Options> with) {
+        Needed.of(model, "the model");
+        Needed.of(example, "the example");
         Options options = with.apply(Options.DEFAULT);
         if (model.isTraining()) {
             throw new EspalierException(

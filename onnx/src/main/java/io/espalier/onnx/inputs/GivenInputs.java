@@ -3,6 +3,7 @@ package io.espalier.onnx.inputs;
 import io.espalier.onnx.inputs.BatchSource.Made;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import org.bytedeco.pytorch.Tensor;
 
@@ -59,7 +60,8 @@ final class GivenInputs extends Inputs {
 
         @Override
         public Made next() {
-            return new Made("Batch " + ++number + " of the program", given.next());
+            String name = "Batch " + ++number + " of the program";
+            return new Made(name, Needed.of(given.next(), name));
         }
     }
 }

@@ -3,6 +3,7 @@ package io.espalier.onnx.inputs;
 import io.espalier.data.ImageDecoder;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import org.bytedeco.pytorch.Tensor;
 
@@ -81,7 +82,7 @@ public abstract sealed class Inputs
      * with its batch. One that it wants to give again needs {@code Tensors.keep}.
      */
     public static Inputs of(Iterable<? extends Map<String, Tensor>> batches) {
-        return new GivenInputs(batches, Selection.ALL);
+        return new GivenInputs(Needed.of(batches, "the batches"), Selection.ALL);
     }
 
     /**

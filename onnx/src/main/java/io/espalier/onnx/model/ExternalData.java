@@ -122,8 +122,13 @@ final class ExternalData {
                                     .formatted(proto.getName(), location, folder));
                 }
                 Path real = path.toRealPath();
-                if (real.startsWith(folder.toRealPath()) && Files.isRegularFile(real)) {
-                    return real;
+                if (real.startsWith(folder.toRealPath())) {
+                    if (Files.isRegularFile(real)) {
+                        return real;
+                    }
+                    throw new EspalierException(
+                            "The constant '%s' wants its data from '%s', which is no file."
+                                    .formatted(proto.getName(), location));
                 }
             }
         } catch (InvalidPathException e) {

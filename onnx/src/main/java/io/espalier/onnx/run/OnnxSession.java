@@ -20,6 +20,7 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.proto.ModelProto;
 import io.espalier.state.AtomicFile;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.TensorException;
 
 import org.bytedeco.pytorch.Tensor;
@@ -53,6 +54,7 @@ public final class OnnxSession implements RunningModel {
     private final OrtEnvironment environment;
     private final OrtSession session;
     private final Set<String> results;
+    private volatile boolean closed;
 
     private OnnxSession(OrtEnvironment environment, OrtSession session, Set<String> results) {
         this.environment = environment;
@@ -72,6 +74,8 @@ public final class OnnxSession implements RunningModel {
      *     has the reason
      */
     public static OnnxSession open(OnnxModel model, UnaryOperator<SessionSettings> how) {
+        Needed.of(model, "the model");
+        Needed.of(how, "the settings");
         FunctionSizes.requireBounded(model);
         NoGroups.requireNone(model);
         OrtEnvironment environment = RuntimeEnvironment.get();
@@ -187,6 +191,10 @@ public final class OnnxSession implements RunningModel {
             Map<String, Tensor> inputs,
             Collection<String> some,
             Function<OrtSession.Result, Map<String, Tensor>> read) {
+        Needed.of(inputs, "the inputs");
+        if (closed) {
+            throw new EspalierException("The session is closed; open another.");
+        }
         if (results.isEmpty()) {
             throw new EspalierException(
                     "The model has no outputs; there is nothing to run it for.");
@@ -299,8 +307,13 @@ public final class OnnxSession implements RunningModel {
         return List.copyOf(session.getInputNames());
     }
 
+    /** Closes it, once; nothing happens when it is closed again. */
     @Override
-    public void close() {
+    public synchronized void close() {
+        if (closed) {
+            return;
+        }
+        closed = true;
         try {
             session.close();
         } catch (OrtException e) {

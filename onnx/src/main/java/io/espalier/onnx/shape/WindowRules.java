@@ -48,7 +48,11 @@ final class WindowRules {
     }
 
     private static void requireChannels(Call call, Extent given, Extent ofFilter) {
-        Extent wanted = ofFilter.times(call.node.integer("group", 1));
+        long groups = call.node.integer("group", 1);
+        if (groups < 1) {
+            throw new Contradicted("has %d groups; there are 1 or more".formatted(groups));
+        }
+        Extent wanted = ofFilter.times(groups);
         if (given.isKnown() && wanted.isKnown() && !given.equals(wanted)) {
             throw new Contradicted(
                     "takes %s channels, and its filters are for %s".formatted(given, wanted));

@@ -9,6 +9,7 @@ import io.espalier.slim.SlimmingTarget;
 import io.espalier.slim.Unit;
 import io.espalier.slim.UnitWidths;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import java.util.ArrayList;
 import java.util.Collection;
@@ -59,6 +60,7 @@ public final class OnnxSlimmer {
      * constants; the one given stays as it is.
      */
     public static OnnxSlimmer of(OnnxModel model) {
+        Needed.of(model, "the model");
         OnnxModel repaired = Repair.run(model.withWeightsTaken()).model();
         return new OnnxSlimmer(model, ChannelShuffles.asGather(OwnVectors.of(repaired)));
     }

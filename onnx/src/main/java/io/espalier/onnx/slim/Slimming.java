@@ -5,6 +5,7 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.slim.Groups;
 import io.espalier.slim.SlimmingTarget;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 /**
  * Channels of an ONNX model taken out, by how much they matter, until a target is met. It never
@@ -57,6 +58,7 @@ public final class Slimming {
 
     /** By what is chosen which units go; {@link Importance#magnitude} if it isn't set. */
     public Slimming importance(Importance by) {
+        Needed.of(by, "the importance");
         return new Slimming(slimmer, target, by, by.data().orElse(timed), listener);
     }
 

@@ -244,6 +244,11 @@ final class Checkpoint implements AutoCloseable {
         return cannot(String.valueOf(e.getMessage()), e);
     }
 
+    /** The refusal of a text that is not what it was. */
+    EspalierException damaged(String name, EspalierException e) {
+        return cannot(folder.resolve(name + ".json") + " is damaged or cut off.", e);
+    }
+
     /** Keeps a model. */
     void keep(String name, OnnxModel model) {
         if (said != null) {

@@ -115,10 +115,12 @@ public final class FineTuner {
      * channel, falling to 0 along half a cosine; 2e-4 unless it is set. In integers it is in units
      * of a weight's integer, and 0.01 unless it is set.
      *
-     * @param rate above 0
+     * @param rate above 0, at most 1000
      */
     public FineTuner learningRate(double rate) {
-        require(rate > 0, "A learning rate is above 0, not " + rate + ".");
+        require(
+                rate > 0 && rate <= 1000,
+                "A learning rate is above 0 and at most 1000, not " + rate + ".");
         return with(s -> s.learningRate = OptionalDouble.of(rate));
     }
 

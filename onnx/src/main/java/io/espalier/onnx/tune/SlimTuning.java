@@ -34,6 +34,9 @@ public final class SlimTuning {
     /** As much as fine-tuning looks at. */
     private static final int MOST_EXAMPLES = 256;
 
+    /** More would take less than a channel each. */
+    private static final int MOST_ROUNDS = 100;
+
     private final Slimming slimming;
     private final FineTuner tuner;
     private final int rounds;
@@ -75,12 +78,13 @@ public final class SlimTuning {
      * In how many rounds; 1 unless it is set. Each leaves the same share of what the one before has
      * left, so that all of them leave what is asked for.
      *
-     * @param count 1 or more
+     * @param count from 1 to 100
      * @throws EspalierException if the target is a largest drop, which is reached at once
      */
     public SlimTuning rounds(int count) {
-        if (count < 1) {
-            throw new EspalierException("There is 1 round or more, not " + count + ".");
+        if (count < 1 || count > MOST_ROUNDS) {
+            throw new EspalierException(
+                    "There are from 1 to %d rounds, not %d.".formatted(MOST_ROUNDS, count));
         }
         if (count > 1 && !slimming.hasParts()) {
             throw new EspalierException(

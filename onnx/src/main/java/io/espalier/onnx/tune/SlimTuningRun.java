@@ -104,7 +104,7 @@ final class SlimTuningRun {
         try {
             return MetadataJson.read(checkpoint.text(name), type);
         } catch (EspalierException e) {
-            throw checkpoint.damaged(e);
+            throw checkpoint.damaged(name, e);
         }
     }
 }

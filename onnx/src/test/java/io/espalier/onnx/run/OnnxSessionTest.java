@@ -182,4 +182,20 @@ class OnnxSessionTest {
             assertEquals(1, y.max().item_float(), 1e-6);
         }
     }
+
+    @Test
+    @DisplayName("closes once, and says so to whoever runs it then")
+    void closed() {
+        OnnxModel model =
+                TestGraphs.opset(17).input("x: Float[N]").node("y = Relu(x)").output("y").build();
+        var session = OnnxSession.open(model);
+        session.close();
+        session.close();
+        assertEquals(
+                "The session is closed; open another.",
+                assertThrows(
+                                EspalierException.class,
+                                () -> session.run(Map.of("x", Tensors.ones(1))))
+                        .getMessage());
+    }
 }
