@@ -83,6 +83,13 @@ final class Slim implements Runnable {
                             + " anything. May be repeated.")
     List<String> keep = List.of();
 
+    @Option(
+            names = "--keep-blocks",
+            description =
+                    "Take channels only. Otherwise whole residual blocks may go too, where data say"
+                            + " what is lost by them and a target other than --ratio is aimed at.")
+    boolean keepBlocks;
+
     @Mixin SlimTraining training;
 
     @Option(
@@ -109,6 +116,10 @@ final class Slim implements Runnable {
         require(target.maxDrop == null || given, "--max-drop needs --calibration PATH.");
         training.check(given, target.pruned);
         Importance by = importance(measured, given);
+        require(
+                !keepBlocks || (target.isSearched() && by instanceof Importance.OnData),
+                "--keep-blocks is for where blocks may go: with --calibration, by second-order or"
+                        + " activation, and with another target than --ratio or --pruned.");
         files.requirePlace(training.read(inputs.files(), files.out));
         try (var lock = files.lock()) {
             write(measured, given, by);
@@ -203,8 +214,9 @@ final class Slim implements Runnable {
                         .only(only.toArray(String[]::new))
                         .keep(keep.toArray(String[]::new));
         try (var progress = StageProgress.onStandardError()) {
-            Slimming slimming =
+            Slimming chosen =
                     target.of(slimmer).importance(by).timedOn(given.all()).progress(progress::at);
+            Slimming slimming = keepBlocks ? chosen.keepBlocks() : chosen;
             if (tuner.isEmpty()) {
                 SlimResult result = slimming.run();
                 return new Made(result.model(), Optional.of(result), List.of());

@@ -94,6 +94,11 @@ final class SlimTarget {
                 command);
     }
 
+    /** Whether each group gets a width of its own. */
+    boolean isSearched() {
+        return ratio == null && !pruned;
+    }
+
     private List<String> given() {
         List<String> given = new ArrayList<>();
         addIf(speedup != null, "--speedup", given);

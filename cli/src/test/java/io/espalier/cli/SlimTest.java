@@ -300,6 +300,8 @@ class SlimTest {
         "--speedup 0.5, --speedup is from 1 to 1000",
         "--speedup 1e308, --speedup is from 1 to 1000",
         "--max-drop 0.1, --max-drop needs --calibration",
+        "--macs 0.5 --keep-blocks, --keep-blocks is for where blocks may go",
+        "--ratio 0.5 --keep-blocks --random, --keep-blocks is for where blocks may go",
     })
     void refusesUse(String options, String words) {
         CommandLineRun run = slim(model, options.split(" ", -1));

@@ -56,6 +56,17 @@ public final class Remainders {
         }
     }
 
+    /**
+     * Whether something is there: all of it or nothing.
+     *
+     * @param place where its width, 1 or 0, stands among those of all groups
+     */
+    public static Remainder presence(int place) {
+        var units = new int[place + 1];
+        units[place] = 1;
+        return new Remainder(Map.of(place, 1.0), units);
+    }
+
     /** What is left of the product of several dimensions, as a share of it. */
     public static double ofProduct(List<Remainder> factors, int[] widths) {
         double share = 1;

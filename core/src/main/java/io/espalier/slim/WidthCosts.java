@@ -27,12 +27,19 @@ public final class WidthCosts {
      * @param factors of its work
      */
     private record Term(DoubleUnaryOperator cost, List<Remainder> factors) {
+        /** What is left of nothing costs nothing. */
         double at(int[] widths) {
-            return cost.applyAsDouble(Remainders.ofProduct(factors, widths));
+            double share = Remainders.ofProduct(factors, widths);
+            return share == 0 ? 0 : cost.applyAsDouble(share);
         }
     }
 
-    /** Of nothing yet. */
+    /**
+     * Of nothing yet.
+     *
+     * @param groups how many have widths; blocks that may go count as groups of one unit behind the
+     *     others
+     */
     public WidthCosts(int groups) {
         for (int group = 0; group < groups; group++) {
             byGroup.add(new ArrayList<>());

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.slim.WidthChoice.Option;
+import io.espalier.slim.WidthChoice.Part;
 
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.RepeatedTest;
@@ -13,6 +14,7 @@ import org.junit.jupiter.api.Test;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 
 @DisplayName("The choice of widths")
@@ -33,7 +35,7 @@ class WidthChoiceTest {
         double least = least(groups);
         double budget = least + 32;
 
-        int[] chosen = WidthChoice.of(groups, budget).orElseThrow();
+        int[] chosen = chosen(groups, budget);
 
         double cost = 0;
         double error = 0;
@@ -43,6 +45,70 @@ class WidthChoiceTest {
         }
         assertTrue(cost <= budget);
         assertEquals(leastError(groups, 0, budget), error, 1e-12);
+    }
+
+    /** Of groups that all stay. */
+    private static int[] chosen(List<List<Option>> groups, double budget) {
+        return WidthChoice.of(groups.stream().map(Part::of).toList(), budget).orElseThrow().stream()
+                .mapToInt(part -> part.orElseThrow()[0])
+                .toArray();
+    }
+
+    @RepeatedTest(20)
+    @DisplayName("takes out a block with all its groups where that loses least")
+    void takesBlocks(RepetitionInfo repetition) {
+        var random = new Random(repetition.getCurrentRepetition());
+        List<Part> parts = new ArrayList<>();
+        for (int part = 0; part < 4; part++) {
+            List<List<Option>> groups = new ArrayList<>();
+            for (int group = 0; group < 2; group++) {
+                groups.add(
+                        List.of(
+                                new Option(random.nextInt(16), random.nextDouble()),
+                                new Option(random.nextInt(16), random.nextDouble())));
+            }
+            var gone = new Option(-random.nextInt(8), 2 * random.nextDouble());
+            parts.add(new Part(groups, random.nextInt(8), Optional.of(gone)));
+        }
+        double budget = leastOf(parts) + 32;
+
+        List<Optional<int[]>> chosen = WidthChoice.of(parts, budget).orElseThrow();
+
+        double cost = 0;
+        double error = 0;
+        for (int part = 0; part < parts.size(); part++) {
+            Option sum = parts.get(part).gone().orElseThrow();
+            if (chosen.get(part).isPresent()) {
+                int[] at = chosen.get(part).get();
+                sum = there(parts.get(part), at[0], at[1]);
+            }
+            cost += sum.cost();
+            error += sum.error();
+        }
+        assertTrue(cost <= budget);
+        List<List<Option>> whole = parts.stream().map(WidthChoiceTest::all).toList();
+        assertEquals(leastError(whole, 0, budget), error, 1e-12);
+    }
+
+    private static double leastOf(List<Part> parts) {
+        return least(parts.stream().map(WidthChoiceTest::all).toList());
+    }
+
+    /** Everything that may become of a part of two groups. */
+    private static List<Option> all(Part part) {
+        List<Option> all = new ArrayList<>(part.gone().stream().toList());
+        for (int first = 0; first < 2; first++) {
+            for (int second = 0; second < 2; second++) {
+                all.add(there(part, first, second));
+            }
+        }
+        return all;
+    }
+
+    private static Option there(Part part, int first, int second) {
+        Option one = part.groups().get(0).get(first);
+        Option other = part.groups().get(1).get(second);
+        return new Option(part.cost() + one.cost() + other.cost(), one.error() + other.error());
     }
 
     private static double least(List<List<Option>> groups) {
@@ -69,7 +135,7 @@ class WidthChoiceTest {
                         List.of(new Option(2, 1), new Option(4, 0)),
                         List.of(new Option(9, 0), new Option(3, 5)));
 
-        assertTrue(WidthChoice.of(groups, 4.9).isEmpty());
-        assertArrayEquals(new int[] {0, 1}, WidthChoice.of(groups, 5).orElseThrow());
+        assertTrue(WidthChoice.of(groups.stream().map(Part::of).toList(), 4.9).isEmpty());
+        assertArrayEquals(new int[] {0, 1}, chosen(groups, 5));
     }
 }

@@ -8,15 +8,19 @@ import io.espalier.onnx.shape.ModelCost;
 import io.espalier.slim.Group;
 import io.espalier.slim.Remainders;
 import io.espalier.slim.Remainders.Remainder;
+import io.espalier.slim.Unit;
 import io.espalier.slim.UnitWidths;
 import io.espalier.slim.WidthCosts;
 
 import org.bytedeco.pytorch.Tensor;
 
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.ToLongFunction;
@@ -28,31 +32,48 @@ final class Costs {
 
     private final OnnxSlimmer slimmer;
     private final List<Group> groups;
+    private final LeftOutBlocks blocks;
     private final NodeRemainders left;
 
-    Costs(OnnxSlimmer slimmer, List<Group> groups) {
+    Costs(OnnxSlimmer slimmer, List<Group> groups, LeftOutBlocks blocks) {
         this.slimmer = slimmer;
         this.groups = groups;
+        this.blocks = blocks;
         left = new NodeRemainders(slimmer.analysis(), new Remainders(slimmer.groups(), groups));
     }
 
     /** Multiplications with inputs of these extents. */
     WidthCosts macs(Map<String, List<Long>> extents) {
-        var costs = new WidthCosts(groups.size());
+        var costs = none();
         for (ModelCost.Row row : ModelCost.of(slimmer.model(), extents).rows()) {
             OnnxNode node = row.node();
+            OptionalInt block = blocks.of(node);
             if (RECURRENT.contains(node.op())) {
                 // What is given and what was given before have weights of their own.
                 double all = elements(node.input(1)) + elements(node.input(2));
                 for (String weight : node.inputs().subList(1, 3)) {
                     double part = row.macs() * elements(weight) / all;
-                    costs.add(share -> share * part, left.of(weight, 0));
+                    costs.add(share -> share * part, within(block, left.of(weight, 0)));
                 }
             } else if (row.macs() > 0) {
-                costs.add(share -> share * row.macs(), left.ofMacs(node));
+                costs.add(share -> share * row.macs(), within(block, left.ofMacs(node)));
             }
         }
         return costs;
+    }
+
+    private WidthCosts none() {
+        return new WidthCosts(groups.size() + blocks.count());
+    }
+
+    /** Factors of what is there if its block is. */
+    private List<Remainder> within(OptionalInt block, List<Remainder> factors) {
+        if (block.isEmpty()) {
+            return factors;
+        }
+        List<Remainder> all = new ArrayList<>(factors);
+        all.add(Remainders.presence(groups.size() + block.getAsInt()));
+        return all;
     }
 
     private double elements(String constant) {
@@ -71,13 +92,13 @@ final class Costs {
     }
 
     private WidthCosts ofConstants(long all, ToLongFunction<ConstantTensor> size) {
-        var costs = new WidthCosts(groups.size());
+        var costs = none();
         costs.addFixed(all);
         slimmer.model()
                 .graph()
                 .constants()
                 .forEach((name, constant) -> {
-                    List<Remainder> factors = left.of(name, 0);
+                    List<Remainder> factors = within(blocks.of(name), left.of(name, 0));
                     if (!factors.isEmpty()) {
                         long part = size.applyAsLong(constant);
                         costs.addFixed(-part);
@@ -109,12 +130,12 @@ final class Costs {
             }
             rest = i == 0 ? times.total() - known : rest;
         }
-        var costs = new WidthCosts(groups.size());
+        var costs = none();
         costs.addFixed(rest);
         for (OnnxNode node : slimmer.model().graph().nodes()) {
             costs.add(
                     WidthCosts.through(samples.getOrDefault(node.output(), new TreeMap<>())),
-                    factors(node));
+                    within(blocks.of(node), factors(node)));
         }
         return costs;
     }
@@ -133,6 +154,8 @@ final class Costs {
 
     /** A model of such widths, with any units. */
     OnnxModel narrowed(int[] widths) {
-        return slimmer.remove(slimmer.leavingSome(UnitWidths.last(groups, widths)));
+        int[] ofGroups = Arrays.copyOf(widths, groups.size());
+        List<Unit> gone = slimmer.leavingSome(UnitWidths.last(groups, ofGroups));
+        return slimmer.remove(gone, slimmer.model(), blocks, widths);
     }
 }

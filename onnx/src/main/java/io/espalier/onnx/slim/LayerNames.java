@@ -68,6 +68,19 @@ record LayerNames(List<NamePattern> only, List<NamePattern> kept) {
                 && kept.stream().noneMatch(pattern -> isOf(graph, places(group), pattern));
     }
 
+    /** Whether a block may go: all its layers may lose channels. */
+    boolean allow(OnnxGraph graph, ResidualBlock block) {
+        return block.layers(graph).stream()
+                        .allMatch(layer ->
+                                only.isEmpty() || only.stream().anyMatch(p -> isNamed(layer, p)))
+                && block.nodes().stream()
+                        .allMatch(node -> kept.stream().noneMatch(p -> isNamed(node, p)));
+    }
+
+    private static boolean isNamed(OnnxNode node, NamePattern pattern) {
+        return pattern.matches(node.name()) || node.inputs().stream().anyMatch(pattern::matches);
+    }
+
     /** Whether a layer of such a name makes the channels of a group. */
     private static boolean isMadeBy(
             OnnxGraph graph, Analysis analysis, Group group, NamePattern pattern) {

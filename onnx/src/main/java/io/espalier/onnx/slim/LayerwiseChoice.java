@@ -4,6 +4,7 @@ import io.espalier.onnx.compare.Padding;
 import io.espalier.onnx.fit.ReferenceStream;
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.model.OnnxNode;
 import io.espalier.slim.Group;
 import io.espalier.slim.GroupReaders;
 import io.espalier.slim.Unit;
@@ -11,9 +12,12 @@ import io.espalier.slim.Unit;
 import org.bytedeco.pytorch.Tensor;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * Chooses units by what is lost in the layers that read them, in the order of the graph: each layer
@@ -23,6 +27,7 @@ import java.util.Map;
 final class LayerwiseChoice implements AutoCloseable {
     private final OnnxModel model;
     private final Map<Group, Integer> widths;
+    private final Set<String> behindBlocks;
     private final boolean solves;
     private final List<Padding> padding;
     private final ReferenceStream given;
@@ -35,25 +40,42 @@ final class LayerwiseChoice implements AutoCloseable {
     /**
      * Prepares.
      *
+     * @param without the model without the blocks that are left out, as wide as it is
      * @param ends where channels end
      * @param widths how many units of each group stay
      * @param solves whether what stays makes up for what goes
      */
     LayerwiseChoice(
             OnnxModel model,
+            OnnxModel without,
             List<End> ends,
             Map<Group, Integer> widths,
             boolean solves,
             List<Map<String, Tensor>> data) {
         this.model = model;
         this.widths = widths;
+        behindBlocks = differing(model, without);
         this.solves = solves;
         padding = data.stream().map(Padding::of).toList();
-        given = new ReferenceStream(model, data);
+        given = new ReferenceStream(without, data);
         wanted = new ReferenceStream(model, data);
-        readers = ReadingLayer.readers(model, ends, widths.keySet(), changed);
+        readers = ReadingLayer.readers(without, ends, widths.keySet(), changed);
         onTheWay = readers.pass();
         readers.layers().forEach(layer -> wanted.hold(layer.target()));
+    }
+
+    /** Values that come out otherwise, since blocks are left out before them. */
+    private static Set<String> differing(OnnxModel model, OnnxModel without) {
+        Set<String> differing = new HashSet<>();
+        for (OnnxNode node : without.graph().nodes()) {
+            OnnxNode before = model.graph().producer(node.output());
+            if (before == null
+                    || !before.inputs().equals(node.inputs())
+                    || !Collections.disjoint(differing, node.reads())) {
+                differing.addAll(node.outputs());
+            }
+        }
+        return differing;
     }
 
     /** Whether some layer that reads a group can be weighed. */
@@ -74,7 +96,8 @@ final class LayerwiseChoice implements AutoCloseable {
     }
 
     private void finish(ReadingLayer layer) {
-        if (!gone.isEmpty()) { // Before anything is gone there is nothing to make up for.
+        // Before anything is gone there is nothing to make up for.
+        if (!gone.isEmpty() || behindBlocks.contains(layer.node().output())) {
             Map<String, ConstantTensor> constants = layer.constants(model.graph(), solves);
             constants.forEach(given::setConstant);
             changed.putAll(constants);

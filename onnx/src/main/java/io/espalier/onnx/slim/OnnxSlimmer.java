@@ -224,6 +224,13 @@ public final class OnnxSlimmer {
         return groups.independent(group -> names.allow(model.graph(), analysis, group));
     }
 
+    /** The residual blocks that may go, as far as their layers may be taken from. */
+    List<ResidualBlock> blocks() {
+        return ResidualBlock.all(analysis).stream()
+                .filter(block -> names.allow(model.graph(), block))
+                .toList();
+    }
+
     /** The same of a model whose convolutions all have biases. */
     OnnxSlimmer withConvolutionBiases() {
         OnnxModel all = ConvolutionBiases.added(model);
@@ -286,5 +293,11 @@ public final class OnnxSlimmer {
     /** The same of a model that has other numbers in its constants. */
     OnnxModel remove(Collection<Unit> units, OnnxModel from) {
         return new Removal(analysis, groups.choose(units)).from(from);
+    }
+
+    /** The same without the blocks that are left out at these widths. */
+    OnnxModel remove(Collection<Unit> units, OnnxModel from, LeftOutBlocks blocks, int[] widths) {
+        OnnxModel slim = remove(units, from);
+        return blocks.isAnyOut(widths) ? blocks.out(slim, widths, groups.choose(units)) : slim;
     }
 }

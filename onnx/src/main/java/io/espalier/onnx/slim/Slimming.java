@@ -24,10 +24,17 @@ public final class Slimming {
     private final SlimmingTarget target;
     private final Importance importance;
     private final Inputs timed;
+    private final boolean wholeBlocks;
     private final Listener listener;
 
     Slimming(OnnxSlimmer slimmer, SlimmingTarget target) {
-        this(slimmer, target, Importance.magnitude(), Inputs.random(), (stage, done, total) -> {});
+        this(
+                slimmer,
+                target,
+                Importance.magnitude(),
+                Inputs.random(),
+                true,
+                (stage, done, total) -> {});
     }
 
     private Slimming(
@@ -35,11 +42,13 @@ public final class Slimming {
             SlimmingTarget target,
             Importance importance,
             Inputs timed,
+            boolean wholeBlocks,
             Listener listener) {
         this.slimmer = slimmer;
         this.target = target;
         this.importance = importance;
         this.timed = timed;
+        this.wholeBlocks = wholeBlocks;
         this.listener = listener;
     }
 
@@ -59,7 +68,7 @@ public final class Slimming {
     /** By what is chosen which units go; {@link Importance#magnitude} if it isn't set. */
     public Slimming importance(Importance by) {
         Needed.of(by, "the importance");
-        return new Slimming(slimmer, target, by, by.data().orElse(timed), listener);
+        return new Slimming(slimmer, target, by, by.data().orElse(timed), wholeBlocks, listener);
     }
 
     /**
@@ -68,12 +77,21 @@ public final class Slimming {
      * there are none, which need the sizes of dimensions that are open.
      */
     public Slimming timedOn(Inputs inputs) {
-        return new Slimming(slimmer, target, importance, inputs, listener);
+        return new Slimming(slimmer, target, importance, inputs, wholeBlocks, listener);
+    }
+
+    /**
+     * Takes channels only. Otherwise, where widths are found for a target by second order or
+     * activations, whole residual blocks may go too: of a sum {@code x + f(x)}, if nothing else
+     * reads what {@code f} computes, its average over the data is left of it, for each channel.
+     */
+    public Slimming keepBlocks() {
+        return new Slimming(slimmer, target, importance, timed, false, listener);
     }
 
     /** Tells somebody how far it is. */
     public Slimming progress(Listener told) {
-        return new Slimming(slimmer, target, importance, timed, told);
+        return new Slimming(slimmer, target, importance, timed, wholeBlocks, told);
     }
 
     /**
@@ -88,7 +106,12 @@ public final class Slimming {
      */
     public Slimming part(OnnxModel left, double from, double to) {
         return new Slimming(
-                slimmer.goingOn(left), target.part(from, to), importance, timed, listener);
+                slimmer.goingOn(left),
+                target.part(from, to),
+                importance,
+                timed,
+                wholeBlocks,
+                listener);
     }
 
     /** The model that is slimmed. */
@@ -115,7 +138,8 @@ public final class Slimming {
     /** All that decides what goes, but for the model and the data, in words. */
     @Override
     public String toString() {
-        return target + ", " + importance.name() + ", " + slimmer.names();
+        String blocks = wholeBlocks ? "" : ", blocks kept";
+        return target + ", " + importance.name() + ", " + slimmer.names() + blocks;
     }
 
     /**
@@ -133,7 +157,8 @@ public final class Slimming {
         }
         slimmer.requireSome();
         OnnxSlimmer of = prepared();
-        try (var run = new SlimmingRun(of, importance, listener)) {
+        boolean mayBlocksGo = wholeBlocks && target.kind() != SlimmingTarget.Kind.RATIO;
+        try (var run = new SlimmingRun(of, importance, mayBlocksGo, listener)) {
             return new TargetedSlimming(of, run, timed, listener).to(target);
         }
     }

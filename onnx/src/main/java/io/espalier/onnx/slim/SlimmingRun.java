@@ -9,12 +9,14 @@ import io.espalier.onnx.slim.SlimResult.Row;
 import io.espalier.slim.Group;
 import io.espalier.slim.GroupCost;
 import io.espalier.slim.LossCurve;
+import io.espalier.slim.RemovableBlock;
 import io.espalier.slim.Unit;
 
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -22,14 +24,20 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.IntStream;
 
 /** One slimming on its way: what groups lose, and the models of some widths. */
 final class SlimmingRun implements AutoCloseable {
+    private static final String REMOVED = "block removed";
+
     /** More examples make the choice no better. */
     private static final int MOST_EXAMPLES = 1024;
 
     /** Enough to see which groups the results hang on. */
     private static final int PROBES = 16;
+
+    /** Enough for an average of what a block gives. */
+    private static final int MEANS = 128;
 
     private final OnnxSlimmer of;
     private final Importance importance;
@@ -38,8 +46,19 @@ final class SlimmingRun implements AutoCloseable {
     private final @Nullable CalibrationData data;
     private final @Nullable UnseenRows unseen;
     private final UnitScores scores;
+    private final LeftOutBlocks blocks;
 
-    SlimmingRun(OnnxSlimmer of, Importance importance, Slimming.Listener listener) {
+    /**
+     * Prepares.
+     *
+     * @param wholeBlocks whether residual blocks may go as well, if there is data to see what is
+     *     lost by them
+     */
+    SlimmingRun(
+            OnnxSlimmer of,
+            Importance importance,
+            boolean wholeBlocks,
+            Slimming.Listener listener) {
         this.of = of;
         this.importance = importance;
         this.listener = listener;
@@ -55,11 +74,20 @@ final class SlimmingRun implements AutoCloseable {
                         ? new UnseenRows(of.model().graph(), data())
                         : null;
         scores = new UnitScores(of, importance, groups, Optional.ofNullable(data), listener);
+        blocks =
+                wholeBlocks && importance instanceof Importance.OnData
+                        ? LeftOutBlocks.of(of, groups, first(data(), MEANS))
+                        : LeftOutBlocks.none(of, groups);
     }
 
     /** The groups that get narrower. */
     List<Group> groups() {
         return groups;
+    }
+
+    /** The residual blocks that may go. */
+    LeftOutBlocks blocks() {
+        return blocks;
     }
 
     /** The calibration data; none if the importance needs none. */
@@ -95,10 +123,8 @@ final class SlimmingRun implements AutoCloseable {
         if (importance instanceof Importance.OnData onData) {
             var readers =
                     ReadingLayer.readers(of.model(), of.analysis().ends(), groups, new HashMap<>());
-            int threads = Runtime.getRuntime().availableProcessors();
-            var reference = ReferenceOutputs.of(of.model(), first(data(), PROBES), threads);
             curves.putAll(
-                    new LossCurves(of.model(), readers, onData.solves(), reference::drop)
+                    new LossCurves(of.model(), readers, onData.solves(), probes()::drop)
                             .of(some(), listener));
         }
         return groups.stream()
@@ -106,19 +132,48 @@ final class SlimmingRun implements AutoCloseable {
                 .toList();
     }
 
-    /** The model whose groups have these widths. */
+    private ReferenceOutputs probes() {
+        int threads = Runtime.getRuntime().availableProcessors();
+        return ReferenceOutputs.of(of.model(), first(data(), PROBES), threads);
+    }
+
+    /** What is lost without each of the blocks, as a share of what results are. */
+    List<RemovableBlock> lossesOfBlocks() {
+        List<RemovableBlock> losses = new ArrayList<>();
+        ReferenceOutputs reference = blocks.count() == 0 ? null : probes();
+        for (int b = 0; b < blocks.count() && reference != null; b++) {
+            int block = b;
+            listener.at("finding what blocks lose", b, blocks.count());
+            int[] without = new int[groups.size() + blocks.count()];
+            Arrays.setAll(without, place -> place == groups.size() + block ? 0 : 1);
+            List<Integer> within =
+                    IntStream.range(0, groups.size())
+                            .filter(g -> blocks.contains(block, groups.get(g)))
+                            .boxed()
+                            .toList();
+            double drop = reference.drop(blocks.out(of.model(), without));
+            losses.add(new RemovableBlock(within, drop));
+        }
+        return losses;
+    }
+
+    /** The model whose groups, and the blocks behind them, have these widths. */
     SlimResult at(int[] widths, Map<Group, GroupCost> spent, String unit) {
         List<Unit> gone = new ArrayList<>();
         Map<Group, String> by = new HashMap<>();
         OnnxModel solved = of.model();
         if (importance instanceof Importance.OnData onData) {
             Map<Group, Integer> byGroup = new LinkedHashMap<>();
-            for (int g = 0; g < widths.length; g++) {
-                byGroup.put(groups.get(g), widths[g]);
+            for (int g = 0; g < groups.size(); g++) {
+                if (!blocks.isOut(groups.get(g), widths)) {
+                    byGroup.put(groups.get(g), widths[g]);
+                }
             }
             List<End> ends = of.analysis().ends();
+            OnnxModel without = blocks.out(of.model(), widths);
             try (var choice =
-                    new LayerwiseChoice(of.model(), ends, byGroup, onData.solves(), some())) {
+                    new LayerwiseChoice(
+                            of.model(), without, ends, byGroup, onData.solves(), some())) {
                 choice.run(listener);
                 gone.addAll(choice.gone());
                 solved = choice.solved();
@@ -127,15 +182,17 @@ final class SlimmingRun implements AutoCloseable {
                         .forEach(group -> by.put(group, onData.name()));
             }
         }
-        for (int g = 0; g < widths.length; g++) {
-            if (!by.containsKey(groups.get(g))) {
+        for (int g = 0; g < groups.size(); g++) {
+            if (blocks.isOut(groups.get(g), widths)) {
+                by.put(groups.get(g), REMOVED);
+            } else if (!by.containsKey(groups.get(g))) {
                 LossCurve curve = scores.of(groups.get(g));
                 by.put(groups.get(g), curve.by());
                 gone.addAll(curve.gone(widths[g]));
             }
         }
         List<Unit> removed = of.leavingSome(gone);
-        OnnxModel slim = of.remove(removed, solved);
+        OnnxModel slim = of.remove(removed, solved, blocks, widths);
         return new SlimResult(without(slim), rows(removed, by, spent), unit, of.groups());
     }
 
@@ -148,8 +205,11 @@ final class SlimmingRun implements AutoCloseable {
         Set<Unit> gone = new HashSet<>(removed);
         List<Row> rows = new ArrayList<>();
         for (Group group : of.groups().all()) {
-            long left = group.units().stream().filter(unit -> !gone.contains(unit)).count();
             String words = by.getOrDefault(group, "not chosen");
+            long left =
+                    words.equals(REMOVED)
+                            ? 0
+                            : group.units().stream().filter(unit -> !gone.contains(unit)).count();
             rows.add(new Row(group, (int) left, words, Optional.ofNullable(spent.get(group))));
         }
         return rows;

@@ -40,7 +40,7 @@ final class TargetedSlimming {
         this.run = run;
         this.timed = timed;
         this.listener = listener;
-        costs = new Costs(of, run.groups());
+        costs = new Costs(of, run.groups(), run.blocks());
     }
 
     /** The model that meets a target. */
@@ -61,7 +61,7 @@ final class TargetedSlimming {
     }
 
     private WidthSearch search(WidthCosts cost) {
-        return new WidthSearch(run.groups(), run.losses(), cost);
+        return new WidthSearch(run.groups(), run.losses(), cost, run.lossesOfBlocks());
     }
 
     private SlimResult toMacs(SlimmingTarget target, Map<String, Tensor> batch) {

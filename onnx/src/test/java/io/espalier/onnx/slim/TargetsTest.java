@@ -42,7 +42,7 @@ class TargetsTest {
     private static void assertForeseen(OnnxModel model, long seed) {
         var slimmer = OnnxSlimmer.of(model);
         List<Group> groups = slimmer.independent();
-        var costs = new Costs(slimmer, groups);
+        var costs = new Costs(slimmer, groups, LeftOutBlocks.none(slimmer, groups));
         var random = new Random(seed);
         int[] widths =
                 groups.stream()
@@ -184,7 +184,7 @@ class TargetsTest {
     void isCorrected() {
         var slimmer = OnnxSlimmer.of(halfRedundant());
         List<Group> groups = slimmer.independent();
-        var costs = new Costs(slimmer, groups);
+        var costs = new Costs(slimmer, groups, LeftOutBlocks.none(slimmer, groups));
         List<double[]> errors =
                 groups.stream()
                         .map(group -> {
