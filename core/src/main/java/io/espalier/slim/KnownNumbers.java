@@ -62,23 +62,69 @@ public record KnownNumbers(int dimension, double[] numbers) {
 
     /**
      * What is left of them in another shape of as many elements: the channels stay one dimension,
-     * or are joined with those after them; null if they are not.
+     * are joined with those before and after them, or become several dimensions, along one of which
+     * they are known where they are the same along the others; null if they are not.
      */
     public @Nullable KnownNumbers reshaped(long[] from, long[] to) {
-        long before = product(from, dimension);
-        int channels = numbers.length;
-        for (int d = 0; d < to.length; d++) {
-            boolean starts = product(to, d) == before && to[d] >= channels && to[d] > 1;
-            if (starts && to[d] % channels == 0 && to[d] < Integer.MAX_VALUE) {
-                int each = (int) to[d] / channels;
-                return along(d).with((int) to[d], i -> numbers[i / each]);
+        long before = product(from, 0, dimension);
+        for (int d = to.length - 1; d >= 0; d--) {
+            long start = product(to, 0, d);
+            if (start <= 0 || before % start != 0 || to[d] > Integer.MAX_VALUE) {
+                continue;
+            }
+            long repeated = before / start;
+            if (to[d] > 1 && to[d] % (repeated * numbers.length) == 0) {
+                int each = (int) (to[d] / repeated / numbers.length);
+                return along(d).with((int) to[d], i -> numbers[i / each % numbers.length]);
+            }
+            if (repeated == 1 && to[d] > 1) {
+                return divided(to, d);
             }
         }
         return null;
     }
 
-    private static long product(long[] extents, int count) {
-        return Arrays.stream(extents, 0, count).reduce(1, (a, b) -> a * b);
+    /** Along the dimension of several, from the first on, along which most are known. */
+    private @Nullable KnownNumbers divided(long[] to, int first) {
+        int end = first + 1;
+        while (end < to.length && product(to, first, end) < numbers.length) {
+            end++;
+        }
+        if (product(to, first, end) != numbers.length) {
+            return null;
+        }
+        KnownNumbers most = null;
+        for (int d = first; d < end; d++) {
+            KnownNumbers along = along(d).with((int) to[d], common(to, d, end));
+            if (to[d] > 1 && (most == null || along.share() > most.share())) {
+                most = along;
+            }
+        }
+        return most;
+    }
+
+    /** What all have that lie at one place along a dimension; NaN where they differ. */
+    private IntToDoubleFunction common(long[] to, int along, int end) {
+        int inner = (int) product(to, along + 1, end);
+        int extent = (int) to[along];
+        return place -> {
+            double[] all =
+                    IntStream.range(0, numbers.length)
+                            .filter(i -> i / inner % extent == place)
+                            .mapToDouble(i -> numbers[i])
+                            .distinct()
+                            .toArray();
+            return all.length == 1 ? all[0] : Double.NaN;
+        };
+    }
+
+    private double share() {
+        return (double) IntStream.range(0, numbers.length).filter(this::isKnown).count()
+                / numbers.length;
+    }
+
+    private static long product(long[] extents, int from, int to) {
+        return Arrays.stream(extents, from, to).reduce(1, (a, b) -> a * b);
     }
 
     /**

@@ -68,6 +68,10 @@ class InsideHeadsTest {
         assertEquals(List.of(3L * 4, 6L), constant(slim, "wo").shape());
         OnnxModel zeroed = ZeroedModel.of(slimmer, slimmer.groups().choose(units));
         Slimmed.assertSlim(model, zeroed, slim, 1e-5);
+        OnnxModel without = OnnxSlimmer.removePruned(zeroed);
+        for (String weight : List.of("wq", "wk", "wv", "wo")) {
+            assertEquals(constant(slim, weight).shape(), constant(without, weight).shape());
+        }
     }
 
     private static ConstantTensor constant(OnnxModel model, String name) {
