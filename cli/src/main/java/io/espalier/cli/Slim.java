@@ -99,6 +99,9 @@ final class Slim implements Runnable {
 
     @Mixin InputOptions inputs;
 
+    /** Results this far off, as 1 less the cosine, are no use as they are. */
+    private static final double FAR = 0.5;
+
     @Mixin Report report;
 
     @Spec CommandSpec spec;
@@ -188,6 +191,14 @@ final class Slim implements Runnable {
         Optional<SlimTarget.Share> share = target.share(slimmed, model.byteSize());
         made.model().save(files.out);
         training.end(files.out);
+        slimmed.drop()
+                .ifPresent(drop -> {
+                    if (drop > FAR) {
+                        inputs.warn(
+                                "The results have little in common with those of the model that"
+                                        + " came in; leave more of it, or train it.");
+                    }
+                });
         report.print(
                 () -> slimmed.describe(files.model, files.out, share),
                 printer -> slimmed.print(files.model, files.out, share, explain, printer));

@@ -11,7 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
-import java.util.function.ToDoubleFunction;
+import java.util.function.ToDoubleBiFunction;
 
 /**
  * What the layers that read a group lose as its units go one after another, each group by itself in
@@ -22,18 +22,20 @@ import java.util.function.ToDoubleFunction;
 @Internal
 public final class LayerCurves<L extends GroupReaders.Layer> {
     private final GroupReaders<L> readers;
-    private final ToDoubleFunction<Map<L, InputCosts>> drop;
+    private final ToDoubleBiFunction<Map<L, InputCosts>, List<Unit>> drop;
     private final String by;
 
     /**
      * Prepares.
      *
      * @param readers the layers that read the groups
-     * @param drop what results lose if layers have the weights that are left
+     * @param drop what results lose without units if layers have the weights that are left
      * @param by what it is found by, in words
      */
     public LayerCurves(
-            GroupReaders<L> readers, ToDoubleFunction<Map<L, InputCosts>> drop, String by) {
+            GroupReaders<L> readers,
+            ToDoubleBiFunction<Map<L, InputCosts>, List<Unit>> drop,
+            String by) {
         this.readers = readers;
         this.drop = drop;
         this.by = by;
@@ -73,7 +75,8 @@ public final class LayerCurves<L extends GroupReaders.Layer> {
                 costs.put(layer, own);
                 inputs.put(own, layer.inputs(group));
             }
-            return LossCurve.byElimination(group, inputs, () -> drop.applyAsDouble(costs), by);
+            return LossCurve.byElimination(
+                    group, inputs, gone -> drop.applyAsDouble(costs, gone), by);
         } finally {
             copies.forEach(InputCosts::close);
         }

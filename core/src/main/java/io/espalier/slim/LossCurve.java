@@ -8,7 +8,7 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
-import java.util.function.DoubleSupplier;
+import java.util.function.ToDoubleFunction;
 import java.util.stream.IntStream;
 
 /**
@@ -65,10 +65,13 @@ public record LossCurve(List<Unit> order, double[] losses, String by) {
      * By what the layers that read it lose as its units go.
      *
      * @param inputs those of the group's units, by what each layer that reads it loses
-     * @param drop what the results lose by what is gone until then
+     * @param drop what the results lose without these units, which are gone until then
      */
     public static LossCurve byElimination(
-            Group group, Map<InputCosts, Tensor> inputs, DoubleSupplier drop, String by) {
+            Group group,
+            Map<InputCosts, Tensor> inputs,
+            ToDoubleFunction<List<Unit>> drop,
+            String by) {
         var elimination = new Elimination(group, inputs, Elimination.Pace.BRISK);
         int count = group.units().size();
         double[] losses = new double[count];
@@ -86,8 +89,8 @@ public record LossCurve(List<Unit> order, double[] losses, String by) {
             }
             gone += together;
             if (gone == probed && losses[gone] > 0) {
-                double seen = Math.max(drop.getAsDouble(), Math.min(LEAST_DROP, losses[gone]));
-                factor = seen / losses[gone];
+                double seen = drop.applyAsDouble(List.copyOf(elimination.order()));
+                factor = Math.max(seen, Math.min(LEAST_DROP, losses[gone])) / losses[gone];
             }
         }
         return new LossCurve(elimination.order(), losses, by).times(factor);

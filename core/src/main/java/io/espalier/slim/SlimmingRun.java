@@ -99,7 +99,9 @@ final class SlimmingRun {
         try (var inference = new EvalMode(model);
                 var results = new ModelResults(model, onData.calibration(), PROBES)) {
             return new LayerCurves<>(
-                            layers, left -> probe(left, onData.solves(), results), words(onData))
+                            layers,
+                            (left, gone) -> probe(left, gone, onData.solves(), results),
+                            words(onData))
                     .of(
                             layer -> {
                                 pass.take(List.of(layer));
@@ -113,13 +115,16 @@ final class SlimmingRun {
         return onData.solves() ? "second order" : "activations";
     }
 
-    /** What the results lose while layers have the weights that are left. */
-    private static double probe(
-            Map<WeighedLayer, InputCosts> left, boolean solves, ModelResults results) {
+    /** What the results lose without units, while layers have the weights that are left. */
+    private double probe(
+            Map<WeighedLayer, InputCosts> left,
+            List<Unit> gone,
+            boolean solves,
+            ModelResults results) {
         List<Runnable> back = new ArrayList<>();
         try {
             left.forEach((layer, costs) -> back.add(layer.tried(costs, solves)));
-            return results.drop();
+            return drop(gone, results);
         } finally {
             back.forEach(Runnable::run);
         }
@@ -135,17 +140,16 @@ final class SlimmingRun {
 
     /** How far the results are off at these widths; then the model is as it was. */
     double drop(int[] widths, ModelResults results) {
-        return withChosen(
-                widths,
-                true,
-                chosen -> {
-                    ModelRemoval removal = slimmer.removed(slimmer.leavingSome(chosen.gone()));
-                    try (var inference = new EvalMode(slimmer.model())) {
-                        return results.drop();
-                    } finally {
-                        removal.undo();
-                    }
-                });
+        return withChosen(widths, true, chosen -> drop(chosen.gone(), results));
+    }
+
+    private double drop(List<Unit> gone, ModelResults results) {
+        ModelRemoval removal = slimmer.removed(slimmer.leavingSome(gone));
+        try (var inference = new EvalMode(slimmer.model())) {
+            return results.drop();
+        } finally {
+            removal.undo();
+        }
     }
 
     /** Gives the groups these widths, or leaves the model as it is. */

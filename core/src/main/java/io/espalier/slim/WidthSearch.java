@@ -84,7 +84,8 @@ public final class WidthSearch {
 
     /**
      * The best widths that were found; empty if none are within the budget. Steps of the budget are
-     * coarser where blocks may go, so what is best without that is looked at too.
+     * coarser where blocks may go, so what is best without that stands unless a block really goes
+     * and less is lost.
      */
     public Optional<int[]> within(double budget) {
         if (cost.of(narrowest()) > budget) {
@@ -93,7 +94,7 @@ public final class WidthSearch {
         int[] best = best(budget, true);
         if (space.hasBlocks() && cost.of(space.shared(0)) <= budget) {
             int[] whole = best(budget, false);
-            best = error(whole) <= error(best) ? whole : best;
+            best = space.hasAllBlocks(best) || error(whole) <= error(best) ? whole : best;
         }
         return Optional.of(best);
     }

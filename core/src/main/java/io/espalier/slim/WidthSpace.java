@@ -54,6 +54,10 @@ final class WidthSpace {
         return !blocks.isEmpty();
     }
 
+    boolean hasAllBlocks(int[] at) {
+        return IntStream.range(groups.size(), size()).allMatch(place -> at[place] > 0);
+    }
+
     boolean isBlock(int place) {
         return place >= groups.size();
     }

@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.nn.Functional;
+import io.espalier.nn.LayerNorm;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
@@ -115,6 +117,46 @@ class TargetWidthsTest {
         assertEquals(64 * first.left() * (8 + 48), cost.after(), 1e-3);
         assertTrue(result.toString().contains("MACs  error 0.0"), result::toString);
         assertEquals(0, model.call(rows).sub(wanted).abs().max().item_double(), 0.02);
+    }
+
+    /** A stream that is normalized, and read by its own first weight at the end. */
+    private static final class Tied extends Module {
+        final Linear in = add("in", new Linear(16, 32));
+        final LayerNorm norm = add("norm", new LayerNorm(32));
+        final Linear wide = add("wide", new Linear(32, 64));
+        final Linear back = add("back", new Linear(64, 32));
+
+        @Override
+        protected Tensor forward(Tensor x) {
+            Tensor stream = norm.call(in.call(x));
+            stream = Functional.add(stream, back.call(Functional.relu(wide.call(stream))));
+            return Functional.matmul(stream, in.value("weight"));
+        }
+    }
+
+    @Test
+    @DisplayName("foresees what normalizations lose, and layers that can't be weighed")
+    void foreseesStreams() {
+        var tied = new Tied();
+        tied.eval();
+        try (var noGrad = new NoGradGuard()) {
+            tied.wide.weight().mul_(new Scalar(0.01));
+        }
+        Tensor examples = Tensors.randn(256, 16);
+        Tensor wanted = tied.call(examples).detach().clone().flatten();
+
+        SlimResult result =
+                Slimming.of(tied, examples)
+                        .only("in")
+                        .macs(0.8)
+                        .importance(ChannelImportance.secondOrder(List.of(examples)))
+                        .run();
+
+        Tensor found = tied.call(examples).detach().flatten();
+        double drop = 1 - wanted.dot(found).div(wanted.norm().mul(found.norm())).item_double();
+        double foreseen = result.rows().getFirst().spent().orElseThrow().error();
+        assertTrue(drop > 0.01, () -> "lost only " + drop);
+        assertTrue(foreseen > drop / 4, () -> drop + " was lost; foreseen: " + result);
     }
 
     @Test

@@ -2,6 +2,7 @@ package io.espalier.onnx.shape;
 
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.ElementType;
+import io.espalier.onnx.model.FunctionCalls;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 
@@ -62,14 +63,15 @@ public record ModelCost(
 
     /**
      * The cost of a run with inputs of these extents; of those that are not given, free dimensions
-     * are as if none were.
+     * are as if none were. Functions cost what they consist of.
      *
      * @throws io.espalier.tensor.EspalierException if the model has no such input, or takes none of
      *     these extents
      */
     public static ModelCost of(OnnxModel model, Map<String, List<Long>> inputs) {
-        Map<String, List<Long>> extents = TypicalExtents.of(model, inputs);
-        return of(model, extents, Shapes.of(model, extents));
+        OnnxModel flat = model.functions().isEmpty() ? model : FunctionCalls.inline(model).model();
+        Map<String, List<Long>> extents = TypicalExtents.of(flat, inputs);
+        return of(flat, extents, Shapes.of(flat, extents));
     }
 
     private static ModelCost of(OnnxModel model, Map<String, List<Long>> inputs, Shapes shapes) {

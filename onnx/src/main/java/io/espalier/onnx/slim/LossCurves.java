@@ -9,6 +9,7 @@ import io.espalier.slim.GroupReaders;
 import io.espalier.slim.InputCosts;
 import io.espalier.slim.LayerCurves;
 import io.espalier.slim.LossCurve;
+import io.espalier.slim.Unit;
 
 import org.bytedeco.pytorch.Tensor;
 
@@ -19,6 +20,7 @@ import java.util.function.ToDoubleFunction;
 
 /** What the layers that read a group of a file lose as its units go. */
 final class LossCurves {
+    private final OnnxSlimmer of;
     private final OnnxModel model;
     private final GroupReaders<ReadingLayer> readers;
     private final ToDoubleFunction<OnnxModel> drop;
@@ -31,11 +33,12 @@ final class LossCurves {
      * @param solves whether what stays makes up for what goes
      */
     LossCurves(
-            OnnxModel model,
+            OnnxSlimmer of,
             GroupReaders<ReadingLayer> readers,
             boolean solves,
             ToDoubleFunction<OnnxModel> drop) {
-        this.model = model;
+        this.of = of;
+        this.model = of.model();
         this.readers = readers;
         this.drop = drop;
         this.solves = solves;
@@ -61,10 +64,11 @@ final class LossCurves {
         }
     }
 
-    /** What the results lose by what is gone of one group. */
-    private double probe(Map<ReadingLayer, InputCosts> costs) {
+    /** What the results lose without units of one group, layers having the weights left. */
+    private double probe(Map<ReadingLayer, InputCosts> costs, List<Unit> gone) {
         Map<String, ConstantTensor> changed = new HashMap<>();
         costs.forEach((layer, own) -> changed.putAll(layer.constants(own, model.graph(), solves)));
-        return drop.applyAsDouble(model.rewritten(graph -> changed.forEach(graph::setConstant)));
+        OnnxModel solved = model.rewritten(graph -> changed.forEach(graph::setConstant));
+        return drop.applyAsDouble(of.remove(of.leavingSome(gone), solved));
     }
 }

@@ -124,7 +124,7 @@ final class SlimmingRun implements AutoCloseable {
             var readers =
                     ReadingLayer.readers(of.model(), of.analysis().ends(), groups, new HashMap<>());
             curves.putAll(
-                    new LossCurves(of.model(), readers, onData.solves(), probes()::drop)
+                    new LossCurves(of, readers, onData.solves(), probes()::drop)
                             .of(some(), listener));
         }
         return groups.stream()
