@@ -34,7 +34,7 @@ import java.util.Map;
  * thread, each network in turns with the float one. Makes the figure of the guide to slimming.
  */
 public final class SlimmingCurve {
-    private static final double[] TIMES = {1.5, 2, 3, 4, 6, 8, 12};
+    private static final double[] SHARES = {0.7, 0.5, 0.35, 0.25, 0.15, 0.1};
     private static final int EPOCHS = 6;
     private static final int EPOCHS_AFTER = 2;
     private static final int TIMED_BATCH = 64;
@@ -72,10 +72,10 @@ public final class SlimmingCurve {
         train(whole, EPOCHS);
         add("float", whole);
         add("int8", integers(whole));
-        for (double times : TIMES) {
+        for (double share : SHARES) {
             DigitNet slim = whole.copy();
             Slimming.of(slim, timed())
-                    .speedup(times)
+                    .macs(share)
                     .importance(ChannelImportance.secondOrder(digits))
                     .run();
             add("slim", slim);
