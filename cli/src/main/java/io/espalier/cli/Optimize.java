@@ -30,9 +30,9 @@ import java.util.stream.Collectors;
         footer = {
             "",
             "Passes, in the order in which they run: functions, constant-folding, no-operations,"
-                + " common-subexpressions, shape-arithmetic, branches, opset, layer-normalization,"
-                + " gelu, hard-swish, sigmoid, fold-following, fold-preceding, affine-layout,"
-                + " dead-channels, dead-code, shared-constants.",
+                + " common-subexpressions, shape-arithmetic, branches, zero-states, opset,"
+                + " layer-normalization, gelu, hard-swish, sigmoid, fold-following, fold-preceding,"
+                + " affine-layout, dead-channels, dead-code, shared-constants.",
             "Example: espalier optimize ocr.onnx -o ocr-fast.onnx --size x[2]=48 --size x[3]=320"
         })
 final class Optimize implements Runnable {

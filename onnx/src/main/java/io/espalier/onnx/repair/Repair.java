@@ -57,6 +57,11 @@ public final class Repair {
                             "Puts a branch that is the same in each run in the place of its If.",
                             Rewrite.inPlace(KnownBranches::inline)),
                     new Pass(
+                            "zero-states",
+                            "Leaves initial states of recurrent layers out that are zero, as they"
+                                    + " are without.",
+                            Rewrite.inPlace(ZeroStates::remove)),
+                    new Pass(
                             "opset",
                             "Raises the version of the operators if an operator recognized below"
                                     + " needs it.",
