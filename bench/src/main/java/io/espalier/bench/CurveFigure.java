@@ -1,7 +1,7 @@
 package io.espalier.bench;
 
-import org.knowm.xchart.VectorGraphicsEncoder;
-import org.knowm.xchart.VectorGraphicsEncoder.VectorGraphicsFormat;
+import org.knowm.xchart.BitmapEncoder;
+import org.knowm.xchart.BitmapEncoder.BitmapFormat;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
 import org.knowm.xchart.XYSeries.XYSeriesRenderStyle;
@@ -14,7 +14,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 
-/** Curves in an SVG file. */
+/** Curves in a PNG file. */
 final class CurveFigure {
     private static final int WIDTH = 720;
     private static final int HEIGHT = 420;
@@ -25,7 +25,7 @@ final class CurveFigure {
     record Point(double x, double y) {}
 
     /** Draws them, with a mark at each point. */
-    static void draw(String x, String y, Map<String, List<Point>> curves, Path svg)
+    static void draw(String x, String y, Map<String, List<Point>> curves, Path png)
             throws IOException {
         XYChart chart =
                 new XYChartBuilder()
@@ -44,7 +44,7 @@ final class CurveFigure {
                         name,
                         points.stream().mapToDouble(Point::x).toArray(),
                         points.stream().mapToDouble(Point::y).toArray()));
-        Files.createDirectories(svg.toAbsolutePath().getParent());
-        VectorGraphicsEncoder.saveVectorGraphic(chart, svg.toString(), VectorGraphicsFormat.SVG);
+        Files.createDirectories(png.toAbsolutePath().getParent());
+        BitmapEncoder.saveBitmap(chart, png.toString(), BitmapFormat.PNG);
     }
 }

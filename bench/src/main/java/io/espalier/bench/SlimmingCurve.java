@@ -65,7 +65,7 @@ public final class SlimmingCurve {
                 "times as fast (64 digits, one thread)",
                 "right of 10,000 test digits, %",
                 curve.curves,
-                Path.of(arguments.length > 0 ? arguments[0] : "slimming.svg"));
+                Path.of(arguments.length > 0 ? arguments[0] : "slimming.png"));
     }
 
     private void measure() {
