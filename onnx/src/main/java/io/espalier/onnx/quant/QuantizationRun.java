@@ -46,19 +46,17 @@ final class QuantizationRun {
         this.journal = journal;
         this.given = original;
         this.data = data;
-        settings.progress().begin(Work.PREPARATION, "running the float model");
-        var reference = ReferenceOutputs.witnessed(original, data.batches(), settings.threads());
+        settings.progress().begin(Work.PREPARATION, "repairing the graph");
+        OnnxModel prepared = prepared(given, settings);
+        this.settings = KeptFloat.resolved(settings, given, prepared);
+        settings.recipe().ifPresent(recipe -> requireKnown(recipe, prepared));
+        begin(Work.PREPARATION, "running the float model");
+        var reference = ReferenceOutputs.witnessed(given, data.batches(), settings.threads());
         this.original = reference.model();
         if (this.original != given) {
             settings.progress().say(judgedInside());
         }
-        settings.progress().begin(Work.PREPARATION, "repairing the graph");
-        this.repaired =
-                settings.format().portable()
-                        ? Preparation.portable(this.original)
-                        : Preparation.of(this.original);
-        this.settings = KeptFloat.resolved(settings, this.original, repaired);
-        settings.recipe().ifPresent(this::requireKnown);
+        this.repaired = this.original == given ? prepared : prepared(this.original, settings);
         this.judgement = new Judgement(reference, data, this.settings);
     }
 
@@ -67,7 +65,11 @@ final class QuantizationRun {
                 .formatted(original.graph().outputs().getLast().getName());
     }
 
-    private void requireKnown(Recipe recipe) {
+    private static OnnxModel prepared(OnnxModel model, QuantizationSettings settings) {
+        return settings.format().portable() ? Preparation.portable(model) : Preparation.of(model);
+    }
+
+    private void requireKnown(Recipe recipe, OnnxModel repaired) {
         if (settings.mode() != QuantizationMode.FLOAT16) { // which names nodes inside others, too
             List<OnnxNode> nodes = repaired.graph().nodes();
             recipe.requireKnown(nodes.stream().map(OnnxNode::name).collect(Collectors.toSet()));
