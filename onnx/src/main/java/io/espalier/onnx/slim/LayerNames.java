@@ -28,6 +28,36 @@ record LayerNames(List<NamePattern> only, List<NamePattern> kept) {
         kept = List.copyOf(kept);
     }
 
+    /**
+     * The patterns as they are in a repaired graph: one that stands for nothing there, but for a
+     * weight of the file, which a normalization became part of, is the names of the nodes that read
+     * it.
+     */
+    static String[] inRepaired(OnnxGraph file, OnnxGraph repaired, String... patterns) {
+        List<String> nodes = repaired.nodes().stream().map(OnnxNode::name).toList();
+        return Stream.of(patterns)
+                .flatMap(text -> {
+                    NamePattern pattern = NamePattern.of(text);
+                    Stream<String> constants = repaired.constants().keySet().stream();
+                    if (Stream.concat(nodes.stream(), constants).anyMatch(pattern::matches)) {
+                        return Stream.of(text);
+                    }
+                    List<String> readers =
+                            file.nodes().stream()
+                                    .filter(node -> nodes.contains(node.name()))
+                                    .filter(node -> readsConstant(file, node, pattern))
+                                    .map(OnnxNode::name)
+                                    .toList();
+                    return readers.isEmpty() ? Stream.of(text) : readers.stream();
+                })
+                .toArray(String[]::new);
+    }
+
+    private static boolean readsConstant(OnnxGraph file, OnnxNode node, NamePattern pattern) {
+        return node.inputs().stream()
+                .anyMatch(input -> pattern.matches(input) && file.constant(input) != null);
+    }
+
     /** Only those, besides the ones named before. */
     LayerNames only(OnnxGraph graph, Analysis analysis, Groups groups, String... patterns) {
         List<NamePattern> more = Stream.of(patterns).map(NamePattern::of).toList();

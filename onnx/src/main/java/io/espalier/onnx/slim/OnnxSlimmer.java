@@ -72,7 +72,7 @@ public final class OnnxSlimmer {
      * @throws EspalierException if nothing that can be removed has such a name
      */
     public OnnxSlimmer only(String... patterns) {
-        return new OnnxSlimmer(this, names.only(model.graph(), analysis, groups, patterns));
+        return new OnnxSlimmer(this, names.only(model.graph(), analysis, groups, known(patterns)));
     }
 
     /**
@@ -82,7 +82,11 @@ public final class OnnxSlimmer {
      * @throws EspalierException if the model has none of such a name
      */
     public OnnxSlimmer keep(String... patterns) {
-        return new OnnxSlimmer(this, names.keep(model.graph(), patterns));
+        return new OnnxSlimmer(this, names.keep(model.graph(), known(patterns)));
+    }
+
+    private String[] known(String... patterns) {
+        return LayerNames.inRepaired(original.graph(), model.graph(), patterns);
     }
 
     /** The same of what an earlier slimming has left of the model, beside which it is measured. */

@@ -207,6 +207,33 @@ class OnnxSlimmerTest {
     }
 
     @Test
+    @DisplayName("knows weights that normalizations become part of by the file's names")
+    void namesOfFoldedWeights() {
+        OnnxModel model =
+                TestGraphs.opset(17)
+                        .input("x: Float[N, 3, 8, 8]")
+                        .weight("w1", 8, 3, 3, 3)
+                        .floats("scale", 1, 2, 3, 4, 5, 6, 7, 8)
+                        .floats("shift", 1, 1, 1, 1, 1, 1, 1, 1)
+                        .node("a = Conv(x, w1)", n -> n.withName("first"))
+                        .node("b = BatchNormalization(a, scale, shift, shift, scale)")
+                        .node("c = Relu(b)")
+                        .weight("w2", 4, 8, 3, 3)
+                        .node("y = Conv(c, w2)")
+                        .output("y")
+                        .build();
+        var slimmer = OnnxSlimmer.of(model);
+
+        assertEquals(
+                List.of(4),
+                slimmer.only("w1").ratio(0.5).run().rows().stream()
+                        .map(SlimResult.Row::left)
+                        .toList());
+        assertTrue(slimmer.keep("w1").independent().isEmpty());
+        assertThrows(EspalierException.class, () -> slimmer.keep("scale"));
+    }
+
+    @Test
     @DisplayName("takes half of the channels of a recognizer of lines, of a detector and of MiniLM")
     void slimsRealModels(@TempDir Path folder) {
         assertHalved(RealModels.ocr(folder), 0.35);
