@@ -4,6 +4,7 @@ import io.espalier.data.Batch;
 import io.espalier.data.DataLoader;
 import io.espalier.data.Dataset;
 import io.espalier.data.Mnist;
+import io.espalier.demo.CompressDigits;
 import io.espalier.demo.DigitNet;
 import io.espalier.nn.Module;
 import io.espalier.quant.Quantization;
@@ -37,7 +38,6 @@ public final class SlimmingCurve {
     private static final double[] SHARES = {0.7, 0.5, 0.35, 0.25, 0.15, 0.1};
     private static final int EPOCHS = 6;
     private static final int EPOCHS_AFTER = 2;
-    private static final int TIMED_BATCH = 64;
     private static final int TIMINGS = 100;
 
     private final Dataset train = Mnist.train();
@@ -86,7 +86,7 @@ public final class SlimmingCurve {
     }
 
     private Tensor timed() {
-        return test.take(TIMED_BATCH).all().input();
+        return test.take(CompressDigits.TIMED_BATCH).all().input();
     }
 
     private Module integers(Module model) {

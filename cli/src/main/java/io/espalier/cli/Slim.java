@@ -191,14 +191,11 @@ final class Slim implements Runnable {
         Optional<SlimTarget.Share> share = target.share(slimmed, model.byteSize());
         made.model().save(files.out);
         training.end(files.out);
-        slimmed.drop()
-                .ifPresent(drop -> {
-                    if (drop > FAR) {
-                        inputs.warn(
-                                "The results have little in common with those of the model that"
-                                        + " came in; leave more of it, or train it.");
-                    }
-                });
+        if (slimmed.drop().orElse(0) > FAR) {
+            inputs.warn(
+                    "The results have little in common with those of the model that came in; leave"
+                            + " more of it, or train it.");
+        }
         report.print(
                 () -> slimmed.describe(files.model, files.out, share),
                 printer -> slimmed.print(files.model, files.out, share, explain, printer));

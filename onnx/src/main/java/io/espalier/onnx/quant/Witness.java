@@ -32,14 +32,14 @@ final class Witness {
     /** The nearest value that differs somewhere for these inputs, if one does. */
     static Optional<String> in(OnnxModel model, Map<String, Tensor> batch, int threads) {
         List<String> values = inside(model);
-        int count = FEW;
-        for (int from = 0; from < values.size(); from += count / 2) {
-            List<String> some = values.subList(from, Math.min(values.size(), from + count));
-            Optional<String> found = firstOf(model, some, batch, threads);
+        int from = 0;
+        for (int count = FEW; from < values.size(); count *= 2) {
+            int to = Math.min(values.size(), from + count);
+            Optional<String> found = firstOf(model, values.subList(from, to), batch, threads);
             if (found.isPresent()) {
                 return found;
             }
-            count *= 2;
+            from = to;
         }
         return Optional.empty();
     }

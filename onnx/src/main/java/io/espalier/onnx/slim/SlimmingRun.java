@@ -46,6 +46,7 @@ final class SlimmingRun implements AutoCloseable {
     private final @Nullable CalibrationData data;
     private final @Nullable UnseenRows unseen;
     private final UnitScores scores;
+    private @Nullable ReferenceOutputs probes;
     private final LeftOutBlocks blocks;
 
     /**
@@ -132,16 +133,19 @@ final class SlimmingRun implements AutoCloseable {
                 .toList();
     }
 
+    /** What the model gives for a few examples, run once. */
     private ReferenceOutputs probes() {
-        int threads = Runtime.getRuntime().availableProcessors();
-        return ReferenceOutputs.of(of.model(), first(data(), PROBES), threads);
+        if (probes == null) {
+            int threads = Runtime.getRuntime().availableProcessors();
+            probes = ReferenceOutputs.of(of.model(), first(data(), PROBES), threads);
+        }
+        return probes;
     }
 
     /** What is lost without each of the blocks, as a share of what results are. */
     List<RemovableBlock> lossesOfBlocks() {
         List<RemovableBlock> losses = new ArrayList<>();
-        ReferenceOutputs reference = blocks.count() == 0 ? null : probes();
-        for (int b = 0; b < blocks.count() && reference != null; b++) {
+        for (int b = 0; b < blocks.count(); b++) {
             int block = b;
             listener.at("finding what blocks lose", b, blocks.count());
             int[] without = new int[groups.size() + blocks.count()];
@@ -151,7 +155,7 @@ final class SlimmingRun implements AutoCloseable {
                             .filter(g -> blocks.contains(block, groups.get(g)))
                             .boxed()
                             .toList();
-            double drop = reference.drop(blocks.out(of.model(), without));
+            double drop = probes().drop(blocks.out(of.model(), without));
             losses.add(new RemovableBlock(within, drop));
         }
         return losses;

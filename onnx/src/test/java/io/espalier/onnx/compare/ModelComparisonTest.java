@@ -149,7 +149,7 @@ class ModelComparisonTest {
                 ModelComparison.of(model, Loading::new, rows(model), s -> s.turns(1).threads(1));
 
         double bytes = found.candidateMemory().orElseThrow();
-        assertTrue(bytes > 35e6 && bytes < 120e6, "bytes: " + bytes);
+        assertTrue(bytes > 35e6 && bytes < 80e6, "bytes: " + bytes);
         Loading.LIBRARY.forEach(Tensor::releaseReference);
     }
 
