@@ -5,7 +5,6 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.quant.QuantizationMode;
 import io.espalier.onnx.quant.QuantizationOutcome;
 import io.espalier.onnx.quant.QuantizationResult;
-import io.espalier.onnx.quant.QuantizationResult.Layer;
 import io.espalier.onnx.quant.Quantizer;
 import io.espalier.onnx.quant.Recipe;
 import io.espalier.onnx.run.ModelRuntime;
@@ -20,7 +19,6 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
-import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -46,12 +44,6 @@ import java.util.Map;
                     + " --image-size 48x320 --channels 3 --mean 0.5 --std 0.5"
         })
 final class Quantize implements Runnable {
-    /** Times of one model differ by as much from run to run. */
-    private static final double NOISE = 0.98;
-
-    /** A cosine of the results below a half is no matter of rounding. */
-    private static final double ASTRAY = 0.5;
-
     @Mixin ResultFile files;
 
     @Option(
@@ -154,13 +146,14 @@ final class Quantize implements Runnable {
         // What is wrong with them, or has to be told of them, comes first.
         given.checkedFor(original);
         QuantizationOutcome result = quantized(judging, original, given.all());
-        objection(result);
+        var quantized = new Quantized(files.model, files.out, mode(), result);
+        requireGain(quantized);
         result.save(files.out);
         endSearch();
         if (savedRecipe != null && result instanceof QuantizationResult onnx) {
             onnx.recipe().save(savedRecipe);
         }
-        report.print(() -> describe(result), printer -> print(result, printer));
+        report.print(quantized::describe, printer -> quantized.print(explain, printer));
     }
 
     private void requirePlaces() {
@@ -286,95 +279,19 @@ final class Quantize implements Runnable {
         };
     }
 
-    private void objection(QuantizationOutcome result) {
-        boolean astray = result.drop() > ASTRAY;
-        if (astray && !files.force) {
-            endSearch();
-            throw new EspalierException(
-                    String.format(
-                            Locale.ROOT,
-                            "The results would have little to do with those of %s: their cosine is"
-                                    + " %.5f. Nothing was written; --force writes it.",
-                            files.model,
-                            1 - result.drop()));
-        }
-        if (astray) {
-            inputs.warn("The results have little to do with those of the model that came in.");
-        }
-        boolean slower = result.time().speedup() < NOISE;
-        boolean larger = result.size() > 1;
-        if (!files.force && (slower || larger)) {
-            endSearch();
-            throw new EspalierException(
-                    String.format(
-                            Locale.ROOT,
-                            "The result would be %s than %s (%.2f times its speed, %.3f of its"
-                                    + " size). Nothing was written; --force writes it.",
-                            slower ? "slower" : "larger",
-                            files.model,
-                            result.time().speedup(),
-                            result.size()));
-        }
-    }
-
-    private void print(QuantizationOutcome result, PrintWriter printer) {
-        if (explain) {
-            var table = new Table(1, "layer", "operators", "precision", "why");
-            for (Layer layer : result.layers()) {
-                table.row(layer.name(), layer.operators(), layer.precision(), layer.why());
+    /** What is worse than what came in is written by {@code --force} only. */
+    private void requireGain(Quantized quantized) {
+        if (files.force) {
+            if (quantized.isAstray()) {
+                inputs.warn("The results have little to do with those of the model that came in.");
             }
-            table.lines().forEach(printer::println);
-            printer.println();
+            return;
         }
-        long before = ModelFiles.bytes(files.model);
-        long after = ModelFiles.bytes(files.out);
-        new Table(1, "model", "size", "of model", "ms a run", "speed")
-                .row(row(files.model, before, 1, result.time().reference(), 1))
-                .row(
-                        row(
-                                files.out,
-                                after,
-                                (double) after / before,
-                                result.time().candidate(),
-                                result.time().speedup()))
-                .lines()
-                .forEach(printer::println);
-        printer.printf(
-                Locale.ROOT,
-                "%n%s; cosine to the float model %.5f on the calibration data%s.%n",
-                StoredShare.of(result.layers(), mode()),
-                1 - result.drop(),
-                result.score().map(score -> ", " + score.summary()).orElse(""));
-    }
-
-    private static String[] row(
-            Path file, long bytes, double share, double millis, double speedup) {
-        return new String[] {
-            file.toString(),
-            Table.megabytes(bytes),
-            String.format(Locale.ROOT, "%.3f", share),
-            String.format(Locale.ROOT, "%.3f", millis),
-            String.format(Locale.ROOT, "%.2f x", speedup)
-        };
-    }
-
-    private Map<String, Object> describe(QuantizationOutcome result) {
-        var description = new LinkedHashMap<String, Object>();
-        description.put("model", files.model.toString());
-        description.put("out", files.out.toString());
-        description.put("bytes_before", ModelFiles.bytes(files.model));
-        description.put("bytes_after", ModelFiles.bytes(files.out));
-        description.put("latency_ms_before", result.time().reference());
-        description.put("latency_ms_after", result.time().candidate());
-        description.put("speedup", result.time().speedup());
-        description.put("drop", result.drop());
-        result.score()
-                .ifPresent(score -> {
-                    description.put("metric", score.metric());
-                    description.put("score_before", score.reference());
-                    description.put("score_after", score.candidate());
-                });
-        description.put("layers", result.layers());
-        return description;
+        try {
+            quantized.requireGain();
+        } catch (EspalierException worse) {
+            endSearch();
+            throw worse;
+        }
     }
 }
