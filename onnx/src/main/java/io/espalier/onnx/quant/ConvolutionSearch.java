@@ -238,7 +238,7 @@ final class ConvolutionSearch {
     Found of(OnnxModel floats, UnaryOperator<OnnxModel> finish, Recipe recipe) {
         var placed = convolutions.choice(recipe.in(Recipe.INTEGERS));
         if (placed.isEmpty() && recipe.in(Recipe.STORED).isEmpty()) {
-            return new Found(finish.apply(floats), QuantizationRun.inFloats(all()));
+            return new Found(finish.apply(floats), Step.inFloats(all()));
         }
         begin(Work.CONVOLUTIONS, "fitting layers");
         ConvolutionQuantization.Fitted fitted = convolutions.fit(data.batches(), placed);
@@ -262,7 +262,7 @@ final class ConvolutionSearch {
         OnnxModel candidate = finish.apply(fitted.model());
         return judgement.isWithinBudget(candidate)
                 ? new Found(candidate, layers(fitted))
-                : new Found(floats, QuantizationRun.inFloats(layers(fitted)));
+                : new Found(floats, Step.inFloats(layers(fitted)));
     }
 
     private void begin(Work work, String words) {

@@ -243,7 +243,7 @@ final class ProductSearch {
     private Found inFloats(OnnxModel model, List<SiteReport> sites) {
         return new Found(
                 model,
-                QuantizationRun.inFloats(layers(sites, "MatMul")),
+                Step.inFloats(layers(sites, "MatMul")),
                 rest -> outputs.isEmpty() ? rest : stored(outputs.refitted(rest)));
     }
 

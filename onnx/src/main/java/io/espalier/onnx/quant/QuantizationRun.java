@@ -10,7 +10,6 @@ import io.espalier.onnx.quant.conv.PortableForm;
 import io.espalier.onnx.quant.half.HalfStorage;
 import io.espalier.onnx.quant.half.OpenedHalves;
 import io.espalier.onnx.quant.matmul.BlockQuantization;
-import io.espalier.onnx.quant.matmul.EmbeddingQuantization;
 import io.espalier.onnx.quant.matmul.MatMulQuantization;
 import io.espalier.onnx.quant.matmul.OutputLayers;
 import io.espalier.onnx.quant.matmul.SiteReport;
@@ -34,6 +33,7 @@ final class QuantizationRun {
     private final QuantizationSettings settings;
     private final Judgement judgement;
     private final Journal journal;
+    private final EmbeddingTables tables;
 
     /** Whether the search fitted weights without being asked to. */
     private boolean movedWeights;
@@ -49,6 +49,7 @@ final class QuantizationRun {
         settings.progress().begin(Work.PREPARATION, "repairing the graph");
         OnnxModel prepared = prepared(given, settings);
         this.settings = KeptFloat.resolved(settings, given, prepared);
+        this.tables = new EmbeddingTables(this.settings);
         settings.recipe().ifPresent(recipe -> requireKnown(recipe, prepared));
         begin(Work.PREPARATION, "running the float model");
         var reference = ReferenceOutputs.witnessed(given, data.batches(), settings.threads());
@@ -76,15 +77,6 @@ final class QuantizationRun {
         }
     }
 
-    /** A model on its way, and what became of its layers. */
-    private record Step(OnnxModel model, List<Layer> layers) {
-        Step then(OnnxModel next, List<Layer> more) {
-            var all = new ArrayList<>(layers);
-            all.addAll(more);
-            return new Step(next, all);
-        }
-    }
-
     QuantizationResult run() {
         var start = new Step(repaired, List.of());
         Step step =
@@ -103,11 +95,11 @@ final class QuantizationRun {
                             settings.fitsWeights()
                                     ? allFitted(repaired)
                                     : allConvolutions(
-                                            embeddings(products(repaired, true)),
+                                            tables.after(products(repaired, true)),
                                             this::mayBeIntegers));
-            case DYNAMIC -> compact(stored(embeddings(products(repaired, false))));
-            case WEIGHT_ONLY -> compact(stored(blocks(embeddings(repaired))));
-            case FLOAT16 -> compact(halves(embeddings(repaired)));
+            case DYNAMIC -> compact(stored(tables.after(products(repaired, false))));
+            case WEIGHT_ONLY -> compact(stored(blocks(tables.after(repaired))));
+            case FLOAT16 -> compact(halves(tables.after(repaired)));
         };
     }
 
@@ -178,9 +170,9 @@ final class QuantizationRun {
             ProductSearch.Found found = products.best(repaired.model(), judgement, journal);
             settings.progress().expect(Work.PRODUCTS, 0);
             Step best = repaired.then(found.model(), found.layers());
-            Step tables = embeddings(best);
-            boolean hasTables = tables.layers().size() > best.layers().size();
-            best = !hasTables || tablesHold(tables) ? tables : withoutTables(best, tables);
+            Step stored = tables.after(best);
+            boolean hasTables = stored.layers().size() > best.layers().size();
+            best = !hasTables || tablesHold(stored) ? stored : best.without(stored);
             ConvolutionQuantization convolutions = convolutions(best.model(), isInner(outputs));
             var search = new ConvolutionSearch(convolutions, data, settings, judgement, journal);
             ConvolutionSearch.Found fastest =
@@ -190,8 +182,8 @@ final class QuantizationRun {
         }
     }
 
-    private boolean tablesHold(Step tables) {
-        return journal.number("tables lose", () -> judgement.drop(tables.model()))
+    private boolean tablesHold(Step stored) {
+        return journal.number("tables lose", () -> judgement.drop(stored.model()))
                 <= settings.maxDrop();
     }
 
@@ -204,11 +196,11 @@ final class QuantizationRun {
                         : OutputLayers.none()) {
             ProductSearch.Found found =
                     new ProductSearch(data, settings, outputs).of(repaired.model(), recipe);
-            Step tables = embeddings(repaired.then(found.model(), found.layers()));
-            ConvolutionQuantization convolutions = convolutions(tables.model(), isInner(outputs));
+            Step inner = tables.after(repaired.then(found.model(), found.layers()));
+            ConvolutionQuantization convolutions = convolutions(inner.model(), isInner(outputs));
             var search = new ConvolutionSearch(convolutions, data, settings, judgement, journal);
-            ConvolutionSearch.Found last = search.of(tables.model(), found.finish(), recipe);
-            return compact(tables.then(last.model(), last.layers()));
+            ConvolutionSearch.Found last = search.of(inner.model(), found.finish(), recipe);
+            return compact(inner.then(last.model(), last.layers()));
         }
     }
 
@@ -221,18 +213,7 @@ final class QuantizationRun {
             return found;
         }
         OnnxModel model = judgement.isNoWorse(repaired.model()) ? repaired.model() : original;
-        return new Step(model, inFloats(found.layers()));
-    }
-
-    static List<Layer> inFloats(List<Layer> layers) {
-        return layers.stream()
-                .map(layer -> layer.precision().equals("float") ? layer : inFloats(layer))
-                .toList();
-    }
-
-    private static Layer inFloats(Layer layer) {
-        return new Layer(
-                layer.name(), layer.operators(), "float", "int8 makes the model no better");
+        return new Step(model, Step.inFloats(found.layers()));
     }
 
     private Step products(Step step, boolean fixed) {
@@ -246,64 +227,10 @@ final class QuantizationRun {
         try (var outputs = OutputLayers.of(repaired.model(), data.batches())) {
             ProductSearch.Found found =
                     new ProductSearch(data, settings, outputs).allFitted(repaired.model());
-            Step inner = embeddings(repaired.then(found.model(), found.layers()));
+            Step inner = tables.after(repaired.then(found.model(), found.layers()));
             Step all = allConvolutions(inner, isInner(outputs));
             return new Step(found.finish().apply(all.model()), all.layers());
         }
-    }
-
-    private Step embeddings(Step step) {
-        if (settings.recipe().isPresent()) {
-            Recipe recipe = settings.recipe().get();
-            return tables(
-                    step,
-                    EmbeddingQuantization.of(step.model(), name -> bitsOfTable(name, recipe)));
-        }
-        return switch (settings.format().embeddingsIn(settings.mode())) {
-            case FLOAT -> step;
-            case INT8 ->
-                    tables(
-                            step,
-                            EmbeddingQuantization.eightBit(step.model(), settings.keptFloat()));
-            case INT4 ->
-                    tables(
-                            step,
-                            settings.format().embeddings().isPresent()
-                                    ? EmbeddingQuantization.fourBit(
-                                            step.model(), settings.keptFloat())
-                                    : EmbeddingQuantization.fourBitIfLarge(
-                                            step.model(), settings.keptFloat()));
-        };
-    }
-
-    /** Tables in floats, since integers lose too much; layers that were floats before stay so. */
-    private static Step withoutTables(Step before, Step tables) {
-        List<Layer> more = tables.layers().subList(before.layers().size(), tables.layers().size());
-        return before.then(
-                before.model(),
-                more.stream()
-                        .map(layer ->
-                                layer.precision().equals(Recipe.FLOAT)
-                                        ? layer
-                                        : layer.in(
-                                                Recipe.FLOAT,
-                                                layer.precision() + " loses more than the budget"))
-                        .toList());
-    }
-
-    private int bitsOfTable(String name, Recipe recipe) {
-        if (settings.keepsFloat(name)) {
-            return EmbeddingQuantization.FLOAT;
-        }
-        return switch (recipe.precision(name)) {
-            case Recipe.INTEGERS -> 8;
-            case Recipe.FOUR_BITS -> 4;
-            default -> EmbeddingQuantization.FLOAT;
-        };
-    }
-
-    private static Step tables(Step step, MatMulQuantization.Result result) {
-        return step.then(result.model(), ProductSearch.layers(result.sites(), "Gather"));
     }
 
     /** Matrices in 4 bits, if that is asked for. */
