@@ -102,6 +102,16 @@ final class MatrixLayer implements WeightedLayer {
     }
 
     @Override
+    public ConstantTensor weights() {
+        return weights;
+    }
+
+    @Override
+    public double bias(int output) {
+        return bias[output];
+    }
+
+    @Override
     public int outputs() {
         return bias.length;
     }
@@ -187,25 +197,6 @@ final class MatrixLayer implements WeightedLayer {
     }
 
     @Override
-    public boolean[] writes() {
-        float[] values = weights.toFloats();
-        var writes = new boolean[outputs()];
-        for (int i = 0; i < writes.length; i++) {
-            writes[i] = bias[i] != 0;
-        }
-        forEach((at, input, output) -> writes[output] |= values[at] != 0);
-        return writes;
-    }
-
-    @Override
-    public boolean[] reads() {
-        float[] values = weights.toFloats();
-        var reads = new boolean[inputs()];
-        forEach((at, input, output) -> reads[input] |= values[at] != 0);
-        return reads;
-    }
-
-    @Override
     public void keepOutputs(int[] channels) {
         var kept = new double[channels.length];
         for (int i = 0; i < kept.length; i++) {
@@ -225,11 +216,8 @@ final class MatrixLayer implements WeightedLayer {
         replace(fewer, same, node.input(0), output());
     }
 
-    private interface Visitor {
-        void visit(int at, int input, int output);
-    }
-
-    private void forEach(Visitor visitor) {
+    @Override
+    public void forEach(Visitor visitor) {
         int rows = Math.toIntExact(weights.shape().get(0));
         int columns = Math.toIntExact(weights.shape().get(1));
         for (int row = 0; row < rows; row++) {

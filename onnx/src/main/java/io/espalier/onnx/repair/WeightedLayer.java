@@ -93,11 +93,35 @@ sealed interface WeightedLayer permits ConvLayer, MatrixLayer {
     /** Whether each channel of its result depends on each channel that it reads. */
     boolean isDense();
 
+    ConstantTensor weights();
+
+    double bias(int output);
+
+    /** A weight's place, the channel that it reads and the channel that it writes. */
+    interface Visitor {
+        void visit(int at, int input, int output);
+    }
+
+    void forEach(Visitor visitor);
+
     /** For each channel of its result whether it is ever anything but zero. */
-    boolean[] writes();
+    default boolean[] writes() {
+        float[] values = weights().toFloats();
+        var writes = new boolean[outputs()];
+        for (int i = 0; i < writes.length; i++) {
+            writes[i] = bias(i) != 0;
+        }
+        forEach((at, input, output) -> writes[output] |= values[at] != 0);
+        return writes;
+    }
 
     /** For each channel that it reads whether its result depends on it. */
-    boolean[] reads();
+    default boolean[] reads() {
+        float[] values = weights().toFloats();
+        var reads = new boolean[inputs()];
+        forEach((at, input, output) -> reads[input] |= values[at] != 0);
+        return reads;
+    }
 
     /** Gives only these channels from now on. */
     void keepOutputs(int[] channels);
