@@ -9,6 +9,7 @@ import io.espalier.tensor.BoundOperator;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Operator;
 import io.espalier.tensor.Operators;
+import io.espalier.tensor.QuantizedMaxPool;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -110,7 +111,27 @@ final class LibtorchBinding {
                 operator.bind(
                         arguments(call, value -> Operator.TENSOR, LibtorchBinding::fixed)
                                 .toArray());
-        return (free, tensors) -> List.of(bound.call(tensors));
+        return call.calls(GraphOperator.MAX_POOL2D)
+                ? pooling(call, bound)
+                : (free, tensors) -> List.of(bound.call(tensors));
+    }
+
+    private static Kernel pooling(OperatorCall call, BoundOperator libtorchs) {
+        var quantized =
+                new QuantizedMaxPool(
+                        numbers(call, "kernel_size"),
+                        numbers(call, "stride"),
+                        numbers(call, "padding"),
+                        numbers(call, "dilation"),
+                        call.flag("ceil_mode"));
+        return (free, tensors) -> {
+            Tensor found = quantized.of(tensors[0]);
+            return List.of(found == null ? libtorchs.call(tensors) : found);
+        };
+    }
+
+    private static long[] numbers(OperatorCall call, String attribute) {
+        return call.integers(attribute).stream().mapToLong(Long::longValue).toArray();
     }
 
     /** A call with its constants made ready. */

@@ -1,6 +1,7 @@
 package io.espalier.nn;
 
 import io.espalier.tensor.Needed;
+import io.espalier.tensor.QuantizedMaxPool;
 
 import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.LongOptional;
@@ -180,7 +181,7 @@ abstract sealed class SpatialFunctions extends ReductionFunctions permits LossFu
             long[] dilation,
             boolean ceilMode) {
         return computed(
-                () -> torch.max_pool2d(x, kernel, stride, padding, dilation, ceilMode),
+                () -> largest(x, kernel, stride, padding, dilation, ceilMode),
                 "aten::max_pool2d",
                 x,
                 kernel,
@@ -188,6 +189,19 @@ abstract sealed class SpatialFunctions extends ReductionFunctions permits LossFu
                 padding,
                 dilation,
                 ceilMode);
+    }
+
+    private static Tensor largest(
+            Tensor x,
+            long[] kernel,
+            long[] stride,
+            long[] padding,
+            long[] dilation,
+            boolean ceilMode) {
+        Tensor found = new QuantizedMaxPool(kernel, stride, padding, dilation, ceilMode).of(x);
+        return found == null
+                ? torch.max_pool2d(x, kernel, stride, padding, dilation, ceilMode)
+                : found;
     }
 
     /** The maximum under a window moved over x [N, C, L]. */
