@@ -102,6 +102,20 @@ public final class DynamicPruning implements ModelSchedule {
     }
 
     /**
+     * The same as {@link #gradual(List, Schedule)} by other scores, such as {@link
+     * Importance#gradient}; they are asked for whenever the masks are decided, of what the masks
+     * leave.
+     */
+    public static DynamicPruning gradual(
+            Importance importance, List<Target> targets, Schedule schedule) {
+        Needed.of(importance, "the importance");
+        return new DynamicPruning(
+                attach(targets, schedule, DynamicMask.Shrinking::new),
+                schedule,
+                parts -> scores(importance, parts));
+    }
+
+    /**
      * The same as {@link #magnitude} by other scores, such as {@link Importance#lamp}; they are
      * asked for whenever the masks are decided, of the parameters as if they had no mask.
      */
@@ -111,11 +125,11 @@ public final class DynamicPruning implements ModelSchedule {
         return new DynamicPruning(
                 attach(targets, schedule, DynamicMask.StraightThrough::new),
                 schedule,
-                parts ->
-                        List.copyOf(
-                                importance
-                                        .scores(parts.stream().map(Part::target).toList())
-                                        .values()));
+                parts -> scores(importance, parts));
+    }
+
+    private static List<Tensor> scores(Importance importance, List<Part> parts) {
+        return List.copyOf(importance.scores(parts.stream().map(Part::target).toList()).values());
     }
 
     /**

@@ -10,6 +10,7 @@ import io.espalier.train.EvalMode;
 import io.espalier.train.Loss;
 
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.BoolOptional;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
@@ -58,7 +59,9 @@ record GradientImportance(Module model, Loss loss, DataLoader loader) implements
     }
 
     private void accumulate(Batch batch, List<Tensor> parameters, List<Tensor> scores) {
-        try (var scope = new PointerScope()) {
+        // Masks are decided where no gradients are recorded.
+        try (var scope = new PointerScope();
+                var recording = new AutoGradMode(true)) {
             Tensor value = loss.of(model.call(batch.input()), batch.target());
             TensorVector gradients =
                     torch.grad(

@@ -44,6 +44,27 @@ public interface Importance {
     }
 
     /**
+     * The product of both scores, entry by entry. {@code magnitude().times(gradient(…))} is weight²
+     * · |gradient|: what zeroing an entry costs to second order (LeCun et al., <a
+     * href="https://proceedings.neurips.cc/paper/1989/hash/6c9882bbac1c7093bd25041881277658-Abstract.html">Optimal
+     * Brain Damage</a>, 1989), with the size of its gradients for the curvature, as adaptive
+     * optimizers have it.
+     */
+    default Importance times(Importance other) {
+        Needed.of(other, "the other importance");
+        return targets -> {
+            SequencedMap<Target, Tensor> products = new LinkedHashMap<>();
+            try (var scope = new PointerScope()) {
+                SequencedMap<Target, Tensor> factors = other.scores(targets);
+                scores(targets)
+                        .forEach((target, score) ->
+                                products.put(target, Tensors.keep(score.mul(factors.get(target)))));
+            }
+            return products;
+        };
+    }
+
+    /**
      * The entries' absolute values (Han et al., <a
      * href="https://arxiv.org/abs/1506.02626">2015</a>).
      */

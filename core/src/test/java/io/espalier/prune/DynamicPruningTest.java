@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.data.DataLoader;
 import io.espalier.data.Dataset;
 import io.espalier.nn.Functional;
 import io.espalier.nn.Linear;
@@ -31,6 +32,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 
@@ -262,6 +264,31 @@ class DynamicPruningTest {
         pruning.update(2);
         assertArrayEquals(first, Tensors.floats(layer.buffer("weight_mask")));
         assertEquals(15, kept(layer));
+    }
+
+    @Test
+    @DisplayName("prunes gradually by gradients that it asks for meanwhile, for good")
+    void graduallyByImportance() {
+        var model = new Two();
+        var data = Dataset.of(Tensors.randn(8, 6), Tensors.randn(8, 4));
+        var importance = Importance.gradient(model, Losses.mse(), new DataLoader(data, 8));
+        float[] scores = Tensors.floats(importance.scores(weight(model.a).getFirst()));
+
+        var pruning =
+                DynamicPruning.gradual(importance, weight(model.a), Schedule.linear(0, 0.5, 2));
+        pruning.update(1);
+        pruning.update(2);
+        pruning.freeze();
+
+        float[] mask = Tensors.floats(model.a.buffer("weight_mask"));
+        float[] sorted = scores.clone();
+        Arrays.sort(sorted);
+        for (int i = 0; i < mask.length; i++) {
+            if (scores[i] < sorted[7]) {
+                assertEquals(0, mask[i], "what went first does not return");
+            }
+        }
+        assertEquals(15, kept(model.a));
     }
 
     @Test

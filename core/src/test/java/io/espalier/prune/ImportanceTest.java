@@ -67,6 +67,22 @@ class ImportanceTest {
     }
 
     @Test
+    @DisplayName("a product of importances is that of their scores, entry by entry")
+    void product() {
+        var layer = new Linear(3, 2);
+        var target = new Target(layer, "weight");
+        float[] random = Tensors.floats(Importance.random(5).scores(target));
+        float[] weight = Tensors.floats(layer.weight());
+
+        float[] scores =
+                Tensors.floats(Importance.magnitude().times(Importance.random(5)).scores(target));
+
+        for (int i = 0; i < scores.length; i++) {
+            assertEquals(Math.abs(weight[i]) * random[i], scores[i], 1e-7);
+        }
+    }
+
+    @Test
     @DisplayName("a masked weight has gradient importance 0, and global pruning goes by the scores")
     void gradientAndMasks() {
         var layer = new Linear(6, 5);
