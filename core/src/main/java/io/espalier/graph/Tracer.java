@@ -17,6 +17,7 @@ import java.util.IdentityHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.function.Supplier;
 
@@ -36,6 +37,7 @@ final class Tracer implements CallRecorder {
     private final Deque<Frame> frames = new ArrayDeque<>();
     private final Set<String> effective = new LinkedHashSet<>();
     private final Map<Value, long[]> shapes = new HashMap<>();
+    private final List<FollowedCall> followed = new ArrayList<>();
     private boolean insideNode;
 
     /** A module that is being followed. */
@@ -112,6 +114,11 @@ final class Tracer implements CallRecorder {
         return shapes;
     }
 
+    /** The modules that were followed, unless what followed one couldn't be. */
+    List<FollowedCall> followed() {
+        return followed;
+    }
+
     private void define(Tensor tensor, Value value) {
         known.define(tensor, value);
         if (tensor.defined()) {
@@ -145,7 +152,23 @@ final class Tracer implements CallRecorder {
         } finally {
             frames.pop();
         }
-        return frame.failure == null ? outputs : asNode(frame, inputs, arguments, outputs);
+        if (frame.failure != null) {
+            return asNode(frame, inputs, arguments, outputs);
+        }
+        note(frame, outputs);
+        return outputs;
+    }
+
+    private void note(Frame frame, List<Tensor> outputs) {
+        String path = paths.get(frame.module);
+        if (path != null) {
+            Set<Value> within = new LinkedHashSet<>();
+            nodes.subList(frame.nodesBefore, nodes.size())
+                    .forEach(node -> within.addAll(node.results()));
+            List<Value> results =
+                    outputs.stream().map(known::value).filter(Objects::nonNull).toList();
+            followed.add(new FollowedCall(path, results, within));
+        }
     }
 
     private List<Tensor> inside(Supplier<List<Tensor>> forward) {

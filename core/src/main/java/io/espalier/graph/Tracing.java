@@ -41,7 +41,8 @@ final class Tracing {
             Graph graph,
             Map<String, Tensor> constants,
             List<Tensor> inputs,
-            Map<Value, long[]> shapes) {}
+            Map<Value, long[]> shapes,
+            List<FollowedCall> followed) {}
 
     Tracing(Module model, List<Tensor> example) {
         this.model = model;
@@ -106,6 +107,14 @@ final class Tracing {
                                             + " are of other sizes",
                                     null));
         });
+    }
+
+    /** The modules that were followed. */
+    List<FollowedCall> followedCalls() {
+        try (var scope = new PointerScope();
+                var noGrad = new NoGradGuard()) {
+            return traced(example).followed;
+        }
     }
 
     private GraphModule inScope(Supplier<GraphModule> tracing) {
@@ -291,7 +300,8 @@ final class Tracing {
                 if (graph == null) {
                     throw refusal == null ? new EspalierException("No graph.") : refusal;
                 }
-                return new Traced(graph, tracer.constants(), inputs, tracer.shapes());
+                return new Traced(
+                        graph, tracer.constants(), inputs, tracer.shapes(), tracer.followed());
             }
             constants.addAll(held);
             before = strangers;

@@ -92,6 +92,11 @@ public final class Groups {
         return new Cut(identities, Set.of(unit.atom()));
     }
 
+    /** The removal of nothing. */
+    Cut nothing() {
+        return new Cut(identities, Set.of());
+    }
+
     /**
      * The removal of these units.
      *

@@ -1,10 +1,12 @@
 package io.espalier.slim;
 
+import io.espalier.graph.Node;
 import io.espalier.nn.Module;
 
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Predicate;
 
 /**
  * Chooses units of a Java model by what is lost in the layers that read them, in the order of the
@@ -23,15 +25,17 @@ final class LayerwiseUnits implements AutoCloseable {
      * Prepares.
      *
      * @param widths how many units of each group stay
+     * @param isThere whether a step is one of the model as it is now
      */
     LayerwiseUnits(
             ModelAnalysis analysis,
             Map<Group, Integer> widths,
-            ChannelImportance.OnData importance) {
+            ChannelImportance.OnData importance,
+            Predicate<Node> isThere) {
         this.analysis = analysis;
         this.widths = widths;
         this.importance = importance;
-        all = WeighedLayer.readers(analysis, widths.keySet());
+        all = WeighedLayer.readers(analysis, widths.keySet(), isThere);
         onTheWay = all.pass();
     }
 

@@ -12,6 +12,7 @@ import org.bytedeco.pytorch.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.NavigableMap;
+import java.util.OptionalInt;
 import java.util.TreeMap;
 import java.util.function.ToLongFunction;
 import java.util.stream.Stream;
@@ -23,31 +24,48 @@ final class ModelCosts {
     private final ModelSlimmer slimmer;
     private final ModelAnalysis analysis;
     private final List<Group> groups;
+    private final LeftOutModules blocks;
     private final Remainders left;
 
-    ModelCosts(ModelSlimmer slimmer, List<Group> groups) {
+    ModelCosts(ModelSlimmer slimmer, List<Group> groups, LeftOutModules blocks) {
         this.slimmer = slimmer;
         this.groups = groups;
+        this.blocks = blocks;
         analysis = slimmer.analysis();
         left = new Remainders(slimmer.groups(), groups);
     }
 
     /** Multiplications of a call with the example. */
     WidthCosts macs() {
-        var costs = new WidthCosts(groups.size());
+        var costs = none();
         for (GraphCost.Row row : rows()) {
+            OptionalInt block = blocks.of(row.node());
             List<String> weights = weights(row.node());
             double all = weights.stream().mapToDouble(this::elements).sum();
             for (String weight : weights) {
                 // A layer multiplies all elements of its weights equally often.
                 double part = row.macs() * elements(weight) / all;
-                costs.add(share -> share * part, ofConstant(weight));
+                costs.add(share -> share * part, within(block, ofConstant(weight)));
             }
             if (weights.isEmpty() && row.macs() > 0) {
-                costs.add(share -> share * row.macs(), ofProduct(row.node()));
+                costs.add(share -> share * row.macs(), within(block, ofProduct(row.node())));
             }
         }
         return costs;
+    }
+
+    private WidthCosts none() {
+        return new WidthCosts(groups.size() + blocks.count());
+    }
+
+    /** Factors of what is there if its block is. */
+    private List<Remainder> within(OptionalInt block, List<Remainder> factors) {
+        if (block.isEmpty()) {
+            return factors;
+        }
+        List<Remainder> all = new ArrayList<>(factors);
+        all.add(Remainders.presence(groups.size() + block.getAsInt()));
+        return all;
     }
 
     private List<GraphCost.Row> rows() {
@@ -74,12 +92,12 @@ final class ModelCosts {
     }
 
     private WidthCosts ofTensors(long all, ToLongFunction<ModelTensors.Held> size) {
-        var costs = new WidthCosts(groups.size());
+        var costs = none();
         costs.addFixed(all);
         for (String name : analysis.constants().keySet()) {
             double part = size.applyAsLong(analysis.tensors().held(name));
             costs.addFixed(-part);
-            costs.add(share -> share * part, ofConstant(name));
+            costs.add(share -> share * part, within(blocks.of(name), ofConstant(name)));
         }
         return costs;
     }
@@ -92,12 +110,12 @@ final class ModelCosts {
         List<Node> nodes = analysis.traced().graph().nodes();
         List<NavigableMap<Double, Double>> samples = new ArrayList<>();
         nodes.forEach(node -> samples.add(new TreeMap<>()));
-        var costs = new WidthCosts(groups.size());
+        var costs = none();
         List<Double> shares = WidthCosts.MEASURED_AT;
         for (int i = 0; i < shares.size(); i++) {
             listener.at("measuring times", i, shares.size());
             int[] widths = UnitWidths.of(groups, shares.get(i));
-            double[] times = slimmer.narrowed(groups, widths, this::stepTimes);
+            double[] times = slimmer.narrowed(groups, blocks, widths, this::stepTimes);
             for (int n = 0; n < times.length; n++) {
                 samples.get(n).merge(work(nodes.get(n), widths), times[n], Math::min);
             }
@@ -105,7 +123,8 @@ final class ModelCosts {
         double known = samples.stream().mapToDouble(each -> each.lastEntry().getValue()).sum();
         costs.addFixed(Math.max(0, time() - known));
         for (int n = 0; n < nodes.size(); n++) {
-            costs.add(WidthCosts.through(samples.get(n)), factors(nodes.get(n)));
+            Node node = nodes.get(n);
+            costs.add(WidthCosts.through(samples.get(n)), within(blocks.of(node), factors(node)));
         }
         return costs;
     }

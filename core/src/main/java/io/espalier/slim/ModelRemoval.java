@@ -108,7 +108,7 @@ final class ModelRemoval {
     }
 
     /** What is left of a tensor. */
-    private static Tensor kept(Tensor tensor, List<Axis> axes, Cut cut) {
+    static Tensor kept(Tensor tensor, List<Axis> axes, Cut cut) {
         Tensor left = tensor.detach();
         for (int d = 0; d < axes.size(); d++) {
             Axis axis = axes.get(d);

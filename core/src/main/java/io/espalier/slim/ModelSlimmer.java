@@ -1,7 +1,6 @@
 package io.espalier.slim;
 
 import io.espalier.nn.Module;
-import io.espalier.nn.NamePattern;
 import io.espalier.slim.SlimResult.Cost;
 import io.espalier.slim.SlimResult.Row;
 import io.espalier.tensor.EspalierException;
@@ -13,18 +12,16 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Optimizer;
 import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Supplier;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
 
 /** A Java model, what can go of it, and how it goes. */
 final class ModelSlimmer {
@@ -32,7 +29,16 @@ final class ModelSlimmer {
     private final List<Tensor> example;
     private final ModelAnalysis analysis;
     private final Groups groups;
-    private final Set<Place> read;
+    private final ModelNames names;
+    private @Nullable List<ModelBlocks.Found> blocks;
+
+    /** What was taken out of the model, and how it is put back. */
+    record Removed(ModelRemoval channels, LeftOutModules.Out blocks) {
+        void undo() {
+            blocks.close();
+            channels.undo();
+        }
+    }
 
     private ModelSlimmer(Module model, List<Tensor> example) {
         this.model = model;
@@ -40,13 +46,7 @@ final class ModelSlimmer {
         ModelAnalysis first = ModelAnalysis.of(model, TracedModel.of(model, example), Set.of());
         analysis = SlimmedModelCheck.settled(first, example);
         groups = analysis.groups();
-        read =
-                analysis.ends().stream()
-                        .flatMap(end -> Stream.of(end.one(), end.other()))
-                        .filter(Objects::nonNull)
-                        .map(ModelEnd.Side::place)
-                        .filter(Objects::nonNull)
-                        .collect(Collectors.toSet());
+        names = new ModelNames(analysis);
     }
 
     /**
@@ -74,48 +74,32 @@ final class ModelSlimmer {
         return groups;
     }
 
-    /** Whether a layer of such a name makes the channels of a group. */
-    boolean isMadeBy(Group group, String pattern) {
-        return isOf(
-                group.units().getFirst().slices().keySet().stream()
-                        .filter(place -> !read.contains(place)),
-                pattern);
+    /** What names of layers and tensors stand for. */
+    ModelNames names() {
+        return names;
     }
 
-    /** Whether a group takes something of a layer of such a name along. */
-    boolean touches(Group group, String pattern) {
-        return isOf(group.units().getFirst().slices().keySet().stream(), pattern);
-    }
-
-    private static boolean isOf(Stream<Place> places, String pattern) {
-        NamePattern compiled = NamePattern.of(pattern);
-        return places.map(Place::constant).anyMatch(name -> matches(compiled, name));
-    }
-
-    /** Whether a tensor, or a module around it, has such a name. */
-    private static boolean matches(NamePattern pattern, String name) {
-        String part = name;
-        while (true) {
-            if (pattern.matches(part)) {
-                return true;
+    /** The residual blocks, and why some can't be left out: each is, for a moment. */
+    List<ModelBlocks.Found> blocks() {
+        if (blocks == null) {
+            try (var scope = new PointerScope();
+                    var noGrad = new NoGradGuard()) {
+                blocks =
+                        ModelBlocks.of(analysis, example).stream()
+                                .map(found -> found.checked(this::hindrance))
+                                .toList();
             }
-            int dot = part.lastIndexOf('.');
-            if (dot < 0) {
-                return false;
-            }
-            part = part.substring(0, dot);
         }
+        return blocks;
     }
 
-    /**
-     * Refuses a name that nothing has.
-     *
-     * @throws EspalierException if so
-     */
-    void requireName(String pattern) {
-        NamePattern compiled = NamePattern.of(pattern);
-        if (analysis.tensors().all().keySet().stream().noneMatch(name -> matches(compiled, name))) {
-            throw new EspalierException("No layer or tensor is named '%s'.".formatted(pattern));
+    private Optional<String> hindrance(ModelBlock block) {
+        var alone = LeftOutModules.ofNothing(analysis, block);
+        Cut nothing = groups.nothing();
+        try (var out = alone.leaveOut(alone.without(0), nothing)) {
+            return new SlimmedModelCheck(analysis, groups, example)
+                    .difference(nothing, out)
+                    .map("without it %s"::formatted);
         }
     }
 
@@ -141,30 +125,41 @@ final class ModelSlimmer {
     }
 
     /**
-     * Takes units out, all or none; more of each value stays than nothing.
+     * Takes units and blocks out, all or none; more of each value stays than nothing.
      *
+     * @param blocks that are left out at the widths behind those of the groups
      * @param by how each group that was chosen from was chosen from
      * @param optimizers what they remember of parameters follows
      */
-    SlimResult remove(List<Unit> units, Map<Group, String> by, List<Optimizer> optimizers) {
+    SlimResult remove(
+            List<Unit> units,
+            LeftOutModules blocks,
+            int[] widths,
+            Map<Group, String> by,
+            List<Optimizer> optimizers) {
         List<Unit> gone = leavingSome(units);
         Cost before = cost();
         List<OptimizerMoments> moments = optimizers.stream().map(OptimizerMoments::new).toList();
-        ModelRemoval removal = removed(gone);
+        Removed removed = removed(gone, blocks, widths);
         Cost after;
         try {
-            moments.forEach(remembered -> remembered.change(removal::left));
+            moments.forEach(remembered -> remembered.change(removed.channels()::left));
             after = TracedModel.of(model, example).cost(example);
             requireWatching();
         } catch (RuntimeException e) {
-            removal.undo();
+            removed.undo();
             moments.forEach(OptimizerMoments::restore);
             throw e;
         }
+        List<Tensor> forgotten = removed.blocks().parameters();
+        moments.forEach(remembered -> remembered.forget(forgotten));
         Set<Unit> all = new HashSet<>(gone);
         List<Row> rows = new ArrayList<>();
         for (Group group : groups.all()) {
-            long left = group.units().stream().filter(unit -> !all.contains(unit)).count();
+            long left =
+                    blocks.isOut(group, widths)
+                            ? 0
+                            : group.units().stream().filter(unit -> !all.contains(unit)).count();
             rows.add(
                     new Row(
                             group,
@@ -196,23 +191,30 @@ final class ModelSlimmer {
     }
 
     /** Takes units out and looks whether the model does what it should. */
-    ModelRemoval removed(List<Unit> gone) {
+    Removed removed(List<Unit> gone) {
+        return removed(gone, LeftOutModules.none(analysis, List.of()), new int[0]);
+    }
+
+    /** The same with blocks that are left out at widths behind those of the groups. */
+    Removed removed(List<Unit> gone, LeftOutModules blocks, int[] widths) {
         Cut cut = groups.choose(gone);
-        ModelRemoval removal = ModelRemoval.apply(analysis, cut);
+        var removed = new Removed(ModelRemoval.apply(analysis, cut), blocks.leaveOut(widths, cut));
         Optional<String> difference;
         try {
-            difference = new SlimmedModelCheck(analysis, groups, example).difference(cut);
+            difference =
+                    new SlimmedModelCheck(analysis, groups, example)
+                            .difference(cut, removed.blocks());
         } catch (RuntimeException e) {
-            removal.undo();
+            removed.undo();
             throw e;
         }
         if (difference.isPresent()) {
-            removal.undo();
+            removed.undo();
             throw new EspalierException(
                     "Nothing was removed from %s, since without the channels %s."
                             .formatted(model.getClass().getSimpleName(), difference.get()));
         }
-        return removal;
+        return removed;
     }
 
     /** What the model is called with. */
@@ -220,13 +222,18 @@ final class ModelSlimmer {
         return example;
     }
 
-    /** What is measured of the model while groups have these widths; then it is as it was. */
-    <T> T narrowed(List<Group> chosen, int[] widths, Supplier<T> measured) {
-        ModelRemoval removal = removed(leavingSome(UnitWidths.last(chosen, widths)));
+    /**
+     * What is measured of the model while groups, and the blocks behind them, have these widths;
+     * then it is as it was.
+     */
+    <T> T narrowed(List<Group> chosen, LeftOutModules blocks, int[] widths, Supplier<T> measured) {
+        int[] ofGroups = Arrays.copyOf(widths, chosen.size());
+        List<Unit> gone = leavingSome(UnitWidths.last(chosen, ofGroups));
+        Removed removed = removed(gone, blocks, widths);
         try {
             return measured.get();
         } finally {
-            removal.undo();
+            removed.undo();
         }
     }
 

@@ -1,9 +1,9 @@
 package io.espalier.slim;
 
-import io.espalier.graph.Graph;
 import io.espalier.graph.Node;
 import io.espalier.graph.Node.OperatorCall;
 import io.espalier.graph.Value;
+import io.espalier.slim.LeftOutModules.Out;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;
@@ -88,14 +88,18 @@ final class SlimmedModelCheck {
         Cut cut = groups.choose(some);
         ModelRemoval removal = ModelRemoval.apply(analysis, cut);
         try {
-            return difference(cut).isEmpty();
+            return difference(cut, Out.none(analysis.model())).isEmpty();
         } finally {
             removal.undo();
         }
     }
 
-    /** What the model, out of which this was cut, does otherwise than it should. */
-    Optional<String> difference(Cut cut) {
+    /**
+     * What the model, out of which this was cut, does otherwise than it should.
+     *
+     * @param out blocks that are left out as well
+     */
+    Optional<String> difference(Cut cut, Out out) {
         TracedModel now;
         try {
             now = TracedModel.of(analysis.model(), example);
@@ -104,13 +108,16 @@ final class SlimmedModelCheck {
         } catch (RuntimeException e) { // whatever a model's own code throws
             return Optional.of(e.toString());
         }
-        Graph before = analysis.traced().graph();
-        Graph after = now.graph();
-        if (before.nodes().size() != after.nodes().size()) {
+        List<Node> before = analysis.traced().graph().nodes();
+        List<Node> after = now.graph().nodes().stream().filter(node -> !out.stands(node)).toList();
+        int[] left =
+                IntStream.range(0, before.size()).filter(i -> !out.had(before.get(i))).toArray();
+        if (left.length != after.size()) {
             return Optional.of("it computes in other steps then");
         }
-        return IntStream.range(0, before.nodes().size())
-                .mapToObj(i -> difference(i, before.nodes().get(i), after.nodes().get(i), now, cut))
+        return IntStream.range(0, left.length)
+                .filter(i -> !out.isBehind(before.get(left[i])))
+                .mapToObj(i -> difference(left[i], before.get(left[i]), after.get(i), now, cut))
                 .flatMap(Optional::stream)
                 .findFirst();
     }

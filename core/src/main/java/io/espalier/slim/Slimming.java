@@ -1,5 +1,7 @@
 package io.espalier.slim;
 
+import io.espalier.nn.Constant;
+import io.espalier.nn.Identity;
 import io.espalier.nn.Module;
 import io.espalier.prune.Importance;
 import io.espalier.tensor.EspalierException;
@@ -32,47 +34,9 @@ import java.util.stream.Stream;
  */
 public final class Slimming {
     private final ModelSlimmer slimmer;
-    private final Choice choice;
+    private final SlimmingChoice choice;
 
-    /** What was set. */
-    private record Choice(
-            SlimmingTarget target,
-            ChannelImportance importance,
-            List<String> only,
-            List<String> keep,
-            List<Optimizer> optimizers,
-            Listener listener) {
-        static final Choice DEFAULT =
-                new Choice(
-                        new SlimmingTarget(SlimmingTarget.Kind.RATIO, 0.5),
-                        ChannelImportance.magnitude(),
-                        List.of(),
-                        List.of(),
-                        List.of(),
-                        (stage, done, total) -> {});
-
-        Choice target(SlimmingTarget value) {
-            return new Choice(value, importance, only, keep, optimizers, listener);
-        }
-
-        Choice importance(ChannelImportance value) {
-            return new Choice(target, value, only, keep, optimizers, listener);
-        }
-
-        Choice names(List<String> newOnly, List<String> newKeep) {
-            return new Choice(target, importance, newOnly, newKeep, optimizers, listener);
-        }
-
-        Choice optimizers(List<Optimizer> value) {
-            return new Choice(target, importance, only, keep, value, listener);
-        }
-
-        Choice listener(Listener value) {
-            return new Choice(target, importance, only, keep, optimizers, value);
-        }
-    }
-
-    private Slimming(ModelSlimmer slimmer, Choice choice) {
+    private Slimming(ModelSlimmer slimmer, SlimmingChoice choice) {
         this.slimmer = slimmer;
         this.choice = choice;
     }
@@ -100,7 +64,7 @@ public final class Slimming {
         var slimmer =
                 ModelSlimmer.of(
                         Needed.of(model, "the model to slim"), Needed.all(example, "the example"));
-        return new Slimming(slimmer, Choice.DEFAULT);
+        return new Slimming(slimmer, SlimmingChoice.DEFAULT);
     }
 
     /**
@@ -201,13 +165,13 @@ public final class Slimming {
     public Slimming only(String... patterns) {
         for (String pattern : Needed.all(patterns, "the names of layers")) {
             if (slimmer.groups().all().stream()
-                    .noneMatch(group -> slimmer.isMadeBy(group, pattern))) {
+                    .noneMatch(group -> slimmer.names().makes(pattern, group))) {
                 throw new EspalierException(
                         "Nothing that can be removed is named '%s'; the groups tell what can."
                                 .formatted(pattern));
             }
         }
-        return new Slimming(slimmer, choice.names(joined(choice.only, patterns), choice.keep));
+        return new Slimming(slimmer, choice.names(joined(choice.only(), patterns), choice.keep()));
     }
 
     /**
@@ -218,13 +182,22 @@ public final class Slimming {
      */
     public Slimming keep(String... patterns) {
         for (String pattern : Needed.all(patterns, "the names of layers")) {
-            slimmer.requireName(pattern);
+            slimmer.names().require(pattern);
         }
-        return new Slimming(slimmer, choice.names(choice.only, joined(choice.keep, patterns)));
+        return new Slimming(slimmer, choice.names(choice.only(), joined(choice.keep(), patterns)));
     }
 
     private static List<String> joined(List<String> some, String... more) {
         return Stream.concat(some.stream(), Stream.of(more)).toList();
+    }
+
+    /**
+     * Takes channels only. Otherwise, where widths are found for a target by second order or
+     * activations, whole residual {@link #blocks} may go too: of a sum {@code x + f(x)} what {@code
+     * f} gives on average is left of it, for each channel.
+     */
+    public Slimming keepBlocks() {
+        return new Slimming(slimmer, choice.keepingBlocks());
     }
 
     /** Tells somebody how far it is. */
@@ -240,7 +213,7 @@ public final class Slimming {
      */
     public Slimming optimizer(Optimizer one) {
         OptimizerMoments.requireOf(slimmer.model(), Needed.of(one, "the optimizer"));
-        List<Optimizer> all = new ArrayList<>(choice.optimizers);
+        List<Optimizer> all = new ArrayList<>(choice.optimizers());
         all.add(one);
         return new Slimming(slimmer, choice.optimizers(List.copyOf(all)));
     }
@@ -250,10 +223,15 @@ public final class Slimming {
         return slimmer.groups();
     }
 
-    private boolean isChosen(Group group) {
-        return (choice.only.isEmpty()
-                        || choice.only.stream().anyMatch(name -> slimmer.isMadeBy(group, name)))
-                && choice.keep.stream().noneMatch(name -> slimmer.touches(group, name));
+    /**
+     * The residual blocks that may go as a whole, and others that can't for which reason. In the
+     * place of the module that gives what a block adds comes a {@link Constant}, in the places of
+     * the modules before it an {@link Identity}; nothing else may read what they give, and all that
+     * multiplies has to be in such modules. A model that hooks watch, as they do one that trains
+     * for integers, has none.
+     */
+    public List<ResidualBlock> blocks() {
+        return slimmer.blocks().stream().map(ModelBlocks.Found::told).toList();
     }
 
     /**
@@ -265,9 +243,15 @@ public final class Slimming {
      */
     public SlimResult run() {
         slimmer.requireUnchanged();
-        List<Group> chosen = slimmer.groups().independent(this::isChosen);
+        List<Group> chosen =
+                slimmer.groups().independent(group -> choice.takes(group, slimmer.names()));
         return new SlimmingRun(
-                        slimmer, chosen, choice.importance, choice.optimizers, choice.listener)
-                .to(choice.target);
+                        slimmer,
+                        chosen,
+                        choice.takes(slimmer),
+                        choice.importance(),
+                        choice.optimizers(),
+                        choice.listener())
+                .to(choice.target());
     }
 }

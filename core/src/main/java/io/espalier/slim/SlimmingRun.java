@@ -14,7 +14,9 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.SequencedMap;
 import java.util.function.Function;
+import java.util.stream.IntStream;
 
 /** One slimming of a Java model on its way: what groups lose, and the model at some widths. */
 final class SlimmingRun {
@@ -23,8 +25,15 @@ final class SlimmingRun {
 
     private static final int JUDGED = 256;
 
+    /** Enough for an average of what a block gives. */
+    private static final int MEANS = 128;
+
+    private static final String REMOVED = "block removed";
+
     private final ModelSlimmer slimmer;
     private final List<Group> groups;
+    private final List<ModelBlock> mayGo;
+    private LeftOutModules blocks;
     private final ChannelImportance importance;
     private final List<Optimizer> optimizers;
     private final Slimming.Listener listener;
@@ -34,20 +43,24 @@ final class SlimmingRun {
      * Prepares.
      *
      * @param groups that are chosen from
+     * @param mayGo blocks that may go whole, if there is data to see what is lost by them
      * @param optimizers what they remember of parameters follows
      */
     SlimmingRun(
             ModelSlimmer slimmer,
             List<Group> groups,
+            List<ModelBlock> mayGo,
             ChannelImportance importance,
             List<Optimizer> optimizers,
             Slimming.Listener listener) {
         this.slimmer = slimmer;
         this.groups = groups;
+        this.mayGo = mayGo;
         this.importance = importance;
         this.optimizers = optimizers;
         this.listener = listener;
         scores = new UnitScores(slimmer.analysis(), importance);
+        blocks = LeftOutModules.none(slimmer.analysis(), groups);
     }
 
     /** What goes, and how it was chosen. */
@@ -70,13 +83,54 @@ final class SlimmingRun {
                             + " some.");
         }
         try (var scope = new PointerScope()) {
+            if (importance instanceof ChannelImportance.OnData onData && target.isSearched()) {
+                blocks = new LeftOutModules(slimmer.analysis(), groups.size(), means(onData));
+            }
             return new TargetWidths(slimmer, this, listener).to(target);
+        }
+    }
+
+    private SequencedMap<ModelBlock, Tensor> means(ChannelImportance.OnData onData) {
+        List<ModelBlock> some =
+                mayGo.stream().filter(block -> groups.stream().anyMatch(block::contains)).toList();
+        try (var inference = new EvalMode(slimmer.model())) {
+            return BlockMeans.of(slimmer.analysis(), some, onData.calibration(), MEANS);
         }
     }
 
     /** The groups that get narrower. */
     List<Group> groups() {
         return groups;
+    }
+
+    /** The residual blocks that may go. */
+    LeftOutModules blocks() {
+        return blocks;
+    }
+
+    /** What is lost without each of the blocks. */
+    List<RemovableBlock> lossesOfBlocks() {
+        if (blocks.count() == 0 || !(importance instanceof ChannelImportance.OnData onData)) {
+            return List.of();
+        }
+        List<RemovableBlock> losses = new ArrayList<>();
+        Cut nothing = slimmer.groups().nothing();
+        try (var inference = new EvalMode(slimmer.model());
+                var results = new ModelResults(slimmer.model(), onData.calibration(), PROBES)) {
+            for (int b = 0; b < blocks.count(); b++) {
+                int block = b;
+                listener.at("finding what blocks lose", b, blocks.count());
+                List<Integer> within =
+                        IntStream.range(0, groups.size())
+                                .filter(g -> blocks.contains(block, groups.get(g)))
+                                .boxed()
+                                .toList();
+                try (var out = blocks.leaveOut(blocks.without(b), nothing)) {
+                    losses.add(new RemovableBlock(within, results.drop()));
+                }
+            }
+        }
+        return losses;
     }
 
     /** What is lost of each group, by how many of its units are gone. */
@@ -94,7 +148,7 @@ final class SlimmingRun {
         Module model = slimmer.model();
         Module reference = model.copy();
         reference.eval();
-        var layers = WeighedLayer.readers(slimmer.analysis(), groups);
+        var layers = WeighedLayer.readers(slimmer.analysis(), groups, node -> true);
         var pass = new LayerPass(model, reference, onData.calibration());
         try (var inference = new EvalMode(model);
                 var results = new ModelResults(model, onData.calibration(), PROBES)) {
@@ -124,7 +178,7 @@ final class SlimmingRun {
         List<Runnable> back = new ArrayList<>();
         try {
             left.forEach((layer, costs) -> back.add(layer.tried(costs, solves)));
-            return drop(gone, results);
+            return drop(slimmer.removed(slimmer.leavingSome(gone)), results);
         } finally {
             back.forEach(Runnable::run);
         }
@@ -140,26 +194,31 @@ final class SlimmingRun {
 
     /** How far the results are off at these widths; then the model is as it was. */
     double drop(int[] widths, ModelResults results) {
-        return withChosen(widths, true, chosen -> drop(chosen.gone(), results));
+        return withChosen(
+                widths,
+                true,
+                chosen -> {
+                    List<Unit> gone = slimmer.leavingSome(chosen.gone());
+                    return drop(slimmer.removed(gone, blocks, widths), results);
+                });
     }
 
-    private double drop(List<Unit> gone, ModelResults results) {
-        ModelRemoval removal = slimmer.removed(slimmer.leavingSome(gone));
+    private double drop(ModelSlimmer.Removed removed, ModelResults results) {
         try (var inference = new EvalMode(slimmer.model())) {
             return results.drop();
         } finally {
-            removal.undo();
+            removed.undo();
         }
     }
 
-    /** Gives the groups these widths, or leaves the model as it is. */
+    /** Gives the groups, and the blocks behind them, these widths, or leaves the model as it is. */
     SlimResult at(int[] widths) {
         return withChosen(
                 widths,
                 false,
                 chosen -> {
                     listener.at("removing", 0, 1);
-                    return slimmer.remove(chosen.gone(), chosen.by(), optimizers);
+                    return slimmer.remove(chosen.gone(), blocks, widths, chosen.by(), optimizers);
                 });
     }
 
@@ -205,10 +264,12 @@ final class SlimmingRun {
         if (importance instanceof ChannelImportance.OnData onData) {
             weigh(onData, widths, chosen);
         }
-        for (int g = 0; g < widths.length; g++) {
+        for (int g = 0; g < groups.size(); g++) {
             Group group = groups.get(g);
-            listener.at("weighing groups", g, widths.length);
-            if (!chosen.by().containsKey(group)) {
+            listener.at("weighing groups", g, groups.size());
+            if (blocks.isOut(group, widths)) {
+                chosen.by().put(group, REMOVED);
+            } else if (!chosen.by().containsKey(group)) {
                 UnitScores.Scored scored = scores.of(group);
                 chosen.by().put(group, scored.by());
                 List<Unit> units = group.units();
@@ -223,13 +284,19 @@ final class SlimmingRun {
 
     private void weigh(ChannelImportance.OnData onData, int[] widths, Chosen chosen) {
         Map<Group, Integer> byGroup = new LinkedHashMap<>();
-        for (int g = 0; g < widths.length; g++) {
-            byGroup.put(groups.get(g), widths[g]);
+        for (int g = 0; g < groups.size(); g++) {
+            if (!blocks.isOut(groups.get(g), widths)) {
+                byGroup.put(groups.get(g), widths[g]);
+            }
         }
         Module reference = slimmer.model().copy();
         reference.eval();
+        Cut nothing = slimmer.groups().nothing();
         try (var inference = new EvalMode(slimmer.model());
-                var units = new LayerwiseUnits(slimmer.analysis(), byGroup, onData)) {
+                var out = blocks.leaveOut(widths, nothing);
+                var units =
+                        new LayerwiseUnits(
+                                slimmer.analysis(), byGroup, onData, node -> !out.had(node))) {
             chosen.gone().addAll(units.run(reference, listener));
             groups.stream()
                     .filter(units::knows)

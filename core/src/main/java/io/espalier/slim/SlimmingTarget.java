@@ -79,6 +79,11 @@ public record SlimmingTarget(Kind kind, double value) {
         return new SlimmingTarget(kind, Math.pow(value, kind == Kind.RATIO ? to - from : to));
     }
 
+    /** Whether each group gets a width of its own. */
+    public boolean isSearched() {
+        return kind != Kind.RATIO;
+    }
+
     /** What of the whole it leaves, where that follows. */
     public double share() {
         return kind == Kind.SPEEDUP ? 1 / value : value;

@@ -27,7 +27,7 @@ final class TargetWidths {
         this.slimmer = slimmer;
         this.run = run;
         this.listener = listener;
-        costs = new ModelCosts(slimmer, run.groups());
+        costs = new ModelCosts(slimmer, run.groups(), run.blocks());
     }
 
     /** The slimming that meets a target. */
@@ -43,7 +43,7 @@ final class TargetWidths {
     }
 
     private WidthSearch search(WidthCosts cost) {
-        return new WidthSearch(run.groups(), run.losses(), cost);
+        return new WidthSearch(run.groups(), run.losses(), cost, run.lossesOfBlocks());
     }
 
     private SlimResult counted(SlimmingTarget target, WidthCosts cost) {
@@ -95,7 +95,9 @@ final class TargetWidths {
      */
     private Correction correction(WidthSearch search, Supplier<Double> measured, double off) {
         return new Correction(
-                search, widths -> slimmer.narrowed(run.groups(), widths, measured), off);
+                search,
+                widths -> slimmer.narrowed(run.groups(), run.blocks(), widths, measured),
+                off);
     }
 
     private SlimResult toDrop(SlimmingTarget target) {

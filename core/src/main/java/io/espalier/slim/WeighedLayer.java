@@ -1,5 +1,6 @@
 package io.espalier.slim;
 
+import io.espalier.graph.Node;
 import io.espalier.nn.Module;
 import io.espalier.tensor.Tensors;
 
@@ -15,6 +16,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.function.Predicate;
 
 /** A linear layer or convolution of a Java model in whose sums channels of units end. */
 final class WeighedLayer implements GroupReaders.Layer {
@@ -55,15 +57,20 @@ final class WeighedLayer implements GroupReaders.Layer {
         return fits && rows != null ? new WeighedLayer(path, layer, place, rows, weight) : null;
     }
 
-    /** Those of a model in which channels of groups end. */
-    static GroupReaders<WeighedLayer> readers(ModelAnalysis analysis, Collection<Group> groups) {
+    /**
+     * Those of a model in which channels of groups end.
+     *
+     * @param isThere whether a step is one of the model that is weighed
+     */
+    static GroupReaders<WeighedLayer> readers(
+            ModelAnalysis analysis, Collection<Group> groups, Predicate<Node> isThere) {
         var readers = new GroupReaders<WeighedLayer>(groups);
         Set<String> seen = new HashSet<>();
         for (ModelEnd end : analysis.ends()) {
             ModelEnd.Side other = end.other();
             Place place = other == null ? null : other.place();
             String path = end.node().modulePath().orElse("");
-            if (place == null || path.isEmpty() || !seen.add(path)) {
+            if (place == null || path.isEmpty() || !isThere.test(end.node()) || !seen.add(path)) {
                 continue;
             }
             WeighedLayer layer = of(analysis, path, place);

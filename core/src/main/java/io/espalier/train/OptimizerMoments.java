@@ -9,7 +9,9 @@ import org.bytedeco.pytorch.Optimizer;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.function.BinaryOperator;
@@ -62,6 +64,26 @@ public final class OptimizerMoments {
             }
             var now = new OptimizerState(state.groups(), changed);
             optimizer.load(OptimizerArchive.of(now, optimizer));
+        }
+    }
+
+    /**
+     * Lets it go of parameters that it holds, and of their gradients, so that it moves others only.
+     */
+    public void forget(List<Tensor> gone) {
+        try (var scope = new PointerScope()) {
+            for (int g = 0; g < state.groups().size() && !gone.isEmpty(); g++) {
+                TensorVector parameters = optimizer.param_groups().get(g).params();
+                // Of its own, since those of the vector are gone when it gets shorter.
+                List<Tensor> left = new ArrayList<>();
+                for (int p = 0; p < parameters.size(); p++) {
+                    Tensor parameter = parameters.get(p);
+                    if (gone.stream().noneMatch(parameter::is_same)) {
+                        left.add(new Tensor(parameter));
+                    }
+                }
+                parameters.put(left.toArray(Tensor[]::new));
+            }
         }
     }
 

@@ -77,7 +77,8 @@ class TargetWidthsTest {
                 groups.stream()
                         .mapToInt(group -> 1 + random.nextInt(group.units().size()))
                         .toArray();
-        var costs = new ModelCosts(slimmer, groups);
+        var blocks = LeftOutModules.none(slimmer.analysis(), groups);
+        var costs = new ModelCosts(slimmer, groups, blocks);
         long bytes = costs.heldBytes();
 
         double macs = costs.macs().of(widths);
@@ -86,6 +87,7 @@ class TargetWidthsTest {
 
         slimmer.narrowed(
                 groups,
+                blocks,
                 widths,
                 () -> {
                     SlimResult.Cost now =
