@@ -49,11 +49,11 @@ public final class ChannelRules {
     /**
      * A convolution of {@code [N, I, …]}, weight {@code [O, I/groups, …]} and maybe a bias.
      *
+     * @param padded whether anything is added around the input
      * @return the groups as channels; plain if there is one
      */
-    public static Axis convolution(ChannelCall call, long groups) {
+    public static Axis convolution(ChannelCall call, long groups, boolean padded) {
         call.leaveFrom(1, 2);
-        call.pinFrom(0, 2);
         Axis inputs = call.axis(0, 1);
         Axis outputs = call.axis(1, 0);
         Axis each = Axis.PLAIN;
@@ -67,8 +67,22 @@ public final class ChannelRules {
             each = in.groups();
         }
         call.ends(0, 1, 1, 1, groups);
-        giveOutputs(call, outputs);
+        giveOutputs(call, outputs, positions(call, padded));
         return each;
+    }
+
+    /** Where results lie: where inputs do, if each is of the input at one place alone. */
+    private static List<Axis> positions(ChannelCall call, boolean padded) {
+        int rank = call.rank(0);
+        boolean alone = !padded;
+        for (int d = 2; alone && d < rank; d++) {
+            alone = call.extent(1, d) == 1 && call.resultExtents(0)[d] == call.extent(0, d);
+        }
+        if (!alone) {
+            call.pinFrom(0, 2);
+            return ChannelCall.plain(rank - 2);
+        }
+        return call.axes(0).subList(2, rank);
     }
 
     /**
@@ -96,15 +110,17 @@ public final class ChannelRules {
                             .getFirst();
         }
         call.ends(0, 1, 1, 0, 1);
-        giveOutputs(call, outputs);
+        giveOutputs(call, outputs, ChannelCall.plain(call.rank(0) - 2));
         return each;
     }
 
-    private static void giveOutputs(ChannelCall call, Axis outputs) {
+    private static void giveOutputs(ChannelCall call, Axis outputs, List<Axis> positions) {
         if (call.has(2)) {
             call.unite(outputs, call.axis(2, 0));
         }
-        call.give(0, ChannelCall.outer(call.rank(0), call.axis(0, 0), outputs));
+        List<Axis> result = new ArrayList<>(List.of(call.axis(0, 0), outputs));
+        result.addAll(positions);
+        call.give(0, result);
     }
 
     /** The product of the last two dimensions of two operands. */
@@ -306,7 +322,7 @@ public final class ChannelRules {
             }
             switch (reduction) {
                 case SUM -> {}
-                case MEAN -> call.markInexact(axis);
+                case OF_ALL -> call.markInexact(axis);
                 case OTHER -> call.pin(axis);
             }
             call.ends(0, d, -1, 0, 1);
@@ -321,8 +337,8 @@ public final class ChannelRules {
     public enum Reduction {
         /** A sum, to which a zero adds nothing. */
         SUM,
-        /** A mean, which changes when zeros go. */
-        MEAN,
+        /** A mean, or the largest or least of all, which may change when zeros go. */
+        OF_ALL,
         /** Anything else. */
         OTHER
     }

@@ -45,7 +45,7 @@ final class ModelCosts {
             for (String weight : weights) {
                 // A layer multiplies all elements of its weights equally often.
                 double part = row.macs() * elements(weight) / all;
-                costs.add(share -> share * part, within(block, ofConstant(weight)));
+                costs.add(share -> share * part, within(block, ofWeight(weight, row.node())));
             }
             if (weights.isEmpty() && row.macs() > 0) {
                 costs.add(share -> share * row.macs(), within(block, ofProduct(row.node())));
@@ -150,7 +150,7 @@ final class ModelCosts {
     private List<Remainder> factors(Node node) {
         List<String> weights = weights(node);
         if (!weights.isEmpty()) {
-            return ofConstant(weights.getFirst());
+            return ofWeight(weights.getFirst(), node);
         }
         boolean sums = analysis.ends().stream().anyMatch(end -> end.node().equals(node));
         return sums ? ofProduct(node) : ofElements(node);
@@ -177,6 +177,20 @@ final class ModelCosts {
 
     private List<Remainder> ofConstant(String name) {
         return left.of(analysis.constants().getOrDefault(name, List.of()));
+    }
+
+    /** Of a layer's weight, and of the places at which the layer multiplies by it. */
+    private List<Remainder> ofWeight(String name, Node node) {
+        List<ModelEnd> ends =
+                analysis.ends().stream().filter(end -> end.node().equals(node)).toList();
+        List<Axis> axes = new ArrayList<>(analysis.constants().getOrDefault(name, List.<Axis>of()));
+        if (ends.size() == 1) {
+            ModelEnd.Side side = ends.getFirst().one();
+            List<Axis> places = new ArrayList<>(side.operand().known().axes());
+            places.remove(side.dimension());
+            axes.addAll(places);
+        }
+        return left.of(axes);
     }
 
     /** Of what a step gives, and of what it sums over. */

@@ -23,6 +23,7 @@ import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.LongStream;
 
 /** What layers do to channels: each is a call with its own tensors as further operands. */
 final class ModelLayerRules {
@@ -108,7 +109,7 @@ final class ModelLayerRules {
         Axis each =
                 convolution.isTransposed()
                         ? ChannelRules.transposedConvolution(call, groups)
-                        : ChannelRules.convolution(call, groups);
+                        : ChannelRules.convolution(call, groups, isPadded(convolution));
         Axis in = call.axis(0, 1);
         Axis out = call.given(0, 1);
         uniteAlong(out);
@@ -119,6 +120,13 @@ final class ModelLayerRules {
                     cut.extent(each, groups)
                 });
         call.pinRest();
+    }
+
+    private static boolean isPadded(Convolution convolution) {
+        return LongStream.concat(
+                        LongStream.of(convolution.paddingBefore()),
+                        LongStream.of(convolution.paddingAfter()))
+                .anyMatch(pad -> pad != 0);
     }
 
     /** What a form of a layer has for each output goes with it. */

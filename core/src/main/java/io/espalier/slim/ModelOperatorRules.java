@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 
 /** What the operators of a traced program do to channels. */
 final class ModelOperatorRules {
@@ -82,7 +83,10 @@ final class ModelOperatorRules {
         Axis each =
                 transposed
                         ? ChannelRules.transposedConvolution(call, groups)
-                        : ChannelRules.convolution(call, groups);
+                        : ChannelRules.convolution(
+                                call,
+                                groups,
+                                LongStream.of(call.integers("padding")).anyMatch(pad -> pad != 0));
         call.counts("groups", -1, List.of(each), cut -> cut.extent(each, groups));
     }
 
@@ -170,7 +174,7 @@ final class ModelOperatorRules {
         Reduction reduction =
                 switch (call.operator().operator()) {
                     case SUM -> Reduction.SUM;
-                    case MEAN, VAR, STD -> Reduction.MEAN;
+                    case MEAN, VAR, STD, AMAX, AMIN -> Reduction.OF_ALL;
                     case NORM ->
                             call.operator().number("ord") > 0 ? Reduction.SUM : Reduction.OTHER;
                     default -> Reduction.OTHER;
@@ -184,7 +188,7 @@ final class ModelOperatorRules {
         Reduction reduction =
                 switch (call.operator().operator()) {
                     case SUM_ALL -> Reduction.SUM;
-                    case MEAN_ALL -> Reduction.MEAN;
+                    case MEAN_ALL -> Reduction.OF_ALL;
                     default -> Reduction.OTHER;
                 };
         ChannelRules.reduce(call, reduced, false, reduction);

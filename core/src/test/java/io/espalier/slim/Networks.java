@@ -36,6 +36,7 @@ enum Networks {
     UPSCALED(Upscaled::new, 2, 3, 5, 5),
     SEQUENCE(Sequence::new, 2, 3, 12),
     VOLUME(Volume::new, 2, 2, 4, 4, 4),
+    POSITIONS(Positions::new, 2, 5, 6),
     GATED(Gated::new, 2, 5, 12),
     ENCODER(Encoder::new, 2, 5, 16),
     OWN_ATTENTION(OwnAttention::new, 2, 5, 16),
@@ -220,6 +221,21 @@ enum Networks {
         @Override
         protected Tensor forward(Tensor x) {
             return two.call(Functional.relu(one.call(x)));
+        }
+    }
+
+    /** A layer over positions between two over channels, and a gate by the largest channel. */
+    static final class Positions extends Module {
+        private final Linear wide = add("wide", new Linear(6, 12));
+        private final Conv1d along = add("along", new Conv1d(5, 5, 1));
+        private final Linear thin = add("thin", new Linear(12, 8));
+        private final Linear last = add("last", new Linear(8, 3));
+
+        @Override
+        protected Tensor forward(Tensor x) {
+            Tensor y = thin.call(along.call(wide.call(x)));
+            Tensor largest = Functional.amax(y, new long[] {2}, true);
+            return last.call(Functional.mul(y, Functional.sigmoid(largest)));
         }
     }
 

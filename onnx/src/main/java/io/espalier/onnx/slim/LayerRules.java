@@ -14,7 +14,8 @@ final class LayerRules {
 
     private static void convolution(Call call) {
         long groups = call.node.integer("group", 1);
-        writeGroups(call, ChannelRules.convolution(call, groups), groups);
+        boolean padded = call.node.integers("pads").stream().anyMatch(pad -> pad != 0);
+        writeGroups(call, ChannelRules.convolution(call, groups, padded), groups);
     }
 
     private static void transposed(Call call) {

@@ -93,7 +93,7 @@ final class NormalizationRules {
     private static Reduction reduction(String op) {
         return switch (op) {
             case "ReduceSum", "ReduceL1", "ReduceL2", "ReduceSumSquare" -> Reduction.SUM;
-            case "ReduceMean" -> Reduction.MEAN;
+            case "ReduceMean", "ReduceMax", "ReduceMin" -> Reduction.OF_ALL;
             default -> Reduction.OTHER;
         };
     }

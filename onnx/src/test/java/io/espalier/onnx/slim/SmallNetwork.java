@@ -115,6 +115,32 @@ enum SmallNetwork {
                     .node("y = MatMul(n, w2)")
                     .output("y"),
             "8 units of w1[1], scale[0], shift[0], w2[0]; changes 'n/LayerNormalization'"),
+    EXTREMES(
+            TestGraphs.opset(17)
+                    .input("x: Float[N, 3, 8, 8]")
+                    .weight("w1", 8, 3, 1, 1)
+                    .node("c = Conv(x, w1)")
+                    .node("m = ReduceMax(c)", n -> n.with("axes", List.of(1L)))
+                    .node("l = ReduceMin(c)", n -> n.with("axes", List.of(1L)))
+                    .node("a = Concat(m, l)", n -> n.with("axis", 1))
+                    .weight("wa", 1, 2, 1, 1)
+                    .node("g = Conv(a, wa)")
+                    .node("s = Mul(c, g)")
+                    .weight("w2", 4, 8, 1, 1)
+                    .node("y = Conv(s, w2)")
+                    .output("y"),
+            "8 units of w1[0], w2[1]; changes 'm/ReduceMax'"),
+    POSITIONS(
+            TestGraphs.opset(17)
+                    .input("x: Float[N, 5, 6]")
+                    .weight("w1", 6, 8)
+                    .node("h = MatMul(x, w1)")
+                    .weight("w", 5, 5, 1)
+                    .node("c = Conv(h, w)")
+                    .weight("w2", 8, 3)
+                    .node("y = MatMul(c, w2)")
+                    .output("y"),
+            "8 units of w1[1], w2[0]"),
     UNKNOWN(
             TestGraphs.opset(17)
                     .input("x: Float[N, 3, 8, 8]")

@@ -10,6 +10,9 @@ import io.espalier.slim.Cut;
 import io.espalier.slim.Place;
 
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
@@ -19,9 +22,11 @@ import java.util.stream.LongStream;
 
 /**
  * A model in which channels are there and count for nothing: their weights are zero, and layer
- * normalizations take their means over the others.
+ * normalizations, means and extremes are those of the others.
  */
 public final class ZeroedModel {
+    private static final Set<String> REDUCTIONS = Set.of("ReduceMean", "ReduceMax", "ReduceMin");
+
     private final Analysis analysis;
     private final Cut choice;
 
@@ -89,8 +94,9 @@ public final class ZeroedModel {
         for (OnnxNode node : graph.nodes()) {
             if (node.is("LayerNormalization")) {
                 masked(graph, node);
-            } else if (node.is("ReduceMean") && analysis.value(node.input(0)) != null) {
-                rescaled(graph, node);
+            } else if (REDUCTIONS.contains(node.op())
+                    && analysis.value(node.input(0)) instanceof ChannelValue value) {
+                reducing(graph, node, value);
             }
         }
     }
@@ -119,27 +125,47 @@ public final class ZeroedModel {
         return constant.withBytes(bytes);
     }
 
-    /** A mean of zeros too, made one of the others. */
-    private void rescaled(OnnxGraph graph, OnnxNode node) {
-        ChannelValue value = Objects.requireNonNull(analysis.value(node.input(0)));
-        Axis channels = value.axes().getLast();
+    /** A mean of zeros too, or the largest or least of all, made one of the others. */
+    private void reducing(OnnxGraph graph, OnnxNode node, ChannelValue value) {
+        int rank = value.rank();
         ConstantTensor axes = graph.constant(node.input(1));
-        List<Long> reduced =
+        LongStream reduced =
                 axes == null
-                        ? node.integers("axes")
-                        : LongStream.of(axes.toLongs()).boxed().toList();
-        boolean last = reduced.contains(-1L) || reduced.contains(value.rank() - 1L);
-        if (!last || !choice.cuts(channels)) {
+                        ? node.integers("axes").stream().mapToLong(Long::longValue)
+                        : LongStream.of(axes.toLongs());
+        double factor = 1;
+        String rest = node.input(0);
+        for (int d : reduced.mapToInt(d -> (int) (d < 0 ? d + rank : d)).toArray()) {
+            Axis axis = value.axes().get(d);
+            int extent = (int) value.extents()[d];
+            if (choice.cuts(axis)) {
+                factor *= (double) extent / choice.kept(axis, extent).length;
+                float out = node.is("ReduceMin") ? 1e30f : node.is("ReduceMax") ? -1e30f : 0;
+                String there = graph.addConstant("there", mask(axis, extent, rank - d, 1, 0));
+                String gone = graph.addConstant("gone", mask(axis, extent, rank - d, 0, out));
+                rest = add(graph, "Add", add(graph, "Mul", rest, there), gone);
+            }
+        }
+        if (rest.equals(node.input(0))) {
             return;
         }
-        long extent = value.extents()[value.rank() - 1];
-        float factor = (float) extent / choice.extent(channels, extent);
-        String by = graph.addConstant("factor", ConstantTensor.scalar(factor));
-        String mean = graph.freshName("mean");
+        float times = node.is("ReduceMean") ? (float) factor : 1;
+        String by = graph.addConstant("factor", ConstantTensor.scalar(times));
+        String result = graph.freshName("reduced");
         graph.replace(
                 node,
-                node.withOutputs(List.of(mean)),
-                OnnxNode.of("Mul", List.of(mean, by), node.output()));
+                node.withInput(0, rest).withOutputs(List.of(result)),
+                OnnxNode.of("Mul", List.of(result, by), node.output()));
+    }
+
+    /** Along a dimension that so many are counted from to the last. */
+    private ConstantTensor mask(Axis axis, int extent, int dimensions, float kept, float gone) {
+        var mask = new float[extent];
+        Arrays.fill(mask, gone);
+        IntStream.of(choice.kept(axis, extent)).forEach(i -> mask[i] = kept);
+        List<Long> shape = new ArrayList<>(Collections.nCopies(dimensions, 1L));
+        shape.set(0, (long) extent);
+        return ConstantTensor.floats(shape, mask);
     }
 
     private void masked(OnnxGraph graph, OnnxNode node) {
@@ -151,9 +177,7 @@ public final class ZeroedModel {
             return;
         }
         int extent = (int) value.extents()[rank - 1];
-        var mask = new float[extent];
-        IntStream.of(choice.kept(channels, extent)).forEach(i -> mask[i] = 1);
-        String m = graph.addConstant("mask", ConstantTensor.floats(List.of((long) extent), mask));
+        String m = graph.addConstant("mask", mask(channels, extent, 1, 1, 0));
         String count =
                 graph.addConstant(
                         "count", ConstantTensor.scalar(choice.kept(channels, extent).length));
