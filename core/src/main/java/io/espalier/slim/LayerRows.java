@@ -4,7 +4,6 @@ import io.espalier.nn.Convolution;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.PaddingMode;
-import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Tensor;
@@ -96,12 +95,5 @@ sealed interface LayerRows {
         private static long[] plane(long first, long... numbers) {
             return numbers.length == 2 ? numbers : new long[] {first, numbers[0]};
         }
-    }
-
-    /** A bias or zeros, doubles [outputs]. */
-    static Tensor bias(@Nullable Tensor bias, long outputs) {
-        return bias == null
-                ? Tensors.zeros(ScalarType.Double, outputs)
-                : bias.detach().to(ScalarType.Double);
     }
 }

@@ -40,15 +40,15 @@ public record TaskScore(String metric, double reference, double candidate) {
      */
     public static double of(
             Task task, RunningModel model, List<Map<String, Tensor>> batches, List<String> labels) {
+        List<List<String>> wanted = InputBatches.labels(batches, labels);
         long right = 0;
         int seen = 0;
-        for (Map<String, Tensor> batch : batches) {
+        for (int batch = 0; batch < batches.size(); batch++) {
             try (var scope = new PointerScope();
                     var noGrad = new NoGradGuard()) {
-                int count = Math.toIntExact(InputBatches.examples(batch));
-                Tensor result = model.runTensors(batch).values().iterator().next();
-                right += task.right(result, labels.subList(seen, seen + count));
-                seen += count;
+                Tensor result = model.runTensors(batches.get(batch)).values().iterator().next();
+                right += task.right(result, wanted.get(batch));
+                seen += wanted.get(batch).size();
             }
         }
         return (double) right / seen;

@@ -8,6 +8,7 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 
+import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
@@ -62,6 +63,22 @@ public final class InputBatches implements Iterable<Map<String, Tensor>> {
             }
         }
         return 1;
+    }
+
+    /**
+     * The right answers to the examples of each of some batches; no answers where there are none.
+     *
+     * @param all to all their examples and maybe more, in their order
+     */
+    public static List<List<String>> labels(List<Map<String, Tensor>> batches, List<String> all) {
+        List<List<String>> labels = new ArrayList<>();
+        int seen = 0;
+        for (Map<String, Tensor> batch : batches) {
+            int next = seen + Math.toIntExact(examples(batch));
+            labels.add(all.isEmpty() ? all : all.subList(seen, next));
+            seen = next;
+        }
+        return labels;
     }
 
     /** The right answer to each example, in their order; empty if they are not known. */

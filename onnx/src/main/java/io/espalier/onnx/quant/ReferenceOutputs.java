@@ -7,6 +7,7 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.run.OnnxSession;
 import io.espalier.onnx.run.RoundingNoise;
 import io.espalier.onnx.run.RunningModel;
+import io.espalier.slim.RowDistance;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
@@ -21,7 +22,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalDouble;
 import java.util.random.RandomGenerator;
 
 /**
@@ -31,9 +31,6 @@ import java.util.random.RandomGenerator;
  * share of those that are others.
  */
 public final class ReferenceOutputs {
-    /** Rows shorter than this are looked at together, example by example. */
-    private static final int SHORTEST_ROW = 16;
-
     /** In the place of a row's length where results are integers, each right or wrong. */
     private static final int LABELS = 0;
 
@@ -158,25 +155,10 @@ public final class ReferenceOutputs {
             if (tensor.is_floating_point() == real) {
                 Tensor visible = padding.visible(tensor);
                 floats.put(name, Tensors.floats(visible.to(ScalarType.Float).contiguous()));
-                rows.put(name, real ? row(Tensors.shape(visible)) : LABELS);
+                rows.put(name, real ? RowDistance.row(Tensors.shape(visible)) : LABELS);
             }
         });
         return floats;
-    }
-
-    private static int row(long[] shape) {
-        if (shape.length == 0) {
-            return 1;
-        }
-        long last = shape[shape.length - 1];
-        if (last >= SHORTEST_ROW) {
-            return Math.toIntExact(last);
-        }
-        long example = 1;
-        for (int d = 1; d < shape.length; d++) {
-            example *= shape[d];
-        }
-        return Math.toIntExact(Math.max(example, 1));
     }
 
     /** How far the results of another model are from these, from 0 on. */
@@ -188,8 +170,7 @@ public final class ReferenceOutputs {
 
     /** How far the results of a model of any runtime are from these, from 0 on. */
     double drop(RunningModel candidate) {
-        var sums = new LinkedHashMap<String, Double>();
-        var counts = new LinkedHashMap<String, Long>();
+        var distances = new LinkedHashMap<String, RowDistance>();
         for (int i = 0; i < results.size(); i++) {
             var rows = new LinkedHashMap<String, Integer>();
             Map<String, float[]> found = run(candidate, data.get(i), rows);
@@ -198,15 +179,16 @@ public final class ReferenceOutputs {
                         float[] other = found.getOrDefault(name, new float[0]);
                         int row = rows.getOrDefault(name, 1);
                         ignoreNoise(expected, other, noise.of(name));
-                        add(name, expected, other, row, sums, counts);
+                        RowDistance distance =
+                                distances.computeIfAbsent(name, k -> new RowDistance());
+                        if (row == LABELS) {
+                            distance.addIntegers(expected, other);
+                        } else {
+                            distance.add(expected, other, row);
+                        }
                     });
         }
-        double worst = 0;
-        for (Map.Entry<String, Double> sum : sums.entrySet()) {
-            long rows = counts.getOrDefault(sum.getKey(), 0L);
-            worst = Math.max(worst, rows == 0 ? sum.getValue() : sum.getValue() / rows);
-        }
-        return worst;
+        return distances.values().stream().mapToDouble(RowDistance::mean).reduce(0, Math::max);
     }
 
     /**
@@ -221,7 +203,7 @@ public final class ReferenceOutputs {
         for (Tensor result : results.values()) {
             if (result.is_floating_point() && result.numel() > 0) {
                 Tensor rows = padding.visible(result);
-                rows = rows.reshape(-1, row(Tensors.shape(rows)));
+                rows = rows.reshape(-1, RowDistance.row(Tensors.shape(rows)));
                 sum = sum.add(rows.mul(weights(rows.detach(), examples, random)).sum());
             }
         }
@@ -254,67 +236,5 @@ public final class ReferenceOutputs {
                 found[i] = expected[i];
             }
         }
-    }
-
-    private static void add(
-            String name,
-            float[] expected,
-            float[] found,
-            int row,
-            Map<String, Double> sums,
-            Map<String, Long> counts) {
-        if (expected.length != found.length) {
-            sums.put(name, Double.POSITIVE_INFINITY);
-            return;
-        }
-        if (row == LABELS) {
-            for (int at = 0; at < expected.length; at++) {
-                sums.merge(name, expected[at] == found[at] ? 0.0 : 1.0, Double::sum);
-            }
-            counts.merge(name, (long) expected.length, Long::sum);
-            return;
-        }
-        for (int at = 0; at + row <= expected.length; at += row) {
-            OptionalDouble distance = distance(expected, found, at, row);
-            sums.merge(name, distance.orElse(0), Double::sum);
-            counts.merge(name, distance.isPresent() ? 1L : 0L, Long::sum);
-        }
-    }
-
-    /**
-     * 1 less the cosine; of single numbers, half the square of their relative difference. Numbers
-     * that are not finite have to be the same ones; of a row of such numbers alone nothing more is
-     * known.
-     */
-    private static OptionalDouble distance(float[] a, float[] b, int at, int row) {
-        double product = 0;
-        double squaresOfA = 0;
-        double squaresOfB = 0;
-        double difference = 0;
-        int finite = 0;
-        for (int i = at; i < at + row; i++) {
-            if (!Float.isFinite(a[i]) || !Float.isFinite(b[i])) {
-                if (Float.compare(a[i], b[i]) != 0) {
-                    return OptionalDouble.of(1);
-                }
-                continue;
-            }
-            finite++;
-            product += (double) a[i] * b[i];
-            squaresOfA += (double) a[i] * a[i];
-            squaresOfB += (double) b[i] * b[i];
-            difference += ((double) a[i] - b[i]) * ((double) a[i] - b[i]);
-        }
-        if (finite == 0) {
-            return OptionalDouble.empty();
-        }
-        if (difference == 0) {
-            return OptionalDouble.of(0);
-        }
-        if (row == 1) {
-            return OptionalDouble.of(Math.min(1, difference / Math.max(squaresOfA, 1e-12) / 2));
-        }
-        double norms = Math.sqrt(squaresOfA) * Math.sqrt(squaresOfB);
-        return OptionalDouble.of(norms == 0 ? 1 : Math.max(0, 1 - product / norms));
     }
 }

@@ -73,16 +73,18 @@ final class FirstOrder {
                 List.copyOf(
                         ParameterOrigin.of(lowered, name -> model.graph().constant(name) != null)
                                 .values());
-        Objective objective = objective(loss, data.labels());
-        int seen = 0;
-        for (Map<String, Tensor> batch : examples) {
-            listener.at("finding gradients", seen, examples.size());
+        List<List<String>> labels = InputBatches.labels(examples, data.labels());
+        var random = new Random(0);
+        for (int e = 0; e < examples.size(); e++) {
+            listener.at("finding gradients", e, examples.size());
             try (var scope = new PointerScope()) {
-                Map<String, Tensor> products =
-                        products(objective.of(batch, lowered.run(batch)), origins);
-                found.add(products, groups, 1.0 / examples.size());
+                SequencedMap<String, Tensor> results = lowered.run(examples.get(e));
+                Tensor number =
+                        loss.isPresent()
+                                ? loss.get().of(results, labels.get(e))
+                                : ReferenceOutputs.projected(examples.get(e), results, random);
+                found.add(products(number, origins), groups, 1.0 / examples.size());
             }
-            seen++;
         }
         return found;
     }
@@ -98,26 +100,6 @@ final class FirstOrder {
                             .formatted(e.getMessage()),
                     e);
         }
-    }
-
-    /** A number for the results of the next batch. */
-    @FunctionalInterface
-    private interface Objective {
-        Tensor of(Map<String, Tensor> inputs, SequencedMap<String, Tensor> results);
-    }
-
-    private static Objective objective(Optional<Importance.Loss> loss, List<String> labels) {
-        var random = new Random(0);
-        var seen = new int[1];
-        return (inputs, results) -> {
-            if (loss.isEmpty()) {
-                return ReferenceOutputs.projected(inputs, results, random);
-            }
-            int next = seen[0] + Math.toIntExact(InputBatches.examples(inputs));
-            List<String> own = labels.isEmpty() ? labels : labels.subList(seen[0], next);
-            seen[0] = next;
-            return loss.get().of(results, own);
-        };
     }
 
     /** Weights times their gradients, by the names of constants and in their arrangements. */

@@ -11,7 +11,6 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
@@ -22,7 +21,7 @@ import java.util.Map;
 final class LabelledLearning extends Objective {
     private final LoweredModel model;
     private final List<Map<String, Tensor>> batches;
-    private final List<List<String>> labels = new ArrayList<>();
+    private final List<List<String>> labels;
     private final Task task;
 
     LabelledLearning(
@@ -30,12 +29,7 @@ final class LabelledLearning extends Objective {
         this.model = model;
         this.batches = batches;
         this.task = task;
-        int seen = 0;
-        for (Map<String, Tensor> batch : batches) {
-            int next = seen + Math.toIntExact(InputBatches.examples(batch));
-            labels.add(all.subList(seen, next));
-            seen = next;
-        }
+        labels = InputBatches.labels(batches, all);
         add("model", model.module());
     }
 
@@ -47,19 +41,19 @@ final class LabelledLearning extends Objective {
 
     /** The share of wrong results that a model gives, and how far they are from the labels. */
     static Loss loss(
-            Task task, RunningModel model, List<Map<String, Tensor>> batches, List<String> labels) {
+            Task task, RunningModel model, List<Map<String, Tensor>> batches, List<String> all) {
+        List<List<String>> labels = InputBatches.labels(batches, all);
         double wrong = 0;
         double sum = 0;
         int seen = 0;
-        for (Map<String, Tensor> batch : batches) {
+        for (int batch = 0; batch < batches.size(); batch++) {
             try (var scope = new PointerScope();
                     var noGrad = new NoGradGuard()) {
-                int next = seen + Math.toIntExact(InputBatches.examples(batch));
-                List<String> wanted = labels.subList(seen, next);
-                Tensor result = model.runTensors(batch).values().iterator().next();
+                List<String> wanted = labels.get(batch);
+                Tensor result = model.runTensors(batches.get(batch)).values().iterator().next();
                 wrong += wanted.size() - task.right(result, wanted);
                 sum += task.loss(result.to(ScalarType.Float), wanted).item_double() * wanted.size();
-                seen = next;
+                seen += wanted.size();
             }
         }
         return new Loss(wrong / seen, sum / seen);
