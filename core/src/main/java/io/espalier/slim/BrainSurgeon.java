@@ -159,7 +159,9 @@ public final class BrainSurgeon implements InputCosts {
             // The inverse is symmetric, and rows of it lie together.
             Tensor off = waitingRows().index_select(1, inputs).t().matmul(waitingRows());
             Tensor rows = inverse.index_select(0, inputs).sub_(off);
-            Tensor root = torch.linalg_cholesky(rows.index_select(1, inputs));
+            Tensor block = rows.index_select(1, inputs);
+            block.diagonal().add_(gone.index_select(0, inputs));
+            Tensor root = torch.linalg_cholesky(block);
             // Both what is taken off and what makes up for it are products with this.
             Tensor part = torch.linalg_solve(root, rows);
             Tensor taken = torch.linalg_solve(root, weight.index_select(0, inputs));

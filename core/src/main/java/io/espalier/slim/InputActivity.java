@@ -53,6 +53,7 @@ public final class InputActivity implements InputCosts {
     public void remove(Tensor inputs) {
         try (var noGrad = new NoGradGuard()) {
             weight.index_fill_(0, inputs, new Scalar(0));
+            losses.index_fill_(0, inputs, new Scalar(0));
         }
     }
 

@@ -35,7 +35,7 @@ public interface InputCosts extends AutoCloseable {
     Tensor losses(Tensor units);
 
     /**
-     * Takes inputs out.
+     * Takes inputs out, those aside that are gone.
      *
      * @param inputs integers [inputs]
      */

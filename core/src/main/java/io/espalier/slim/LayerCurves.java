@@ -7,9 +7,11 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.ToDoubleBiFunction;
 
@@ -24,6 +26,7 @@ public final class LayerCurves<L extends GroupReaders.Layer> {
     private final GroupReaders<L> readers;
     private final ToDoubleBiFunction<Map<L, InputCosts>, List<Unit>> drop;
     private final String by;
+    private final Map<Set<L>, Double> dropOfHeads = new HashMap<>();
 
     /**
      * Prepares.
@@ -76,9 +79,22 @@ public final class LayerCurves<L extends GroupReaders.Layer> {
                 inputs.put(own, layer.inputs(group));
             }
             return LossCurve.byElimination(
-                    group, inputs, gone -> drop.applyAsDouble(costs, gone), by);
+                    group, inputs, (gone, loss) -> drop(group, costs, gone, loss), by);
         } finally {
             copies.forEach(InputCosts::close);
         }
+    }
+
+    /** What is inside heads is read as the heads are: a loss there is as much of the results. */
+    private double drop(Group group, Map<L, InputCosts> costs, List<Unit> gone, double loss) {
+        Double known = dropOfHeads.get(costs.keySet());
+        if (known != null) {
+            return known * loss;
+        }
+        double found = drop.applyAsDouble(costs, gone);
+        if (group.isOuter()) {
+            dropOfHeads.put(Set.copyOf(costs.keySet()), found / loss);
+        }
+        return found;
     }
 }

@@ -8,6 +8,7 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.function.ToDoubleBiFunction;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.IntStream;
 
@@ -65,20 +66,21 @@ public record LossCurve(List<Unit> order, double[] losses, String by) {
      * By what the layers that read it lose as its units go.
      *
      * @param inputs those of the group's units, by what each layer that reads it loses
-     * @param drop what the results lose without these units, which are gone until then
+     * @param drop what the results lose without these units, which are gone until then, and by
+     *     which layers lose so much
      */
     public static LossCurve byElimination(
             Group group,
             Map<InputCosts, Tensor> inputs,
-            ToDoubleFunction<List<Unit>> drop,
+            ToDoubleBiFunction<List<Unit>, Double> drop,
             String by) {
         var elimination = new Elimination(group, inputs, Elimination.Pace.BRISK);
         int count = group.units().size();
         double[] losses = new double[count];
         Arrays.fill(losses, Double.POSITIVE_INFINITY);
         losses[0] = 0;
-        int least = Math.max(1, (int) (NARROWEST * count));
-        int probed = Math.max(1, (int) Math.round(PROBED * count));
+        int least = least(count);
+        int probed = probed(count);
         double factor = 1;
         for (int gone = 0; gone < count - least; ) {
             int most = gone < probed ? probed - gone : count - least - gone;
@@ -89,11 +91,48 @@ public record LossCurve(List<Unit> order, double[] losses, String by) {
             }
             gone += together;
             if (gone == probed && losses[gone] > 0) {
-                double seen = drop.applyAsDouble(List.copyOf(elimination.order()));
-                factor = Math.max(seen, Math.min(LEAST_DROP, losses[gone])) / losses[gone];
+                double seen = drop.applyAsDouble(List.copyOf(elimination.order()), losses[gone]);
+                factor = factor(seen, losses[gone]);
             }
         }
         return new LossCurve(elimination.order(), losses, by).times(factor);
+    }
+
+    /**
+     * By what is lost by each unit, whichever others are gone: as sums, so that at a quarter gone
+     * it is what the results really lose.
+     *
+     * @param losses in any unit, 0 or more
+     * @param drop what the results lose without these units
+     */
+    public static LossCurve ofSums(
+            Group group, double[] losses, ToDoubleFunction<List<Unit>> drop, String by) {
+        int count = losses.length;
+        List<Unit> order = UnitWidths.lowest(group.units(), losses, count - 1);
+        double[] sorted = Arrays.stream(losses).sorted().toArray();
+        double[] sums = new double[count];
+        for (int gone = 1; gone < count; gone++) {
+            sums[gone] = sums[gone - 1] + sorted[gone - 1];
+        }
+        int probed = probed(count);
+        double seen = sums[probed] > 0 ? drop.applyAsDouble(order.subList(0, probed)) : 0;
+        double factor = factor(seen, sums[probed]);
+        int least = least(count);
+        Arrays.fill(sums, count - least + 1, count, Double.POSITIVE_INFINITY);
+        return new LossCurve(order, sums, by).times(factor);
+    }
+
+    private static int probed(int count) {
+        return Math.max(1, (int) Math.round(PROBED * count));
+    }
+
+    private static int least(int count) {
+        return Math.max(1, (int) (NARROWEST * count));
+    }
+
+    /** What losses are multiplied by to be what is seen of the results. */
+    private static double factor(double seen, double loss) {
+        return loss > 0 ? Math.max(seen, Math.min(LEAST_DROP, loss)) / loss : 1;
     }
 
     /** The units that go of which so many stay. */

@@ -7,7 +7,8 @@ import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
+import java.util.Set;
+import java.util.TreeSet;
 
 /** What is left of dimensions when groups have other widths. */
 @Internal
@@ -35,24 +36,35 @@ public final class Remainders {
     /**
      * What is left of a dimension, as a share of it.
      *
-     * @param lost the share of it that a unit of each group takes along, by the group's place
+     * @param parts the share of it whose indices belong to units of some groups, by the groups'
+     *     places: of heads and of places within heads what is left is the product of both
      * @param units how many each group has
      */
     @SuppressWarnings("ArrayRecordComponent") // Never compared.
-    public record Remainder(Map<Integer, Double> lost, int[] units) {
+    public record Remainder(Map<List<Integer>, Double> parts, int[] units) {
         /** At these widths of all groups. */
         public double at(int[] widths) {
-            double left = 1;
-            for (Map.Entry<Integer, Double> each : lost.entrySet()) {
-                int group = each.getKey();
-                left -= each.getValue() * (units[group] - widths[group]);
+            double gone = 0;
+            for (Map.Entry<List<Integer>, Double> part : parts.entrySet()) {
+                double left = 1;
+                for (int group : part.getKey()) {
+                    left *= (double) widths[group] / units[group];
+                }
+                gone += part.getValue() * (1 - left);
             }
-            return Math.max(left, 0);
+            return Math.max(1 - gone, 0);
+        }
+
+        /** The groups that change it. */
+        Set<Integer> groups() {
+            Set<Integer> groups = new TreeSet<>();
+            parts.keySet().forEach(groups::addAll);
+            return groups;
         }
 
         /** Whether no group changes it. */
         boolean isAll() {
-            return lost.isEmpty();
+            return parts.isEmpty();
         }
     }
 
@@ -64,7 +76,7 @@ public final class Remainders {
     public static Remainder presence(int place) {
         var units = new int[place + 1];
         units[place] = 1;
-        return new Remainder(Map.of(place, 1.0), units);
+        return new Remainder(Map.of(List.of(place), 1.0), units);
     }
 
     /** What is left of the product of several dimensions, as a share of it. */
@@ -81,17 +93,20 @@ public final class Remainders {
     }
 
     private Remainder count(Axis axis) {
-        Map<Integer, Double> lost = new TreeMap<>();
+        Map<List<Integer>, Double> parts = new HashMap<>();
         long period = axis.isPlain() ? 0 : axis.period();
         for (long index = 0; index < period; index++) {
-            for (Unit unit : groups.units(axis, index)) {
-                Integer group = groupOf.get(unit);
-                if (group != null) {
-                    lost.merge(group, 1.0 / period / units[group], Double::sum);
-                }
+            List<Integer> own =
+                    groups.units(axis, index).stream()
+                            .filter(groupOf::containsKey)
+                            .map(groupOf::get)
+                            .sorted()
+                            .toList();
+            if (!own.isEmpty()) {
+                parts.merge(own, 1.0 / period, Double::sum);
             }
         }
-        return new Remainder(lost, units);
+        return new Remainder(parts, units);
     }
 
     /** What is left of dimensions, those aside that stay as they are. */

@@ -60,7 +60,7 @@ public final class WidthCosts {
         var term = new Term(cost, factors);
         terms.add(term);
         Set<Integer> groups = new TreeSet<>();
-        factors.forEach(factor -> groups.addAll(factor.lost().keySet()));
+        factors.forEach(factor -> groups.addAll(factor.groups()));
         groups.forEach(group -> byGroup.get(group).add(term));
     }
 

@@ -87,6 +87,23 @@ class BrainSurgeonTest {
         return left;
     }
 
+    @Test
+    @DisplayName("stays as it is for inputs that are gone, alone or beside others that go")
+    void goneTwice() {
+        Tensor means = torch.zeros_like(start.select(1, 0));
+        try (var once = BrainSurgeon.of(xx, xy, means, start, CHANCE);
+                var twice = BrainSurgeon.of(xx, xy, means, start, CHANCE)) {
+            once.remove(Tensors.of(new long[] {1, 2, 3, 4}, 4));
+            twice.remove(Tensors.of(new long[] {1, 2, 3}, 3));
+            twice.remove(Tensors.of(new long[] {2, 4, 1}, 3));
+
+            assertTrue(once.weight().sub(twice.weight()).abs().max().item_double() < 1e-9);
+            Tensor units = Tensors.of(new long[] {1, 5, 2, 6}, 2, 2);
+            assertTrue(
+                    once.losses(units).sub(twice.losses(units)).abs().max().item_double() < 1e-9);
+        }
+    }
+
     @ParameterizedTest(name = "in units of {0}")
     @DisplayName("is what solving anew without each of them finds, removal after removal")
     @CsvSource({"1, 9", "3, 3", "4, 2"})

@@ -31,7 +31,7 @@ public sealed interface Importance {
 
     /** By the squares of all weights that compute and read a unit. */
     static Importance magnitude() {
-        return new Scored((group, model) -> magnitude(model).of(group), "magnitude");
+        return new Scored((group, model) -> magnitude(model).of(group), "magnitude", true);
     }
 
     private static UnitSums magnitude(OnnxModel model) {
@@ -47,7 +47,8 @@ public sealed interface Importance {
         return new Scored(
                 (group, model) ->
                         new Random(seed + group.number()).doubles(group.units().size()).toArray(),
-                "random " + seed);
+                "random " + seed,
+                false);
     }
 
     /**
@@ -138,7 +139,7 @@ public sealed interface Importance {
 
     /** By scores of one's own. */
     static Importance of(Scores scores) {
-        return new Scored(scores, "scores");
+        return new Scored(scores, "scores", false);
     }
 
     /** The inputs that it needs; empty if none. */
@@ -161,8 +162,13 @@ public sealed interface Importance {
         };
     }
 
+    /** Whether it says as much of weights that compute the same in other axes of each head. */
+    default boolean turnsHeads() {
+        return !(this instanceof Scored scored) || scored.turnsHeads();
+    }
+
     /** Without data. */
-    record Scored(Scores scores, String words) implements Importance {}
+    record Scored(Scores scores, String words, boolean turnsHeads) implements Importance {}
 
     /** By scales of batch normalizations. */
     record BatchNormScale() implements Importance {}

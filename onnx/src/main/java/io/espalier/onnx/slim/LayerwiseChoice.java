@@ -27,7 +27,7 @@ import java.util.Set;
 final class LayerwiseChoice implements AutoCloseable {
     private final OnnxModel model;
     private final Map<Group, Integer> widths;
-    private final Set<String> behindBlocks;
+    private final Set<String> differing;
     private final boolean solves;
     private final List<Padding> padding;
     private final ReferenceStream given;
@@ -40,7 +40,8 @@ final class LayerwiseChoice implements AutoCloseable {
     /**
      * Prepares.
      *
-     * @param without the model without the blocks that are left out, as wide as it is
+     * @param without the model without the blocks that are left out and without what is gone, as
+     *     wide as it is
      * @param ends where channels end
      * @param widths how many units of each group stay
      * @param solves whether what stays makes up for what goes
@@ -54,7 +55,7 @@ final class LayerwiseChoice implements AutoCloseable {
             List<Map<String, Tensor>> data) {
         this.model = model;
         this.widths = widths;
-        behindBlocks = differing(model, without);
+        differing = differing(model, without);
         this.solves = solves;
         padding = data.stream().map(Padding::of).toList();
         given = new ReferenceStream(without, data);
@@ -64,18 +65,23 @@ final class LayerwiseChoice implements AutoCloseable {
         readers.layers().forEach(layer -> wanted.hold(layer.target()));
     }
 
-    /** Values that come out otherwise, since blocks are left out before them. */
+    /** Values that come out otherwise, since something is gone before them. */
     private static Set<String> differing(OnnxModel model, OnnxModel without) {
         Set<String> differing = new HashSet<>();
         for (OnnxNode node : without.graph().nodes()) {
             OnnxNode before = model.graph().producer(node.output());
             if (before == null
                     || !before.inputs().equals(node.inputs())
-                    || !Collections.disjoint(differing, node.reads())) {
+                    || !Collections.disjoint(differing, node.reads())
+                    || node.reads().stream().anyMatch(name -> isOther(model, without, name))) {
                 differing.addAll(node.outputs());
             }
         }
         return differing;
+    }
+
+    private static boolean isOther(OnnxModel model, OnnxModel without, String constant) {
+        return model.graph().constant(constant) != without.graph().constant(constant);
     }
 
     /** Whether some layer that reads a group can be weighed. */
@@ -97,7 +103,7 @@ final class LayerwiseChoice implements AutoCloseable {
 
     private void finish(ReadingLayer layer) {
         // Before anything is gone there is nothing to make up for.
-        if (!gone.isEmpty() || behindBlocks.contains(layer.node().output())) {
+        if (!gone.isEmpty() || differing.contains(layer.node().output())) {
             Map<String, ConstantTensor> constants = layer.constants(model.graph(), solves);
             constants.forEach(given::setConstant);
             changed.putAll(constants);

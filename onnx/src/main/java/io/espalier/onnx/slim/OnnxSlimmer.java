@@ -1,5 +1,6 @@
 package io.espalier.onnx.slim;
 
+import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.repair.Repair;
 import io.espalier.slim.Axis;
@@ -14,6 +15,7 @@ import io.espalier.tensor.Needed;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -47,9 +49,9 @@ public final class OnnxSlimmer {
         names = LayerNames.ALL;
     }
 
-    private OnnxSlimmer(OnnxSlimmer of, LayerNames names) {
+    private OnnxSlimmer(OnnxSlimmer of, OnnxModel model, LayerNames names) {
         original = of.original;
-        model = of.model;
+        this.model = model;
         analysis = of.analysis;
         groups = of.groups;
         this.names = names;
@@ -72,7 +74,8 @@ public final class OnnxSlimmer {
      * @throws EspalierException if nothing that can be removed has such a name
      */
     public OnnxSlimmer only(String... patterns) {
-        return new OnnxSlimmer(this, names.only(model.graph(), analysis, groups, known(patterns)));
+        return new OnnxSlimmer(
+                this, model, names.only(model.graph(), analysis, groups, known(patterns)));
     }
 
     /**
@@ -82,7 +85,7 @@ public final class OnnxSlimmer {
      * @throws EspalierException if the model has none of such a name
      */
     public OnnxSlimmer keep(String... patterns) {
-        return new OnnxSlimmer(this, names.keep(model.graph(), known(patterns)));
+        return new OnnxSlimmer(this, model, names.keep(model.graph(), known(patterns)));
     }
 
     private String[] known(String... patterns) {
@@ -93,7 +96,7 @@ public final class OnnxSlimmer {
     OnnxSlimmer goingOn(OnnxModel left) {
         OnnxModel repaired = Repair.run(left).model();
         OnnxModel prepared = ChannelShuffles.asGather(OwnVectors.of(repaired));
-        return new OnnxSlimmer(new OnnxSlimmer(original, prepared), names);
+        return again(prepared);
     }
 
     LayerNames names() {
@@ -237,8 +240,28 @@ public final class OnnxSlimmer {
 
     /** The same of a model whose convolutions all have biases. */
     OnnxSlimmer withConvolutionBiases() {
-        OnnxModel all = ConvolutionBiases.added(model);
-        return new OnnxSlimmer(new OnnxSlimmer(original, all), names);
+        return again(ConvolutionBiases.added(model));
+    }
+
+    private OnnxSlimmer again(OnnxModel prepared) {
+        return new OnnxSlimmer(new OnnxSlimmer(original, prepared), prepared, names);
+    }
+
+    /** The same of a model that computes the same by other numbers in some constants. */
+    OnnxSlimmer with(Map<String, ConstantTensor> constants) {
+        return constants.isEmpty()
+                ? this
+                : new OnnxSlimmer(
+                        this,
+                        model.rewritten(graph -> constants.forEach(graph::setConstant)),
+                        names);
+    }
+
+    /** The widths inside heads that may be taken from. */
+    List<HeadWidth> headWidths() {
+        return HeadWidth.all(model.graph(), groups).stream()
+                .filter(width -> names.allow(model.graph(), analysis, width.group()))
+                .toList();
     }
 
     /**

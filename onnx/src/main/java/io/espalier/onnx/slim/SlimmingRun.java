@@ -2,6 +2,7 @@ package io.espalier.onnx.slim;
 
 import io.espalier.onnx.fit.StreamBudget;
 import io.espalier.onnx.inputs.InputBatches;
+import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.quant.CalibrationData;
 import io.espalier.onnx.quant.ReferenceOutputs;
@@ -11,6 +12,7 @@ import io.espalier.slim.GroupCost;
 import io.espalier.slim.LossCurve;
 import io.espalier.slim.RemovableBlock;
 import io.espalier.slim.Unit;
+import io.espalier.slim.UnitWidths;
 
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
@@ -30,6 +32,9 @@ import java.util.stream.IntStream;
 final class SlimmingRun implements AutoCloseable {
     private static final String REMOVED = "block removed";
 
+    /** How places are chosen that only a product of two activations reads. */
+    private static final String BY_SCORES = "what attentions' scores lose";
+
     /** More examples make the choice no better. */
     private static final int MOST_EXAMPLES = 1024;
 
@@ -42,6 +47,7 @@ final class SlimmingRun implements AutoCloseable {
     private final OnnxSlimmer of;
     private final Importance importance;
     private final Slimming.Listener listener;
+    private final TurnedHeads heads;
     private final List<Group> groups;
     private final @Nullable CalibrationData data;
     private final @Nullable UnseenRows unseen;
@@ -56,29 +62,43 @@ final class SlimmingRun implements AutoCloseable {
      *     lost by them
      */
     SlimmingRun(
-            OnnxSlimmer of,
+            OnnxSlimmer slimmer,
             Importance importance,
             boolean wholeBlocks,
             Slimming.Listener listener) {
-        this.of = of;
         this.importance = importance;
         this.listener = listener;
-        groups = of.independent();
         listener.at("running the model", 0, 1);
         data =
                 importance
                         .data()
-                        .map(inputs -> CalibrationData.read(of.model(), inputs, MOST_EXAMPLES))
+                        .map(inputs -> CalibrationData.read(slimmer.model(), inputs, MOST_EXAMPLES))
                         .orElse(null);
         unseen =
                 importance instanceof Importance.OnData
-                        ? new UnseenRows(of.model().graph(), data())
+                        ? new UnseenRows(slimmer.model().graph(), data())
                         : null;
+        heads = turned(slimmer);
+        of = slimmer.with(heads.constants());
+        groups = withWidthsOfHeads(of.independent());
         scores = new UnitScores(of, importance, groups, Optional.ofNullable(data), listener);
         blocks =
                 wholeBlocks && importance instanceof Importance.OnData
                         ? LeftOutBlocks.of(of, groups, first(data(), MEANS))
                         : LeftOutBlocks.none(of, groups);
+    }
+
+    private TurnedHeads turned(OnnxSlimmer slimmer) {
+        List<HeadWidth> widths = importance.turnsHeads() ? slimmer.headWidths() : List.of();
+        return importance instanceof Importance.OnData && !widths.isEmpty()
+                ? TurnedHeads.byData(slimmer, widths, first(data(), MEANS))
+                : TurnedHeads.byWeights(slimmer, widths);
+    }
+
+    private List<Group> withWidthsOfHeads(List<Group> independent) {
+        List<Group> all = new ArrayList<>(independent);
+        heads.groups().stream().filter(group -> !independent.contains(group)).forEach(all::add);
+        return all;
     }
 
     /** The groups that get narrower. */
@@ -118,19 +138,30 @@ final class SlimmingRun implements AutoCloseable {
         return first;
     }
 
-    /** What is lost of each group, by how many of its units are gone. */
-    List<double[]> losses() {
+    /** What is lost of each of some groups, by how many of its units are gone. */
+    List<double[]> losses(List<Group> some) {
         Map<Group, LossCurve> curves = new HashMap<>();
         if (importance instanceof Importance.OnData onData) {
             var readers =
-                    ReadingLayer.readers(of.model(), of.analysis().ends(), groups, new HashMap<>());
+                    ReadingLayer.readers(of.model(), of.analysis().ends(), some, new HashMap<>());
             curves.putAll(
                     new LossCurves(of, readers, onData.solves(), probes()::drop)
                             .of(some(), listener));
         }
-        return groups.stream()
-                .map(group -> curves.computeIfAbsent(group, scores::of).losses())
+        return some.stream()
+                .map(group -> curves.computeIfAbsent(group, this::byScores).losses())
                 .toList();
+    }
+
+    private LossCurve byScores(Group group) {
+        double[] losses = heads.losses().get(group);
+        return losses == null || !(importance instanceof Importance.OnData)
+                ? scores.of(group)
+                : LossCurve.ofSums(
+                        group,
+                        losses,
+                        gone -> probes().drop(of.remove(of.leavingSome(gone))),
+                        BY_SCORES);
     }
 
     /** What the model gives for a few examples, run once. */
@@ -163,8 +194,8 @@ final class SlimmingRun implements AutoCloseable {
 
     /** The model whose groups, and the blocks behind them, have these widths. */
     SlimResult at(int[] widths, Map<Group, GroupCost> spent, String unit) {
-        List<Unit> gone = new ArrayList<>();
         Map<Group, String> by = new HashMap<>();
+        List<Unit> gone = ofQueries(widths, by);
         OnnxModel solved = of.model();
         if (importance instanceof Importance.OnData onData) {
             Map<Group, Integer> byGroup = new LinkedHashMap<>();
@@ -174,7 +205,8 @@ final class SlimmingRun implements AutoCloseable {
                 }
             }
             List<End> ends = of.analysis().ends();
-            OnnxModel without = blocks.out(of.model(), widths);
+            Map<String, ConstantTensor> zeroed = heads.without(Set.copyOf(gone));
+            OnnxModel without = blocks.out(of.with(zeroed).model(), widths);
             try (var choice =
                     new LayerwiseChoice(
                             of.model(), without, ends, byGroup, onData.solves(), some())) {
@@ -198,6 +230,23 @@ final class SlimmingRun implements AutoCloseable {
         List<Unit> removed = of.leavingSome(gone);
         OnnxModel slim = of.remove(removed, solved, blocks, widths);
         return new SlimResult(without(slim), rows(removed, by, spent), unit, of.groups());
+    }
+
+    /** What goes of the widths of queries and keys, which no layer reads. */
+    private List<Unit> ofQueries(int[] widths, Map<Group, String> by) {
+        List<Unit> gone = new ArrayList<>();
+        for (int g = 0; g < groups.size(); g++) {
+            Group group = groups.get(g);
+            double[] losses = heads.losses().get(group);
+            if (importance instanceof Importance.OnData
+                    && losses != null
+                    && !blocks.isOut(group, widths)) {
+                List<Unit> units = group.units();
+                gone.addAll(UnitWidths.lowest(units, losses, units.size() - widths[g]));
+                by.put(group, BY_SCORES);
+            }
+        }
+        return gone;
     }
 
     private OnnxModel without(OnnxModel slim) {

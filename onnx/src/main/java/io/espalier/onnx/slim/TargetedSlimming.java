@@ -9,7 +9,6 @@ import io.espalier.onnx.shape.ModelCost;
 import io.espalier.slim.Correction;
 import io.espalier.slim.DropSearch;
 import io.espalier.slim.SlimmingTarget;
-import io.espalier.slim.UnitWidths;
 import io.espalier.slim.WidthCosts;
 import io.espalier.slim.WidthSearch;
 import io.espalier.tensor.EspalierException;
@@ -48,7 +47,7 @@ final class TargetedSlimming {
         return switch (target.kind()) {
             case RATIO ->
                     run.at(
-                            UnitWidths.of(run.groups(), target.value()),
+                            new SharedWidths(of, run).of(target.value()),
                             Map.of(),
                             target.kind().unit());
             case MACS -> timed(batch -> toMacs(target, batch));
@@ -61,7 +60,7 @@ final class TargetedSlimming {
     }
 
     private WidthSearch search(WidthCosts cost) {
-        return new WidthSearch(run.groups(), run.losses(), cost, run.lossesOfBlocks());
+        return new WidthSearch(run.groups(), run.losses(run.groups()), cost, run.lossesOfBlocks());
     }
 
     private SlimResult toMacs(SlimmingTarget target, Map<String, Tensor> batch) {
