@@ -94,9 +94,8 @@ public final class ZeroedModel {
         for (OnnxNode node : graph.nodes()) {
             if (node.is("LayerNormalization")) {
                 masked(graph, node);
-            } else if (REDUCTIONS.contains(node.op())
-                    && analysis.value(node.input(0)) instanceof ChannelValue value) {
-                reducing(graph, node, value);
+            } else if (REDUCTIONS.contains(node.op())) {
+                reducing(graph, node);
             }
         }
     }
@@ -126,7 +125,11 @@ public final class ZeroedModel {
     }
 
     /** A mean of zeros too, or the largest or least of all, made one of the others. */
-    private void reducing(OnnxGraph graph, OnnxNode node, ChannelValue value) {
+    private void reducing(OnnxGraph graph, OnnxNode node) {
+        ChannelValue value = analysis.value(node.input(0));
+        if (value == null) {
+            return;
+        }
         int rank = value.rank();
         ConstantTensor axes = graph.constant(node.input(1));
         LongStream reduced =
