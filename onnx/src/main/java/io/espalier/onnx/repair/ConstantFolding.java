@@ -3,6 +3,7 @@ package io.espalier.onnx.repair;
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.ElementType;
 import io.espalier.onnx.model.OnnxGraph;
+import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.proto.AttributeProto;
 import io.espalier.onnx.run.OnnxSession;
@@ -39,7 +40,7 @@ final class ConstantFolding {
     }
 
     static int fold(Subject subject) {
-        return new ConstantFolding(subject).fold();
+        return new ConstantFolding(subject).fold() + ComputedConstants.fold(subject);
     }
 
     private int fold() {
@@ -144,7 +145,7 @@ final class ConstantFolding {
     private int fold(List<OnnxNode> wave) {
         Map<String, ConstantTensor> results;
         try {
-            results = compute(wave);
+            results = compute(subject.model(), wave);
         } catch (EspalierException e) {
             if (wave.size() == 1) {
                 // What the runtime can't compute stays as it is.
@@ -167,13 +168,14 @@ final class ConstantFolding {
         return changes;
     }
 
-    private Map<String, ConstantTensor> compute(Collection<OnnxNode> nodes) {
+    /** What nodes of constants of a model give. */
+    static Map<String, ConstantTensor> compute(OnnxModel model, Collection<OnnxNode> nodes) {
         var constants = new LinkedHashMap<String, ConstantTensor>();
         var outputs = new LinkedHashSet<String>();
         for (OnnxNode node : nodes) {
             outputs.add(node.output());
             for (String input : node.inputs()) {
-                ConstantTensor constant = graph.constant(input);
+                ConstantTensor constant = model.graph().constant(input);
                 if (constant != null) {
                     constants.put(input, constant);
                 }
@@ -183,7 +185,7 @@ final class ConstantFolding {
         try (var scope = new PointerScope();
                 var session =
                         OnnxSession.open(
-                                subject.model().fragment(nodes, constants, Map.of(), outputs),
+                                model.fragment(nodes, constants, Map.of(), outputs),
                                 settings -> settings.threads(1).optimized(false))) {
             session.run(Map.of())
                     .forEach((name, tensor) -> results.put(name, ConstantTensor.of(tensor)));

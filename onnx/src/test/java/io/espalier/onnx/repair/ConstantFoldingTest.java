@@ -61,6 +61,47 @@ class ConstantFoldingTest {
                 Objects.requireNonNull(Repair.pass(PASS).run(model).graph().constant("w")).shape());
     }
 
+    /** A weight divided by its norm, and gates that change places. */
+    private static TestGraphs computedWeights() {
+        return TestGraphs.opset(18)
+                .input("x: Float[N, 60]")
+                .weight("v", 8, 60)
+                .weight("g", 8, 1)
+                .integers("one", 1)
+                .node("n = ReduceL2(v, one)")
+                .node("q = Div(g, n)")
+                .node("w = Mul(v, q)")
+                .node("h = Gemm(x, w)", n -> n.with("transB", 1))
+                .weight("gates", 8, 40)
+                .integers("zero", 0)
+                .integers("two", 2)
+                .integers("eight", 8)
+                .node("a = Slice(gates, zero, two, zero)")
+                .node("b = Slice(gates, two, eight, zero)")
+                .node("c = Concat(b, a)", n -> n.with("axis", 0))
+                .node("y = MatMul(h, c)")
+                .output("y");
+    }
+
+    @Test
+    @DisplayName("is a weight that several nodes compute from one that they read more than once")
+    void computedFromOne() {
+        folds("Gemm 1, MatMul 1", computedWeights().build(), 3, 60);
+    }
+
+    @Test
+    @DisplayName("stays computed where what it is made of is needed elsewhere too")
+    void computedFromShared() {
+        assertUntouched(
+                PASS,
+                computedWeights()
+                        .node("s = MatMul(h, gates)")
+                        .node("t = Gemm(x, v)", n -> n.with("transB", 1))
+                        .output("s")
+                        .output("t")
+                        .build());
+    }
+
     @ParameterizedTest
     @ValueSource(
             strings = {"value_float 2.5", "value_floats 1 2 3", "value_int 7", "value_ints 4 5"})
