@@ -62,6 +62,9 @@ public final class CompressDigits {
     /** Three layers are weighed, three groups chosen, then they are removed. */
     private static final int SLIMMING_STEPS = 7;
 
+    /** How often each model is called before it is timed. */
+    private static final int WARM_UP = 40;
+
     private static final int BATCH = 128;
     private static final double LEARNING_RATE = 0.05;
     private static final double FINE_TUNING_RATE = 0.02;
@@ -252,11 +255,15 @@ public final class CompressDigits {
         return stages;
     }
 
-    /** On one thread, as many requests are served at once. */
+    /**
+     * On one thread, as many requests are served at once. At first nothing counts: Java compiles
+     * what lies between the kernels meanwhile.
+     */
     private double[] latencies(List<Module> models, Tensor batch) {
         int threads = Libtorch.threads();
         Libtorch.threads(1);
         try {
+            Latency.medians(models, WARM_UP, batch);
             return Latency.medians(models, settings.timings(), batch);
         } finally {
             Libtorch.threads(threads);

@@ -19,6 +19,7 @@ import org.jspecify.annotations.Nullable;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.Supplier;
 
 /**
  * A quantized layer with an {@link IntegerWeight} and a float {@code bias}. From them the weight is
@@ -124,16 +125,29 @@ public abstract class PackedLayer extends QuantizedLayer implements IntegerWeigh
     private BoundOperator kernelNow() {
         BoundOperator known = kernel;
         if (known == null) {
-            known = operator().bind(Operator.TENSOR, packNow(), scale(), zeroPoint());
+            known = bind(() -> pack(integerWeight().quantized(), bias()));
             kernel = known;
         }
         return known;
     }
 
-    private PackedObject packNow() {
+    private BoundOperator bind(Supplier<PackedObject> packing) {
         try (var scope = new PointerScope()) {
-            return pack(integerWeight().quantized(), hasBias() ? buffer(BIAS) : null);
+            return operator().bind(Operator.TENSOR, packing.get(), scale(), zeroPoint());
         }
+    }
+
+    /** Another kernel of this layer, with what is packed for its engine. */
+    final BoundOperator kernel(Supplier<PackedObject> packing) {
+        return engine.during(() -> bind(packing));
+    }
+
+    final Engine engine() {
+        return engine;
+    }
+
+    final @Nullable Tensor bias() {
+        return hasBias() ? buffer(BIAS) : null;
     }
 
     final IntegerWeight integerWeight() {
@@ -152,6 +166,11 @@ public abstract class PackedLayer extends QuantizedLayer implements IntegerWeigh
         } else {
             addBuffer(BIAS, shift);
         }
+        forgetKernels();
+    }
+
+    /** Weights have changed: what was packed of them is packed anew. */
+    void forgetKernels() {
         kernel = null;
     }
 
@@ -172,7 +191,7 @@ public abstract class PackedLayer extends QuantizedLayer implements IntegerWeigh
     @Override
     protected void stateLoaded() {
         super.stateLoaded();
-        kernel = null;
+        forgetKernels();
     }
 
     @Override

@@ -2,11 +2,13 @@ package io.espalier.quant.layer;
 
 import io.espalier.nn.Convolution;
 import io.espalier.nn.Module;
+import io.espalier.tensor.BoundOperator;
 import io.espalier.tensor.Engine;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Operator;
 import io.espalier.tensor.Operators;
 import io.espalier.tensor.PackedObject;
+import io.espalier.tensor.QuantizedTensors;
 
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
@@ -22,6 +24,8 @@ final class QuantizedConvolution extends PackedLayer {
     private final Geometry geometry;
     private final boolean relu;
     private final EarlyPadding earlyPadding;
+    private final boolean inPairs;
+    private volatile @Nullable BoundOperator pairs;
 
     private QuantizedConvolution(
             Weight weight, Geometry geometry, boolean relu, Range output, @Nullable Range input) {
@@ -29,6 +33,7 @@ final class QuantizedConvolution extends PackedLayer {
         this.geometry = geometry;
         this.relu = relu;
         this.earlyPadding = new EarlyPadding(geometry, buffer("weight"));
+        this.inPairs = ColumnPairs.pay(geometry, weight.integers(), weight.engine());
     }
 
     static QuantizedConvolution of(
@@ -117,23 +122,52 @@ final class QuantizedConvolution extends PackedLayer {
 
     @Override
     PackedObject pack(Tensor weight, @Nullable Tensor bias) {
-        Operator prepack = Operators.find("quantized::" + geometry.operator() + "_prepack", "");
         return geometry.transposed()
-                ? prepack.packed(
+                ? Operators.find("quantized::" + geometry.operator() + "_prepack", "")
+                        .packed(
+                                weight,
+                                bias,
+                                geometry.stride(),
+                                geometry.padding(),
+                                geometry.outputPadding(),
+                                geometry.dilation(),
+                                geometry.groups())
+                : packed(weight, bias, geometry.stride());
+    }
+
+    private PackedObject packed(Tensor weight, @Nullable Tensor bias, long[] stride) {
+        return Operators.find("quantized::" + geometry.operator() + "_prepack", "")
+                .packed(
                         weight,
                         bias,
-                        geometry.stride(),
-                        geometry.padding(),
-                        geometry.outputPadding(),
-                        geometry.dilation(),
-                        geometry.groups())
-                : prepack.packed(
-                        weight,
-                        bias,
-                        geometry.stride(),
+                        stride,
                         earlyPadding.rest(),
                         geometry.dilation(),
                         geometry.groups());
+    }
+
+    /** The kernel that gives two columns at once, made when it is first asked for. */
+    private BoundOperator pairs() {
+        BoundOperator known = pairs;
+        if (known == null) {
+            known = kernel(this::packedPairs);
+            pairs = known;
+        }
+        return known;
+    }
+
+    private PackedObject packedPairs() {
+        Tensor bias = bias();
+        return packed(
+                ColumnPairs.weight(integerWeight(), geometry).quantized(),
+                bias == null ? null : QuantizedTensors.cat(List.of(bias, bias), 0),
+                ColumnPairs.stride(geometry));
+    }
+
+    @Override
+    void forgetKernels() {
+        super.forgetKernels();
+        pairs = null;
     }
 
     @Override
@@ -144,9 +178,19 @@ final class QuantizedConvolution extends PackedLayer {
         if (!earlyPadding.fits(x)) {
             throw wrongInput(x, "it can't be mirrored farther than it is long.");
         }
-        Tensor input = earlyPadding.around(quantized(batched ? x : x.unsqueeze(0)));
-        Tensor y = kernel().call(rank == 2 ? ChannelsLast.ofPicture(input) : input);
+        Tensor input = quantized(batched ? x : x.unsqueeze(0));
+        Tensor y = computed(earlyPadding.around(input), input);
         return batched ? y : y.squeeze(0);
+    }
+
+    private Tensor computed(Tensor padded, Tensor input) {
+        if (inPairs) {
+            long[] shape = geometry.outputShape(input, buffer("weight"));
+            if (ColumnPairs.fit(shape)) {
+                return ColumnPairs.apart(pairs().call(ChannelsLast.ofPicture(padded)), shape);
+            }
+        }
+        return kernel().call(geometry.rank() == 2 ? ChannelsLast.ofPicture(padded) : padded);
     }
 
     @Override
