@@ -148,7 +148,8 @@ final class ModelBlocks {
                         whole,
                         paths,
                         Optional.empty(),
-                        "no module gives what '%s' adds".formatted(sum.result())));
+                        "no module gives what '%s' adds and does nothing else"
+                                .formatted(sum.result())));
     }
 
     private boolean multiplies(Node node) {

@@ -94,6 +94,9 @@ final class ModelSlimmer {
     }
 
     private Optional<String> hindrance(ModelBlock block) {
+        if (groups.all().stream().noneMatch(block::contains)) {
+            return Optional.of("no channels lie within it alone");
+        }
         var alone = LeftOutModules.ofNothing(analysis, block);
         Cut nothing = groups.nothing();
         try (var out = alone.leaveOut(alone.without(0), nothing)) {

@@ -17,6 +17,6 @@ public record ResidualBlock(List<String> layers, Optional<String> stays) {
 
     @Override
     public String toString() {
-        return String.join(", ", layers) + stays.map(" stay, since %s"::formatted).orElse("");
+        return String.join(", ", layers) + stays.map(": stays, since %s"::formatted).orElse("");
     }
 }

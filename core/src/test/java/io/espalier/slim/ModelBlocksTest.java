@@ -13,6 +13,7 @@ import io.espalier.nn.Conv2d;
 import io.espalier.nn.Dropout;
 import io.espalier.nn.Functional;
 import io.espalier.nn.Identity;
+import io.espalier.nn.LSTM;
 import io.espalier.nn.LayerNorm;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
@@ -139,8 +140,8 @@ class ModelBlocksTest {
         @Override
         protected Tensor forward(Tensor x) {
             Tensor y = into.call(x);
-            Tensor scale = Functional.mean(fc1.value("weight"), new long[] {0}, false);
-            return Functional.add(y, fc2.call(Functional.mul(fc1.call(y), scale)));
+            Tensor hidden = Functional.add(fc1.call(y), fc1.value("bias"));
+            return Functional.add(y, fc2.call(Functional.relu(hidden)));
         }
     }
 
@@ -166,10 +167,16 @@ class ModelBlocksTest {
                         + " inModule.inner.out",
                 own.getFirst());
         assertEquals(
-                "query, key, value, out stay, since 'matmul_2' is computed by no module of its own",
+                "query, key, value, out: stays, since 'matmul_2' is computed by no module of its"
+                        + " own",
                 own.getLast());
         String needy = texts(Slimming.of(new Needy(), Tensors.randn(2, 6))).getFirst();
-        assertTrue(needy.startsWith("fc1, fc2 stay, since without it "), needy);
+        assertTrue(needy.startsWith("fc1, fc2: stays, since without it "), needy);
+        var units =
+                new Sequential(new Linear(6, 8), new Residual(new LSTM(8, 8)), new Linear(8, 3));
+        assertEquals(
+                List.of("1.inner: stays, since no channels lie within it alone"),
+                texts(Slimming.of(units, Tensors.randn(2, 5, 6))));
         convolutions.onOutput((module, results) -> results);
         assertEquals(List.of(), texts(Slimming.of(convolutions, images)));
     }
