@@ -1,6 +1,7 @@
 package io.espalier.onnx.slim;
 
 import io.espalier.onnx.fit.StreamBudget;
+import io.espalier.onnx.fit.UnseenRows;
 import io.espalier.onnx.inputs.InputBatches;
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
@@ -13,7 +14,9 @@ import io.espalier.slim.LossCurve;
 import io.espalier.slim.RemovableBlock;
 import io.espalier.slim.Unit;
 import io.espalier.slim.UnitWidths;
+import io.espalier.tensor.Tensors;
 
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
@@ -25,6 +28,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Random;
 import java.util.Set;
 import java.util.stream.IntStream;
 
@@ -41,6 +45,13 @@ final class SlimmingRun implements AutoCloseable {
     /** Enough to see which groups the results hang on. */
     private static final int PROBES = 16;
 
+    /**
+     * How many examples have other rows than the data: ten times a wide layer's inputs in words.
+     */
+    private static final int UNSEEN = 1200;
+
+    private static final long SEED = 17;
+
     /** Enough for an average of what a block gives. */
     private static final int MEANS = 128;
 
@@ -50,7 +61,7 @@ final class SlimmingRun implements AutoCloseable {
     private final TurnedHeads heads;
     private final List<Group> groups;
     private final @Nullable CalibrationData data;
-    private final @Nullable UnseenRows unseen;
+    private final List<Map<String, Tensor>> unseen;
     private final UnitScores scores;
     private @Nullable ReferenceOutputs probes;
     private final LeftOutBlocks blocks;
@@ -76,8 +87,8 @@ final class SlimmingRun implements AutoCloseable {
                         .orElse(null);
         unseen =
                 importance instanceof Importance.OnData
-                        ? new UnseenRows(slimmer.model().graph(), data())
-                        : null;
+                        ? unseen(new UnseenRows(slimmer.model().graph(), data()))
+                        : List.of();
         heads = turned(slimmer);
         of = slimmer.with(heads.constants());
         groups = withWidthsOfHeads(of.independent());
@@ -116,12 +127,28 @@ final class SlimmingRun implements AutoCloseable {
         return data == null ? List.of() : data.batches();
     }
 
+    /** Examples of the data, again and again, with rows of tables that it doesn't read. */
+    private List<Map<String, Tensor>> unseen(UnseenRows rows) {
+        var random = new Random(SEED);
+        List<Map<String, Tensor>> others = new ArrayList<>();
+        long examples = 0;
+        for (int i = 0; !rows.areNone() && i < UNSEEN && examples < UNSEEN; i++) {
+            try (var scope = new PointerScope()) {
+                double share = i < data().size() ? 1 : random.nextDouble();
+                Map<String, Tensor> batch = data().get(i % data().size());
+                Map<String, Tensor> other = rows.in(batch, share, random);
+                other.replaceAll((name, tensor) -> Tensors.keep(tensor.clone()));
+                others.add(other);
+                examples += InputBatches.examples(other);
+            }
+        }
+        return others;
+    }
+
     /** As much of it, and of what else may come, as goes through the model at once. */
     private List<Map<String, Tensor>> some() {
         List<Map<String, Tensor>> all = new ArrayList<>(data());
-        if (unseen != null) {
-            all.addAll(unseen.batches());
-        }
+        all.addAll(unseen);
         return StreamBudget.asMuchAsFits(of.model(), all);
     }
 
@@ -273,8 +300,6 @@ final class SlimmingRun implements AutoCloseable {
         if (data != null) {
             data.close();
         }
-        if (unseen != null) {
-            unseen.close();
-        }
+        unseen.forEach(batch -> batch.values().forEach(Tensor::releaseReference));
     }
 }

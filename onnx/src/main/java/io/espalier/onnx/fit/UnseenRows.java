@@ -1,6 +1,5 @@
-package io.espalier.onnx.slim;
+package io.espalier.onnx.fit;
 
-import io.espalier.onnx.inputs.InputBatches;
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxNode;
@@ -10,63 +9,58 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Random;
 import java.util.Set;
+import java.util.random.RandomGenerator;
 import java.util.stream.LongStream;
 
 /**
- * Examples like those of the data, with other rows of a table, such as words that the data doesn't
- * have: what a layer is given for these is to count for what it can do without, too. Few sentences
- * use few words; by them alone a quarter of MiniLM's neurons costs a third more on sentences of
- * another kind.
+ * Rows of a model's tables that its data doesn't read, such as words that no sentence has: what a
+ * layer is given for these is to count for what it is to do, too. Few sentences use few words; by
+ * them alone a quarter of MiniLM's neurons costs a third more on sentences of another kind.
  *
  * <p>Indices that half of the examples have stay: what begins, ends and fills.
  */
-final class UnseenRows implements AutoCloseable {
+public final class UnseenRows {
     /** Of fewer rows the data tells enough. */
     private static final int FEWEST_ROWS = 256;
 
     /** Data that has seen so much of a table tells enough of the rest. */
     private static final double ENOUGH = 0.5;
 
-    private static final int MOST_EXAMPLES = 256;
-    private static final long SEED = 17;
-
-    private final List<Map<String, Tensor>> batches = new ArrayList<>();
+    private final Map<String, Table> tables = new HashMap<>();
 
     /**
      * A table that an input says rows of.
      *
+     * @param name of the constant
      * @param usual rows that half of the examples or more read
      */
-    private record Table(long rows, Set<Long> usual) {}
+    private record Table(String name, long rows, Set<Long> usual) {
+        Table shorter(Table other) {
+            return other.rows() < rows ? other : this;
+        }
+    }
 
-    /** Makes them for a model whose inputs the data is; none if no input says rows of a table. */
-    UnseenRows(OnnxGraph graph, List<Map<String, Tensor>> data) {
-        Map<String, Table> tables = new HashMap<>();
+    /** Looks for them in a model whose inputs the data is. */
+    public UnseenRows(OnnxGraph graph, List<Map<String, Tensor>> data) {
         for (OnnxNode node : graph.nodes()) {
             ConstantTensor table = node.is("Gather") ? graph.constant(node.input(0)) : null;
             if (table != null && table.shape().size() == 2 && node.integer("axis", 0) == 0) {
-                long rows = table.shape().getFirst();
-                unseen(rows, node.input(1), data).ifPresent(t -> tables.put(node.input(1), t));
+                unseen(node.input(0), table.shape().getFirst(), node.input(1), data)
+                        .ifPresent(t -> tables.merge(node.input(1), t, Table::shorter));
             }
-        }
-        var random = new Random(SEED);
-        long examples = 0;
-        for (int i = 0; !tables.isEmpty() && i < data.size() && examples < MOST_EXAMPLES; i++) {
-            batches.add(other(data.get(i), tables, random));
-            examples += InputBatches.examples(data.get(i));
         }
     }
 
     /** A table of which the data reads few rows. */
-    private static Optional<Table> unseen(long rows, String input, List<Map<String, Tensor>> data) {
+    private static Optional<Table> unseen(
+            String name, long rows, String input, List<Map<String, Tensor>> data) {
         Map<Long, Integer> counts = new HashMap<>();
         long examples = 0;
         for (Map<String, Tensor> batch : data) {
@@ -86,7 +80,7 @@ final class UnseenRows implements AutoCloseable {
         long half = Math.max(2, Math.ceilDiv(examples, 2));
         Set<Long> usual = new HashSet<>(counts.keySet());
         usual.removeIf(index -> counts.getOrDefault(index, 0) < half);
-        return Optional.of(new Table(rows, usual));
+        return Optional.of(new Table(name, rows, usual));
     }
 
     private static long[] longs(Tensor indices) {
@@ -95,37 +89,37 @@ final class UnseenRows implements AutoCloseable {
         }
     }
 
-    private static Map<String, Tensor> other(
-            Map<String, Tensor> batch, Map<String, Table> tables, Random random) {
-        Map<String, Tensor> other = new HashMap<>();
-        try (var scope = new PointerScope()) {
-            batch.forEach((name, tensor) -> {
-                Table table = tables.get(name);
-                Tensor made = table == null ? tensor.clone() : other(tensor, table, random);
-                other.put(name, Tensors.keep(made));
-            });
-        }
+    /** Whether there are none: no input says rows of a table, or the data reads enough of them. */
+    public boolean areNone() {
+        return tables.isEmpty();
+    }
+
+    /** Whether a constant is a table of which the data reads few rows. */
+    public boolean areOf(String constant) {
+        return tables.values().stream().anyMatch(table -> table.name().equals(constant));
+    }
+
+    /**
+     * An example of the data that reads other rows, in the scope that is open.
+     *
+     * @param share of indices that are others
+     */
+    public Map<String, Tensor> in(Map<String, Tensor> batch, double share, RandomGenerator random) {
+        var other = new LinkedHashMap<String, Tensor>();
+        batch.forEach((name, tensor) -> {
+            Table table = tables.get(name);
+            other.put(name, table == null ? tensor : other(tensor, table, share, random));
+        });
         return other;
     }
 
-    private static Tensor other(Tensor indices, Table table, Random random) {
+    private static Tensor other(Tensor indices, Table table, double share, RandomGenerator random) {
         long[] drawn = longs(indices);
         for (int i = 0; i < drawn.length; i++) {
-            if (!table.usual().contains(drawn[i])) {
+            if (!table.usual().contains(drawn[i]) && (share >= 1 || random.nextDouble() < share)) {
                 drawn[i] = random.nextLong(table.rows());
             }
         }
         return Tensors.of(drawn, Tensors.shape(indices)).to(Tensors.type(indices));
-    }
-
-    /** The examples, which are this one's. */
-    List<Map<String, Tensor>> batches() {
-        return batches;
-    }
-
-    @Override
-    public void close() {
-        batches.forEach(batch -> batch.values().forEach(Tensor::releaseReference));
-        batches.clear();
     }
 }

@@ -1,4 +1,4 @@
-package io.espalier.onnx.slim;
+package io.espalier.onnx.fit;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.SplittableRandom;
 import java.util.stream.LongStream;
 
 @DisplayName("Rows of a table that the data doesn't read")
@@ -39,27 +40,41 @@ class UnseenRowsTest {
     }
 
     @Test
-    @DisplayName("are read in copies of the examples, in which what most of them have stays")
+    @DisplayName(
+            "are read in examples like those of the data, in which what most of them have stays")
     void others() {
         Map<String, Tensor> batch = batch();
-        try (var unseen = new UnseenRows(reading(1000).graph(), List.of(batch, batch))) {
-            assertEquals(2, unseen.batches().size());
-            Set<Long> rows = new HashSet<>();
-            for (Map<String, Tensor> other : unseen.batches()) {
-                long[] ids = Tensors.longs(of(other, "ids"));
-                for (int i = 0; i < ids.length; i++) {
-                    assertTrue(ids[i] >= 0 && ids[i] < 1000);
-                    if (i % 4 == 0 || i % 4 == 3) {
-                        assertEquals(i % 4 == 0 ? 1 : 2, ids[i]);
-                    } else {
-                        rows.add(ids[i]);
-                    }
-                }
-                assertArrayEquals(Tensors.floats(of(batch, "x")), Tensors.floats(of(other, "x")));
+        var unseen = new UnseenRows(reading(1000).graph(), List.of(batch, batch));
+        Map<String, Tensor> other = unseen.in(batch, 1, new SplittableRandom(3));
+        Set<Long> rows = new HashSet<>();
+        long[] ids = Tensors.longs(of(other, "ids"));
+        for (int i = 0; i < ids.length; i++) {
+            assertTrue(ids[i] >= 0 && ids[i] < 1000);
+            if (i % 4 == 0 || i % 4 == 3) {
+                assertEquals(i % 4 == 0 ? 1 : 2, ids[i]);
+            } else {
+                rows.add(ids[i]);
             }
-            assertTrue(rows.size() > 7, "drawn: " + rows);
         }
+        assertArrayEquals(Tensors.floats(of(batch, "x")), Tensors.floats(of(other, "x")));
+        assertTrue(rows.size() >= 5, "drawn: " + rows);
+        assertTrue(unseen.areOf("table") && !unseen.areOf("x"));
         assertArrayEquals(new long[] {1, 7, 8, 2}, Tensors.longs(of(batch, "ids").select(0, 0)));
+    }
+
+    @Test
+    @DisplayName("are read by the share of indices that is asked for")
+    void share() {
+        Map<String, Tensor> batch = batch();
+        var unseen = new UnseenRows(reading(1000).graph(), List.of(batch, batch));
+        var random = new SplittableRandom(5);
+        long others = 0;
+        for (int draw = 0; draw < 100; draw++) {
+            Tensor ids = of(unseen.in(batch, 0.25, random), "ids");
+            others += ids.ne(of(batch, "ids")).sum().item_long();
+        }
+        // Half of the examples have 1, 2 and 7: four of their numbers are left.
+        assertEquals(0.25, others / 400.0, 0.06);
     }
 
     private static Tensor of(Map<String, Tensor> batch, String name) {
@@ -71,10 +86,7 @@ class UnseenRowsTest {
     void none() {
         Tensor all = Tensors.of(LongStream.range(0, 300).toArray(), 75, 4);
         Map<String, Tensor> much = Map.of("ids", all, "x", Tensors.randn(75, 4, 3));
-        try (var few = new UnseenRows(reading(200).graph(), List.of(batch()));
-                var known = new UnseenRows(reading(400).graph(), List.of(much))) {
-            assertTrue(few.batches().isEmpty());
-            assertTrue(known.batches().isEmpty());
-        }
+        assertTrue(new UnseenRows(reading(200).graph(), List.of(batch())).areNone());
+        assertTrue(new UnseenRows(reading(400).graph(), List.of(much)).areNone());
     }
 }
