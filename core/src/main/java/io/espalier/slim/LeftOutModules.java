@@ -9,25 +9,19 @@ import io.espalier.nn.Module;
 import org.bytedeco.pytorch.Tensor;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.SequencedMap;
-import java.util.function.Predicate;
-import java.util.stream.IntStream;
 
 /**
  * Residual blocks that may be left out of a Java model whose groups have widths: in the place of
  * the module that gives what a block adds comes one that gives its average for each channel, and in
- * the places of those before it such as hand on what they are given. Behind the widths of the
- * groups stand those of the blocks, 1 or, where one is left out, 0; if they are not there, none is.
+ * the places of those before it such as hand on what they are given.
  */
-final class LeftOutModules {
+final class LeftOutModules extends BlockWidths<ModelBlock> {
     private final ModelAnalysis analysis;
-    private final int groups;
-    private final List<ModelBlock> blocks;
     private final List<Tensor> means;
 
     /**
@@ -37,9 +31,8 @@ final class LeftOutModules {
      * @param means what each block gives on average, which the caller's scope holds
      */
     LeftOutModules(ModelAnalysis analysis, int groups, SequencedMap<ModelBlock, Tensor> means) {
+        super(groups, List.copyOf(means.keySet()), ModelBlock::contains);
         this.analysis = analysis;
-        this.groups = groups;
-        blocks = List.copyOf(means.keySet());
         this.means = List.copyOf(means.values());
     }
 
@@ -55,16 +48,6 @@ final class LeftOutModules {
         return new LeftOutModules(analysis, 0, means);
     }
 
-    /** How many there are. */
-    int count() {
-        return blocks.size();
-    }
-
-    /** Whether one has all channels of a group. */
-    boolean contains(int block, Group group) {
-        return blocks.get(block).contains(group);
-    }
-
     /** The block that a step belongs to. */
     OptionalInt of(Node node) {
         return first(block -> block.nodes().contains(node));
@@ -75,29 +58,6 @@ final class LeftOutModules {
         return first(block -> block.tensors().contains(tensor));
     }
 
-    private OptionalInt first(Predicate<ModelBlock> wanted) {
-        return IntStream.range(0, blocks.size())
-                .filter(b -> wanted.test(blocks.get(b)))
-                .findFirst();
-    }
-
-    /** The widths at which one block is left out and nothing else goes. */
-    int[] without(int block) {
-        int[] widths = new int[groups + blocks.size()];
-        Arrays.setAll(widths, place -> place == groups + block ? 0 : 1);
-        return widths;
-    }
-
-    private boolean isOut(int block, int[] widths) {
-        return widths.length > groups && widths[groups + block] == 0;
-    }
-
-    /** Whether a group goes with a block that is left out at these widths. */
-    boolean isOut(Group group, int[] widths) {
-        return IntStream.range(0, blocks.size())
-                .anyMatch(b -> isOut(b, widths) && contains(b, group));
-    }
-
     /**
      * Leaves out what is left out at these widths, until it is closed.
      *
@@ -106,9 +66,9 @@ final class LeftOutModules {
     Out leaveOut(int[] widths, Cut cut) {
         List<ModelBlock> gone = new ArrayList<>();
         var out = new Out(analysis.model(), gone);
-        for (int b = 0; b < blocks.size(); b++) {
+        for (int b = 0; b < count(); b++) {
             if (isOut(b, widths)) {
-                ModelBlock block = blocks.get(b);
+                ModelBlock block = block(b);
                 gone.add(block);
                 List<Axis> axes = analysis.value(block.branch()).axes();
                 Tensor mean = ModelRemoval.kept(means.get(b), axes, cut).clone();

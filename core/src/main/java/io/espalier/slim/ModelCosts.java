@@ -37,7 +37,7 @@ final class ModelCosts {
 
     /** Multiplications of a call with the example. */
     WidthCosts macs() {
-        var costs = none();
+        var costs = blocks.costs();
         for (GraphCost.Row row : rows()) {
             OptionalInt block = blocks.of(row.node());
             List<String> weights = weights(row.node());
@@ -45,27 +45,14 @@ final class ModelCosts {
             for (String weight : weights) {
                 // A layer multiplies all elements of its weights equally often.
                 double part = row.macs() * elements(weight) / all;
-                costs.add(share -> share * part, within(block, ofWeight(weight, row.node())));
+                costs.add(
+                        share -> share * part, blocks.within(block, ofWeight(weight, row.node())));
             }
             if (weights.isEmpty() && row.macs() > 0) {
-                costs.add(share -> share * row.macs(), within(block, ofProduct(row.node())));
+                costs.add(share -> share * row.macs(), blocks.within(block, ofProduct(row.node())));
             }
         }
         return costs;
-    }
-
-    private WidthCosts none() {
-        return new WidthCosts(groups.size() + blocks.count());
-    }
-
-    /** Factors of what is there if its block is. */
-    private List<Remainder> within(OptionalInt block, List<Remainder> factors) {
-        if (block.isEmpty()) {
-            return factors;
-        }
-        List<Remainder> all = new ArrayList<>(factors);
-        all.add(Remainders.presence(groups.size() + block.getAsInt()));
-        return all;
     }
 
     private List<GraphCost.Row> rows() {
@@ -92,12 +79,12 @@ final class ModelCosts {
     }
 
     private WidthCosts ofTensors(long all, ToLongFunction<ModelTensors.Held> size) {
-        var costs = none();
+        var costs = blocks.costs();
         costs.addFixed(all);
         for (String name : analysis.constants().keySet()) {
             double part = size.applyAsLong(analysis.tensors().held(name));
             costs.addFixed(-part);
-            costs.add(share -> share * part, within(blocks.of(name), ofConstant(name)));
+            costs.add(share -> share * part, blocks.within(blocks.of(name), ofConstant(name)));
         }
         return costs;
     }
@@ -110,7 +97,7 @@ final class ModelCosts {
         List<Node> nodes = analysis.traced().graph().nodes();
         List<NavigableMap<Double, Double>> samples = new ArrayList<>();
         nodes.forEach(node -> samples.add(new TreeMap<>()));
-        var costs = none();
+        var costs = blocks.costs();
         List<Double> shares = WidthCosts.MEASURED_AT;
         for (int i = 0; i < shares.size(); i++) {
             listener.at("measuring times", i, shares.size());
@@ -124,7 +111,9 @@ final class ModelCosts {
         costs.addFixed(Math.max(0, time() - known));
         for (int n = 0; n < nodes.size(); n++) {
             Node node = nodes.get(n);
-            costs.add(WidthCosts.through(samples.get(n)), within(blocks.of(node), factors(node)));
+            costs.add(
+                    WidthCosts.through(samples.get(n)),
+                    blocks.within(blocks.of(node), factors(node)));
         }
         return costs;
     }

@@ -16,7 +16,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.function.Function;
-import java.util.stream.IntStream;
 
 /** One slimming of a Java model on its way: what groups lose, and the model at some widths. */
 final class SlimmingRun {
@@ -118,15 +117,9 @@ final class SlimmingRun {
         try (var inference = new EvalMode(slimmer.model());
                 var results = new ModelResults(slimmer.model(), onData.calibration(), PROBES)) {
             for (int b = 0; b < blocks.count(); b++) {
-                int block = b;
                 listener.at("finding what blocks lose", b, blocks.count());
-                List<Integer> within =
-                        IntStream.range(0, groups.size())
-                                .filter(g -> blocks.contains(block, groups.get(g)))
-                                .boxed()
-                                .toList();
                 try (var out = blocks.leaveOut(blocks.without(b), nothing)) {
-                    losses.add(new RemovableBlock(within, results.drop()));
+                    losses.add(blocks.removable(b, groups, results.drop()));
                 }
             }
         }

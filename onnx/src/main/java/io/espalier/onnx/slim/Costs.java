@@ -14,7 +14,6 @@ import io.espalier.slim.WidthCosts;
 
 import org.bytedeco.pytorch.Tensor;
 
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
@@ -44,7 +43,7 @@ final class Costs {
 
     /** Multiplications with inputs of these extents. */
     WidthCosts macs(Map<String, List<Long>> extents) {
-        var costs = none();
+        var costs = blocks.costs();
         for (ModelCost.Row row : ModelCost.of(slimmer.model(), extents).rows()) {
             OnnxNode node = row.node();
             OptionalInt block = blocks.of(node);
@@ -53,27 +52,13 @@ final class Costs {
                 double all = elements(node.input(1)) + elements(node.input(2));
                 for (String weight : node.inputs().subList(1, 3)) {
                     double part = row.macs() * elements(weight) / all;
-                    costs.add(share -> share * part, within(block, left.of(weight, 0)));
+                    costs.add(share -> share * part, blocks.within(block, left.of(weight, 0)));
                 }
             } else if (row.macs() > 0) {
-                costs.add(share -> share * row.macs(), within(block, left.ofMacs(node)));
+                costs.add(share -> share * row.macs(), blocks.within(block, left.ofMacs(node)));
             }
         }
         return costs;
-    }
-
-    private WidthCosts none() {
-        return new WidthCosts(groups.size() + blocks.count());
-    }
-
-    /** Factors of what is there if its block is. */
-    private List<Remainder> within(OptionalInt block, List<Remainder> factors) {
-        if (block.isEmpty()) {
-            return factors;
-        }
-        List<Remainder> all = new ArrayList<>(factors);
-        all.add(Remainders.presence(groups.size() + block.getAsInt()));
-        return all;
     }
 
     private double elements(String constant) {
@@ -92,13 +77,13 @@ final class Costs {
     }
 
     private WidthCosts ofConstants(long all, ToLongFunction<ConstantTensor> size) {
-        var costs = none();
+        var costs = blocks.costs();
         costs.addFixed(all);
         slimmer.model()
                 .graph()
                 .constants()
                 .forEach((name, constant) -> {
-                    List<Remainder> factors = within(blocks.of(name), left.of(name, 0));
+                    List<Remainder> factors = blocks.within(blocks.of(name), left.of(name, 0));
                     if (!factors.isEmpty()) {
                         long part = size.applyAsLong(constant);
                         costs.addFixed(-part);
@@ -130,12 +115,12 @@ final class Costs {
             }
             rest = i == 0 ? times.total() - known : rest;
         }
-        var costs = none();
+        var costs = blocks.costs();
         costs.addFixed(rest);
         for (OnnxNode node : slimmer.model().graph().nodes()) {
             costs.add(
                     WidthCosts.through(samples.getOrDefault(node.output(), new TreeMap<>())),
-                    within(blocks.of(node), factors(node)));
+                    blocks.within(blocks.of(node), factors(node)));
         }
         return costs;
     }

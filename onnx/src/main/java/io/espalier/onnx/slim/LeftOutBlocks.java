@@ -7,6 +7,7 @@ import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.repair.Repair;
+import io.espalier.slim.BlockWidths;
 import io.espalier.slim.ChannelValue;
 import io.espalier.slim.Cut;
 import io.espalier.slim.Group;
@@ -25,25 +26,20 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.OptionalInt;
 import java.util.function.IntFunction;
-import java.util.function.Predicate;
 import java.util.stream.IntStream;
 
 /**
  * Residual blocks that may be left out of a model whose groups have widths: in the place of a block
- * stands what it gives on average, for each of its channels. Behind the widths of the groups stand
- * those of the blocks, 1 or, where one is left out, 0; if they are not there, none is.
+ * stands what it gives on average, for each of its channels.
  */
-final class LeftOutBlocks {
+final class LeftOutBlocks extends BlockWidths<ResidualBlock> {
     private final Analysis analysis;
-    private final int groups;
-    private final List<ResidualBlock> blocks;
     private final List<ConstantTensor> means;
 
     private LeftOutBlocks(
             Analysis analysis, int groups, List<ResidualBlock> blocks, List<ConstantTensor> means) {
+        super(groups, blocks, ResidualBlock::contains);
         this.analysis = analysis;
-        this.groups = groups;
-        this.blocks = blocks;
         this.means = means;
     }
 
@@ -107,16 +103,6 @@ final class LeftOutBlocks {
         return value.to(ScalarType.Double).sum(others, true, new ScalarTypeOptional());
     }
 
-    /** How many there are. */
-    int count() {
-        return blocks.size();
-    }
-
-    /** Whether one has all channels of a group. */
-    boolean contains(int block, Group group) {
-        return blocks.get(block).contains(group);
-    }
-
     /** The block that a node belongs to. */
     OptionalInt of(OnnxNode node) {
         return first(block -> block.nodes().contains(node));
@@ -125,28 +111,6 @@ final class LeftOutBlocks {
     /** The block that a constant belongs to. */
     OptionalInt of(String constant) {
         return first(block -> block.constants().contains(constant));
-    }
-
-    private OptionalInt first(Predicate<ResidualBlock> wanted) {
-        return IntStream.range(0, blocks.size())
-                .filter(b -> wanted.test(blocks.get(b)))
-                .findFirst();
-    }
-
-    /** Whether a block is left out at these widths. */
-    boolean isOut(int block, int[] widths) {
-        return widths.length > groups && widths[groups + block] == 0;
-    }
-
-    /** Whether some block is. */
-    boolean isAnyOut(int[] widths) {
-        return IntStream.range(0, blocks.size()).anyMatch(b -> isOut(b, widths));
-    }
-
-    /** Whether a group goes with a block that is left out at these widths. */
-    boolean isOut(Group group, int[] widths) {
-        return IntStream.range(0, blocks.size())
-                .anyMatch(b -> isOut(b, widths) && contains(b, group));
     }
 
     /** The model without those that are left out at these widths, as it is otherwise. */
@@ -168,9 +132,9 @@ final class LeftOutBlocks {
     }
 
     private void leaveOut(OnnxGraph graph, int[] widths, IntFunction<ConstantTensor> mean) {
-        for (int b = 0; b < blocks.size(); b++) {
+        for (int b = 0; b < count(); b++) {
             if (isOut(b, widths)) {
-                ResidualBlock block = blocks.get(b);
+                ResidualBlock block = block(b);
                 OnnxNode sum = Objects.requireNonNull(graph.producer(block.sum()));
                 String average = graph.addConstant(block.branch() + "_mean", mean.apply(b));
                 List<String> inputs = new ArrayList<>(sum.inputs());
@@ -182,7 +146,7 @@ final class LeftOutBlocks {
     }
 
     private ConstantTensor left(int block, Cut gone) {
-        ChannelValue value = Objects.requireNonNull(analysis.value(blocks.get(block).branch()));
+        ChannelValue value = Objects.requireNonNull(analysis.value(block(block).branch()));
         ConstantTensor mean = means.get(block);
         int first = value.rank() - mean.shape().size();
         for (int d = first; d < value.rank(); d++) {

@@ -21,7 +21,6 @@ import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -30,7 +29,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
-import java.util.stream.IntStream;
 
 /** One slimming on its way: what groups lose, and the models of some widths. */
 final class SlimmingRun implements AutoCloseable {
@@ -204,17 +202,9 @@ final class SlimmingRun implements AutoCloseable {
     List<RemovableBlock> lossesOfBlocks() {
         List<RemovableBlock> losses = new ArrayList<>();
         for (int b = 0; b < blocks.count(); b++) {
-            int block = b;
             listener.at("finding what blocks lose", b, blocks.count());
-            int[] without = new int[groups.size() + blocks.count()];
-            Arrays.setAll(without, place -> place == groups.size() + block ? 0 : 1);
-            List<Integer> within =
-                    IntStream.range(0, groups.size())
-                            .filter(g -> blocks.contains(block, groups.get(g)))
-                            .boxed()
-                            .toList();
-            double drop = probes().drop(blocks.out(of.model(), without));
-            losses.add(new RemovableBlock(within, drop));
+            double drop = probes().drop(blocks.out(of.model(), blocks.without(b)));
+            losses.add(blocks.removable(b, groups, drop));
         }
         return losses;
     }
