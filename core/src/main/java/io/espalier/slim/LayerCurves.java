@@ -92,7 +92,7 @@ public final class LayerCurves<L extends GroupReaders.Layer> {
             return known * loss;
         }
         double found = drop.applyAsDouble(costs, gone);
-        if (group.isOuter()) {
+        if (group.isOuter() && loss > 0) {
             dropOfHeads.put(Set.copyOf(costs.keySet()), found / loss);
         }
         return found;

@@ -8,6 +8,7 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalDouble;
 import java.util.function.ToDoubleBiFunction;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.IntStream;
@@ -25,8 +26,14 @@ public record LossCurve(List<Unit> order, double[] losses, String by) {
     /** Of nothing that is left no logarithm can be taken. */
     private static final double LEAST = 1e-6;
 
-    /** The share of a group's units that are gone where it is looked at what results lose. */
+    /** The least share of a group's units that are gone where it is looked at what results lose. */
     private static final double PROBED = 0.25;
+
+    /**
+     * The least loss there: of units that give nothing, or what others give too, a quarter may cost
+     * nothing but rounding, which says nothing of those that are left.
+     */
+    private static final double TELLING = 1e-3;
 
     /** What is lost in rounding at a quarter gone may well be seen at seven eighths. */
     private static final double LEAST_DROP = 1e-7;
@@ -81,7 +88,7 @@ public record LossCurve(List<Unit> order, double[] losses, String by) {
         losses[0] = 0;
         int least = least(count);
         int probed = probed(count);
-        double factor = 1;
+        OptionalDouble factor = OptionalDouble.empty();
         for (int gone = 0; gone < count - least; ) {
             int most = gone < probed ? probed - gone : count - least - gone;
             double loss = elimination.next(most);
@@ -90,17 +97,22 @@ public record LossCurve(List<Unit> order, double[] losses, String by) {
                 losses[gone + i] = losses[gone] + loss * i / together;
             }
             gone += together;
-            if (gone == probed && losses[gone] > 0) {
+            boolean tells = gone == count - least || losses[gone] >= TELLING;
+            if (factor.isEmpty() && gone >= probed && tells) {
                 double seen = drop.applyAsDouble(List.copyOf(elimination.order()), losses[gone]);
-                factor = factor(seen, losses[gone]);
+                if (losses[gone] == 0 && seen > LEAST_DROP) {
+                    // Nobody who is weighed misses them, but others do, of whom no more is known.
+                    Arrays.setAll(losses, i -> i > count - least ? losses[i] : i);
+                }
+                factor = OptionalDouble.of(factor(seen, losses[gone]));
             }
         }
-        return new LossCurve(elimination.order(), losses, by).times(factor);
+        return new LossCurve(elimination.order(), losses, by).times(factor.orElse(1));
     }
 
     /**
-     * By what is lost by each unit, whichever others are gone: as sums, so that at a quarter gone
-     * it is what the results really lose.
+     * By what is lost by each unit, whichever others are gone: as sums, so that where a quarter or
+     * more is gone it is what the results really lose.
      *
      * @param losses in any unit, 0 or more
      * @param drop what the results lose without these units
@@ -114,10 +126,13 @@ public record LossCurve(List<Unit> order, double[] losses, String by) {
         for (int gone = 1; gone < count; gone++) {
             sums[gone] = sums[gone - 1] + sorted[gone - 1];
         }
+        int least = least(count);
         int probed = probed(count);
+        while (probed < count - least && sums[probed] < TELLING * sums[count - least]) {
+            probed++;
+        }
         double seen = sums[probed] > 0 ? drop.applyAsDouble(order.subList(0, probed)) : 0;
         double factor = factor(seen, sums[probed]);
-        int least = least(count);
         Arrays.fill(sums, count - least + 1, count, Double.POSITIVE_INFINITY);
         return new LossCurve(order, sums, by).times(factor);
     }

@@ -162,6 +162,31 @@ class TargetWidthsTest {
     }
 
     @Test
+    @DisplayName("keeps what is alive of a group of which more than a quarter is dead")
+    void tellsDeadFromAlive() {
+        var dead = new Linear(32, 64);
+        var half =
+                new Sequential(dead, new ReLU(), new Linear(64, 64), new ReLU(), new Linear(64, 8));
+        half.eval();
+        try (var noGrad = new NoGradGuard()) {
+            dead.parameter("bias").narrow(0, 32, 32).fill_(new Scalar(-50.0));
+        }
+        Tensor examples = Tensors.randn(512, 32);
+        Tensor others = Tensors.randn(512, 32);
+        Tensor wanted = half.call(others).detach().clone().flatten();
+
+        SlimResult result =
+                Slimming.of(half, examples)
+                        .parameters(0.6)
+                        .importance(ChannelImportance.secondOrder(List.of(examples)))
+                        .run();
+
+        Tensor found = half.call(others).detach().flatten();
+        double drop = 1 - wanted.dot(found).div(wanted.norm().mul(found.norm())).item_double();
+        assertTrue(drop < 0.02, () -> "lost " + drop + ": " + result);
+    }
+
+    @Test
     @DisplayName("has the share of parameters or bytes asked for, and the optimizer follows")
     void meetsSizes() {
         Optimizer adam = Optimizers.adam(model.parameters(), 1e-3);
