@@ -11,7 +11,9 @@ import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.function.Supplier;
 
 /** {@link Functional}'s windows moved over spatial dimensions: convolving, pooling, resizing. */
 abstract sealed class SpatialFunctions extends ReductionFunctions permits LossFunctions {
@@ -287,14 +289,16 @@ abstract sealed class SpatialFunctions extends ReductionFunctions permits LossFu
                 outputSize);
     }
 
-    /** The maximum of x [N, C, H, W] over as many windows as the output is to have elements. */
+    /**
+     * The maximum of x [N, C, H, W] over as many windows as the output is to have elements. A graph
+     * can have it of one window, which is all of x.
+     */
     public static Tensor adaptiveMaxPool2d(Tensor x, long... outputSize) {
-        return unrecorded(
-                        () -> pair(torch.adaptive_max_pool2d(x, outputSize)),
-                        "adaptive_max_pool2d",
-                        x,
-                        outputSize)
-                .getFirst();
+        Supplier<Tensor> computation =
+                () -> pair(torch.adaptive_max_pool2d(x, outputSize)).getFirst();
+        return Arrays.equals(outputSize, new long[] {1, 1})
+                ? computed(computation, "aten::amax", x, new long[] {-2, -1}, true)
+                : unrecorded(computation, "adaptive_max_pool2d", x, outputSize);
     }
 
     /** [N, C·f², H, W] to [N, C, H·f, W·f]. */

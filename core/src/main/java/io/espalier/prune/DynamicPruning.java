@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
@@ -48,6 +49,11 @@ public final class DynamicPruning implements ModelSchedule {
     private record Part(Target target, Module module, DynamicMask mask) {
         Tensor stored() {
             return module.parameter(module.storedName(target.name()));
+        }
+
+        @Override
+        public String toString() {
+            return "'%s' of %s".formatted(target.name(), module.getClass().getSimpleName());
         }
     }
 
@@ -129,7 +135,13 @@ public final class DynamicPruning implements ModelSchedule {
     }
 
     private static List<Tensor> scores(Importance importance, List<Part> parts) {
-        return List.copyOf(importance.scores(parts.stream().map(Part::target).toList()).values());
+        Map<Target, Tensor> scores =
+                Needed.of(
+                        importance.scores(parts.stream().map(Part::target).toList()),
+                        "what the importance gives");
+        return parts.stream()
+                .map(part -> Scores.requireEach(scores.get(part.target()), part, part.stored()))
+                .toList();
     }
 
     /**

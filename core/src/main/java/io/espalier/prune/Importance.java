@@ -57,8 +57,11 @@ public interface Importance {
             try (var scope = new PointerScope()) {
                 SequencedMap<Target, Tensor> factors = other.scores(targets);
                 scores(targets)
-                        .forEach((target, score) ->
-                                products.put(target, Tensors.keep(score.mul(factors.get(target)))));
+                        .forEach((target, score) -> {
+                            Tensor factor = factors.get(target);
+                            Scores.requireEach(factor, "'" + target.name() + "'", score);
+                            products.put(target, Tensors.keep(score.mul(factor)));
+                        });
             }
             return products;
         };

@@ -4,12 +4,36 @@ import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
 
 import java.util.Arrays;
 
 /** What holds for numbers that entries are ranked by. */
 final class Scores {
     private Scores() {}
+
+    /**
+     * Refuses scores that aren't one for each entry.
+     *
+     * @param of what they are for
+     * @param entries the parameter's
+     * @throws EspalierException saying which shape they have
+     */
+    static Tensor requireEach(@Nullable Tensor scores, Object of, Tensor entries) {
+        if (scores == null) {
+            throw new EspalierException(
+                    "The importance gives no scores for " + of + "; give one for each entry.");
+        }
+        if (!Arrays.equals(Tensors.shape(scores), Tensors.shape(entries))) {
+            throw new EspalierException(
+                    "The importance scores for "
+                            + of
+                            + " have shape "
+                            + Arrays.toString(Tensors.shape(scores))
+                            + "; give one score for each entry.");
+        }
+        return scores;
+    }
 
     /**
      * Refuses scores that cannot be ranked.

@@ -119,15 +119,7 @@ record Site(Module module, String name, MaskInput input) {
         if (stored().numel() == 0) {
             throw new EspalierException(this + " has no entries; there is nothing to prune.");
         }
-        Tensor scores = input.entryScores();
-        if (!Arrays.equals(Tensors.shape(scores), Tensors.shape(stored()))) {
-            throw new EspalierException(
-                    "The importance scores for "
-                            + this
-                            + " have shape "
-                            + Arrays.toString(Tensors.shape(scores))
-                            + "; give one score for each entry.");
-        }
+        Scores.requireEach(input.entryScores(), this, stored());
     }
 
     private void requireFree(String taken) {

@@ -72,9 +72,8 @@ final class SlimmingRun {
      */
     SlimResult to(SlimmingTarget target) {
         boolean looks = importance instanceof ChannelImportance.OnData;
-        if (importance instanceof ChannelImportance.OnData onData
-                && !onData.calibration().iterator().hasNext()) {
-            throw new EspalierException("There is no batch to calibrate with; give at least one.");
+        if (importance instanceof ChannelImportance.OnData onData) {
+            CalibrationBatches.require(onData.calibration(), slimmer.example().size());
         }
         if (target.kind() == SlimmingTarget.Kind.MAX_DROP && !looks) {
             throw new EspalierException(

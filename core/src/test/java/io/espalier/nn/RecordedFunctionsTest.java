@@ -111,6 +111,9 @@ class RecordedFunctionsTest {
                 new Case("max", Functional::max),
                 new Case("min", Functional::min),
                 new Case("amax", x -> Functional.amax(x, last, false)),
+                new Case(
+                        "adaptiveMaxPool2d",
+                        x -> Functional.adaptiveMaxPool2d(Functional.unsqueeze(x, 0), 1, 1)),
                 new Case("amin", x -> Functional.amin(x, last, true)),
                 new Case("argmax", x -> Functional.argmax(x, 1, false)),
                 new Case("argmin", x -> Functional.argmin(x, 1, true)),

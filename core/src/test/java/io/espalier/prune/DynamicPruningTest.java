@@ -33,7 +33,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 class DynamicPruningTest {
@@ -345,6 +347,27 @@ class DynamicPruningTest {
                                         List.of(good, new Target(layer, "wieght")), schedule))
                         .contains("wieght"));
         assertEquals(List.of(), layer.parametrizedNames());
+
+        Importance wrong =
+                targets ->
+                        targets.stream()
+                                .collect(
+                                        Collectors.toMap(
+                                                target -> target,
+                                                target -> Tensors.ones(2, 2),
+                                                (one, other) -> one,
+                                                LinkedHashMap::new));
+        for (Importance each : List.of(wrong, wrong.times(Importance.magnitude()))) {
+            var byWrong = DynamicPruning.gradual(each, List.of(good), schedule);
+            assertTrue(
+                    messageOf(() -> byWrong.update(0)).contains("give one score for each entry"));
+            byWrong.freeze();
+        }
+        Importance none = targets -> new LinkedHashMap<>();
+        var byNone = DynamicPruning.gradual(none, List.of(good), schedule);
+        assertTrue(messageOf(() -> byNone.update(0)).contains("gives no scores for 'weight'"));
+        byNone.freeze();
+        Prune.remove(layer, "weight");
 
         var pruning = DynamicPruning.magnitude(List.of(good), schedule);
         assertTrue(messageOf(() -> pruning.every(0)).contains("every 0"));

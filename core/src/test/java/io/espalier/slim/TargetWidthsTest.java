@@ -27,9 +27,11 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.stream.Stream;
 
 @DisplayName("A Java model slimmed to a target")
 class TargetWidthsTest {
@@ -227,6 +229,7 @@ class TargetWidthsTest {
 
     @Test
     @DisplayName("is as it was where the target is out of reach or makes no sense")
+    @SuppressWarnings("StreamToIterable") // What is refused.
     void refuses() {
         Map<String, float[]> before = SlimmingTest.state(model);
         var slimming = slimming().macs(0.01).importance(secondOrder());
@@ -247,7 +250,36 @@ class TargetWidthsTest {
         for (double wrong : new double[] {0, -1, 2, Double.NaN}) {
             assertThrows(EspalierException.class, () -> slimming().macs(wrong));
         }
+        Iterator<Tensor> once = List.of(rows).iterator();
+        Stream<Tensor> stream = Stream.of(rows);
+        for (Iterable<Tensor> fleeting : List.<Iterable<Tensor>>of(() -> once, stream::iterator)) {
+            assertRefused(
+                    slimming().importance(ChannelImportance.secondOrder(fleeting)), "once only");
+        }
+        var two = new TwoInputs();
+        assertRefused(
+                Slimming.of(two, rows, rows).macs(0.5).importance(secondOrder()), "called with 2");
+
         assertThrows(EspalierException.class, () -> slimming().speedup(0.5));
         assertThrows(EspalierException.class, () -> slimming().maxDrop(1));
+    }
+
+    private static void assertRefused(Slimming slimming, String why) {
+        String words =
+                String.valueOf(assertThrows(EspalierException.class, slimming::run).getMessage());
+        assertTrue(words.contains(why), words);
+    }
+
+    /** The sum of what two layers give. */
+    private static final class TwoInputs extends Module {
+        private final Linear one = add("one", new Linear(8, 16));
+        private final Linear other = add("other", new Linear(8, 16));
+        private final Linear out = add("out", new Linear(16, 4));
+
+        @Override
+        protected List<Tensor> forwardAll(List<Tensor> inputs) {
+            Tensor sum = Functional.add(one.call(inputs.get(0)), other.call(inputs.get(1)));
+            return List.of(out.call(Functional.relu(sum)));
+        }
     }
 }
