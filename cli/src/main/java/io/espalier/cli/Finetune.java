@@ -197,8 +197,8 @@ final class Finetune implements Runnable {
                 (int) seconds % 60);
         if (tuned.steps() > 0 && !tuned.trainingHelped()) {
             printer.println(
-                    "Gradients made nothing better on the data: the weights are those from before"
-                            + " them. Try another learning rate, or more epochs.");
+                    "Gradients made nothing better: the weights are those from before them. Try"
+                            + " another learning rate, or more epochs.");
         }
         if (tuned.dropBefore().isPresent()) {
             printer.printf(
@@ -212,7 +212,7 @@ final class Finetune implements Runnable {
                         printer.printf(Locale.ROOT, "On the data: %s.%n", score.summary()));
         if (!tuned.frozen().isEmpty()) {
             printer.printf(
-                    "Gradients could not change: %s.%n",
+                    "Gradients left as they were: %s.%n",
                     Printable.line(String.join(", ", tuned.frozen())));
         }
         tuned.integers()

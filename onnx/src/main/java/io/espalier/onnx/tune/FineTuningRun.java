@@ -1,6 +1,7 @@
 package io.espalier.onnx.tune;
 
 import io.espalier.onnx.compare.TaskScore;
+import io.espalier.onnx.fit.UnseenRows;
 import io.espalier.onnx.inputs.Inputs;
 import io.espalier.onnx.inputs.Signature;
 import io.espalier.onnx.model.OnnxModel;
@@ -15,15 +16,21 @@ import io.espalier.onnx.tune.BestFile.Loss;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
 
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.function.Function;
 
 /** One fine-tuning: layers fitted, then trained, then put into integers, as far as is asked for. */
 final class FineTuningRun {
     /** More examples make layers no better and take more time. */
     private static final int MOST_EXAMPLES = 256;
+
+    /** Judging by more takes time from training. */
+    private static final int ENOUGH_TO_JUDGE = 64;
 
     private final OnnxModel original;
     private final FineTuningSettings settings;
@@ -72,10 +79,35 @@ final class FineTuningRun {
             requireSameNames(teacher.get());
             settings.listener.at("running the teacher", 0, 1);
             ReferenceOutputs reference = results(teacher.get(), data);
-            double before = reference.drop(original);
-            Step fitted = fitted(teacher.get(), data, reference, before);
-            Step step = trained(data, fitted, Optional.of(reference));
+            Step step = learned(teacher.get(), data, reference);
             return result(step, Optional.of(reference), data, inputs);
+        }
+    }
+
+    /** Fitted and trained, as far as both the data and others come nearer to the teacher's. */
+    private Step learned(OnnxModel teacher, CalibrationData data, ReferenceOutputs reference) {
+        var unseen = new UnseenRows(original.graph(), data.batches());
+        List<Map<String, Tensor>> apart =
+                new Variations(data.batches(), unseen, settings.seed).apart(ENOUGH_TO_JUDGE);
+        try {
+            Judge judge =
+                    judged(teacher, apart)
+                            .map(others -> new Judge(List.of(reference, others)))
+                            .orElse(new Judge(List.of(reference)));
+            Step fitted = fitted(teacher, data, judge);
+            return trained(data, fitted, Optional.of(judge));
+        } finally {
+            apart.forEach(batch -> batch.values().forEach(Tensor::releaseReference));
+        }
+    }
+
+    /** Results of varied inputs, unless they are inputs that the models can't take. */
+    private Optional<ReferenceOutputs> judged(OnnxModel teacher, List<Map<String, Tensor>> apart) {
+        try {
+            return Optional.of(ReferenceOutputs.of(teacher, apart, settings.threads))
+                    .filter(others -> Double.isFinite(others.drop(original)));
+        } catch (EspalierException e) {
+            return Optional.empty();
         }
     }
 
@@ -114,42 +146,35 @@ final class FineTuningRun {
     }
 
     /** Layers by least squares, if the model is nearer to its teacher then. */
-    private Step fitted(
-            OnnxModel teacher, CalibrationData data, ReferenceOutputs reference, double before) {
+    private Step fitted(OnnxModel teacher, CalibrationData data, Judge judge) {
+        Function<OnnxModel, Loss> loss = judge.beside(original);
         Optional<OnnxModel> kept =
-                checkpoint.model("fitted").filter(model -> reference.drop(model) <= before);
+                checkpoint.model("fitted").filter(model -> loss.apply(model).share() <= 1);
         if (kept.isPresent()) {
             return Step.fitted(kept.get(), 0);
         }
         LayerFit.Fitted fitted = LayerFit.of(original, teacher, data.batches(), settings.listener);
-        boolean nearer = fitted.layers() > 0 && reference.drop(fitted.model()) < before;
+        boolean nearer = fitted.layers() > 0 && loss.apply(fitted.model()).share() < 1;
         Step step =
                 nearer ? Step.fitted(fitted.model(), fitted.layers()) : Step.fitted(original, 0);
         checkpoint.keep("fitted", step.model());
         return step;
     }
 
-    private Step trained(CalibrationData data, Step step, Optional<ReferenceOutputs> reference) {
+    private Step trained(CalibrationData data, Step step, Optional<Judge> judge) {
         if (settings.epochs() == 0 || settings.trainsIntegers) {
             return step;
         }
-        return trained(TrainableFile.Floats.of(step.model()), data, step, reference);
+        return trained(TrainableFile.Floats.of(step.model()), data, step, judge);
     }
 
     /** By gradients, as far as what they make is better than what there was. */
     private Step trained(
-            TrainableFile file,
-            CalibrationData data,
-            Step step,
-            Optional<ReferenceOutputs> reference) {
-        var best =
-                new BestFile(
-                        step.model(),
-                        model ->
-                                reference
-                                        .map(teacher -> new Loss(teacher.drop(model), 0))
-                                        .orElseGet(() -> byLabels(model, data)),
-                        checkpoint);
+            TrainableFile file, CalibrationData data, Step step, Optional<Judge> judge) {
+        Function<OnnxModel, Loss> loss =
+                judge.map(teacher -> teacher.beside(step.model()))
+                        .orElse(model -> byLabels(model, data));
+        var best = new BestFile(step.model(), loss, checkpoint);
         return step.with(new GradientTraining(file, settings, best, checkpoint).run(data));
     }
 
@@ -182,8 +207,9 @@ final class FineTuningRun {
             Optional<ReferenceOutputs> reference,
             CalibrationData data,
             Optional<QuantizationResult> integers) {
+        Optional<Judge> judge = reference.map(results -> new Judge(List.of(results)));
         var file = new IntegerFile(fitted.model(), ZeroWeights.areIn(original));
-        return tuned(trained(file, data, fitted, reference), reference, data, integers);
+        return tuned(trained(file, data, fitted, judge), reference, data, integers);
     }
 
     private double score(OnnxModel model, CalibrationData data) {

@@ -81,7 +81,7 @@ final class FineTuningSettings {
     String words() {
         return String.join(
                 "; ",
-                teacher.isPresent() ? "a teacher" : task.toString(),
+                teacher.isPresent() ? "a teacher, judged apart" : task.toString(),
                 String.valueOf(epochs()),
                 String.valueOf(learningRate()),
                 String.valueOf(seed),

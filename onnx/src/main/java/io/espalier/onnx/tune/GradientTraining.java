@@ -2,6 +2,7 @@ package io.espalier.onnx.tune;
 
 import io.espalier.data.Dataset;
 import io.espalier.nn.Module;
+import io.espalier.onnx.fit.UnseenRows;
 import io.espalier.onnx.lower.LoweredModel;
 import io.espalier.onnx.lower.Lowering;
 import io.espalier.onnx.model.ElementType;
@@ -66,10 +67,15 @@ final class GradientTraining {
                         givingFloats(file.lowerable())
                                 .rewritten(graph -> inside.forEach(graph::addOutput)));
         TrainableWeights weights = TrainableWeights.of(lowered, file::held);
+        var unseen = new UnseenRows(best.model().graph(), data.batches());
+        if (varies()) {
+            weights.keepTo(name -> !unseen.areOf(name));
+        }
         file.prepare(weights);
         if (weights.count() == 0) {
             throw new EspalierException(
-                    "None of the model's weights can be trained, since the file computes them.");
+                    "None of the model's weights can be trained: the file computes them, or the"
+                            + " data reads few rows of its tables.");
         }
         if (settings.teacher.isPresent()) {
             try (var session =
@@ -77,7 +83,9 @@ final class GradientTraining {
                             settings.teacher.get(),
                             s -> s.threads(settings.threads).tapping(inside))) {
                 return train(
-                        new Distillation(lowered, session, batches(data), inside), weights, data);
+                        new Distillation(lowered, session, batches(data, unseen), inside),
+                        weights,
+                        data);
             }
         }
         return train(
@@ -86,12 +94,18 @@ final class GradientTraining {
                 data);
     }
 
-    /** What integers are trained on are the inputs that their ranges were found on. */
-    private Distillation.Batches batches(CalibrationData data) {
-        if (settings.trainsIntegers) {
-            return (number, drawn) -> data.batches().get(number);
-        }
-        return new Variations(data.batches(), settings.seed)::of;
+    /**
+     * Whether inputs vary: not those of integers, whose ranges were found on the data, nor those
+     * that labels are of.
+     */
+    private boolean varies() {
+        return settings.teacher.isPresent() && !settings.trainsIntegers;
+    }
+
+    private Distillation.Batches batches(CalibrationData data, UnseenRows unseen) {
+        return varies()
+                ? new Variations(data.batches(), unseen, settings.seed)::of
+                : (number, drawn) -> data.batches().get(number);
     }
 
     private List<String> inside(CalibrationData data) {

@@ -19,10 +19,11 @@ import java.util.OptionalDouble;
  *     a teacher
  * @param layersFitted how many layers were fitted by least squares
  * @param steps how many steps by gradients were made
- * @param trainingHelped whether they made the model better on the data: the best of what epochs
- *     made is taken, and what there was before where none is better
- * @param frozen parameters and constants that gradients could not change, since the file computes
- *     them or holds them in another arrangement
+ * @param trainingHelped whether they made the model better: on the data, and, with a teacher and in
+ *     floats, on varied examples too that training does not see; the best of what epochs made is
+ *     taken, and what there was before where none is better
+ * @param frozen parameters and constants that gradients did not change, since the file computes
+ *     them or holds them in another arrangement, or the data reads few of a table's rows
  * @param integers what became of the layers in integers when they were fitted, if that was asked
  *     for
  */

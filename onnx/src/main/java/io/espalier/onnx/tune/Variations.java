@@ -1,9 +1,11 @@
 package io.espalier.onnx.tune;
 
 import io.espalier.onnx.compare.Padding;
+import io.espalier.onnx.fit.UnseenRows;
 import io.espalier.onnx.inputs.InputBatches;
 import io.espalier.tensor.Tensors;
 
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
@@ -11,6 +13,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -28,7 +31,8 @@ import java.util.random.RandomGenerator;
  * href="https://arxiv.org/abs/1710.09412">2018</a>) or go on with its second part (as CutMix: Yun
  * et al., <a href="https://arxiv.org/abs/1905.04899">2019</a>), get another contrast and
  * brightness, and images are moved, stretched and slanted a little. Integers, such as words, change
- * places with those of another example.
+ * places with those of another example, and some become rows of their table that the data doesn't
+ * read.
  */
 final class Variations {
     /** The share of batches that stay as they are. */
@@ -42,11 +46,13 @@ final class Variations {
     private static final double MOVED = 0.05;
 
     private final List<Map<String, Tensor>> batches;
+    private final UnseenRows unseen;
     private final long seed;
 
     /** The same for the same seed. */
-    Variations(List<Map<String, Tensor>> batches, long seed) {
+    Variations(List<Map<String, Tensor>> batches, UnseenRows unseen, long seed) {
         this.batches = batches;
+        this.unseen = unseen;
         this.seed = seed;
     }
 
@@ -64,15 +70,44 @@ final class Variations {
      * @param drawn how many were drawn before
      */
     Map<String, Tensor> of(int number, long drawn) {
-        var random = new SplittableRandom(new SplittableRandom(seed + drawn).nextLong());
+        RandomGenerator random = random(drawn);
+        return random.nextDouble() < PLAIN ? batches.get(number) : varied(number, random);
+    }
+
+    private RandomGenerator random(long drawn) {
+        return new SplittableRandom(new SplittableRandom(seed + drawn).nextLong());
+    }
+
+    private Map<String, Tensor> varied(int number, RandomGenerator random) {
         Map<String, Tensor> batch = batches.get(number);
-        if (random.nextDouble() < PLAIN) {
-            return batch;
-        }
         Map<String, Tensor> others = others(batch, random);
-        return batch.values().stream().anyMatch(Tensor::is_floating_point)
-                ? numbers(batch, others, random)
-                : exchanged(batch, others, random);
+        Map<String, Tensor> varied =
+                batch.values().stream().anyMatch(Tensor::is_floating_point)
+                        ? numbers(batch, others, random)
+                        : exchanged(batch, others, random);
+        return unseen.in(varied, random.nextDouble(), random);
+    }
+
+    /**
+     * Batches from all over the data, varied otherwise than any that {@link #of} gives: what tells
+     * whether others are learned, too. They are the caller's, who frees them.
+     *
+     * @param enough about as many examples, where there are so many
+     */
+    List<Map<String, Tensor>> apart(int enough) {
+        long each = Math.max(1, InputBatches.examples(batches.getFirst()));
+        int count = (int) Math.min(batches.size(), Math.ceilDiv(enough, each));
+        List<Map<String, Tensor>> apart = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            int number = (int) ((long) i * batches.size() / count);
+            try (var scope = new PointerScope()) {
+                var kept = new LinkedHashMap<String, Tensor>();
+                varied(number, random(-1 - i))
+                        .forEach((name, tensor) -> kept.put(name, Tensors.keep(tensor.clone())));
+                apart.add(kept);
+            }
+        }
+        return apart;
     }
 
     /** Other examples, as many; those of the batch itself where no other is like it. */

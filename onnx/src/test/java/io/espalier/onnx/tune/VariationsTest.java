@@ -2,8 +2,12 @@ package io.espalier.onnx.tune;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.espalier.onnx.TestGraphs;
+import io.espalier.onnx.fit.UnseenRows;
+import io.espalier.onnx.model.OnnxModel;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 
@@ -11,6 +15,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -24,6 +29,22 @@ class VariationsTest {
         return Objects.requireNonNull(batch.get(name));
     }
 
+    private static UnseenRows none(List<Map<String, Tensor>> data) {
+        return rows(40, data);
+    }
+
+    /** Of a model with a table of so many words. */
+    private static UnseenRows rows(long words, List<Map<String, Tensor>> data) {
+        OnnxModel model =
+                TestGraphs.opset(17)
+                        .input("input_ids: Int64[N, L]")
+                        .weight("table", words, 3)
+                        .node("y = Gather(table, input_ids)")
+                        .output("y")
+                        .build();
+        return new UnseenRows(model.graph(), data);
+    }
+
     @Test
     @DisplayName(
             "are others each time, the same for the same seed, of the same shape and near in size")
@@ -33,11 +54,11 @@ class VariationsTest {
                 List.of(
                         Map.of("x", Tensors.rand(4, 3, 12, 20)),
                         Map.of("x", Tensors.rand(4, 3, 12, 20)));
-        var variations = new Variations(data, 7);
+        var variations = new Variations(data, none(data), 7);
         int plain = 0;
         for (int drawn = 0; drawn < DRAWS; drawn++) {
             Tensor varied = of(variations.of(1, drawn), "x");
-            Tensor again = of(new Variations(data, 7).of(1, drawn), "x");
+            Tensor again = of(new Variations(data, none(data), 7).of(1, drawn), "x");
 
             assertArrayEquals(new long[] {4, 3, 12, 20}, Tensors.shape(varied));
             assertTrue(varied.equal(again));
@@ -58,7 +79,7 @@ class VariationsTest {
                         "input_ids", Tensors.of(ids, 3, 5),
                         "attention_mask", Tensors.of(mask, 3, 5),
                         "types", Tensors.of(types, 3, 5));
-        var variations = new Variations(List.of(batch), 3);
+        var variations = new Variations(List.of(batch), none(List.of(batch)), 3);
         int others = 0;
         for (int drawn = 0; drawn < DRAWS; drawn++) {
             Map<String, Tensor> varied = variations.of(0, drawn);
@@ -77,13 +98,56 @@ class VariationsTest {
     }
 
     @Test
+    @DisplayName("have words that no sentence has, but for what most of them begin and end with")
+    void unseenWords() {
+        Map<String, Tensor> batch =
+                Map.of("input_ids", Tensors.of(new long[] {1, 7, 8, 2, 1, 9, 7, 2}, 2, 4));
+        var variations = new Variations(List.of(batch), rows(1000, List.of(batch)), 3);
+        int unseen = 0;
+        for (int drawn = 0; drawn < DRAWS; drawn++) {
+            long[] found = Tensors.longs(of(variations.of(0, drawn), "input_ids").contiguous());
+
+            for (int i = 0; i < found.length; i++) {
+                assertTrue(i % 4 != 0 || found[i] == 1);
+                assertTrue(i % 4 != 3 || found[i] == 2);
+                unseen += found[i] > 9 ? 1 : 0;
+            }
+        }
+        assertTrue(unseen > DRAWS / 4 && unseen < 2 * DRAWS, "unseen: " + unseen);
+    }
+
+    @Test
+    @DisplayName("are set apart that training doesn't see")
+    void apart() {
+        List<Map<String, Tensor>> data = List.of(Map.of("x", Tensors.rand(4, 3, 12, 20)));
+        var variations = new Variations(data, none(data), 7);
+        Tensor apart = of(variations.apart(64).getFirst(), "x");
+
+        assertArrayEquals(new long[] {4, 3, 12, 20}, Tensors.shape(apart));
+        assertFalse(apart.equal(of(data.getFirst(), "x")));
+        for (int drawn = 0; drawn < DRAWS; drawn++) {
+            assertFalse(apart.equal(of(variations.of(0, drawn), "x")));
+        }
+        List<Map<String, Tensor>> numbers = new ArrayList<>();
+        for (int i = 0; i < 6; i++) {
+            numbers.add(Map.of("i", Tensors.of(new long[] {i, i}, 2)));
+        }
+        List<Map<String, Tensor>> some = new Variations(numbers, none(numbers), 7).apart(6);
+        assertEquals(3, some.size());
+        for (int i = 0; i < 3; i++) {
+            assertArrayEquals(new long[] {2 * i, 2 * i}, Tensors.longs(of(some.get(i), "i")));
+        }
+    }
+
+    @Test
     @DisplayName("leave what no example can be told in as it is")
     void scalars() {
         Map<String, Tensor> batch =
                 Map.of("x", Tensors.of(new float[] {1, 2}, 1, 2), "s", Tensors.of(3f).squeeze());
 
         for (int drawn = 0; drawn < DRAWS; drawn++) {
-            Map<String, Tensor> varied = new Variations(List.of(batch), 1).of(0, drawn);
+            Map<String, Tensor> varied =
+                    new Variations(List.of(batch), none(List.of(batch)), 1).of(0, drawn);
             assertEquals(3, of(varied, "s").item_double());
         }
     }
