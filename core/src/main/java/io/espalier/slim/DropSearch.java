@@ -3,22 +3,51 @@ package io.espalier.slim;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Internal;
 
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
 import java.util.Optional;
 import java.util.function.ToDoubleFunction;
+import java.util.stream.DoubleStream;
+import java.util.stream.IntStream;
 
 /**
- * The cheapest widths at which results are no further off than they may be: models that are made
- * and measured, each where the last ones say.
+ * The cheapest widths at which results are no further off than they may be: of widths that are
+ * cheaper the more is foreseen to be lost, some are made and measured, each where the last ones
+ * say, until what is lost is nearly what may be.
  */
 @Internal
 public final class DropSearch {
-    private static final int ROUNDS = 5;
-    private static final int HALVINGS = 12;
+    /** A model is solved in each. */
+    private static final int ROUNDS = 6;
 
     /** A result that is as near to the largest drop is near enough. */
-    private static final double NEAR = 0.9;
+    private static final double NEAR = 0.8;
 
-    private DropSearch() {}
+    /** What is aimed at, as a share of the largest drop. */
+    private static final double AIM = 0.93;
+
+    /** So many budgets there are between the whole model and the narrowest one. */
+    private static final int BUDGETS = 48;
+
+    /** And so many near each of two, of which one may be and the other loses too much. */
+    private static final int FINER = 6;
+
+    private final WidthSearch search;
+    private final double largest;
+    private final List<Measured> tried = new ArrayList<>();
+
+    private DropSearch(WidthSearch search, double largest) {
+        this.search = search;
+        this.largest = largest;
+    }
+
+    /** Widths, what they cost, and what is foreseen to be lost. */
+    @SuppressWarnings("ArrayRecordComponent") // Never compared.
+    private record Point(int[] widths, double cost, double error) {}
+
+    /** What really is lost. */
+    private record Measured(Point point, double drop) {}
 
     /**
      * Searches.
@@ -28,45 +57,128 @@ public final class DropSearch {
      * @throws EspalierException if it is larger at all widths that were tried
      */
     public static int[] widths(WidthSearch search, double largest, ToDoubleFunction<int[]> drop) {
-        Optional<int[]> best = Optional.empty();
-        double least = 1;
-        double most = 0;
-        double dropOfError = 1;
+        return new DropSearch(search, largest).widths(drop);
+    }
+
+    private int[] widths(ToDoubleFunction<int[]> drop) {
+        List<Point> points = cheapest(budgets());
         for (int round = 0; round < ROUNDS; round++) {
-            double share = share(search, largest / dropOfError, most, least);
-            int[] widths = search.within(share * search.whole()).orElse(search.narrowest());
-            double found = drop.applyAsDouble(widths);
-            if (found <= largest) {
-                best = Optional.of(widths);
-                least = share;
-            } else {
-                most = share;
+            List<Point> open = open(points);
+            if (open.isEmpty()) {
+                open = open(cheapest(finer()));
             }
-            dropOfError = Math.max(found, 1e-9) / Math.max(search.error(widths), 1e-9);
-            boolean near = found <= largest && found >= NEAR * largest;
-            if (near || least - most < Correction.NOISE) {
+            if (open.isEmpty()) {
+                break;
+            }
+            Point next = next(open);
+            double found = drop.applyAsDouble(next.widths());
+            tried.add(new Measured(next, found));
+            if (found <= largest && found >= NEAR * largest) {
                 break;
             }
         }
-        return best.orElseThrow(() ->
-                new EspalierException(
-                        "Nothing was found that can go for a drop of %s; give more."
-                                .formatted(largest)));
+        return fits().orElseThrow(() ->
+                        new EspalierException(
+                                "Nothing was found that can go for a drop of %s; give more."
+                                        .formatted(largest)))
+                .point()
+                .widths();
     }
 
-    /** The least share of the cost at which no more is lost than that, between two shares. */
-    private static double share(WidthSearch search, double error, double most, double least) {
-        double from = most;
-        double to = least;
-        for (int i = 0; i < HALVINGS; i++) {
-            double share = (from + to) / 2;
-            Optional<int[]> widths = search.within(share * search.whole());
-            if (widths.isPresent() && search.error(widths.get()) <= error) {
-                to = share;
-            } else {
-                from = share;
+    /** The cheapest that was tried and may be. */
+    private Optional<Measured> fits() {
+        return tried.stream()
+                .filter(one -> one.drop() <= largest)
+                .min(Comparator.comparingDouble(one -> one.point().cost()));
+    }
+
+    /** The one that costs most of those that were tried and lose too much. */
+    private Optional<Measured> tooMuch() {
+        return tried.stream()
+                .filter(one -> one.drop() > largest)
+                .max(Comparator.comparingDouble(one -> one.point().cost()));
+    }
+
+    private double most() {
+        return fits().map(one -> one.point().cost()).orElse(search.whole());
+    }
+
+    private double least() {
+        return tooMuch().map(one -> one.point().cost()).orElse(search.cost(search.narrowest()));
+    }
+
+    private DoubleStream budgets() {
+        double from = least();
+        double step = (most() - from) / BUDGETS;
+        return IntStream.rangeClosed(0, BUDGETS).mapToDouble(i -> from + step * i);
+    }
+
+    /**
+     * Nearer and nearer to what was tried: what is cheaper by little is hidden by what is by much.
+     */
+    private DoubleStream finer() {
+        double from = least();
+        double to = most();
+        return IntStream.rangeClosed(1, FINER)
+                .mapToDouble(i -> (to - from) / (1 << i))
+                .flatMap(away -> DoubleStream.of(from + away, to - away));
+    }
+
+    /** Widths for some budgets, by what is foreseen: none that others are better than. */
+    private List<Point> cheapest(DoubleStream budgets) {
+        List<Point> points = new ArrayList<>();
+        budgets.forEach(budget ->
+                search.within(budget)
+                        .map(at -> new Point(at, search.cost(at), search.error(at)))
+                        .ifPresent(points::add));
+        points.sort(Comparator.comparingDouble(Point::cost).thenComparing(Point::error));
+        List<Point> best = new ArrayList<>();
+        for (Point point : points) {
+            if (best.isEmpty() || point.error() < best.getLast().error()) {
+                best.add(point);
             }
         }
-        return to == least && most > 0 ? (most + least) / 2 : to;
+        return best.reversed();
+    }
+
+    /** Those that cost less than what may be, and more than what loses too much. */
+    private List<Point> open(List<Point> points) {
+        double most = most();
+        double least = tooMuch().map(one -> one.point().cost()).orElse(0.0);
+        return points.stream()
+                .filter(point -> point.cost() < most && point.cost() > least)
+                .toList();
+    }
+
+    /** The cheapest at which no more is expected to be lost than is aimed at. */
+    private Point next(List<Point> open) {
+        double error = expected(AIM * largest);
+        return open.stream()
+                .filter(point -> point.error() <= error)
+                .reduce((one, cheaper) -> cheaper)
+                .orElse(open.getFirst());
+    }
+
+    /** What must be foreseen where results would lose so much, by what was seen. */
+    private double expected(double drop) {
+        Optional<Measured> below = fits().filter(one -> isTelling(one));
+        Optional<Measured> above = tooMuch().filter(one -> isTelling(one));
+        Measured near = above.or(() -> below).orElse(null);
+        if (near == null) {
+            return drop;
+        }
+        double factor = drop / near.drop();
+        double power = 1;
+        if (below.isPresent() && above.isPresent()) {
+            Measured other = below.get();
+            power =
+                    Math.log(near.point().error() / other.point().error())
+                            / Math.log(near.drop() / other.drop());
+        }
+        return near.point().error() * Math.pow(factor, power);
+    }
+
+    private static boolean isTelling(Measured measured) {
+        return measured.drop() > 0 && measured.point().error() > 0;
     }
 }

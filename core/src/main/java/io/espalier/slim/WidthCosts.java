@@ -16,6 +16,12 @@ public final class WidthCosts {
     /** The shares of all groups at which times are measured; between them they are interpolated. */
     public static final List<Double> MEASURED_AT = List.of(1.0, 0.75, 0.5, 0.25);
 
+    /**
+     * So much of a time is taken to follow the work, whatever was measured: times of small steps
+     * are the same, give or take what a machine does meanwhile, and the one of less work is better.
+     */
+    private static final double BY_WORK = 0.05;
+
     private final List<List<Term>> byGroup = new ArrayList<>();
     private final List<Term> terms = new ArrayList<>();
     private double fixed;
@@ -92,8 +98,8 @@ public final class WidthCosts {
     }
 
     /**
-     * The cost of a share of a part's work, in straight lines through measured ones; more work
-     * never costs less.
+     * The cost of a share of a part's work, in straight lines near measured ones; more work always
+     * costs more.
      *
      * @param samples costs by shares
      */
@@ -112,7 +118,9 @@ public final class WidthCosts {
                 after++;
             }
             double slope = (times[after] - times[after - 1]) / (works[after] - works[after - 1]);
-            return Math.max(0, times[after] + slope * (share - works[after]));
+            double measured = Math.max(0, times[after] + slope * (share - works[after]));
+            double byWork = times[times.length - 1] * share / works[works.length - 1];
+            return (1 - BY_WORK) * measured + BY_WORK * byWork;
         };
     }
 }

@@ -99,8 +99,18 @@ public final class WidthSearch {
         return Optional.of(best);
     }
 
+    /**
+     * From two beginnings: what one group costs hangs on the others' widths, so that from equal
+     * shares, where all are narrow, it seems to save little if some are as they were.
+     */
     private int[] best(double budget, boolean blocksMayGo) {
-        int[] best = even(budget);
+        int[] one = best(even(budget), budget, blocksMayGo);
+        int[] other = best(narrowed(space.whole(), budget, blocksMayGo), budget, blocksMayGo);
+        return error(other) < error(one) ? other : one;
+    }
+
+    private int[] best(int[] from, double budget, boolean blocksMayGo) {
+        int[] best = from;
         int[] at = best;
         for (double reach : REACHES) {
             Optional<int[]> next = near(at, reach, budget, blocksMayGo);
