@@ -1,6 +1,7 @@
 package io.espalier.prune;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Internal;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -9,7 +10,8 @@ import org.jspecify.annotations.Nullable;
 import java.util.Arrays;
 
 /** What holds for numbers that entries are ranked by. */
-final class Scores {
+@Internal
+public final class Scores {
     private Scores() {}
 
     /**
@@ -19,7 +21,7 @@ final class Scores {
      * @param entries the parameter's
      * @throws EspalierException saying which shape they have
      */
-    static Tensor requireEach(@Nullable Tensor scores, Object of, Tensor entries) {
+    public static Tensor requireEach(@Nullable Tensor scores, Object of, Tensor entries) {
         if (scores == null) {
             throw new EspalierException(
                     "The importance gives no scores for " + of + "; give one for each entry.");

@@ -1,7 +1,6 @@
 package io.espalier.slim;
 
 import io.espalier.graph.Graph;
-import io.espalier.graph.GraphCost;
 import io.espalier.graph.GraphOperator;
 import io.espalier.graph.Node;
 import io.espalier.graph.Node.OperatorCall;
@@ -71,7 +70,8 @@ final class ModelBlocks {
         graph = analysis.traced().graph();
         producers = graph.producers();
         readers = graph.consumers();
-        GraphCost.of(analysis.traced().program(), example.toArray(Tensor[]::new))
+        analysis.traced()
+                .costs(example)
                 .rows()
                 .forEach(row -> multiplications.put(row.node(), row.macs()));
         calls = new ModuleCalls(analysis, example);

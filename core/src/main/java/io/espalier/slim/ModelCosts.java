@@ -4,7 +4,6 @@ import io.espalier.graph.GraphCost;
 import io.espalier.graph.GraphTimes;
 import io.espalier.graph.Node;
 import io.espalier.slim.Remainders.Remainder;
-import io.espalier.train.EvalMode;
 import io.espalier.train.Latency;
 
 import org.bytedeco.pytorch.Tensor;
@@ -56,8 +55,7 @@ final class ModelCosts {
     }
 
     private List<GraphCost.Row> rows() {
-        Tensor[] example = slimmer.example().toArray(Tensor[]::new);
-        return GraphCost.of(analysis.traced().program(), example).rows();
+        return analysis.traced().costs(slimmer.example()).rows();
     }
 
     /** Elements of parameters. */
@@ -120,12 +118,14 @@ final class ModelCosts {
 
     private double[] stepTimes() {
         TracedModel now = TracedModel.of(analysis.model(), slimmer.example());
-        return GraphTimes.of(now.program(), RUNS, slimmer.example());
+        try (var trial = new Trial(now.program())) {
+            return GraphTimes.of(now.program(), RUNS, slimmer.example());
+        }
     }
 
     /** Milliseconds of a call of the model itself with the example. */
     double time() {
-        try (var inference = new EvalMode(analysis.model())) {
+        try (var trial = new Trial(analysis.model())) {
             Tensor[] example = slimmer.example().toArray(Tensor[]::new);
             return Latency.medians(List.of(analysis.model()), RUNS, example)[0];
         }

@@ -5,7 +5,6 @@ import io.espalier.slim.SlimResult.Cost;
 import io.espalier.slim.SlimResult.Row;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
-import io.espalier.train.EvalMode;
 import io.espalier.train.OptimizerMoments;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -30,6 +29,7 @@ final class ModelSlimmer {
     private final ModelAnalysis analysis;
     private final Groups groups;
     private final ModelNames names;
+    private final ModelForm form;
     private @Nullable List<ModelBlocks.Found> blocks;
 
     /** What was taken out of the model, and how it is put back. */
@@ -47,6 +47,7 @@ final class ModelSlimmer {
         analysis = SlimmedModelCheck.settled(first, example);
         groups = analysis.groups();
         names = new ModelNames(analysis);
+        form = ModelForm.of(model);
     }
 
     /**
@@ -112,6 +113,9 @@ final class ModelSlimmer {
      * @throws EspalierException if so
      */
     void requireUnchanged() {
+        if (!form.equals(ModelForm.of(model))) {
+            throw changed(null);
+        }
         var now = new ModelTensors(model);
         analysis.constants()
                 .forEach((name, axes) -> {
@@ -125,6 +129,21 @@ final class ModelSlimmer {
                                         .formatted(name));
                     }
                 });
+        TracedModel traced;
+        try (var scope = new PointerScope();
+                var noGrad = new NoGradGuard()) {
+            traced = TracedModel.of(model, example);
+        } catch (RuntimeException e) { // whatever a model's own code throws
+            throw changed(e);
+        }
+        if (!analysis.traced().isSameAs(traced)) {
+            throw changed(null);
+        }
+    }
+
+    private static EspalierException changed(@Nullable RuntimeException cause) {
+        return new EspalierException(
+                "The model has changed since Slimming.of; call it again.", cause);
     }
 
     /**
@@ -183,7 +202,7 @@ final class ModelSlimmer {
             return;
         }
         try (var scope = new PointerScope();
-                var inference = new EvalMode(model)) {
+                var trial = new Trial(model)) {
             model.callAll(example);
         } catch (RuntimeException e) { // whatever an observer throws
             throw new EspalierException(

@@ -7,7 +7,6 @@ import io.espalier.graph.Node.ModuleCall;
 import io.espalier.graph.Value;
 import io.espalier.nn.Identity;
 import io.espalier.nn.Module;
-import io.espalier.train.EvalMode;
 
 import org.bytedeco.pytorch.Tensor;
 
@@ -30,7 +29,7 @@ final class ModuleCalls {
         Graph graph = analysis.traced().graph();
         Set<Value> known = new HashSet<>(graph.inputs());
         graph.nodes().forEach(node -> known.addAll(node.results()));
-        try (var inference = new EvalMode(model)) {
+        try (var trial = new Trial(model)) {
             for (FollowedCall call : FollowedCall.of(model, example)) {
                 Set<Value> within = new HashSet<>(call.within());
                 within.retainAll(known);

@@ -5,7 +5,6 @@ import io.espalier.nn.Module;
 import io.espalier.slim.SlimResult.Cost;
 import io.espalier.slim.SlimResult.Row;
 import io.espalier.tensor.EspalierException;
-import io.espalier.train.EvalMode;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -106,7 +105,7 @@ final class PrunedRemoval {
     }
 
     private List<Tensor> results() {
-        try (var inference = new EvalMode(model)) {
+        try (var trial = new Trial(model)) {
             return model.callAll(example);
         }
     }

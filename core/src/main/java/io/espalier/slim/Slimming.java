@@ -237,17 +237,15 @@ public final class Slimming {
     /**
      * Takes them out, all or none.
      *
-     * @throws EspalierException if the model has changed since, scores of one's own are not one for
-     *     each unit, the target can't be met, or the model's code does something else without the
-     *     channels; then it is as it was
+     * @throws EspalierException if the model has changed since, no layer is left to take channels
+     *     from, scores of one's own are not one for each unit or entry, the target can't be met, or
+     *     the model's code does something else without the channels; then it is as it was
      */
     public SlimResult run() {
         slimmer.requireUnchanged();
-        List<Group> chosen =
-                slimmer.groups().independent(group -> choice.takes(group, slimmer.names()));
         return new SlimmingRun(
                         slimmer,
-                        chosen,
+                        choice.groups(slimmer),
                         choice.takes(slimmer),
                         choice.importance(),
                         choice.optimizers(),

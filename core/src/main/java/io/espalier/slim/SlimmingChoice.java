@@ -1,5 +1,7 @@
 package io.espalier.slim;
 
+import io.espalier.tensor.EspalierException;
+
 import org.bytedeco.pytorch.Optimizer;
 
 import java.util.List;
@@ -48,8 +50,34 @@ record SlimmingChoice(
         return new SlimmingChoice(target, importance, only, keep, optimizers, false, listener);
     }
 
-    /** Whether channels of a group may go. */
-    boolean takes(Group group, ModelNames names) {
+    /**
+     * The groups that may get narrower, of which none shares channels with another; none of a model
+     * that has none, which a ratio leaves as it is.
+     *
+     * @throws EspalierException if there are some but none is left, or a target needs some
+     */
+    List<Group> groups(ModelSlimmer slimmer) {
+        Groups groups = slimmer.groups();
+        List<Group> chosen = groups.independent(group -> takes(group, slimmer.names()));
+        if (chosen.isEmpty() && !groups.all().isEmpty()) {
+            throw new EspalierException(
+                    "No layer is left to take channels from; name others to take from, or fewer to"
+                            + " keep.");
+        }
+        if (chosen.isEmpty() && target.isSearched()) {
+            String why =
+                    groups.pinned().entrySet().stream()
+                            .findFirst()
+                            .map(e ->
+                                    ": those of %s stay, since %s."
+                                            .formatted(e.getKey(), e.getValue()))
+                            .orElse(".");
+            throw new EspalierException("The model has no channels that can go" + why);
+        }
+        return chosen;
+    }
+
+    private boolean takes(Group group, ModelNames names) {
         return (only.isEmpty() || only.stream().anyMatch(name -> names.makes(name, group)))
                 && keep.stream().noneMatch(name -> names.touches(name, group));
     }

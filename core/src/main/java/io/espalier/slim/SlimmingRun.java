@@ -2,7 +2,6 @@ package io.espalier.slim;
 
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
-import io.espalier.train.EvalMode;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -91,7 +90,7 @@ final class SlimmingRun {
     private SequencedMap<ModelBlock, Tensor> means(ChannelImportance.OnData onData) {
         List<ModelBlock> some =
                 mayGo.stream().filter(block -> groups.stream().anyMatch(block::contains)).toList();
-        try (var inference = new EvalMode(slimmer.model())) {
+        try (var trial = new Trial(slimmer.model())) {
             return BlockMeans.of(slimmer.analysis(), some, onData.calibration(), MEANS);
         }
     }
@@ -113,7 +112,7 @@ final class SlimmingRun {
         }
         List<RemovableBlock> losses = new ArrayList<>();
         Cut nothing = slimmer.groups().nothing();
-        try (var inference = new EvalMode(slimmer.model());
+        try (var trial = new Trial(slimmer.model());
                 var results = new ModelResults(slimmer.model(), onData.calibration(), PROBES)) {
             for (int b = 0; b < blocks.count(); b++) {
                 listener.at("finding what blocks lose", b, blocks.count());
@@ -142,7 +141,7 @@ final class SlimmingRun {
         reference.eval();
         var layers = WeighedLayer.readers(slimmer.analysis(), groups, node -> true);
         var pass = new LayerPass(model, reference, onData.calibration());
-        try (var inference = new EvalMode(model);
+        try (var trial = new Trial(model);
                 var results = new ModelResults(model, onData.calibration(), PROBES)) {
             return new LayerCurves<>(
                             layers,
@@ -179,7 +178,7 @@ final class SlimmingRun {
     /** What the model gives now for the calibration data. */
     ModelResults results() {
         var onData = (ChannelImportance.OnData) importance;
-        try (var inference = new EvalMode(slimmer.model())) {
+        try (var trial = new Trial(slimmer.model())) {
             return new ModelResults(slimmer.model(), onData.calibration(), JUDGED);
         }
     }
@@ -196,7 +195,7 @@ final class SlimmingRun {
     }
 
     private double drop(ModelSlimmer.Removed removed, ModelResults results) {
-        try (var inference = new EvalMode(slimmer.model())) {
+        try (var trial = new Trial(slimmer.model())) {
             return results.drop();
         } finally {
             removed.undo();
@@ -284,7 +283,7 @@ final class SlimmingRun {
         Module reference = slimmer.model().copy();
         reference.eval();
         Cut nothing = slimmer.groups().nothing();
-        try (var inference = new EvalMode(slimmer.model());
+        try (var trial = new Trial(slimmer.model());
                 var out = blocks.leaveOut(widths, nothing);
                 var units =
                         new LayerwiseUnits(

@@ -2,7 +2,6 @@ package io.espalier.slim;
 
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
-import io.espalier.train.EvalMode;
 import io.espalier.train.Latency;
 
 import org.bytedeco.pytorch.Tensor;
@@ -78,7 +77,7 @@ final class TargetWidths {
                 correction(
                         search,
                         () -> {
-                            try (var inference = new EvalMode(slimmer.model())) {
+                            try (var trial = new Trial(slimmer.model())) {
                                 var both = List.of(whole, slimmer.model());
                                 double[] times = Latency.medians(both, turns, example);
                                 return times[1] / times[0];

@@ -9,7 +9,6 @@ import io.espalier.graph.TensorType;
 import io.espalier.graph.Value;
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
-import io.espalier.train.EvalMode;
 
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -35,7 +34,7 @@ record TracedModel(
      * @throws EspalierException if the model can't be traced; the message names the line
      */
     static TracedModel of(Module model, List<Tensor> example) {
-        try (var inference = new EvalMode(model);
+        try (var trial = new Trial(model);
                 var unwatched = new Unwatched(model)) {
             Tensor[] inputs = example.toArray(Tensor[]::new);
             GraphModule program =
@@ -60,8 +59,25 @@ record TracedModel(
 
     /** What it costs on the example. */
     SlimResult.Cost cost(List<Tensor> example) {
-        GraphCost cost = GraphCost.of(program, example.toArray(Tensor[]::new));
+        GraphCost cost = costs(example);
         return new SlimResult.Cost(cost.parameters(), cost.macs());
+    }
+
+    /** What each step costs on the example. */
+    GraphCost costs(List<Tensor> example) {
+        try (var trial = new Trial(program)) {
+            return GraphCost.of(program, example.toArray(Tensor[]::new));
+        }
+    }
+
+    /** Whether another trace has the same steps, on values of the same extents. */
+    boolean isSameAs(TracedModel other) {
+        return graph().inputs().equals(other.graph().inputs())
+                && graph().nodes().equals(other.graph().nodes())
+                && graph().outputs().equals(other.graph().outputs())
+                && extents.keySet().equals(other.extents.keySet())
+                && extents.keySet().stream()
+                        .allMatch(value -> Arrays.equals(extents(value), other.extents(value)));
     }
 
     /** How often a module is called. */

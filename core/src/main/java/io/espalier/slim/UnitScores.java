@@ -2,6 +2,7 @@ package io.espalier.slim;
 
 import io.espalier.nn.BatchNorm;
 import io.espalier.nn.Module;
+import io.espalier.prune.Scores;
 import io.espalier.prune.Target;
 import io.espalier.slim.ModelTensors.Held;
 
@@ -15,6 +16,7 @@ import java.util.Map;
 
 /** How much the units of a Java model's groups matter. */
 final class UnitScores {
+    private final Module model;
     private final ModelTensors tensors;
     private final ChannelImportance importance;
     private final UnitSums magnitude;
@@ -29,6 +31,7 @@ final class UnitScores {
     record Scored(double[] scores, String by) {}
 
     UnitScores(ModelAnalysis analysis, ChannelImportance importance) {
+        model = analysis.model();
         tensors = analysis.tensors();
         this.importance = importance;
         magnitude = UnitSums.magnitude(this::value);
@@ -95,11 +98,19 @@ final class UnitScores {
                             byName.put(name, target);
                         }
                     });
-            Map<Target, Tensor> scores = entries.entries().scores(targets);
+            Map<Target, Tensor> scores;
+            try (var kept = new KeptState(model)) {
+                scores = entries.entries().scores(targets);
+            }
             sums =
                     UnitSums.of(name -> {
                         Target target = byName.get(name);
-                        return target == null ? null : scores.get(target);
+                        return target == null
+                                ? null
+                                : Scores.requireEach(
+                                        scores.get(target),
+                                        "'" + name + "'",
+                                        tensors.held(name).tensor());
                     });
         }
         return sums;

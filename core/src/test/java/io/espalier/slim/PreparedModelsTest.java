@@ -2,6 +2,7 @@ package io.espalier.slim;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import io.espalier.nn.BatchNorm2d;
 import io.espalier.nn.Conv2d;
@@ -10,18 +11,24 @@ import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
 import io.espalier.nn.Sequential;
+import io.espalier.prune.Importance;
 import io.espalier.quant.QConfig;
 import io.espalier.quant.Quantization;
+import io.espalier.quant.observer.RecordingObserver;
+import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
+import java.util.TreeMap;
 
 /** Models on their way to integers. */
 class PreparedModelsTest {
@@ -106,5 +113,71 @@ class PreparedModelsTest {
         Tensor rounded = model.call(x).detach().clone();
         Quantization.convert(model);
         assertEquals(0, model.call(x).sub(rounded).abs().max().item_double(), 0.02);
+    }
+
+    private static Map<String, String> state(Module model) {
+        var state = new TreeMap<String, String>();
+        model.stateDict()
+                .forEach((name, tensor) -> state.put(name, Tensors.toString(tensor.clone())));
+        return state;
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"fbgemm", "qnnpack", "recording"})
+    @DisplayName("are calibrated as before, whatever slimming calls them with")
+    void keepTheirRanges(String observers) {
+        Libtorch.seed(1);
+        var model = new Sequential(new Linear(6, 16), new ReLU(), new Linear(16, 4));
+        model.eval();
+        Tensor x = Tensors.randn(4, 6);
+        model.qconfig(
+                observers.equals("recording")
+                        ? new QConfig(RecordingObserver.with(), RecordingObserver.with())
+                        : QConfig.forBackend(observers));
+        Quantization.prepare(model);
+        model.call(x);
+        Map<String, String> before = state(model);
+
+        Slimming slimming = Slimming.of(model, x);
+        assertEquals(before, state(model));
+        slimming.run();
+        Slimming.removePruned(model, x);
+        assertEquals(before, state(model));
+        if (model.module("0.activation_post_process") instanceof RecordingObserver recording) {
+            assertEquals(1, recording.recorded().size());
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    @DisplayName("that train for integers have the ranges that they had, also when refused")
+    void keepTheirRangesInTraining(boolean training) {
+        Libtorch.seed(1);
+        var model = new Sequential(new Linear(6, 16), new ReLU(), new Linear(16, 4));
+        Tensor x = Tensors.randn(4, 6);
+        model.train();
+        model.qconfig(QConfig.qatForBackend("x86"));
+        Quantization.prepareQat(model);
+        model.call(x);
+        model.training(training);
+        Map<String, String> before = state(model);
+
+        Slimming slimming = Slimming.of(model, x);
+        assertThrows(EspalierException.class, () -> slimming.macs(1e-9).run());
+        Importance gradient =
+                targets -> {
+                    model.call(x.mul(new Scalar(100)));
+                    return Importance.magnitude().scores(targets);
+                };
+        slimming.ratio(1).importance(gradient).run();
+        assertEquals(before, state(model));
+
+        slimming.macs(0.5).run();
+
+        Map<String, String> after = state(model);
+        before.keySet().stream()
+                .filter(name -> name.matches("[02].activation_post_process.*|2.weight_fake.*"))
+                .forEach(name -> assertEquals(before.get(name), after.get(name), name));
+        assertEquals(training, model.module("0").isTraining());
     }
 }

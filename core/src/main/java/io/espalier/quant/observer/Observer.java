@@ -1,6 +1,7 @@
 package io.espalier.quant.observer;
 
 import io.espalier.nn.Module;
+import io.espalier.nn.StateBeside;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
@@ -20,7 +21,7 @@ import java.lang.foreign.ValueLayout;
  * from it ({@link #quantizationParameters}); it keeps its state in buffers, so that copies, saving
  * and loading work by themselves.
  */
-public abstract class Observer extends Module {
+public abstract class Observer extends Module implements StateBeside {
     /** The name of the child that observes a module's output, as PyTorch has it. */
     public static final String OUTPUT = "activation_post_process";
 
@@ -85,6 +86,16 @@ public abstract class Observer extends Module {
 
     /** Whether any data was seen. */
     public abstract boolean hasObserved();
+
+    @Override
+    public Runnable keepState() {
+        boolean found = foundValues;
+        boolean masks = sawOnlyMasks;
+        return () -> {
+            foundValues = found;
+            sawOnlyMasks = masks;
+        };
+    }
 
     /** Forgets what was seen. */
     public abstract void reset();

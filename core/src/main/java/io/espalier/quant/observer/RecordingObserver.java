@@ -71,6 +71,16 @@ public class RecordingObserver extends UnscaledObserver {
     }
 
     @Override
+    public Runnable keepState() {
+        Runnable more = super.keepState();
+        List<Tensor> kept = recorded;
+        return () -> {
+            more.run();
+            recorded = kept;
+        };
+    }
+
+    @Override
     public void reset() {
         recorded = List.of();
     }
