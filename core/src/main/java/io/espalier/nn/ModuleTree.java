@@ -49,6 +49,16 @@ abstract sealed class ModuleTree extends ParameterHolder permits StateHolder {
         return child;
     }
 
+    /**
+     * Takes a child away that was added, such as an observer.
+     *
+     * @throws EspalierException if there is none of this name
+     */
+    public final void removeChild(String name) {
+        module(name);
+        children.remove(name);
+    }
+
     private void requireDepth(String name, ModuleTree child) {
         int deepest = depth + child.height();
         if (deepest > DEEPEST) {

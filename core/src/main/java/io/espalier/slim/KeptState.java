@@ -9,15 +9,19 @@ import org.bytedeco.pytorch.Tensor;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 
 /**
- * What calls change of a model besides its results: the buffers of observers, roundings and
- * normalizations, and all others. When closed, it is as it was.
+ * What calls change in a model: the buffers of observers, roundings and normalizations, and all
+ * others, and observers that a first call adds. When closed, it is as it was.
  */
 final class KeptState implements AutoCloseable {
     private final List<Kept> buffers = new ArrayList<>();
+    private final Map<Module, Set<String>> children = new LinkedHashMap<>();
     private final List<Runnable> beside = new ArrayList<>();
 
     /** A buffer and what it held. */
@@ -37,6 +41,7 @@ final class KeptState implements AutoCloseable {
     KeptState(Module model) {
         try (var noGrad = new NoGradGuard()) {
             for (Module module : new LinkedHashSet<>(model.namedModules().values())) {
+                children.put(module, Set.copyOf(module.namedChildren().keySet()));
                 module.ownBuffers()
                         .forEach((name, buffer) -> {
                             Tensor held = Tensors.keep(buffer.detach().clone());
@@ -56,5 +61,10 @@ final class KeptState implements AutoCloseable {
         }
         buffers.forEach(kept -> kept.held().releaseReference());
         beside.forEach(Runnable::run);
+        children.forEach((module, before) ->
+                module.namedChildren().keySet().stream()
+                        .filter(name -> !before.contains(name))
+                        .toList()
+                        .forEach(module::removeChild));
     }
 }

@@ -135,6 +135,9 @@ class PreparedModelsTest {
                         ? new QConfig(RecordingObserver.with(), RecordingObserver.with())
                         : QConfig.forBackend(observers));
         Quantization.prepare(model);
+        Map<String, String> uncalled = state(model);
+        Slimming.of(model, x).run();
+        assertEquals(uncalled, state(model));
         model.call(x);
         Map<String, String> before = state(model);
 
