@@ -131,7 +131,7 @@ public final class DropSearch {
                 search.within(budget)
                         .map(at -> new Point(at, search.cost(at), search.error(at)))
                         .ifPresent(points::add));
-        points.sort(Comparator.comparingDouble(Point::cost).thenComparing(Point::error));
+        points.sort(Comparator.comparingDouble(Point::cost).thenComparingDouble(Point::error));
         List<Point> best = new ArrayList<>();
         for (Point point : points) {
             if (best.isEmpty() || point.error() < best.getLast().error()) {
