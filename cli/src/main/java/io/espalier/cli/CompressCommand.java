@@ -5,7 +5,9 @@ import io.espalier.compress.Compression;
 import io.espalier.state.SafeTensors;
 import io.espalier.state.SavedModel;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Tensors;
 
+import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
 import picocli.CommandLine.Command;
@@ -18,6 +20,7 @@ import picocli.CommandLine.Spec;
 
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 
@@ -49,15 +52,16 @@ final class CompressCommand implements Runnable {
             names = "--bits",
             paramLabel = "N",
             description =
-                    "Round weights (tensors of two and more dimensions) to integers of 8 or 4 bits"
-                            + " with a scale for each output.")
+                    "Round weights (32-bit floats of two and more dimensions) to integers of 8 or 4"
+                            + " bits with a scale for each output.")
     @Nullable Integer bits;
 
     @Option(
             names = "--share",
             paramLabel = "N",
             description =
-                    "Give each weight at most 2^N different values, found by k-means; 1 to 8.")
+                    "Give each weight (floats of 32 or 16 bits) at most 2^N different values, found"
+                            + " by k-means; 1 to 8.")
     @Nullable Integer share;
 
     @Option(names = "--force", description = "Replace OUT if it is there.")
@@ -114,18 +118,42 @@ final class CompressCommand implements Runnable {
         }
         SavedModel saved = SavedModel.read(out);
         long before = Table.fileBytes(file);
+        List<String> whole = whole(contents.tensors(), compression);
         report.print(
-                () -> describe(before, saved),
-                printer ->
+                () -> describe(before, saved, whole),
+                printer -> {
+                    printer.printf(
+                            "%s: %s bytes; %s: %s bytes, %s; %s parameters, %s of them zero.%n",
+                            file,
+                            Table.count(before),
+                            out,
+                            Table.count(saved.fileBytes()),
+                            compared(before, saved.fileBytes()),
+                            Table.count(saved.parameters()),
+                            Table.percent(saved.sparsity()));
+                    if (!whole.isEmpty()) {
                         printer.printf(
-                                "%s: %s bytes; %s: %s bytes, %s; %s parameters, %s of them zero.%n",
-                                file,
-                                Table.count(before),
-                                out,
-                                Table.count(saved.fileBytes()),
-                                compared(before, saved.fileBytes()),
-                                Table.count(saved.parameters()),
-                                Table.percent(saved.sparsity())));
+                                "Weights that are stored as they are: %s, such as %s: %s.%n",
+                                Table.count(whole.size()),
+                                Printable.line(whole.getFirst()),
+                                bits == null
+                                        ? "--share is for floats of 32 and 16 bits"
+                                        : "--bits is for floats of 32 bits");
+                    }
+                });
+    }
+
+    /** The weights that an option was meant for but does nothing to. */
+    private static List<String> whole(Map<String, Tensor> tensors, Compression compression) {
+        if (compression.bits() == 0 && compression.shared() == 0) {
+            return List.of();
+        }
+        return tensors.entrySet().stream()
+                .filter(entry -> entry.getValue().dim() >= 2)
+                .filter(entry -> entry.getValue().is_floating_point())
+                .filter(entry -> !compression.changes(Tensors.type(entry.getValue())))
+                .map(Map.Entry::getKey)
+                .toList();
     }
 
     private static String compared(long before, long after) {
@@ -138,7 +166,7 @@ final class CompressCommand implements Runnable {
                 (double) after / before);
     }
 
-    private Map<String, Object> describe(long before, SavedModel saved) {
+    private Map<String, Object> describe(long before, SavedModel saved, List<String> whole) {
         var description = new LinkedHashMap<String, Object>();
         description.put("model", file.toString());
         description.put("out", out.toString());
@@ -147,6 +175,7 @@ final class CompressCommand implements Runnable {
         description.put("dense_bytes", saved.denseBytes());
         description.put("parameters", saved.parameters());
         description.put("sparsity", saved.sparsity());
+        description.put("stored_as_they_are", whole);
         return description;
     }
 }

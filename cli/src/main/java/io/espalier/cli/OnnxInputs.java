@@ -8,6 +8,7 @@ import io.espalier.onnx.inputs.RandomInputs;
 import io.espalier.onnx.inputs.Task;
 import io.espalier.onnx.inputs.TextInputs;
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.repair.TrialInputs;
 import io.espalier.state.AtomicFile;
 import io.espalier.tensor.EspalierException;
 
@@ -18,6 +19,8 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
@@ -70,12 +73,45 @@ final class OnnxInputs {
         this.inputs = inputs();
     }
 
+    private OnnxInputs(OnnxInputs of, Inputs inputs) {
+        options = of.options;
+        toMeasure = of.toMeasure;
+        this.inputs = inputs;
+    }
+
     /**
      * What the options say, or random numbers where they say nothing: for what is only measured
      * with them, and not calibrated.
      */
     static OnnxInputs toMeasure(InputOptions options) {
         return new OnnxInputs(options, true);
+    }
+
+    /**
+     * The same, or random numbers of usual sizes where they are only measured with, the model
+     * leaves sizes open and no option says which; standard error says what they are.
+     *
+     * @throws EspalierException if the model takes none of the usual sizes
+     */
+    OnnxInputs sizedFor(OnnxModel model) {
+        if (!toMeasure || !(inputs instanceof RandomInputs) || options.size().isPresent()) {
+            return this;
+        }
+        RandomInputs usual = TrialInputs.usual(model, options.dimensions);
+        if (usual.sizes().equals(options.dimensions)) {
+            return this;
+        }
+        String sizes =
+                new TreeMap<>(usual.sizes())
+                        .entrySet().stream()
+                                .map(size ->
+                                        Printable.line(size.getKey()) + " = " + size.getValue())
+                                .collect(Collectors.joining(", "));
+        options.warn(
+                "MACs and times are those of inputs of a usual size, "
+                        + sizes
+                        + ", which the model leaves open; --dimension NAME=N gives another.");
+        return new OnnxInputs(this, selected(usual));
     }
 
     /**
@@ -130,7 +166,11 @@ final class OnnxInputs {
                     case ARRAYS -> Inputs.arrays(options.path());
                     case RANDOM -> randomNumbers();
                 };
-        all = options.batch == null ? all : all.batch(options.batch);
+        return selected(all);
+    }
+
+    private Inputs selected(Inputs of) {
+        Inputs all = options.batch == null ? of : of.batch(options.batch);
         all = options.limit == null ? all : all.limit(options.limit);
         return options.seed == null ? all : all.shuffled(options.seed);
     }

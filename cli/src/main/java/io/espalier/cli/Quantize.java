@@ -140,7 +140,7 @@ final class Quantize implements Runnable {
         files.tellOfWeights(original);
         OnnxInputs given =
                 mode() == QuantizationMode.FLOAT16
-                        ? OnnxInputs.toMeasure(inputs)
+                        ? OnnxInputs.toMeasure(inputs).sizedFor(original)
                         : new OnnxInputs(inputs);
         Quantizer judging = given.task().map(quantizer::judgedBy).orElse(quantizer);
         // What is wrong with them, or has to be told of them, comes first.

@@ -10,6 +10,7 @@ import io.espalier.onnx.tune.FineTuner;
 import io.espalier.onnx.tune.SlimTuning;
 import io.espalier.onnx.tune.TunedSlim;
 import io.espalier.onnx.tune.TunedSlim.Round;
+import io.espalier.slim.PlainNumber;
 import io.espalier.tensor.EspalierException;
 
 import org.jspecify.annotations.Nullable;
@@ -159,10 +160,11 @@ final class Slim implements Runnable {
         }
     }
 
-    private void write(OnnxInputs given, boolean isData, Importance by) {
+    private void write(OnnxInputs unsized, boolean isData, Importance by) {
         OnnxModel model = OnnxModel.load(files.model);
         files.requireApart(model);
         files.tellOfWeights(model);
+        OnnxInputs given = unsized.sizedFor(model);
         if (isData) {
             given.checkedFor(model);
         }
@@ -246,11 +248,11 @@ final class Slim implements Runnable {
             throw new EspalierException(
                     String.format(
                             Locale.ROOT,
-                            "The results would be %.5f from those of %s, more than --max-drop %s."
+                            "The results would be %s from those of %s, more than --max-drop %s."
                                     + " Nothing was written; --force writes it.",
-                            drop,
+                            PlainNumber.roundedUp(drop),
                             files.model,
-                            target.maxDrop));
+                            PlainNumber.of(target.maxDrop)));
         }
         boolean isLess = slimmed.after().macs() < slimmed.before().macs();
         boolean slower = isLess && slimmed.time().speedup() < NOISE;

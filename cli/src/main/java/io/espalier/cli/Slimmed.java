@@ -56,8 +56,10 @@ record Slimmed(
             boolean explain,
             PrintWriter printer) {
         if (explain) {
-            String groups = result.map(r -> r.groups().toString()).orElse("");
-            printer.println(Printable.lines(groups));
+            result.map(r -> r.groups().lines()).orElse(List.of()).stream()
+                    .map(Printable::line)
+                    .forEach(printer::println);
+            printer.println();
         }
         if (!rows().isEmpty()) {
             table().lines().forEach(printer::println);

@@ -7,10 +7,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Sequential;
 import io.espalier.prune.Prune;
+import io.espalier.state.SafeTensors;
 import io.espalier.state.StateFile;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -79,6 +82,22 @@ class CompressTest {
         assertTrue(Files.size(out) < lossless);
         assertEquals(0, compress("--share", "3", "--force").code());
         assertTrue(Files.size(out) < lossless);
+    }
+
+    @Test
+    @DisplayName("says which weights an option leaves as they are")
+    void otherTypes() {
+        try (var scope = new PointerScope()) {
+            SafeTensors.write(
+                    file, Map.of("half", Tensors.randn(20, 30).to(ScalarType.Half)), Map.of());
+        }
+
+        CommandLineRun bits = compress("--bits", "8", "--force");
+        CommandLineRun share = compress("--share", "3", "--force", "--json");
+
+        assertTrue(
+                bits.out().contains("such as half: --bits is for floats of 32 bits."), bits.out());
+        assertTrue(share.out().contains("\"stored_as_they_are\":[]"), share.out());
     }
 
     @Test

@@ -155,6 +155,27 @@ final class OnnxFile {
         return save(file, graph);
     }
 
+    /**
+     * Two convolutions of single pixels, the first half empty, of images {@code image} [N, 3, ?,
+     * ?], with weights that are called {@code w}, a new line, and their number.
+     */
+    static Path ofAnySize(Path file) {
+        GraphProto.Builder graph = graph("image", ElementType.FLOAT, 0, 3, -1, -1);
+        graph.addOutput(value("y", ElementType.FLOAT, 0, 2, -1, -1));
+        long[][] shapes = {{8, 3, 1, 1}, {2, 8, 1, 1}};
+        String input = "image";
+        for (int i = 0; i < 2; i++) {
+            List<Long> shape = Arrays.stream(shapes[i]).boxed().toList();
+            var weight = new float[(int) (shapes[i][0] * shapes[i][1])];
+            Arrays.fill(weight, 0, weight.length / 2, 0.5f);
+            String output = i == 0 ? "c" : "y";
+            graph.addInitializer(ConstantTensor.floats(shape, weight).toProto("w\n" + i));
+            graph.addNode(OnnxNode.of("Conv", List.of(input, "w\n" + i), output).toProto());
+            input = output;
+        }
+        return save(file, graph);
+    }
+
     private static GraphProto.Builder graph(String input, ElementType type, long... extents) {
         return GraphProto.newBuilder().setName("g").addInput(value(input, type, extents));
     }

@@ -82,7 +82,8 @@ public final class Compressed {
      *
      * @param tensors by name; the file keeps the map's order
      * @param metadata free text by name
-     * @param with how tensors of 32-bit floats of two and more dimensions are stored
+     * @param with how tensors of floats of two and more dimensions are stored, of 32 bits, or if
+     *     they share values of 16 bits too; others are stored as they are
      * @param afterTensor runs after each tensor, to show progress
      * @throws EspalierException if a tensor's type can't be stored, the file can't be written, or a
      *     tensor that is to be rounded holds NaN or an infinity
@@ -156,10 +157,11 @@ public final class Compressed {
             for (String name : weights) {
                 Tensor tensor = stored.get(name);
                 if (tensor != null
-                        && Tensors.type(tensor) == ScalarType.Float
+                        && compression.changes(Tensors.type(tensor))
                         && tensor.dim() >= 2) {
                     float[] rounded = rounded(name, tensor, compression, integers);
-                    Tensor changed = Tensors.of(rounded, Tensors.shape(tensor));
+                    Tensor changed =
+                            Tensors.of(rounded, Tensors.shape(tensor)).to(Tensors.type(tensor));
                     stored.put(name, changed);
                     stored.computeIfPresent(mask(name), (_, mask) -> mask(mask, changed));
                 }
@@ -170,7 +172,7 @@ public final class Compressed {
 
     private static float[] rounded(
             String name, Tensor tensor, Compression compression, Map<String, Integers> integers) {
-        float[] values = Tensors.floats(tensor.detach());
+        float[] values = Tensors.floats(tensor.detach().to(ScalarType.Float));
         if (compression.bits() == 0) {
             return WeightSharing.shared(values, 1 << compression.shared(), name);
         }

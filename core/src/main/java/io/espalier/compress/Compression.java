@@ -2,9 +2,11 @@ package io.espalier.compress;
 
 import io.espalier.tensor.EspalierException;
 
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
 /**
  * How a model's weights are stored, its parameters of two and more dimensions; all else is stored
- * as it is.
+ * as it is. Integers stand for 32-bit floats alone, shared values for 16-bit floats too.
  *
  * @param bits 8 or 4 for integers with a scale for each index of the first dimension; 0 for the
  *     weights as they are
@@ -28,6 +30,15 @@ public record Compression(int bits, int shared) {
             throw new EspalierException(
                     "Weights are stored as integers or share values, not both.");
         }
+    }
+
+    /** Whether it says something else of weights of this type than to store them as they are. */
+    public boolean changes(ScalarType type) {
+        return switch (type) {
+            case Float -> bits != 0 || shared != 0;
+            case Half, BFloat16 -> shared != 0;
+            default -> false;
+        };
     }
 
     /** Weights as integers of 8 or 4 bits, which are read back as integer times scale. */

@@ -49,6 +49,9 @@ public final class BrainSurgeon implements InputCosts {
     private final Tensor weight;
     private final double energy;
 
+    /** Which inputs are not the same in all examples, or, if not about means, not always 0. */
+    private final Tensor varies;
+
     /** 1 for what is gone, which then has a loss of nothing. */
     private final Tensor gone;
 
@@ -60,9 +63,16 @@ public final class BrainSurgeon implements InputCosts {
 
     private int waiting;
 
-    private BrainSurgeon(Tensor weight, Tensor inverse, Tensor gone, Tensor later, double energy) {
+    private BrainSurgeon(
+            Tensor weight,
+            Tensor inverse,
+            Tensor varies,
+            Tensor gone,
+            Tensor later,
+            double energy) {
         this.weight = weight;
         this.inverse = inverse;
+        this.varies = varies;
         this.energy = energy;
         this.gone = gone;
         this.later = later;
@@ -71,7 +81,9 @@ public final class BrainSurgeon implements InputCosts {
     /**
      * Begins with the weight of least squared error to outputs halfway between those wanted and
      * those that the weight at the start gives, held to that weight by the damping and, for each
-     * input by its own square, by what of the products is chance.
+     * input by its own square, by what of the products is chance. An input that is the same in all
+     * examples loses nothing, however the damping holds its weights, and one that the weight at the
+     * start takes nothing of stays so.
      *
      * @param xx means of products of inputs, doubles [inputs, inputs]; about their means, maybe
      * @param xy means of products of inputs and wanted outputs, doubles [inputs, outputs]
@@ -84,16 +96,20 @@ public final class BrainSurgeon implements InputCosts {
                 var noGrad = new NoGradGuard()) {
             double mean = xx.diagonal().mean().item_double();
             double ridge = Math.max(DAMPING * mean, NOISE * means.square().mean().item_double());
-            Tensor shrunk = xx.clone();
+            Tensor used = start.ne(new Scalar(0)).any(1).to(ScalarType.Double);
+            Tensor shrunk = xx.mul(used).mul_(used.unsqueeze(1));
             shrunk.diagonal().mul_(new Scalar(1 + chance));
             Tensor inverse = torch.cholesky_inverse(root(shrunk, ridge > 0 ? ridge : 1));
             Tensor given = xx.matmul(start);
-            Tensor weight = start.add(inverse.matmul(xy.sub(given)).mul(new Scalar(MADE_UP)));
+            Tensor wanted = xy.sub(given).mul_(used.unsqueeze(1));
+            Tensor weight = start.add(inverse.matmul(wanted).mul(new Scalar(MADE_UP)));
             double energy = start.mul(given).sum().item_double();
             long inputs = inverse.size(0);
+            Tensor varies = xx.diagonal().gt(means.square().mul(new Scalar(NOISE)));
             Tensor gone = Tensors.zeros(ScalarType.Double, inputs);
             Tensor later = Tensors.zeros(ScalarType.Double, TOGETHER, inputs);
-            return new BrainSurgeon(weight, inverse, gone, later, energy > 0 ? energy : 1).kept();
+            double all = energy > 0 ? energy : 1;
+            return new BrainSurgeon(weight, inverse, varies, gone, later, all).kept();
         }
     }
 
@@ -111,7 +127,7 @@ public final class BrainSurgeon implements InputCosts {
     }
 
     private List<Tensor> held() {
-        return List.of(weight, gone, inverse, later);
+        return List.of(weight, varies, gone, inverse, later);
     }
 
     private Tensor waitingRows() {
@@ -125,8 +141,13 @@ public final class BrainSurgeon implements InputCosts {
         return each.div(new Scalar(energy));
     }
 
+    /** The weights by which something is lost. */
+    private Tensor lost() {
+        return weight.mul(varies.unsqueeze(1));
+    }
+
     private Tensor alone(Tensor inputs) {
-        Tensor squares = weight.square().sum(new long[] {1}, false, new ScalarTypeOptional());
+        Tensor squares = lost().square().sum(new long[] {1}, false, new ScalarTypeOptional());
         Tensor off = waitingRows().square().sum(new long[] {0}, false, new ScalarTypeOptional());
         Tensor diagonal = inverse.diagonal().sub(off).add_(gone);
         return squares.div_(diagonal).index_select(0, inputs);
@@ -134,7 +155,7 @@ public final class BrainSurgeon implements InputCosts {
 
     private Tensor together(Tensor units, long inputs) {
         Tensor flat = units.reshape(-1);
-        Tensor rows = weight.index_select(0, flat).reshape(units.size(0), inputs, -1);
+        Tensor rows = lost().index_select(0, flat).reshape(units.size(0), inputs, -1);
         Tensor off =
                 waitingRows()
                         .index_select(1, flat)
@@ -192,7 +213,12 @@ public final class BrainSurgeon implements InputCosts {
         try (var scope = new PointerScope()) {
             var copy =
                     new BrainSurgeon(
-                            weight.clone(), inverse.clone(), gone.clone(), later.clone(), energy);
+                            weight.clone(),
+                            inverse.clone(),
+                            varies.clone(),
+                            gone.clone(),
+                            later.clone(),
+                            energy);
             copy.waiting = waiting;
             return copy.kept();
         }

@@ -80,7 +80,7 @@ public final class DropSearch {
         return fits().orElseThrow(() ->
                         new EspalierException(
                                 "Nothing was found that can go for a drop of %s; give more."
-                                        .formatted(largest)))
+                                        .formatted(PlainNumber.of(largest))))
                 .point()
                 .widths();
     }

@@ -126,9 +126,14 @@ public final class Groups {
     /** A line for each group, and what stays, by the reason. */
     @Override
     public String toString() {
-        var text = new StringBuilder();
+        return lines().stream().map(line -> line + "\n").collect(Collectors.joining());
+    }
+
+    /** The same, each by itself: names may have breaks of lines in them. */
+    public List<String> lines() {
+        List<String> lines = new ArrayList<>();
         for (Group group : all) {
-            text.append(group);
+            var text = new StringBuilder(group.toString());
             Set<Integer> others = overlaps.getOrDefault(group.number(), Set.of());
             if (!others.isEmpty()) {
                 text.append("; shares channels with ")
@@ -137,7 +142,7 @@ public final class Groups {
                                         .map(String::valueOf)
                                         .collect(Collectors.joining(", ")));
             }
-            text.append('\n');
+            lines.add(text.toString());
         }
         Map<String, List<Place>> byReason =
                 pinned.keySet().stream()
@@ -147,12 +152,12 @@ public final class Groups {
                                         LinkedHashMap::new,
                                         Collectors.toList()));
         byReason.forEach((reason, places) ->
-                text.append("stays, since %s: ".formatted(reason))
-                        .append(
-                                places.stream()
-                                        .map(Place::toString)
-                                        .collect(Collectors.joining(", ")))
-                        .append('\n'));
-        return text.toString();
+                lines.add(
+                        places.stream()
+                                .map(Place::toString)
+                                .collect(
+                                        Collectors.joining(
+                                                ", ", "stays, since %s: ".formatted(reason), ""))));
+        return lines;
     }
 }

@@ -103,7 +103,7 @@ public record SlimmingTarget(Kind kind, double value) {
                                 Locale.ROOT,
                                 "%s of the %s can't be reached: at the narrowest that widths are"
                                         + " chosen %.3f stay; a ratio may take more.",
-                                value < 0.001 ? String.valueOf(value) : "%.3f".formatted(value),
+                                value < 0.001 ? PlainNumber.of(value) : "%.3f".formatted(value),
                                 kind.unit(),
                                 least));
     }

@@ -22,6 +22,7 @@ import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -33,7 +34,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
 
 class CompressedTest {
@@ -159,6 +163,20 @@ class CompressedTest {
         assertEquals(
                 Sparsity.of(model).only("weight").zeros(),
                 Sparsity.of(again).only("weight").zeros());
+    }
+
+    @Test
+    @DisplayName("weights of 16 bits share values too, and keep their type")
+    void halvesShare() {
+        Tensor halves = Tensors.randn(20, 30).to(ScalarType.Half);
+        Compressed.write(file(), Map.of("w", halves), Map.of(), o -> o.shared(3), () -> {});
+        Tensor again = Objects.requireNonNull(Compressed.read(file()).tensors().get("w"));
+        Set<Float> values = new HashSet<>();
+        for (float value : Tensors.floats(again.to(ScalarType.Float))) {
+            values.add(value);
+        }
+        assertEquals(ScalarType.Half, Tensors.type(again));
+        assertEquals(8, values.size());
     }
 
     private static float[] nonzero(Module layer) {

@@ -210,4 +210,28 @@ class BrainSurgeonTest {
             assertTrue(surgeon.weight().isfinite().all().item_bool());
         }
     }
+
+    @Test
+    @DisplayName("is nothing by inputs that are always 0 or of which nothing is taken, to the last")
+    void empty() {
+        Tensor heard = torch.ones_like(start.select(1, 0));
+        heard.narrow(0, 3, 2).fill_(new Scalar(0));
+        xx = xx.mul(heard).mul(heard.unsqueeze(1));
+        xy = xy.mul(heard.unsqueeze(1));
+        start.narrow(0, 7, 2).fill_(new Scalar(0));
+        Tensor alone = Tensors.of(new long[] {3, 4, 7, 8, 1}, 5, 1);
+        Tensor pairs = Tensors.of(new long[] {3, 8, 1, 4}, 2, 2);
+        try (var surgeon =
+                BrainSurgeon.of(xx, xy, torch.zeros_like(start.select(1, 0)), start, CHANCE)) {
+            for (int i = 0; i < 4; i++) {
+                assertEquals(0, surgeon.losses(alone).select(0, i).item_double());
+            }
+            assertTrue(surgeon.losses(alone).select(0, 4).item_double() > 0);
+            assertEquals(0, surgeon.losses(pairs).select(0, 0).item_double());
+            surgeon.remove(Tensors.of(new long[] {1}, 1));
+            assertEquals(0, surgeon.losses(pairs).select(0, 0).item_double());
+            // What stays keeps its weights: on other data it may be given something.
+            assertTrue(Tensors.equal(start.select(0, 3), surgeon.weight().select(0, 3)));
+        }
+    }
 }

@@ -7,6 +7,7 @@ import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
@@ -60,6 +61,7 @@ public final class RandomInputs extends Inputs {
      * @throws EspalierException if it is below 1
      */
     public RandomInputs size(String dimension, int extent) {
+        Needed.of(dimension, "the name of the dimension");
         if (extent < 1) {
             throw new EspalierException(
                     "The dimension '%s' can't have a size of %d.".formatted(dimension, extent));
@@ -82,6 +84,11 @@ public final class RandomInputs extends Inputs {
                             .formatted(newHeight, newWidth));
         }
         return new RandomInputs(selection, sizes, newHeight, newWidth);
+    }
+
+    /** The sizes that were set. */
+    public Map<String, Integer> sizes() {
+        return sizes;
     }
 
     @Override

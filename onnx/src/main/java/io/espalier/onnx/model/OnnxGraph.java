@@ -247,6 +247,13 @@ public final class OnnxGraph {
         inputNames.removeAll(some);
     }
 
+    /** The inputs that have a default. */
+    Set<String> defaults() {
+        return inputNames.stream()
+                .filter(constants::containsKey)
+                .collect(Collectors.toUnmodifiableSet());
+    }
+
     /** The inputs that have a default of more than one number, as weights of some exporters do. */
     Set<String> weightInputs() {
         return inputNames.stream()

@@ -12,6 +12,7 @@ import io.espalier.tensor.Needed;
 
 import java.nio.file.Path;
 import java.util.Collection;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -238,6 +239,17 @@ public final class OnnxModel {
      */
     public OnnxModel withWeightsTaken() {
         return weightInputs() == 0 ? this : rewritten(g -> g.takeDefaults(g.weightInputs()));
+    }
+
+    /**
+     * The model with the defaults of its inputs as constants, which nobody may give any more.
+     *
+     * @param given inputs that are left
+     */
+    public OnnxModel withDefaultsTaken(Set<String> given) {
+        var taken = new HashSet<>(graph.defaults());
+        taken.removeAll(given);
+        return taken.isEmpty() ? this : rewritten(g -> g.takeDefaults(taken));
     }
 
     /** Whether functions of its own stand beside the graph. */

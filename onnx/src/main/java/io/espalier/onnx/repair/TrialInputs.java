@@ -21,7 +21,7 @@ import java.util.Map;
  * Random inputs of sizes that a model runs with: where it leaves dimensions open, the first usual
  * ones that it takes.
  */
-final class TrialInputs {
+public final class TrialInputs {
     private static final int EXAMPLES = 2;
 
     /** Heights and widths of what is looked at: pictures, lines of text, faces, scenes. */
@@ -48,14 +48,39 @@ final class TrialInputs {
      *     that it leaves open
      */
     static List<InputBatches> of(OnnxModel model, OnnxSession session, Map<String, Integer> sizes) {
+        RandomInputs inputs = usual(model, session, sizes);
+        var batches = new ArrayList<>(List.of(batch(model, inputs, 1)));
+        addIfRunnable(batches, model, session, inputs);
+        return batches;
+    }
+
+    /**
+     * Random inputs of the first usual sizes that the model takes; none are chosen for a model that
+     * leaves nothing open.
+     *
+     * @throws EspalierException if it runs with none of the usual sizes, or one is of no dimension
+     *     that it leaves open
+     */
+    public static RandomInputs usual(OnnxModel model, Map<String, Integer> sizes) {
+        sized(sizes).requireOpenIn(model);
+        RandomInputs first = sized(model, sizes, USUAL.getFirst());
+        if (first.sizes().equals(sizes)) {
+            return first;
+        }
+        try (var session = OnnxSession.open(model)) {
+            return usual(model, session, sizes);
+        }
+    }
+
+    private static RandomInputs usual(
+            OnnxModel model, OnnxSession session, Map<String, Integer> sizes) {
         sized(sizes).requireOpenIn(model);
         RuntimeException last = null;
         for (List<Integer> usual : USUAL) {
             RandomInputs inputs = sized(model, sizes, usual);
             try {
-                var batches = new ArrayList<>(List.of(runnable(model, session, inputs, 1)));
-                addIfRunnable(batches, model, session, inputs);
-                return batches;
+                requireRunning(session, batch(model, inputs, 1));
+                return inputs;
             } catch (EspalierException e) {
                 last = e;
             }
@@ -70,21 +95,24 @@ final class TrialInputs {
     private static void addIfRunnable(
             List<InputBatches> batches, OnnxModel model, OnnxSession session, RandomInputs inputs) {
         try {
-            batches.add(runnable(model, session, inputs.shuffled(1), EXAMPLES));
+            InputBatches more = batch(model, inputs.shuffled(1), EXAMPLES);
+            requireRunning(session, more);
+            batches.add(more);
         } catch (EspalierException e) {
             // A model that takes one example at a time is tried with one.
         }
     }
 
-    private static InputBatches runnable(
-            OnnxModel model, OnnxSession session, RandomInputs inputs, int examples) {
+    private static InputBatches batch(OnnxModel model, RandomInputs inputs, int examples) {
         int batch = Signature.of(model).fixedBatch().orElse(examples);
-        InputBatches batches = inputs.batch(batch).limit(batch).checkedFor(model);
+        return inputs.batch(batch).limit(batch).checkedFor(model);
+    }
+
+    private static void requireRunning(OnnxSession session, InputBatches batches) {
         try (var scope = new PointerScope();
                 var loop = batches.iterator()) {
             session.run(loop.next());
         }
-        return batches;
     }
 
     /** Sizes for all open dimensions; one that has a name has the same wherever it is named. */

@@ -63,13 +63,14 @@ public record ModelCost(
 
     /**
      * The cost of a run with inputs of these extents; of those that are not given, free dimensions
-     * are as if none were. Functions cost what they consist of.
+     * are as if none were. Inputs with a default are that, and functions cost what they consist of.
      *
      * @throws io.espalier.tensor.EspalierException if the model has no such input, or takes none of
      *     these extents
      */
     public static ModelCost of(OnnxModel model, Map<String, List<Long>> inputs) {
-        OnnxModel flat = model.functions().isEmpty() ? model : FunctionCalls.inline(model).model();
+        OnnxModel fixed = model.withDefaultsTaken(inputs.keySet());
+        OnnxModel flat = fixed.functions().isEmpty() ? fixed : FunctionCalls.inline(fixed).model();
         Map<String, List<Long>> extents = TypicalExtents.of(flat, inputs);
         return of(flat, extents, Shapes.of(flat, extents));
     }

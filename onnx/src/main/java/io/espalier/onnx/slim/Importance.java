@@ -7,6 +7,7 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.slim.Group;
 import io.espalier.slim.UnitSums;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import org.bytedeco.pytorch.Tensor;
 
@@ -56,7 +57,7 @@ public sealed interface Importance {
      * those of what they are given.
      */
     static Importance activation(Inputs calibration) {
-        return new OnData(calibration, false);
+        return new OnData(Needed.of(calibration, "the calibration data"), false);
     }
 
     /**
@@ -66,7 +67,7 @@ public sealed interface Importance {
      * @see io.espalier.slim.BrainSurgeon
      */
     static Importance secondOrder(Inputs calibration) {
-        return new OnData(calibration, true);
+        return new OnData(Needed.of(calibration, "the calibration data"), true);
     }
 
     /**
@@ -89,7 +90,7 @@ public sealed interface Importance {
      * @see #gradient(Inputs, Loss)
      */
     static Importance gradient(Inputs calibration) {
-        return new OnGradients(calibration, Optional.empty());
+        return new OnGradients(Needed.of(calibration, "the calibration data"), Optional.empty());
     }
 
     /**
@@ -100,6 +101,7 @@ public sealed interface Importance {
      * @see #gradient(Inputs, Loss)
      */
     static Importance gradient(Inputs labelled, Task task) {
+        Needed.of(task, "the task");
         return gradient(
                 labelled,
                 (results, labels) ->
@@ -122,7 +124,9 @@ public sealed interface Importance {
      * @param calibration typical inputs, of which the first 64 examples are looked at
      */
     static Importance gradient(Inputs calibration, Loss loss) {
-        return new OnGradients(calibration, Optional.of(loss));
+        return new OnGradients(
+                Needed.of(calibration, "the calibration data"),
+                Optional.of(Needed.of(loss, "the loss")));
     }
 
     /** What training would make smaller. */
@@ -139,7 +143,7 @@ public sealed interface Importance {
 
     /** By scores of one's own. */
     static Importance of(Scores scores) {
-        return new Scored(scores, "scores", false);
+        return new Scored(Needed.of(scores, "the scores"), "scores", false);
     }
 
     /** The inputs that it needs; empty if none. */

@@ -89,7 +89,8 @@ public final class OnnxSlimmer {
     }
 
     private String[] known(String... patterns) {
-        return LayerNames.inRepaired(original.graph(), model.graph(), patterns);
+        String[] texts = Needed.all(patterns, "the names of layers").toArray(String[]::new);
+        return LayerNames.inRepaired(original.graph(), model.graph(), texts);
     }
 
     /** The same of what an earlier slimming has left of the model, beside which it is measured. */
@@ -314,7 +315,8 @@ public final class OnnxSlimmer {
      * @throws EspalierException if they are of another model, or nothing would be left of a value
      */
     public OnnxModel remove(Collection<Unit> units) {
-        return remove(units, model);
+        List<Unit> some = new ArrayList<>(Needed.of(units, "the units"));
+        return remove(Needed.all(some, "the units"), model);
     }
 
     /** The same of a model that has other numbers in its constants. */

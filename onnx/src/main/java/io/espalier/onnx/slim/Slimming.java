@@ -7,6 +7,8 @@ import io.espalier.slim.SlimmingTarget;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Needed;
 
+import java.util.Optional;
+
 /**
  * Channels of an ONNX model taken out, by how much they matter, until a target is met. It never
  * changes: each setting gives another.
@@ -23,7 +25,7 @@ public final class Slimming {
     private final OnnxSlimmer slimmer;
     private final SlimmingTarget target;
     private final Importance importance;
-    private final Inputs timed;
+    private final Optional<Inputs> timed;
     private final boolean wholeBlocks;
     private final Listener listener;
 
@@ -32,7 +34,7 @@ public final class Slimming {
                 slimmer,
                 target,
                 Importance.magnitude(),
-                Inputs.random(),
+                Optional.empty(),
                 true,
                 (stage, done, total) -> {});
     }
@@ -41,7 +43,7 @@ public final class Slimming {
             OnnxSlimmer slimmer,
             SlimmingTarget target,
             Importance importance,
-            Inputs timed,
+            Optional<Inputs> timed,
             boolean wholeBlocks,
             Listener listener) {
         this.slimmer = slimmer;
@@ -68,7 +70,7 @@ public final class Slimming {
     /** By what is chosen which units go; {@link Importance#magnitude} if it isn't set. */
     public Slimming importance(Importance by) {
         Needed.of(by, "the importance");
-        return new Slimming(slimmer, target, by, by.data().orElse(timed), wholeBlocks, listener);
+        return new Slimming(slimmer, target, by, by.data().or(() -> timed), wholeBlocks, listener);
     }
 
     /**
@@ -77,7 +79,9 @@ public final class Slimming {
      * there are none, which need the sizes of dimensions that are open.
      */
     public Slimming timedOn(Inputs inputs) {
-        return new Slimming(slimmer, target, importance, inputs, wholeBlocks, listener);
+        Needed.of(inputs, "the inputs");
+        return new Slimming(
+                slimmer, target, importance, Optional.of(inputs), wholeBlocks, listener);
     }
 
     /**
@@ -91,6 +95,7 @@ public final class Slimming {
 
     /** Tells somebody how far it is. */
     public Slimming progress(Listener told) {
+        Needed.of(told, "the listener");
         return new Slimming(slimmer, target, importance, timed, wholeBlocks, told);
     }
 
@@ -106,7 +111,7 @@ public final class Slimming {
      */
     public Slimming part(OnnxModel left, double from, double to) {
         return new Slimming(
-                slimmer.goingOn(left),
+                slimmer.goingOn(Needed.of(left, "the model that is left")),
                 target.part(from, to),
                 importance,
                 timed,

@@ -18,6 +18,7 @@ import org.bytedeco.pytorch.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
 
@@ -30,11 +31,16 @@ final class TargetedSlimming {
 
     private final OnnxSlimmer of;
     private final SlimmingRun run;
-    private final Inputs timed;
+    private final Optional<Inputs> timed;
     private final Slimming.Listener listener;
     private final Costs costs;
 
-    TargetedSlimming(OnnxSlimmer of, SlimmingRun run, Inputs timed, Slimming.Listener listener) {
+    /**
+     * @param timed the inputs that times are measured and multiplications counted for; random
+     *     numbers if there are none
+     */
+    TargetedSlimming(
+            OnnxSlimmer of, SlimmingRun run, Optional<Inputs> timed, Slimming.Listener listener) {
         this.of = of;
         this.run = run;
         this.timed = timed;
@@ -118,8 +124,22 @@ final class TargetedSlimming {
         if (!run.data().isEmpty()) {
             return on.apply(run.data().getFirst());
         }
-        try (var data = CalibrationData.read(of.model(), timed, 1)) {
+        try (var data = timedData()) {
             return on.apply(data.batches().getFirst());
+        }
+    }
+
+    private CalibrationData timedData() {
+        if (timed.isPresent()) {
+            return CalibrationData.read(of.model(), timed.get(), 1);
+        }
+        try {
+            return CalibrationData.read(of.model(), Inputs.random(), 1);
+        } catch (EspalierException e) {
+            throw new EspalierException(
+                    e.getMessage()
+                            + " A slimming is given them by timedOn(Inputs.random().size(…)).",
+                    e);
         }
     }
 

@@ -90,8 +90,8 @@ final class SlimTuningRun {
         return tuned.model();
     }
 
-    private static Round round(TunedModel tuned) {
-        ModelCost cost = ModelCost.of(tuned.model());
+    private Round round(TunedModel tuned) {
+        ModelCost cost = SlimResult.cost(tuned.model(), data);
         String metric = tuned.score().map(TaskScore::metric).orElse("cosine");
         double slimmed =
                 tuned.score().map(TaskScore::reference).orElse(1 - tuned.dropBefore().orElse(0));

@@ -20,7 +20,7 @@ public record TunedSlim(SlimResult slim, List<Round> rounds) {
      * A round: channels taken, and what is left trained.
      *
      * @param parameters what is left of them
-     * @param macs what is left of them
+     * @param macs what is left of them, for one example of the extents that the data have
      * @param metric by what it was judged: "cosine" to the teacher's results, or what a task's
      *     labels say
      * @param slimmed how good the model was when channels had gone, on the data

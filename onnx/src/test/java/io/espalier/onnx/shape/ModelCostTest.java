@@ -64,6 +64,32 @@ class ModelCostTest {
     }
 
     @Test
+    @DisplayName("is that of their defaults where weights are inputs too")
+    void weightsThatAreInputs() {
+        OnnxModel model =
+                TestGraphs.opset(17)
+                        .input("x: Float[N, 4, 5, 6]")
+                        .input("w: Float[8, 2, 3, 3]")
+                        .input("one: Float[1, 1, 1, 1]")
+                        .weight("w", 8, 2, 3, 3)
+                        .weight("one", 1, 1, 1, 1)
+                        .node("y = Conv(x, w)", node -> node.with("group", 2))
+                        .node("s = ReduceSum(y, axes)")
+                        .integers("axes", 1)
+                        .node("z = Conv(s, one)")
+                        .output("z")
+                        .build();
+
+        ModelCost cost = ModelCost.of(model, Map.of("x", List.of(1L, 4L, 5L, 6L)));
+
+        long places = 3 * 4;
+        assertEquals(8 * places * 2 * 9, row(cost, "Conv").macs());
+        assertEquals(8 * places * 2 * 9 + places, cost.macs());
+        assertEquals(8 * 2 * 9, row(cost, "Conv").parameters());
+        assertTrue(cost.uncounted().isEmpty());
+    }
+
+    @Test
     @DisplayName("counts weights behind nodes that only give them on, and those packed in bytes")
     void hiddenWeights() {
         var codes = ConstantTensor.bytes(ElementType.INT8, List.of(4L, 5L), new byte[20]);

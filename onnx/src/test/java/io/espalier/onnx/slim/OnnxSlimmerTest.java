@@ -21,6 +21,7 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -28,6 +29,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -155,6 +157,33 @@ class OnnxSlimmerTest {
     }
 
     @Test
+    @DisplayName("refuses null by name")
+    @SuppressWarnings("NullAway")
+    void refusesNull() {
+        var slimmer = OnnxSlimmer.of(SmallNetwork.GATED.model);
+        Slimming slimming = slimmer.ratio(0.5);
+        List<Executable> calls =
+                List.of(
+                        () -> slimmer.remove(null),
+                        () -> slimmer.remove(Arrays.asList((Unit) null)),
+                        () -> slimmer.only((String[]) null),
+                        () -> slimmer.only("a", null),
+                        () -> slimmer.keep((String) null),
+                        () -> slimming.importance(null),
+                        () -> slimming.timedOn(null),
+                        () -> slimming.progress(null),
+                        () -> slimming.part(null, 0, 1),
+                        () -> Importance.secondOrder(null),
+                        () -> Importance.activation(null),
+                        () -> Importance.gradient(null),
+                        () -> Importance.of(null));
+        for (Executable call : calls) {
+            String words = String.valueOf(assertThrows(EspalierException.class, call).getMessage());
+            assertTrue(words.startsWith("Null was given for "), words);
+        }
+    }
+
+    @Test
     @DisplayName("gives a model that is fitted to the one it came from where layers are as wide")
     void fitsWhatIsLeft() {
         OnnxModel model =
@@ -278,6 +307,8 @@ class OnnxSlimmerTest {
         assertEquals(
                 List.of(4L, 3L, 3L, 3L),
                 Objects.requireNonNull(slim.graph().constants().get("w")).shape());
+        OnnxModel counted = OnnxSlimmer.of(model).macs(0.5).run().model();
+        assertEquals(0.5 * ModelCost.of(model).macs(), ModelCost.of(counted).macs());
         try (var scope = new PointerScope();
                 var session = OnnxSession.open(OnnxModel.of(slim.toProto()))) {
             Tensor y =

@@ -180,6 +180,19 @@ class TargetsTest {
     }
 
     @Test
+    @DisplayName("says how sizes are given that the model leaves open")
+    void wantsSizes() {
+        var slimming = OnnxSlimmer.of(SmallNetwork.GATED.model).macs(0.5);
+
+        var error = assertThrows(EspalierException.class, slimming::run);
+
+        assertTrue(
+                String.valueOf(error.getMessage())
+                        .matches(".*the size of 'L',.*timedOn\\(Inputs.random\\(\\).size.*"),
+                error.getMessage());
+    }
+
+    @Test
     @DisplayName("is corrected until what is measured is what was asked for")
     void isCorrected() {
         var slimmer = OnnxSlimmer.of(halfRedundant());

@@ -31,6 +31,7 @@ import java.util.Objects;
 @DisplayName("Slimming with training")
 class SlimTuningTest {
     private static final int WIDTH = 24;
+    private static final int LENGTH = 1;
 
     @TempDir Path folder;
     private OnnxModel model;
@@ -41,7 +42,7 @@ class SlimTuningTest {
         Libtorch.seed(4);
         model =
                 TestGraphs.opset(17)
-                        .input("x: Float[N, 6]")
+                        .input("x: Float[N, L, 6]")
                         .weight("first", 6, WIDTH)
                         .weight("bias", WIDTH)
                         .weight("last", WIDTH, 4)
@@ -51,8 +52,8 @@ class SlimTuningTest {
                         .node("y = MatMul(c, last)")
                         .output("y")
                         .build();
-        Tensor x = Tensors.randn(32, 6);
-        rows = Inputs.of(List.of(Map.of("x", x), Map.of("x", Tensors.randn(32, 6))));
+        Tensor x = Tensors.randn(32, LENGTH, 6);
+        rows = Inputs.of(List.of(Map.of("x", x), Map.of("x", Tensors.randn(32, LENGTH, 6))));
     }
 
     private Slimming slimming() {
@@ -86,6 +87,8 @@ class SlimTuningTest {
         TunedSlim.Round first = tuned.rounds().getFirst();
         TunedSlim.Round last = tuned.rounds().getLast();
         assertTrue(first.parameters() > last.parameters(), tuned.rounds().toString());
+        // For as many rows as the data have, not for a usual number.
+        assertEquals(LENGTH * 10L * width(tuned.slim().model()), last.macs());
         assertEquals("cosine", last.metric());
         assertEquals(40, last.steps());
         for (TunedSlim.Round round : tuned.rounds()) {
