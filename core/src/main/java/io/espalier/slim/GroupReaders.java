@@ -1,9 +1,11 @@
 package io.espalier.slim;
 
 import io.espalier.tensor.Internal;
+import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
 import java.util.Collection;
@@ -12,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Consumer;
+import java.util.stream.IntStream;
 
 /**
  * The layers that can be weighed and in which channels of groups end, in the model's order.
@@ -77,9 +80,43 @@ public final class GroupReaders<L extends GroupReaders.Layer> {
         }
     }
 
-    /** Goes through the layers from the first on. */
+    /** Takes units that go out of what a layer that has been seen is given. */
+    public void take(L layer, Collection<Unit> gone) {
+        Set<Unit> going = Set.copyOf(gone);
+        try (var scope = new PointerScope()) {
+            for (Group group : all) {
+                long[] places =
+                        IntStream.range(0, group.units().size())
+                                .filter(unit -> going.contains(group.units().get(unit)))
+                                .asLongStream()
+                                .toArray();
+                if (places.length > 0 && layer.reads(group)) {
+                    Tensor rows = Tensors.of(places, places.length);
+                    Tensor inputs = layer.inputs(group).index_select(0, rows);
+                    layer.costs().remove(inputs.reshape(-1));
+                }
+            }
+        }
+    }
+
+    /** Goes through the layers from the first on, to decide on all groups. */
     public Pass pass() {
-        return new Pass();
+        return new Pass(groups());
+    }
+
+    /**
+     * Goes through the layers from the first on, to decide on groups of which something goes; what
+     * reads others alone waits for nothing.
+     *
+     * @param widths how many units of each group stay
+     */
+    public Pass pass(Map<Group, Integer> widths) {
+        return new Pass(
+                groups().stream().filter(group -> isNarrowed(group, widths.get(group))).toList());
+    }
+
+    private static boolean isNarrowed(Group group, @Nullable Integer width) {
+        return width != null && width < group.units().size();
     }
 
     /**
@@ -87,19 +124,25 @@ public final class GroupReaders<L extends GroupReaders.Layer> {
      * layer is held until all that it reads are decided on.
      */
     public final class Pass implements AutoCloseable {
-        private final List<Group> undecided = new ArrayList<>(byGroup.keySet());
+        private final List<Group> undecided;
         private final List<L> held = new ArrayList<>();
 
-        private Pass() {}
+        private Pass(Collection<Group> groups) {
+            undecided = new ArrayList<>(groups);
+        }
 
         /** Holds layers that are about to be seen. */
         public void hold(Collection<L> next) {
             held.addAll(next);
         }
 
-        /** Whether it is held. */
-        boolean holds(L layer) {
-            return held.contains(layer);
+        /** Whether all that some layer reads will be decided on once others have been seen too. */
+        boolean finishesOne(Collection<L> next) {
+            List<L> seen = new ArrayList<>(held);
+            seen.addAll(next);
+            List<Group> open =
+                    undecided.stream().filter(group -> !seen.containsAll(of(group))).toList();
+            return seen.stream().anyMatch(layer -> open.stream().noneMatch(layer::reads));
         }
 
         /** Whether a group that isn't decided on is read by a layer. */

@@ -2,16 +2,26 @@ package io.espalier.slim;
 
 import io.espalier.graph.Node;
 import io.espalier.nn.Module;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
 
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Predicate;
 
 /**
  * Chooses units of a Java model by what is lost in the layers that read them, in the order of the
  * program: each layer is given what the layers before it give that have lost theirs. A group is
- * decided on when all that reads it has been seen; until then all of it is given.
+ * decided on when all that reads it has been seen; until then all of it is given. What layers were
+ * given that were seen meanwhile is not what they get in the end, so they are solved once more.
  */
 final class LayerwiseUnits implements AutoCloseable {
     private final ModelAnalysis analysis;
@@ -20,6 +30,9 @@ final class LayerwiseUnits implements AutoCloseable {
     private final GroupReaders<WeighedLayer> all;
     private final GroupReaders<WeighedLayer>.Pass onTheWay;
     private final List<Unit> gone = new ArrayList<>();
+
+    /** Layers from this one on were given something else than they get in the end. */
+    private int settled;
 
     /**
      * Prepares.
@@ -36,12 +49,50 @@ final class LayerwiseUnits implements AutoCloseable {
         this.widths = widths;
         this.importance = importance;
         all = WeighedLayer.readers(analysis, widths.keySet(), isThere);
-        onTheWay = all.pass();
+        settled = all.layers().size();
+        onTheWay = all.pass(widths);
     }
 
     /** Whether some layer that reads a group can be weighed. */
     boolean knows(Group group) {
         return all.groups().contains(group);
+    }
+
+    /**
+     * Lets the sums in which units end do without them, so that layers after them are given that.
+     */
+    void leaveOut(List<Unit> units) {
+        Set<Place> read = sums();
+        for (Unit unit : units) {
+            unit.slices()
+                    .forEach((place, indices) -> {
+                        if (read.contains(place)) {
+                            clear(place, indices);
+                        }
+                    });
+        }
+    }
+
+    /** The dimensions of weights in whose sums channels end. */
+    private Set<Place> sums() {
+        Set<Place> read = new HashSet<>();
+        for (ModelEnd end : analysis.ends()) {
+            ModelEnd.Side other = end.other();
+            Place place = other == null ? null : other.place();
+            if (place != null) {
+                read.add(place);
+            }
+        }
+        return read;
+    }
+
+    private void clear(Place place, int[] indices) {
+        try (var scope = new PointerScope();
+                var noGrad = new NoGradGuard()) {
+            long[] all = Arrays.stream(indices).asLongStream().toArray();
+            Tensor whole = analysis.tensors().held(place.constant()).tensor().detach();
+            whole.index_fill_(place.dimension(), Tensors.of(all, all.length), new Scalar(0));
+        }
     }
 
     /**
@@ -56,12 +107,45 @@ final class LayerwiseUnits implements AutoCloseable {
             listener.at("weighing layers", done, layers.size());
             List<WeighedLayer> next = layers.subList(done, untilOneChanges(done));
             onTheWay.hold(next);
-            pass.take(next);
-            next.forEach(layer -> layer.weigh(importance.solves()));
+            look(next, pass, reference);
             done += next.size();
-            onTheWay.seen(this::decide, layer -> layer.finish(importance.solves()));
+            List<WeighedLayer> finished = new ArrayList<>();
+            onTheWay.seen(
+                    this::decide,
+                    layer -> {
+                        layer.finish(importance.solves());
+                        finished.add(layer);
+                    });
+            WeighedLayer last = layers.get(done - 1);
+            for (WeighedLayer layer : finished) {
+                settled = layer == last ? settled : Math.min(settled, layers.indexOf(layer));
+            }
+        }
+        if (importance.solves()) {
+            solveAgain(layers.subList(settled, layers.size()), pass, reference, listener);
         }
         return gone;
+    }
+
+    private void look(List<WeighedLayer> next, LayerPass pass, Module reference) {
+        pass.take(next);
+        next.forEach(layer -> layer.weigh(reference.module(layer.path()), importance.solves()));
+    }
+
+    /** Solves layers for what they are given now, without the units that are gone. */
+    private void solveAgain(
+            List<WeighedLayer> layers,
+            LayerPass pass,
+            Module reference,
+            Slimming.Listener listener) {
+        for (int i = 0; i < layers.size(); i++) {
+            listener.at("solving layers again", i, layers.size());
+            WeighedLayer layer = layers.get(i);
+            onTheWay.hold(List.of(layer));
+            look(List.of(layer), pass, reference);
+            all.take(layer, gone);
+            onTheWay.seen(group -> {}, seen -> seen.finish(true));
+        }
     }
 
     /**
@@ -70,26 +154,24 @@ final class LayerwiseUnits implements AutoCloseable {
      */
     private int untilOneChanges(int from) {
         List<WeighedLayer> layers = all.layers();
-        for (int to = from + 1; to < layers.size(); to++) {
-            List<WeighedLayer> seen = layers.subList(0, to);
-            List<Group> undecided =
-                    all.groups().stream()
-                            .filter(group -> !seen.containsAll(all.of(group)))
-                            .toList();
-            boolean changes =
-                    seen.stream()
-                            .filter(layer -> onTheWay.holds(layer) || seen.indexOf(layer) >= from)
-                            .anyMatch(layer -> undecided.stream().noneMatch(layer::reads));
-            if (changes) {
-                return to;
-            }
+        int to = from + 1;
+        while (to < layers.size() && !onTheWay.finishesOne(layers.subList(from, to))) {
+            to++;
         }
-        return layers.size();
+        return to;
     }
 
     private void decide(Group group) {
         int left = widths.getOrDefault(group, group.units().size());
-        gone.addAll(all.leastLost(group, left));
+        List<Unit> least = all.leastLost(group, left);
+        gone.addAll(least);
+        leaveOut(least);
+        Set<Place> read = sums();
+        read.retainAll(group.units().getFirst().slices().keySet());
+        if (!least.isEmpty() && read.size() > all.of(group).size()) {
+            // Layers that can't be weighed may stand before any of those that can.
+            settled = 0;
+        }
     }
 
     @Override

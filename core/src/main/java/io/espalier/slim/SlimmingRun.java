@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.function.Function;
+import java.util.function.Predicate;
 
 /** One slimming of a Java model on its way: what groups lose, and the model at some widths. */
 final class SlimmingRun {
@@ -150,7 +151,7 @@ final class SlimmingRun {
                     .of(
                             layer -> {
                                 pass.take(List.of(layer));
-                                layer.weigh(onData.solves());
+                                layer.weigh(layer.layer(), onData.solves());
                             },
                             listener);
         }
@@ -254,13 +255,19 @@ final class SlimmingRun {
         var chosen = new Chosen(new ArrayList<>(), new LinkedHashMap<>());
         if (importance instanceof ChannelImportance.OnData onData) {
             weigh(onData, widths, chosen);
+        } else {
+            score(widths, chosen, group -> true);
         }
+        return chosen;
+    }
+
+    private void score(int[] widths, Chosen chosen, Predicate<Group> some) {
         for (int g = 0; g < groups.size(); g++) {
             Group group = groups.get(g);
-            listener.at("weighing groups", g, groups.size());
             if (blocks.isOut(group, widths)) {
                 chosen.by().put(group, REMOVED);
-            } else if (!chosen.by().containsKey(group)) {
+            } else if (some.test(group)) {
+                listener.at("weighing groups", g, groups.size());
                 UnitScores.Scored scored = scores.of(group);
                 chosen.by().put(group, scored.by());
                 List<Unit> units = group.units();
@@ -270,7 +277,6 @@ final class SlimmingRun {
                                         units, scored.scores(), units.size() - widths[g]));
             }
         }
-        return chosen;
     }
 
     private void weigh(ChannelImportance.OnData onData, int[] widths, Chosen chosen) {
@@ -288,6 +294,8 @@ final class SlimmingRun {
                 var units =
                         new LayerwiseUnits(
                                 slimmer.analysis(), byGroup, onData, node -> !out.had(node))) {
+            score(widths, chosen, group -> !units.knows(group));
+            units.leaveOut(slimmer.leavingSome(chosen.gone()));
             chosen.gone().addAll(units.run(reference, listener));
             groups.stream()
                     .filter(units::knows)

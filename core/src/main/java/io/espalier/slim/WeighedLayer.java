@@ -126,9 +126,10 @@ final class WeighedLayer implements GroupReaders.Layer {
     /**
      * Weighs the inputs by what was added.
      *
+     * @param before the layer as it came in
      * @param solves whether what stays makes up for what goes
      */
-    void weigh(boolean solves) {
+    void weigh(Module before, boolean solves) {
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
             boolean centred = solves && layer.hasParameter("bias");
@@ -138,7 +139,7 @@ final class WeighedLayer implements GroupReaders.Layer {
             Tensor xx = all.xx().squeeze(0);
             Tensor xy = all.yx().squeeze(0).t();
             InputCosts.requireFinite(xx, path);
-            Tensor start = LayerRows.matrix(layer.value("weight"));
+            Tensor start = LayerRows.matrix(before.value("weight"));
             costs =
                     solves
                             ? BrainSurgeon.of(xx, xy, x, start, both.chance(centred))

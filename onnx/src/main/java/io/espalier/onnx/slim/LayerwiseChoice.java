@@ -61,7 +61,7 @@ final class LayerwiseChoice implements AutoCloseable {
         given = new ReferenceStream(without, data);
         wanted = new ReferenceStream(model, data);
         readers = ReadingLayer.readers(without, ends, widths.keySet(), changed);
-        onTheWay = readers.pass();
+        onTheWay = readers.pass(widths);
         readers.layers().forEach(layer -> wanted.hold(layer.target()));
     }
 
