@@ -4,11 +4,11 @@ import io.espalier.tensor.Internal;
 
 import org.bytedeco.pytorch.Tensor;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
-import java.util.OptionalDouble;
 import java.util.function.ToDoubleBiFunction;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.IntStream;
@@ -26,14 +26,14 @@ public record LossCurve(List<Unit> order, double[] losses, String by) {
     /** Of nothing that is left no logarithm can be taken. */
     private static final double LEAST = 1e-6;
 
-    /** The least share of a group's units that are gone where it is looked at what results lose. */
-    private static final double PROBED = 0.25;
+    /** The shares of a group's units that are gone where it is looked at what results lose. */
+    private static final double[] PROBED = {0.25, 0.5, 0.75, 1};
 
     /**
-     * The least loss there: of units that give nothing, or what others give too, a quarter may cost
-     * nothing but rounding, which says nothing of those that are left.
+     * Results that lose less tell nothing of what is left: a quarter of a group may be dead, or do
+     * what others do too. Then it is looked at more.
      */
-    private static final double TELLING = 1e-3;
+    private static final double TELLING = 1e-5;
 
     /** What is lost in rounding at a quarter gone may well be seen at seven eighths. */
     private static final double LEAST_DROP = 1e-7;
@@ -86,33 +86,25 @@ public record LossCurve(List<Unit> order, double[] losses, String by) {
         double[] losses = new double[count];
         Arrays.fill(losses, Double.POSITIVE_INFINITY);
         losses[0] = 0;
-        int least = least(count);
-        int probed = probed(count);
-        OptionalDouble factor = OptionalDouble.empty();
-        for (int gone = 0; gone < count - least; ) {
-            int most = gone < probed ? probed - gone : count - least - gone;
-            double loss = elimination.next(most);
+        int most = count - least(count);
+        var seen = new Seen(count);
+        for (int gone = 0; gone < most; ) {
+            double loss = elimination.next(Math.min(seen.next(), most) - gone);
             int together = elimination.order().size() - gone;
             for (int i = 1; i <= together; i++) {
                 losses[gone + i] = losses[gone] + loss * i / together;
             }
             gone += together;
-            boolean tells = gone == count - least || losses[gone] >= TELLING;
-            if (factor.isEmpty() && gone >= probed && tells) {
-                double seen = drop.applyAsDouble(List.copyOf(elimination.order()), losses[gone]);
-                if (losses[gone] == 0 && seen > LEAST_DROP) {
-                    // Nobody who is weighed misses them, but others do, of whom no more is known.
-                    Arrays.setAll(losses, i -> i > count - least ? losses[i] : i);
-                }
-                factor = OptionalDouble.of(factor(seen, losses[gone]));
+            if (gone == seen.next()) {
+                seen.add(drop.applyAsDouble(List.copyOf(elimination.order()), losses[gone]));
             }
         }
-        return new LossCurve(elimination.order(), losses, by).times(factor.orElse(1));
+        return new LossCurve(elimination.order(), seen.scaled(losses), by);
     }
 
     /**
-     * By what is lost by each unit, whichever others are gone: as sums, so that where a quarter or
-     * more is gone it is what the results really lose.
+     * By what is lost by each unit, whichever others are gone: as sums, so that where some are gone
+     * it is what the results really lose.
      *
      * @param losses in any unit, 0 or more
      * @param drop what the results lose without these units
@@ -126,23 +118,67 @@ public record LossCurve(List<Unit> order, double[] losses, String by) {
         for (int gone = 1; gone < count; gone++) {
             sums[gone] = sums[gone - 1] + sorted[gone - 1];
         }
-        int least = least(count);
-        int probed = probed(count);
-        while (probed < count - least && sums[probed] < TELLING * sums[count - least]) {
-            probed++;
+        int most = count - least(count);
+        Arrays.fill(sums, most + 1, count, Double.POSITIVE_INFINITY);
+        var seen = new Seen(count);
+        while (seen.next() <= most) {
+            seen.add(drop.applyAsDouble(order.subList(0, seen.next())));
         }
-        double seen = sums[probed] > 0 ? drop.applyAsDouble(order.subList(0, probed)) : 0;
-        double factor = factor(seen, sums[probed]);
-        Arrays.fill(sums, count - least + 1, count, Double.POSITIVE_INFINITY);
-        return new LossCurve(order, sums, by).times(factor);
-    }
-
-    private static int probed(int count) {
-        return Math.max(1, (int) Math.round(PROBED * count));
+        return new LossCurve(order, seen.scaled(sums), by);
     }
 
     private static int least(int count) {
         return Math.max(1, (int) (NARROWEST * count));
+    }
+
+    /** What results were seen to lose where some units are gone. */
+    private static final class Seen {
+        private final int count;
+        private final List<Integer> gone = new ArrayList<>();
+        private final List<Double> drops = new ArrayList<>();
+
+        Seen(int count) {
+            this.count = count;
+        }
+
+        /** With how many gone it is looked at next; more than there are if nothing has to be. */
+        int next() {
+            boolean tells = !drops.isEmpty() && drops.getLast() >= TELLING;
+            if (tells || gone.size() == PROBED.length) {
+                return count + 1;
+            }
+            int wanted = (int) Math.round(PROBED[gone.size()] * count);
+            int last = gone.isEmpty() ? 0 : gone.getLast();
+            return Math.max(last + 1, Math.min(wanted, count - least(count)));
+        }
+
+        void add(double drop) {
+            gone.add(next());
+            drops.add(drop);
+        }
+
+        /** Losses that are what was seen where something was, and go on as from the last place. */
+        double[] scaled(double[] losses) {
+            double[] scaled = losses.clone();
+            int from = 0;
+            for (int n = 0; n < gone.size(); n++) {
+                int to = gone.get(n);
+                int end = n == gone.size() - 1 ? losses.length - 1 : to;
+                double more = drops.get(n) - scaled[from];
+                double foreseen = losses[to] - losses[from];
+                double factor = factor(more, foreseen);
+                for (int i = from + 1; i <= end; i++) {
+                    // Where nobody who is weighed misses them, others may.
+                    double own =
+                            foreseen > 0 || Double.isInfinite(losses[i])
+                                    ? (losses[i] - losses[from]) * factor
+                                    : Math.max(more, 0) * (i - from) / (to - from);
+                    scaled[i] = scaled[from] + own;
+                }
+                from = to;
+            }
+            return scaled;
+        }
     }
 
     /** What losses are multiplied by to be what is seen of the results. */
