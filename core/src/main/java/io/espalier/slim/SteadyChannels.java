@@ -26,8 +26,9 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Which channels of a traced program are one number everywhere, because all weights before them are
- * zero: found step by step, what acts by elements run on one number for each channel.
+ * Which channels of a traced program are one number everywhere, because all weights before them or
+ * a normalization's scales are zero: found step by step, what acts by elements run on one number
+ * for each channel.
  */
 final class SteadyChannels {
     private final ModelAnalysis analysis;
@@ -68,10 +69,28 @@ final class SteadyChannels {
             boolean along = in != null && in.dimension() == dimension;
             return new KnownNumbers(dimension, layer.outputs(along ? in : null));
         }
-        boolean channelwise =
-                (module instanceof BatchNorm norm && norm.runningMean().isPresent())
-                        || module instanceof PReLU;
-        return any && channelwise && module.isAtomic() ? computed(call) : null;
+        if (module instanceof BatchNorm norm && module.isAtomic()) {
+            boolean computes = any && norm.runningMean().isPresent();
+            return shifts(norm, computes ? computed(call) : null);
+        }
+        return any && module instanceof PReLU && module.isAtomic() ? computed(call) : null;
+    }
+
+    /** What a normalization gives of channels that it multiplies by zero, beside what is known. */
+    private static @Nullable KnownNumbers shifts(BatchNorm norm, @Nullable KnownNumbers other) {
+        Tensor scale = norm.weight();
+        Tensor shift = norm.bias();
+        if (scale == null || (other != null && other.dimension() != 1)) {
+            return other;
+        }
+        double[] scales = Tensors.doubles(scale);
+        double[] shifts = shift == null ? new double[scales.length] : Tensors.doubles(shift);
+        double[] numbers = new double[scales.length];
+        for (int i = 0; i < numbers.length; i++) {
+            double known = other == null ? Double.NaN : other.numbers()[i];
+            numbers[i] = scales[i] == 0 ? shifts[i] : known;
+        }
+        return new KnownNumbers(1, numbers);
     }
 
     private @Nullable KnownNumbers operator(OperatorCall call) {

@@ -122,6 +122,29 @@ class RemovePrunedModelTest {
     }
 
     @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    @DisplayName(
+            "channels that a normalization multiplies by zero become part of the bias after it")
+    void scaledByZero(boolean masked) {
+        Sequential model = network(0);
+        var norm = (BatchNorm2d) model.module("1");
+        if (masked) {
+            Prune.customFromMask(norm, "weight", Tensors.of(1, 0, 1, 0, 1, 1, 1, 0));
+        } else {
+            try (var noGrad = new NoGradGuard()) {
+                norm.value("weight").narrow(0, 2, 3).mul_(new Scalar(0));
+            }
+        }
+        Tensor x = Tensors.randn(2, 1, 9, 9);
+        Tensor before = model.call(x);
+
+        Slimming.removePruned(model, x);
+
+        assertEquals(0, apart(before, model.call(x)), 1e-5);
+        assertEquals(5, ((Conv2d) model.module("0")).outChannels());
+    }
+
+    @ParameterizedTest
     @EnumSource(names = {"Double", "Half", "BFloat16"})
     @DisplayName("models of other floats give what they gave, to their own last bits")
     void otherFloats(ScalarType type) {
