@@ -135,7 +135,7 @@ class VariationsTest {
         List<Map<String, Tensor>> some = new Variations(numbers, none(numbers), 7).apart(6);
         assertEquals(3, some.size());
         for (int i = 0; i < 3; i++) {
-            assertArrayEquals(new long[] {2 * i, 2 * i}, Tensors.longs(of(some.get(i), "i")));
+            assertArrayEquals(new long[] {2L * i, 2L * i}, Tensors.longs(of(some.get(i), "i")));
         }
     }
 
