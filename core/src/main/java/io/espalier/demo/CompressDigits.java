@@ -60,7 +60,7 @@ public final class CompressDigits {
             List.of(FLOAT, PRUNED, FLOAT16, DYNAMIC, INT8, QAT, SLIM, SLIM_INT8);
 
     /** Three layers are weighed, three groups chosen, then they are removed. */
-    private static final int SLIMMING_STEPS = 7;
+    private static final int SLIMMING_STEPS = 4;
 
     /** How often each model is called before it is timed. */
     private static final int WARM_UP = 40;

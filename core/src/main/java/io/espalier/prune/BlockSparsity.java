@@ -59,7 +59,7 @@ public record BlockSparsity(Amount amount, int rows, int columns, int norm)
     @Override
     public Tensor computeMask(Tensor scores, Tensor defaultMask) {
         requireTiles(Tensors.shape(scores));
-        Scores.requireNumbers(scores);
+        EntryScores.requireNumbers(scores);
         Tensor kept = blocks(defaultMask);
         Tensor entries = blocks(scores.mul(defaultMask));
         // In double, so that no square of a float underflows or overflows.

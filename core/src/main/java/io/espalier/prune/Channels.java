@@ -53,7 +53,7 @@ final class Channels {
                         false,
                         new ScalarTypeOptional());
         if (norms.isnan().any().item_bool()) {
-            Scores.requireNumbers(scores);
+            EntryScores.requireNumbers(scores);
         }
         return norms;
     }

@@ -75,7 +75,7 @@ final class Choosing {
         if (mask != null) {
             ranks = ranks.masked_fill(mask.eq(new Scalar(0)), new Scalar(0));
         }
-        Scores.requireNumbers(ranks);
+        EntryScores.requireNumbers(ranks);
         Tensor kept = ranks.ge(new Scalar(limit));
         return mask == null ? kept.to(torch.ScalarType.Float) : mask.mul(kept);
     }
@@ -86,7 +86,7 @@ final class Choosing {
         Tensor kept = mask.ne(new Scalar(0));
         Tensor ranks =
                 flat(ranked.stream().map(Entries::scores).toList()).masked_select(kept).abs();
-        Scores.requireNumbers(ranks);
+        EntryScores.requireNumbers(ranks);
         Tensor lowest = ranks.argsort(true, 0, false).narrow(0, 0, amount.of(ranks.numel()));
         Tensor left = torch.ones(ranks.numel()).index_fill_(0, lowest, new Scalar(0));
         Tensor together = torch.zeros(mask.numel()).masked_scatter_(kept, left);

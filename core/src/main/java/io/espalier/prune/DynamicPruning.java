@@ -140,7 +140,8 @@ public final class DynamicPruning implements ModelSchedule {
                         importance.scores(parts.stream().map(Part::target).toList()),
                         "what the importance gives");
         return parts.stream()
-                .map(part -> Scores.requireEach(scores.get(part.target()), part, part.stored()))
+                .map(part ->
+                        EntryScores.requireEach(scores.get(part.target()), part, part.stored()))
                 .toList();
     }
 

@@ -59,7 +59,7 @@ public interface Importance {
                 scores(targets)
                         .forEach((target, score) -> {
                             Tensor factor = factors.get(target);
-                            Scores.requireEach(factor, "'" + target.name() + "'", score);
+                            EntryScores.requireEach(factor, "'" + target.name() + "'", score);
                             products.put(target, Tensors.keep(score.mul(factor)));
                         });
             }
@@ -131,7 +131,7 @@ public interface Importance {
 
     private static Tensor lamp(Tensor value) {
         Tensor squares = value.to(torch.ScalarType.Double).square().reshape(-1);
-        Scores.requireNumbers(squares);
+        EntryScores.requireNumbers(squares);
         Tensor order = squares.argsort(true, 0, false);
         Tensor sorted = squares.index_select(0, order);
         Tensor notSmaller = sorted.flip(0).cumsum(0).flip(0);

@@ -49,7 +49,7 @@ public record NmSparsity(int n, int m, int dim) implements PruningMethod.Pattern
     @Override
     public Tensor computeMask(Tensor scores, Tensor defaultMask) {
         requireGroups(Tensors.shape(scores));
-        Scores.requireNumbers(scores);
+        EntryScores.requireNumbers(scores);
         Tensor rank = groups(scores.abs());
         Tensor kept = groups(defaultMask);
         // What is pruned ranks below every magnitude.

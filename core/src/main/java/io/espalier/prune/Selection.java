@@ -73,7 +73,7 @@ final class Selection {
         }
         try {
             if (!new Selection(chunks).prune(amount)) {
-                entries.forEach(each -> Scores.requireNumbers(each.scores()));
+                entries.forEach(each -> EntryScores.requireNumbers(each.scores()));
             }
             return masks;
         } finally {

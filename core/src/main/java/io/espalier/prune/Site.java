@@ -119,7 +119,7 @@ record Site(Module module, String name, MaskInput input) {
         if (stored().numel() == 0) {
             throw new EspalierException(this + " has no entries; there is nothing to prune.");
         }
-        Scores.requireEach(input.entryScores(), this, stored());
+        EntryScores.requireEach(input.entryScores(), this, stored());
     }
 
     private void requireFree(String taken) {

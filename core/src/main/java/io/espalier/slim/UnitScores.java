@@ -2,7 +2,7 @@ package io.espalier.slim;
 
 import io.espalier.nn.BatchNorm;
 import io.espalier.nn.Module;
-import io.espalier.prune.Scores;
+import io.espalier.prune.EntryScores;
 import io.espalier.prune.Target;
 import io.espalier.slim.ModelTensors.Held;
 
@@ -107,7 +107,7 @@ final class UnitScores {
                         Target target = byName.get(name);
                         return target == null
                                 ? null
-                                : Scores.requireEach(
+                                : EntryScores.requireEach(
                                         scores.get(target),
                                         "'" + name + "'",
                                         tensors.held(name).tensor());

@@ -10,6 +10,7 @@ import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption.DoNotIncludeTests;
 
 import io.espalier.nn.BatchNorm1d;
+import io.espalier.nn.Constant;
 import io.espalier.nn.ConvTranspose2d;
 import io.espalier.nn.GELU;
 import io.espalier.nn.Linear;
@@ -35,6 +36,7 @@ class LayerKindsTest {
     private static final Set<Class<?>> IN_FLOAT =
             Set.of(
                     BatchNorm1d.class,
+                    Constant.class,
                     GELU.class,
                     SiLU.class,
                     LogSoftmax.class,

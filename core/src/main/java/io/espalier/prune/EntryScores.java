@@ -11,8 +11,8 @@ import java.util.Arrays;
 
 /** What holds for numbers that entries are ranked by. */
 @Internal
-public final class Scores {
-    private Scores() {}
+public final class EntryScores {
+    private EntryScores() {}
 
     /**
      * Refuses scores that aren't one for each entry.
