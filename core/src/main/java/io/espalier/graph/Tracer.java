@@ -315,10 +315,10 @@ final class Tracer implements CallRecorder {
                 how.get()
                         + " a tensor of shape "
                         + (defined ? Arrays.toString(Tensors.shape(tensor)) : "[] (undefined)")
-                        + " that no module and no function of Functional made, or one that graphs"
-                        + " don't have, such as losses; compute it with another of Functional, or"
-                        + " in a module of its own, which is then left as it is; a constant belongs"
-                        + " in a buffer or a field, made once");
+                        + " that no module made, nor a function of Functional that graphs have"
+                        + " (they have no losses); compute it with Functional, or in a module of"
+                        + " its own, which is then left as it is; a constant belongs in a buffer or"
+                        + " a field, made once");
         Value stranger = names.fresh("unknown");
         if (defined) {
             known.stranger(tensor, stranger);
