@@ -195,7 +195,7 @@ class ModelBlocksTest {
 
     private static Slimming slimming(Module model) {
         return Slimming.of(model, IMAGES)
-                .macs(0.56)
+                .macs(0.5)
                 .importance(ChannelImportance.secondOrder(List.of(IMAGES)));
     }
 
@@ -221,7 +221,7 @@ class ModelBlocksTest {
         assertEquals("1.conv1.weight[0]", gone.group().place().toString());
         assertEquals("block removed", gone.by());
         assertEquals(0, gone.spent().orElseThrow().after());
-        assertTrue(result.after().macs() <= 0.563 * result.before().macs(), result::toString);
+        assertTrue(result.after().macs() <= 0.503 * result.before().macs(), result::toString);
         assertInstanceOf(Identity.class, model.module("1.conv1"));
         var given = assertInstanceOf(Constant.class, model.module("1.bn2"));
         assertArrayEquals(new long[] {1, 16, 1, 1}, Tensors.shape(given.value()));
@@ -230,7 +230,8 @@ class ModelBlocksTest {
         double drop = drop(wanted, model.call(IMAGES));
         assertTrue(drop < 1e-4, () -> "drop " + drop);
         assertTrue(kept.rows().stream().allMatch(row -> row.left() > 0), kept::toString);
-        assertTrue(drop < 1.1 * drop(wanted, same.call(IMAGES)) + 1e-6);
+        double other = drop(wanted, same.call(IMAGES));
+        assertTrue(other > 10 * drop, () -> other + " with it, without " + drop);
 
         Sequential copy = model.copy();
         Tensor found = model.call(IMAGES).detach().clone();
