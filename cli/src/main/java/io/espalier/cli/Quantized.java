@@ -43,15 +43,7 @@ record Quantized(Path from, Path to, QuantizationMode mode, QuantizationOutcome 
         double speedup = outcome.time().speedup();
         boolean slower = speedup < NOISE;
         if (slower || outcome.size() > 1) {
-            throw new EspalierException(
-                    String.format(
-                            Locale.ROOT,
-                            "The result would be %s than %s (%.2f times its speed, %.3f of its"
-                                    + " size). Nothing was written; --force writes it.",
-                            slower ? "slower" : "larger",
-                            from,
-                            speedup,
-                            outcome.size()));
+            throw ResultFile.noGain(from, slower, speedup, outcome.size());
         }
     }
 

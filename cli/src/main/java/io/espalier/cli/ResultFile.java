@@ -10,6 +10,7 @@ import picocli.CommandLine.Spec;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Map;
 
 /** The options of a command that makes an ONNX model of another: the one, and where it goes. */
@@ -113,5 +114,23 @@ final class ResultFile {
      */
     WriteLock lock() {
         return WriteLock.ofFile(out);
+    }
+
+    /**
+     * Why a result isn't written that is worse than the model.
+     *
+     * @param slower or else larger
+     * @param size as a share of the model's
+     */
+    static EspalierException noGain(Path model, boolean slower, double speedup, double size) {
+        return new EspalierException(
+                String.format(
+                        Locale.ROOT,
+                        "The result would be %s than %s (%.2f times its speed, %.3f of its size)."
+                                + " Nothing was written; --force writes it.",
+                        slower ? "slower" : "larger",
+                        model,
+                        speedup,
+                        size));
     }
 }

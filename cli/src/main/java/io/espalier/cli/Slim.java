@@ -258,15 +258,11 @@ final class Slim implements Runnable {
         boolean slower = isLess && slimmed.time().speedup() < NOISE;
         boolean larger = slimmed.model().byteSize() > MUCH_LARGER * bytesBefore;
         if (slower || larger) {
-            throw new EspalierException(
-                    String.format(
-                            Locale.ROOT,
-                            "The result would be %s than %s (%.2f times its speed, %.3f of its"
-                                    + " size). Nothing was written; --force writes it.",
-                            slower ? "slower" : "larger",
-                            files.model,
-                            slimmed.time().speedup(),
-                            (double) slimmed.model().byteSize() / bytesBefore));
+            throw ResultFile.noGain(
+                    files.model,
+                    slower,
+                    slimmed.time().speedup(),
+                    (double) slimmed.model().byteSize() / bytesBefore);
         }
     }
 }

@@ -2,6 +2,7 @@ package io.espalier.nn;
 
 import io.espalier.tensor.Needed;
 import io.espalier.tensor.QuantizedMaxPool;
+import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.LongOptional;
@@ -200,7 +201,10 @@ abstract sealed class SpatialFunctions extends ReductionFunctions permits LossFu
             long[] padding,
             long[] dilation,
             boolean ceilMode) {
-        Tensor found = new QuantizedMaxPool(kernel, stride, padding, dilation, ceilMode).of(x);
+        Tensor found =
+                Tensors.requireLive(x).is_quantized()
+                        ? new QuantizedMaxPool(kernel, stride, padding, dilation, ceilMode).of(x)
+                        : null;
         return found == null
                 ? torch.max_pool2d(x, kernel, stride, padding, dilation, ceilMode)
                 : found;

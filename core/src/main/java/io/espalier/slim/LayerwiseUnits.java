@@ -29,6 +29,7 @@ final class LayerwiseUnits implements AutoCloseable {
     private final ChannelImportance.OnData importance;
     private final GroupReaders<WeighedLayer> all;
     private final GroupReaders<WeighedLayer>.Pass onTheWay;
+    private final Set<Place> sums;
     private final List<Unit> gone = new ArrayList<>();
 
     /** Layers from this one on were given something else than they get in the end. */
@@ -49,6 +50,7 @@ final class LayerwiseUnits implements AutoCloseable {
         this.widths = widths;
         this.importance = importance;
         all = WeighedLayer.readers(analysis, widths.keySet(), isThere);
+        sums = sums(analysis);
         settled = all.layers().size();
         onTheWay = all.pass(widths);
     }
@@ -62,11 +64,10 @@ final class LayerwiseUnits implements AutoCloseable {
      * Lets the sums in which units end do without them, so that layers after them are given that.
      */
     void leaveOut(List<Unit> units) {
-        Set<Place> read = sums();
         for (Unit unit : units) {
             unit.slices()
                     .forEach((place, indices) -> {
-                        if (read.contains(place)) {
+                        if (sums.contains(place)) {
                             clear(place, indices);
                         }
                     });
@@ -74,7 +75,7 @@ final class LayerwiseUnits implements AutoCloseable {
     }
 
     /** The dimensions of weights in whose sums channels end. */
-    private Set<Place> sums() {
+    private static Set<Place> sums(ModelAnalysis analysis) {
         Set<Place> read = new HashSet<>();
         for (ModelEnd end : analysis.ends()) {
             ModelEnd.Side other = end.other();
@@ -166,9 +167,9 @@ final class LayerwiseUnits implements AutoCloseable {
         List<Unit> least = all.leastLost(group, left);
         gone.addAll(least);
         leaveOut(least);
-        Set<Place> read = sums();
-        read.retainAll(group.units().getFirst().slices().keySet());
-        if (!least.isEmpty() && read.size() > all.of(group).size()) {
+        long readers =
+                group.units().getFirst().slices().keySet().stream().filter(sums::contains).count();
+        if (!least.isEmpty() && readers > all.of(group).size()) {
             // Layers that can't be weighed may stand before any of those that can.
             settled = 0;
         }
