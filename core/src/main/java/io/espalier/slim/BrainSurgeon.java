@@ -6,6 +6,7 @@ import io.espalier.tensor.Tensors;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarOptional;
 import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.T_TensorTensor_T;
 import org.bytedeco.pytorch.Tensor;
@@ -23,6 +24,10 @@ import java.util.List;
  * Kurtic, Frantar and Alistarh, <a href="https://arxiv.org/abs/2302.04089">ZipLM</a>, 2023).
  *
  * <p>Both the weight and {@code H⁻¹} follow each removal, so that the loss of the next is exact.
+ *
+ * <p>What least squares gives varies less than what is wanted, by what is lost, and layer after
+ * layer results come nearer to what they are on average. So weights are scaled, halfway to as much
+ * as is wanted.
  */
 @Internal
 public final class BrainSurgeon implements InputCosts {
@@ -43,11 +48,25 @@ public final class BrainSurgeon implements InputCosts {
      */
     private static final double MADE_UP = 0.5;
 
+    /** Of the logarithm of how much more what is wanted varies, a layer makes up for so much. */
+    private static final double RESTORED = 0.5;
+
+    /** An output doesn't get more times the variance that is left of it. */
+    private static final ScalarOptional MOST_RESTORED = new ScalarOptional(new Scalar(4.0));
+
     /** So many columns are taken off the inverse at once, since that reads all of it. */
     private static final int TOGETHER = 64;
 
     private final Tensor weight;
     private final double energy;
+
+    /** What is added to H's diagonal, [inputs, 1]. */
+    private final Tensor damping;
+
+    /** Of each output, {@code WᵀHW} and what it is wanted to be without the damping. */
+    private final Tensor explained;
+
+    private final Tensor wanted;
 
     /** Which inputs are not the same in all examples, or, if not about means, not always 0. */
     private final Tensor varies;
@@ -65,12 +84,18 @@ public final class BrainSurgeon implements InputCosts {
 
     private BrainSurgeon(
             Tensor weight,
+            Tensor damping,
+            Tensor explained,
+            Tensor wanted,
             Tensor inverse,
             Tensor varies,
             Tensor gone,
             Tensor later,
             double energy) {
         this.weight = weight;
+        this.damping = damping;
+        this.explained = explained;
+        this.wanted = wanted;
         this.inverse = inverse;
         this.varies = varies;
         this.energy = energy;
@@ -85,31 +110,43 @@ public final class BrainSurgeon implements InputCosts {
      * examples loses nothing, however the damping holds its weights, and one that the weight at the
      * start takes nothing of stays so.
      *
-     * @param xx means of products of inputs, doubles [inputs, inputs]; about their means, maybe
-     * @param xy means of products of inputs and wanted outputs, doubles [inputs, outputs]
-     * @param means of the inputs, doubles [inputs]
+     * @param sums means of what the layer is given and of outputs that are wanted, of one group;
+     *     about their means, maybe
      * @param start the weight now, doubles [inputs, outputs]
      * @param chance how much of the products of different inputs is chance, from 0 to 1
      */
-    public static BrainSurgeon of(Tensor xx, Tensor xy, Tensor means, Tensor start, double chance) {
+    public static BrainSurgeon of(LayerSums.Moments sums, Tensor start, double chance) {
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
+            Tensor xx = sums.xx().squeeze(0);
+            Tensor squares = sums.meanX().reshape(-1).square();
             double mean = xx.diagonal().mean().item_double();
-            double ridge = Math.max(DAMPING * mean, NOISE * means.square().mean().item_double());
+            double ridge = Math.max(DAMPING * mean, NOISE * squares.mean().item_double());
             Tensor used = start.ne(new Scalar(0)).any(1).to(ScalarType.Double);
             Tensor shrunk = xx.mul(used).mul_(used.unsqueeze(1));
             shrunk.diagonal().mul_(new Scalar(1 + chance));
-            Tensor inverse = torch.cholesky_inverse(root(shrunk, ridge > 0 ? ridge : 1));
+            Tensor root = root(shrunk, ridge > 0 ? ridge : 1);
+            Tensor damping = sum(root.square(), 1).sub_(xx.diagonal().mul(used)).unsqueeze(1);
+            Tensor inverse = torch.cholesky_inverse(root);
             Tensor given = xx.matmul(start);
-            Tensor wanted = xy.sub(given).mul_(used.unsqueeze(1));
-            Tensor weight = start.add(inverse.matmul(wanted).mul(new Scalar(MADE_UP)));
+            Tensor missing = sums.yx().squeeze(0).t().sub(given).mul_(used.unsqueeze(1));
+            Tensor weight = start.add(inverse.matmul(missing).mul(new Scalar(MADE_UP)));
             double energy = start.mul(given).sum().item_double();
             long inputs = inverse.size(0);
-            Tensor varies = xx.diagonal().gt(means.square().mul(new Scalar(NOISE)));
+            Tensor varies = xx.diagonal().gt(squares.mul(new Scalar(NOISE)));
             Tensor gone = Tensors.zeros(ScalarType.Double, inputs);
             Tensor later = Tensors.zeros(ScalarType.Double, TOGETHER, inputs);
-            double all = energy > 0 ? energy : 1;
-            return new BrainSurgeon(weight, inverse, varies, gone, later, all).kept();
+            return new BrainSurgeon(
+                            weight,
+                            damping,
+                            sum(root.t().matmul(weight).square_(), 0),
+                            sums.yy().reshape(-1).clone(),
+                            inverse,
+                            varies,
+                            gone,
+                            later,
+                            energy > 0 ? energy : 1)
+                    .kept();
         }
     }
 
@@ -127,7 +164,11 @@ public final class BrainSurgeon implements InputCosts {
     }
 
     private List<Tensor> held() {
-        return List.of(weight, varies, gone, inverse, later);
+        return List.of(weight, damping, explained, wanted, inverse, varies, gone, later);
+    }
+
+    private static Tensor sum(Tensor of, long dim) {
+        return of.sum(new long[] {dim}, false, new ScalarTypeOptional());
     }
 
     private Tensor waitingRows() {
@@ -147,8 +188,8 @@ public final class BrainSurgeon implements InputCosts {
     }
 
     private Tensor alone(Tensor inputs) {
-        Tensor squares = lost().square().sum(new long[] {1}, false, new ScalarTypeOptional());
-        Tensor off = waitingRows().square().sum(new long[] {0}, false, new ScalarTypeOptional());
+        Tensor squares = sum(lost().square(), 1);
+        Tensor off = sum(waitingRows().square(), 0);
         Tensor diagonal = inverse.diagonal().sub(off).add_(gone);
         return squares.div_(diagonal).index_select(0, inputs);
     }
@@ -187,6 +228,7 @@ public final class BrainSurgeon implements InputCosts {
             Tensor part = torch.linalg_solve(root, rows);
             Tensor taken = torch.linalg_solve(root, weight.index_select(0, inputs));
             weight.addmm_(part.t(), taken, new Scalar(1), new Scalar(-1));
+            explained.sub_(sum(taken.square_(), 0));
             gone.index_fill_(0, inputs, new Scalar(1));
             if (count > TOGETHER) {
                 inverse.addmm_(part.t(), part, new Scalar(1), new Scalar(-1));
@@ -205,7 +247,13 @@ public final class BrainSurgeon implements InputCosts {
     @Override
     public Tensor weight() {
         // What is gone is a rounding error away from zero.
-        return weight.mul(gone.eq(new Scalar(0)).unsqueeze(1));
+        Tensor left = weight.mul(gone.eq(new Scalar(0)).unsqueeze(1));
+        Tensor variance = explained.sub(sum(left.square().mul_(damping), 0));
+        Tensor more = wanted.div(variance.clamp_min_(new Scalar(Double.MIN_NORMAL)));
+        Tensor restored =
+                more.clamp_(new ScalarOptional(new Scalar(1)), MOST_RESTORED)
+                        .pow_(new Scalar(RESTORED / 2));
+        return left.mul_(restored);
     }
 
     @Override
@@ -214,6 +262,9 @@ public final class BrainSurgeon implements InputCosts {
             var copy =
                     new BrainSurgeon(
                             weight.clone(),
+                            damping,
+                            explained.clone(),
+                            wanted,
                             inverse.clone(),
                             varies.clone(),
                             gone.clone(),

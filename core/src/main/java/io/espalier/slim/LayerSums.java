@@ -16,9 +16,9 @@ import org.jspecify.annotations.Nullable;
 import java.util.Objects;
 
 /**
- * {@code XXᵀ}, {@code YXᵀ} and the sums of x and y over examples, in double precision; products are
- * of what x and y are away from the means of the first examples, so that single precision does for
- * those of a batch.
+ * {@code XXᵀ}, {@code YXᵀ} and the sums of x, y and y² over examples, in double precision; products
+ * are of what x and y are away from the means of the first examples, so that single precision does
+ * for those of a batch.
  */
 @Internal
 public final class LayerSums implements AutoCloseable {
@@ -28,6 +28,7 @@ public final class LayerSums implements AutoCloseable {
     private @Nullable Tensor targets;
     private @Nullable Tensor inputs;
     private @Nullable Tensor outputs;
+    private @Nullable Tensor squares;
     private double count;
 
     /**
@@ -37,11 +38,12 @@ public final class LayerSums implements AutoCloseable {
      * @param yx of products of outputs and inputs, [groups, outputs, inputs]
      * @param meanX of inputs, [groups, 1, inputs]
      * @param meanY of outputs, [groups, 1, outputs]
+     * @param yy of squares of outputs, [groups, 1, outputs]
      */
-    public record Moments(Tensor xx, Tensor yx, Tensor meanX, Tensor meanY) {
+    public record Moments(Tensor xx, Tensor yx, Tensor meanX, Tensor meanY, Tensor yy) {
         /** The same of each so many-th output. */
         public Moments someOutputs(long step) {
-            return new Moments(xx, every(yx, 1, step), meanX, meanY);
+            return new Moments(xx, every(yx, 1, step), meanX, meanY, yy);
         }
 
         /** Those of both, of which the first are a share of all examples. */
@@ -51,14 +53,19 @@ public final class LayerSums implements AutoCloseable {
                     torch.lerp(xx, other.xx, rest),
                     torch.lerp(yx, other.yx, rest),
                     torch.lerp(meanX, other.meanX, rest),
-                    torch.lerp(meanY, other.meanY, rest));
+                    torch.lerp(meanY, other.meanY, rest),
+                    torch.lerp(yy, other.yy, rest));
         }
 
         /** The same about the mean, if so. */
         private Moments about(boolean mean) {
             return mean
                     ? new Moments(
-                            xx.sub(outer(meanX, meanX)), yx.sub(outer(meanY, meanX)), meanX, meanY)
+                            xx.sub(outer(meanX, meanX)),
+                            yx.sub(outer(meanY, meanX)),
+                            meanX,
+                            meanY,
+                            yy.sub(meanY.square()))
                     : this;
         }
 
@@ -93,6 +100,7 @@ public final class LayerSums implements AutoCloseable {
             targets = plus(targets, wanted.matmul(across));
             inputs = plus(inputs, sum(given));
             outputs = plus(outputs, sum(wanted));
+            squares = plus(squares, sum(wanted.square()));
             count += x.size(2);
         }
     }
@@ -184,7 +192,8 @@ public final class LayerSums implements AutoCloseable {
         Tensor meanY = awayY.add(known(offY).transpose(1, 2));
         Tensor xx = known(products).mul(share).sub_(outer(awayX, awayX)).add_(outer(meanX, meanX));
         Tensor yx = known(targets).mul(share).sub_(outer(awayY, awayX)).add_(outer(meanY, meanX));
-        return new Moments(xx, yx, meanX, meanY);
+        Tensor yy = known(squares).mul(share).sub_(awayY.square()).add_(meanY.square());
+        return new Moments(xx, yx, meanX, meanY, yy);
     }
 
     private static Tensor outer(Tensor rows, Tensor columns) {
@@ -194,7 +203,7 @@ public final class LayerSums implements AutoCloseable {
     @Override
     public void close() {
         for (Tensor held :
-                new @Nullable Tensor[] {offX, offY, products, targets, inputs, outputs}) {
+                new @Nullable Tensor[] {offX, offY, products, targets, inputs, outputs, squares}) {
             if (held != null) {
                 held.releaseReference();
             }
@@ -205,6 +214,7 @@ public final class LayerSums implements AutoCloseable {
         targets = null;
         inputs = null;
         outputs = null;
+        squares = null;
         count = 0;
     }
 }

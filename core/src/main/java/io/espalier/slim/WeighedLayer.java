@@ -135,16 +135,13 @@ final class WeighedLayer implements GroupReaders.Layer {
             boolean centred = solves && layer.hasParameter("bias");
             LayerSums.Both both = first.and(second);
             LayerSums.Moments all = both.moments(centred);
-            Tensor x = all.meanX().reshape(-1);
-            Tensor xx = all.xx().squeeze(0);
-            Tensor xy = all.yx().squeeze(0).t();
-            InputCosts.requireFinite(xx, path);
+            InputCosts.requireFinite(all.xx(), path);
             Tensor start = LayerRows.matrix(before.value("weight"));
             costs =
                     solves
-                            ? BrainSurgeon.of(xx, xy, x, start, both.chance(centred))
-                            : InputActivity.of(xx, start);
-            meanX = Tensors.keep(x.clone());
+                            ? BrainSurgeon.of(all, start, both.chance(centred))
+                            : InputActivity.of(all.xx().squeeze(0), start);
+            meanX = Tensors.keep(all.meanX().reshape(-1).clone());
             meanY = Tensors.keep(all.meanY().reshape(-1).clone());
         } finally {
             first.close();

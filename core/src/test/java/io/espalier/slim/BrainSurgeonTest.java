@@ -8,6 +8,7 @@ import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -77,6 +78,20 @@ class BrainSurgeonTest {
                 + move.square().mul(ridges()).sum().item_double();
     }
 
+    /** Where outputs are not wanted to vary, so that the weights are of least error. */
+    private BrainSurgeon surgeon(double mean, double chance) {
+        return surgeon(mean, chance, torch.zeros_like(start.select(0, 0)));
+    }
+
+    private BrainSurgeon surgeon(double mean, double chance, Tensor variances) {
+        Tensor means = torch.zeros_like(start.select(1, 0)).add_(new Scalar(mean));
+        return BrainSurgeon.of(
+                new LayerSums.Moments(
+                        xx.unsqueeze(0), xy.t().unsqueeze(0), means, variances, variances),
+                start,
+                chance);
+    }
+
     private double energy() {
         return xx.matmul(start).mul(start).sum().item_double();
     }
@@ -90,9 +105,8 @@ class BrainSurgeonTest {
     @Test
     @DisplayName("stays as it is for inputs that are gone, alone or beside others that go")
     void goneTwice() {
-        Tensor means = torch.zeros_like(start.select(1, 0));
-        try (var once = BrainSurgeon.of(xx, xy, means, start, CHANCE);
-                var twice = BrainSurgeon.of(xx, xy, means, start, CHANCE)) {
+        try (var once = surgeon(0, CHANCE);
+                var twice = surgeon(0, CHANCE)) {
             once.remove(Tensors.of(new long[] {1, 2, 3, 4}, 4));
             twice.remove(Tensors.of(new long[] {1, 2, 3}, 3));
             twice.remove(Tensors.of(new long[] {2, 4, 1}, 3));
@@ -117,8 +131,7 @@ class BrainSurgeonTest {
         Tensor columns = Tensors.of(flat, units.size(), each);
         List<Long> left = LongStream.range(0, 12).boxed().toList();
         List<Integer> staying = new ArrayList<>(IntStream.range(0, units.size()).boxed().toList());
-        try (var surgeon =
-                BrainSurgeon.of(xx, xy, torch.zeros_like(start.select(1, 0)), start, CHANCE)) {
+        try (var surgeon = surgeon(0, CHANCE)) {
             for (int removal = 0; removal < removals - 1; removal++) {
                 double before = error(solved(left));
                 Tensor losses = surgeon.losses(columns);
@@ -146,8 +159,7 @@ class BrainSurgeonTest {
         start = Tensors.randn(150, 2).to(ScalarType.Double);
         xx = x.t().matmul(x);
         xy = xx.matmul(start);
-        try (var surgeon =
-                BrainSurgeon.of(xx, xy, torch.zeros_like(start.select(1, 0)), start, CHANCE)) {
+        try (var surgeon = surgeon(0, CHANCE)) {
             for (long i = 0; i < 130; i++) {
                 surgeon.remove(Tensors.of(new long[] {i}, 1));
             }
@@ -186,8 +198,7 @@ class BrainSurgeonTest {
     void zeros() {
         xx = xx.mul(new Scalar(0));
         xy = xy.mul(new Scalar(0));
-        try (var surgeon =
-                BrainSurgeon.of(xx, xy, torch.zeros_like(start.select(1, 0)), start, CHANCE)) {
+        try (var surgeon = surgeon(0, CHANCE)) {
             assertTrue(torch.allclose(start, surgeon.weight(), 1e-12, 1e-12, false));
             surgeon.remove(Tensors.of(new long[] {3}, 1));
             assertEquals(0, surgeon.weight().select(0, 3).abs().sum().item_double());
@@ -201,12 +212,11 @@ class BrainSurgeonTest {
         xx = noise.add(noise.t()); // has negative eigenvalues, as what is left of equal rows
         xx.diagonal().add_(new Scalar(1e-17));
         xy = xx.matmul(start).add(new Scalar(1e-17));
-        try (var surgeon = BrainSurgeon.of(xx, xy, torch.ones_like(start.select(1, 0)), start, 0)) {
+        try (var surgeon = surgeon(1, 0)) {
             assertTrue(torch.allclose(start, surgeon.weight(), 1e-3, 1e-3, false));
         }
         // Without means that tell what is noise, there is still an inverse.
-        try (var surgeon =
-                BrainSurgeon.of(xx, xy, torch.zeros_like(start.select(1, 0)), start, 0)) {
+        try (var surgeon = surgeon(0, 0)) {
             assertTrue(surgeon.weight().isfinite().all().item_bool());
         }
     }
@@ -221,8 +231,7 @@ class BrainSurgeonTest {
         start.narrow(0, 7, 2).fill_(new Scalar(0));
         Tensor alone = Tensors.of(new long[] {3, 4, 7, 8, 1}, 5, 1);
         Tensor pairs = Tensors.of(new long[] {3, 8, 1, 4}, 2, 2);
-        try (var surgeon =
-                BrainSurgeon.of(xx, xy, torch.zeros_like(start.select(1, 0)), start, CHANCE)) {
+        try (var surgeon = surgeon(0, CHANCE)) {
             for (int i = 0; i < 4; i++) {
                 assertEquals(0, surgeon.losses(alone).select(0, i).item_double());
             }
@@ -233,5 +242,25 @@ class BrainSurgeonTest {
             // What stays keeps its weights: on other data it may be given something.
             assertTrue(Tensors.equal(start.select(0, 3), surgeon.weight().select(0, 3)));
         }
+    }
+
+    @Test
+    @DisplayName("leaves weights whose outputs vary half as much more as they would have to")
+    void restored() {
+        Tensor gone = Tensors.of(new long[] {1, 2, 3, 7, 8}, 5);
+        Tensor all = variance(start);
+        try (var least = surgeon(0, 0);
+                var surgeon = surgeon(0, 0, all)) {
+            least.remove(gone);
+            surgeon.remove(gone);
+
+            Tensor expected = all.mul(variance(least.weight())).sqrt();
+            assertTrue(torch.allclose(expected, variance(surgeon.weight()), 1e-8, 1e-8, false));
+            assertTrue(expected.div(all).max().item_double() < 0.97);
+        }
+    }
+
+    private Tensor variance(Tensor weight) {
+        return xx.matmul(weight).mul(weight).sum(new long[] {0}, false, new ScalarTypeOptional());
     }
 }

@@ -59,9 +59,7 @@ class EliminationTest {
         IntStream.range(0, 256)
                 .forEach(i -> start.select(0, i).mul_(new Scalar(1 + (i * 37 % 256) / 100.0)));
         Group group = group(256);
-        try (var surgeon =
-                BrainSurgeon.of(
-                        xx, xx.matmul(start), torch.zeros_like(start.select(1, 0)), start, 0)) {
+        try (var surgeon = surgeon(xx, start)) {
             Map<InputCosts, Tensor> inputs = Map.of(surgeon, UnitInputs.of(group, PLACE, 1));
             var elimination = new Elimination(group, inputs, Pace.CAREFUL);
 
@@ -84,9 +82,7 @@ class EliminationTest {
         Tensor xx = x.t().matmul(x).div(new Scalar(600));
         Tensor start = Tensors.randn(128, 5).to(ScalarType.Double);
         Group group = group(128);
-        try (var surgeon =
-                BrainSurgeon.of(
-                        xx, xx.matmul(start), torch.zeros_like(start.select(1, 0)), start, 0)) {
+        try (var surgeon = surgeon(xx, start)) {
             Map<InputCosts, Tensor> inputs = Map.of(surgeon, UnitInputs.of(group, PLACE, 1));
 
             Set<Integer> gone = numbers(new Elimination(group, inputs, Pace.CAREFUL).to(64));
@@ -95,5 +91,13 @@ class EliminationTest {
                 assertTrue(gone.contains(i) != gone.contains(i + 64), "pair " + i);
             }
         }
+    }
+
+    private static BrainSurgeon surgeon(Tensor xx, Tensor start) {
+        Tensor given = torch.zeros_like(start.select(1, 0));
+        Tensor outputs = torch.zeros_like(start.select(0, 0));
+        Tensor yx = xx.matmul(start).t().unsqueeze(0);
+        return BrainSurgeon.of(
+                new LayerSums.Moments(xx.unsqueeze(0), yx, given, outputs, outputs), start, 0);
     }
 }

@@ -58,13 +58,10 @@ public final class NormalEquations implements AutoCloseable {
     /**
      * Means over all examples, about their own mean where a bias takes that.
      *
-     * @param xx of products of inputs, [groups, inputs, inputs]
-     * @param yx of products of wanted outputs and inputs, [groups, outputs, inputs]
-     * @param x of inputs, [groups, 1, inputs]
-     * @param y of wanted outputs, [groups, 1, outputs]
+     * @param of products and values
      * @param chance how much of the products of different inputs is chance, from 0 to 1
      */
-    public record Means(Tensor xx, Tensor yx, Tensor x, Tensor y, double chance) {}
+    public record Means(LayerSums.Moments of, double chance) {}
 
     /**
      * What was added, in double precision, of the caller's scope.
@@ -74,8 +71,7 @@ public final class NormalEquations implements AutoCloseable {
     public Means means(boolean centred) {
         try (var noGrad = new NoGradGuard()) {
             LayerSums.Both both = first.and(second);
-            LayerSums.Moments all = both.moments(centred);
-            return new Means(all.xx(), all.yx(), all.meanX(), all.meanY(), both.chance(centred));
+            return new Means(both.moments(centred), both.chance(centred));
         }
     }
 

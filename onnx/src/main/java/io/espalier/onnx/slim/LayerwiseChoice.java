@@ -7,6 +7,7 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.slim.Group;
 import io.espalier.slim.GroupReaders;
+import io.espalier.slim.Place;
 import io.espalier.slim.Unit;
 
 import org.bytedeco.pytorch.Tensor;
@@ -30,26 +31,30 @@ final class LayerwiseChoice implements AutoCloseable {
     private final Set<String> differing;
     private final boolean solves;
     private final List<Padding> padding;
-    private final ReferenceStream given;
-    private final ReferenceStream wanted;
+    private final OnnxModel without;
+    private final List<Map<String, Tensor>> data;
+    private final Set<Place> unweighed;
     private final GroupReaders<ReadingLayer> readers;
     private final GroupReaders<ReadingLayer>.Pass onTheWay;
     private final Map<String, ConstantTensor> changed = new HashMap<>();
     private final List<Unit> gone = new ArrayList<>();
+
+    /** Layers from this one on were given something else than they get in the end. */
+    private int settled;
 
     /**
      * Prepares.
      *
      * @param without the model without the blocks that are left out and without what is gone, as
      *     wide as it is
-     * @param ends where channels end
+     * @param analysis of the model
      * @param widths how many units of each group stay
      * @param solves whether what stays makes up for what goes
      */
     LayerwiseChoice(
             OnnxModel model,
             OnnxModel without,
-            List<End> ends,
+            Analysis analysis,
             Map<Group, Integer> widths,
             boolean solves,
             List<Map<String, Tensor>> data) {
@@ -58,11 +63,13 @@ final class LayerwiseChoice implements AutoCloseable {
         differing = differing(model, without);
         this.solves = solves;
         padding = data.stream().map(Padding::of).toList();
-        given = new ReferenceStream(without, data);
-        wanted = new ReferenceStream(model, data);
-        readers = ReadingLayer.readers(without, ends, widths.keySet(), changed);
+        this.without = without;
+        this.data = data;
+        readers = ReadingLayer.readers(without, analysis.ends(), widths.keySet());
+        unweighed = analysis.places();
+        readers.layers().forEach(layer -> unweighed.remove(layer.place()));
+        settled = readers.layers().size();
         onTheWay = readers.pass(widths);
-        readers.layers().forEach(layer -> wanted.hold(layer.target()));
     }
 
     /** Values that come out otherwise, since something is gone before them. */
@@ -84,35 +91,82 @@ final class LayerwiseChoice implements AutoCloseable {
         return model.graph().constant(constant) != without.graph().constant(constant);
     }
 
-    /** Whether some layer that reads a group can be weighed. */
-    boolean knows(Group group) {
-        return readers.groups().contains(group);
-    }
-
     /** Decides on all groups that are known, and tells how many of how many layers are done. */
     void run(Slimming.Listener listener) {
-        int done = 0;
-        for (ReadingLayer layer : readers.layers()) {
-            listener.at("weighing layers", done++, readers.layers().size());
-            onTheWay.hold(List.of(layer));
-            layer.take(given, wanted, padding, solves);
-            wanted.release(layer.target());
-            onTheWay.seen(this::decide, this::finish);
+        List<ReadingLayer> layers = readers.layers();
+        try (var given = new ReferenceStream(without, data);
+                var wanted = wanted(layers)) {
+            for (ReadingLayer layer : layers) {
+                listener.at("weighing layers", layers.indexOf(layer), layers.size());
+                onTheWay.hold(List.of(layer));
+                look(layer, given, wanted);
+                onTheWay.seen(
+                        group -> decide(group, given),
+                        seen -> {
+                            finish(seen, given);
+                            if (seen != layer) {
+                                settled = Math.min(settled, layers.indexOf(seen));
+                            }
+                        });
+            }
+        }
+        if (solves && !gone.isEmpty()) {
+            solveAgain(layers.subList(settled, layers.size()), listener);
         }
     }
 
-    private void finish(ReadingLayer layer) {
+    private OnnxModel with(OnnxModel other) {
+        return other.rewritten(graph -> changed.forEach(graph::setConstant));
+    }
+
+    private ReferenceStream wanted(List<ReadingLayer> layers) {
+        var wanted = new ReferenceStream(model, data);
+        layers.forEach(layer -> wanted.hold(layer.target()));
+        return wanted;
+    }
+
+    private void look(ReadingLayer layer, ReferenceStream given, ReferenceStream wanted) {
+        layer.take(given, wanted, padding, solves);
+        wanted.release(layer.target());
+    }
+
+    /** Solves layers for what they are given now, without the units that are gone. */
+    private void solveAgain(List<ReadingLayer> layers, Slimming.Listener listener) {
+        try (var given = new ReferenceStream(with(without), data);
+                var wanted = wanted(layers)) {
+            for (ReadingLayer layer : layers) {
+                listener.at("solving layers again", layers.indexOf(layer), layers.size());
+                onTheWay.hold(List.of(layer));
+                look(layer, given, wanted);
+                readers.take(layer, gone);
+                onTheWay.seen(group -> {}, seen -> finish(seen, given));
+            }
+        }
+    }
+
+    private void finish(ReadingLayer layer, ReferenceStream given) {
         // Before anything is gone there is nothing to make up for.
         if (!gone.isEmpty() || differing.contains(layer.node().output())) {
-            Map<String, ConstantTensor> constants = layer.constants(model.graph(), solves);
-            constants.forEach(given::setConstant);
-            changed.putAll(constants);
+            change(layer.constants(model.graph(), solves), given);
         }
     }
 
-    private void decide(Group group) {
+    private void change(Map<String, ConstantTensor> constants, ReferenceStream given) {
+        constants.forEach(given::setConstant);
+        changed.putAll(constants);
+    }
+
+    private void decide(Group group, ReferenceStream given) {
         int left = widths.getOrDefault(group, group.units().size());
-        gone.addAll(readers.leastLost(group, left));
+        List<Unit> least = readers.leastLost(group, left);
+        gone.addAll(least);
+        Map<String, ConstantTensor> zeroed =
+                WithoutUnits.constants(with(without).graph(), least, unweighed::contains);
+        if (!zeroed.isEmpty()) {
+            change(zeroed, given);
+            // Layers that can't be weighed may stand before any of those that can.
+            settled = 0;
+        }
     }
 
     /** What goes of the groups that are known. */
@@ -122,13 +176,11 @@ final class LayerwiseChoice implements AutoCloseable {
 
     /** The model with other weights, as wide as it was: zeros where inputs are gone. */
     OnnxModel solved() {
-        return model.rewritten(graph -> changed.forEach(graph::setConstant));
+        return with(model);
     }
 
     @Override
     public void close() {
         onTheWay.close();
-        given.close();
-        wanted.close();
     }
 }

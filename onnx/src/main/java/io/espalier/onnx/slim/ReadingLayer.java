@@ -100,16 +100,13 @@ final class ReadingLayer implements GroupReaders.Layer {
      * Those of a model in which channels of groups end.
      *
      * @param ends where channels end
-     * @param changed constants that have other values than the model's
      */
     static GroupReaders<ReadingLayer> readers(
-            OnnxModel model,
-            List<End> ends,
-            Collection<Group> groups,
-            Map<String, ConstantTensor> changed) {
+            OnnxModel model, List<End> ends, Collection<Group> groups) {
         OnnxGraph graph = model.graph();
         var biases =
-                new LayerBiases(graph, changed, name -> true, name -> graph.producer(name) != null);
+                new LayerBiases(
+                        graph, Map.of(), name -> true, name -> graph.producer(name) != null);
         var readers = new GroupReaders<ReadingLayer>(groups);
         ends.forEach(end -> of(graph, end, biases).ifPresent(readers::add));
         return readers;
@@ -117,6 +114,11 @@ final class ReadingLayer implements GroupReaders.Layer {
 
     OnnxNode node() {
         return node;
+    }
+
+    /** The dimension of its weight in whose sums channels end. */
+    Place place() {
+        return place;
     }
 
     @Override
@@ -152,20 +154,15 @@ final class ReadingLayer implements GroupReaders.Layer {
                 }
             }
             NormalEquations.Means means = sums.means(solves && bias.isPresent());
-            InputCosts.requireFinite(means.xx(), node.name());
-            Tensor xx = means.xx().squeeze(0);
+            Tensor xx = means.of().xx();
+            InputCosts.requireFinite(xx, node.name());
             Tensor start = rows.matrix(weight.toTensor()).squeeze(0).t().to(ScalarType.Double);
             costs =
                     solves
-                            ? BrainSurgeon.of(
-                                    xx,
-                                    means.yx().squeeze(0).t(),
-                                    means.x().reshape(-1),
-                                    start,
-                                    means.chance())
-                            : InputActivity.of(xx, start);
-            meanX = Tensors.keep(means.x().reshape(1, -1).clone());
-            meanY = Tensors.keep(means.y().reshape(-1).clone());
+                            ? BrainSurgeon.of(means.of(), start, means.chance())
+                            : InputActivity.of(xx.squeeze(0), start);
+            meanX = Tensors.keep(means.of().meanX().reshape(1, -1).clone());
+            meanY = Tensors.keep(means.of().meanY().reshape(-1).clone());
         }
     }
 

@@ -11,6 +11,7 @@ import io.espalier.onnx.slim.SlimResult.Row;
 import io.espalier.slim.Group;
 import io.espalier.slim.GroupCost;
 import io.espalier.slim.LossCurve;
+import io.espalier.slim.Place;
 import io.espalier.slim.RemovableBlock;
 import io.espalier.slim.Unit;
 import io.espalier.slim.UnitWidths;
@@ -168,8 +169,7 @@ final class SlimmingRun implements AutoCloseable {
     List<double[]> losses(List<Group> some) {
         Map<Group, LossCurve> curves = new HashMap<>();
         if (importance instanceof Importance.OnData onData) {
-            var readers =
-                    ReadingLayer.readers(of.model(), of.analysis().ends(), some, new HashMap<>());
+            var readers = ReadingLayer.readers(of.model(), of.analysis().ends(), some);
             curves.putAll(
                     new LossCurves(of, readers, onData.solves(), probes()::drop)
                             .of(some(), listener));
@@ -213,41 +213,64 @@ final class SlimmingRun implements AutoCloseable {
     /** The model whose groups, and the blocks behind them, have these widths. */
     SlimResult at(int[] widths, Map<Group, GroupCost> spent, String unit) {
         Map<Group, String> by = new HashMap<>();
+        Set<Group> weighed = weighed(widths);
         List<Unit> gone = ofQueries(widths, by);
+        for (int g = 0; g < groups.size(); g++) {
+            Group group = groups.get(g);
+            if (blocks.isOut(group, widths)) {
+                by.put(group, REMOVED);
+            } else if (!weighed.contains(group) && !by.containsKey(group)) {
+                LossCurve curve = scores.of(group);
+                by.put(group, curve.by());
+                gone.addAll(curve.gone(widths[g]));
+            }
+        }
         OnnxModel solved = of.model();
         if (importance instanceof Importance.OnData onData) {
-            Map<Group, Integer> byGroup = new LinkedHashMap<>();
-            for (int g = 0; g < groups.size(); g++) {
-                if (!blocks.isOut(groups.get(g), widths)) {
-                    byGroup.put(groups.get(g), widths[g]);
-                }
-            }
-            List<End> ends = of.analysis().ends();
-            Map<String, ConstantTensor> zeroed = heads.without(Set.copyOf(gone));
-            OnnxModel without = blocks.out(of.with(zeroed).model(), widths);
-            try (var choice =
-                    new LayerwiseChoice(
-                            of.model(), without, ends, byGroup, onData.solves(), some())) {
+            weighed.forEach(group -> by.put(group, onData.name()));
+            try (LayerwiseChoice choice = choice(onData, widths, gone)) {
                 choice.run(listener);
                 gone.addAll(choice.gone());
                 solved = choice.solved();
-                groups.stream()
-                        .filter(choice::knows)
-                        .forEach(group -> by.put(group, onData.name()));
-            }
-        }
-        for (int g = 0; g < groups.size(); g++) {
-            if (blocks.isOut(groups.get(g), widths)) {
-                by.put(groups.get(g), REMOVED);
-            } else if (!by.containsKey(groups.get(g))) {
-                LossCurve curve = scores.of(groups.get(g));
-                by.put(groups.get(g), curve.by());
-                gone.addAll(curve.gone(widths[g]));
             }
         }
         List<Unit> removed = of.leavingSome(gone);
         OnnxModel slim = of.remove(removed, solved, blocks, widths);
         return new SlimResult(without(slim), rows(removed, by, spent), unit, of.groups());
+    }
+
+    /** The groups that are there and are read by layers that can be weighed. */
+    private Set<Group> weighed(int[] widths) {
+        return importance instanceof Importance.OnData
+                ? ReadingLayer.readers(
+                                blocks.out(of.model(), widths),
+                                of.analysis().ends(),
+                                groups.stream().filter(g -> !blocks.isOut(g, widths)).toList())
+                        .groups()
+                : Set.of();
+    }
+
+    /** Chooses beside what is gone already. */
+    private LayerwiseChoice choice(Importance.OnData onData, int[] widths, List<Unit> gone) {
+        Map<Group, Integer> byGroup = new LinkedHashMap<>();
+        for (int g = 0; g < groups.size(); g++) {
+            if (!blocks.isOut(groups.get(g), widths)) {
+                byGroup.put(groups.get(g), widths[g]);
+            }
+        }
+        Set<Place> ends = of.analysis().places();
+        Map<String, ConstantTensor> zeroed =
+                WithoutUnits.constants(
+                        of.model().graph(),
+                        gone,
+                        place -> ends.contains(place) || heads.areMadeBy(place));
+        return new LayerwiseChoice(
+                of.model(),
+                blocks.out(of.with(zeroed).model(), widths),
+                of.analysis(),
+                byGroup,
+                onData.solves(),
+                some());
     }
 
     /** What goes of the widths of queries and keys, which no layer reads. */

@@ -24,7 +24,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.Set;
 import java.util.stream.LongStream;
 
 /**
@@ -101,27 +100,9 @@ final class TurnedHeads {
         return losses;
     }
 
-    /**
-     * The constants that are zero where units of queries and keys go, so that these don't count.
-     */
-    Map<String, ConstantTensor> without(Set<Unit> gone) {
-        Map<String, ConstantTensor> zeroed = new HashMap<>();
-        for (HeadWidth width : widths) {
-            List<Unit> units = width.group().units().stream().filter(gone::contains).toList();
-            for (Place place : units.isEmpty() ? List.<Place>of() : width.first()) {
-                try (var scope = new PointerScope();
-                        var noGrad = new NoGradGuard()) {
-                    Tensor weight = constant(place).toTensor().clone();
-                    weight.index_fill_(place.dimension(), indices(units, place), new Scalar(0));
-                    zeroed.put(place.constant(), ConstantTensor.of(weight));
-                }
-            }
-        }
-        return zeroed;
-    }
-
-    private ConstantTensor constant(Place place) {
-        return Objects.requireNonNull(constants.get(place.constant()));
+    /** Whether places lie along a dimension of a weight that makes one side of a product. */
+    boolean areMadeBy(Place place) {
+        return widths.stream().anyMatch(width -> width.first().contains(place));
     }
 
     private void turn(OnnxGraph graph, HeadWidth width, Tensor left, Tensor right) {

@@ -36,12 +36,12 @@ class NormalEquationsTest {
             Tensor wanted = y.squeeze(0).to(ScalarType.Double);
             Tensor away = all.sub(all.mean(1).unsqueeze(1));
             Tensor off = wanted.sub(wanted.mean(1).unsqueeze(1));
-            assertNear(away.matmul(away.t()), found.xx(), 1e-4);
-            assertNear(off.matmul(away.t()), found.yx(), 1e-4);
-            assertNear(all.matmul(all.t()), plain.xx(), 1);
-            assertNear(wanted.matmul(all.t()), plain.yx(), 1);
+            assertNear(away.matmul(away.t()), found.of().xx(), 1e-4);
+            assertNear(off.matmul(away.t()), found.of().yx(), 1e-4);
+            assertNear(all.matmul(all.t()), plain.of().xx(), 1);
+            assertNear(wanted.matmul(all.t()), plain.of().yx(), 1);
             assertTrue(
-                    torch.allclose(all.mean(1), found.x().reshape(-1), 1e-7, 1e-4, false),
+                    torch.allclose(all.mean(1), found.of().meanX().reshape(-1), 1e-7, 1e-4, false),
                     "mean of inputs");
         }
     }
