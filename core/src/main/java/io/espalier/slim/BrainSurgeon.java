@@ -150,12 +150,17 @@ public final class BrainSurgeon implements InputCosts {
         }
     }
 
-    /** The root of what is damped, more where few or equal examples leave it without one. */
+    /** The root of what it damps, more where few or equal examples leave it without one. */
     private static Tensor root(Tensor xx, double ridge) {
-        Tensor damped = xx.clone();
-        damped.diagonal().add_(new Scalar(ridge));
-        T_TensorTensor_T found = torch.linalg_cholesky_ex(damped);
-        return found.get1().item_int() == 0 ? found.get0() : root(xx, MORE * ridge);
+        double added = 0;
+        for (double wanted = ridge; ; wanted *= MORE) {
+            xx.diagonal().add_(new Scalar(wanted - added));
+            added = wanted;
+            T_TensorTensor_T found = torch.linalg_cholesky_ex(xx);
+            if (found.get1().item_int() == 0) {
+                return found.get0();
+            }
+        }
     }
 
     private BrainSurgeon kept() {

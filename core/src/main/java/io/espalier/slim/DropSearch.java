@@ -35,11 +35,13 @@ public final class DropSearch {
 
     private final WidthSearch search;
     private final double largest;
+    private final Slimming.Listener listener;
     private final List<Measured> tried = new ArrayList<>();
 
-    private DropSearch(WidthSearch search, double largest) {
+    private DropSearch(WidthSearch search, double largest, Slimming.Listener listener) {
         this.search = search;
         this.largest = largest;
+        this.listener = listener;
     }
 
     /** Widths, what they cost, and what is foreseen to be lost. */
@@ -54,10 +56,15 @@ public final class DropSearch {
      *
      * @param drop of the results of a model of some widths, which is made for it; the last widths
      *     at which it is no larger than the largest are those that are given
+     * @param listener is told how many budgets have been looked at
      * @throws EspalierException if it is larger at all widths that were tried
      */
-    public static int[] widths(WidthSearch search, double largest, ToDoubleFunction<int[]> drop) {
-        return new DropSearch(search, largest).widths(drop);
+    public static int[] widths(
+            WidthSearch search,
+            double largest,
+            ToDoubleFunction<int[]> drop,
+            Slimming.Listener listener) {
+        return new DropSearch(search, largest, listener).widths(drop);
     }
 
     private int[] widths(ToDoubleFunction<int[]> drop) {
@@ -107,30 +114,33 @@ public final class DropSearch {
         return tooMuch().map(one -> one.point().cost()).orElse(search.cost(search.narrowest()));
     }
 
-    private DoubleStream budgets() {
+    private double[] budgets() {
         double from = least();
         double step = (most() - from) / BUDGETS;
-        return IntStream.rangeClosed(0, BUDGETS).mapToDouble(i -> from + step * i);
+        return IntStream.rangeClosed(0, BUDGETS).mapToDouble(i -> from + step * i).toArray();
     }
 
     /**
      * Nearer and nearer to what was tried: what is cheaper by little is hidden by what is by much.
      */
-    private DoubleStream finer() {
+    private double[] finer() {
         double from = least();
         double to = most();
         return IntStream.rangeClosed(1, FINER)
                 .mapToDouble(i -> (to - from) / (1 << i))
-                .flatMap(away -> DoubleStream.of(from + away, to - away));
+                .flatMap(away -> DoubleStream.of(from + away, to - away))
+                .toArray();
     }
 
     /** Widths for some budgets, by what is foreseen: none that others are better than. */
-    private List<Point> cheapest(DoubleStream budgets) {
+    private List<Point> cheapest(double[] budgets) {
         List<Point> points = new ArrayList<>();
-        budgets.forEach(budget ->
-                search.within(budget)
-                        .map(at -> new Point(at, search.cost(at), search.error(at)))
-                        .ifPresent(points::add));
+        for (int i = 0; i < budgets.length; i++) {
+            listener.at("comparing widths", i, budgets.length);
+            search.within(budgets[i])
+                    .map(at -> new Point(at, search.cost(at), search.error(at)))
+                    .ifPresent(points::add);
+        }
         points.sort(Comparator.comparingDouble(Point::cost).thenComparingDouble(Point::error));
         List<Point> best = new ArrayList<>();
         for (Point point : points) {

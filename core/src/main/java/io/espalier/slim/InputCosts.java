@@ -20,7 +20,7 @@ public interface InputCosts extends AutoCloseable {
     static void requireFinite(Tensor products, String layer) {
         if (!products.isfinite().all().item_bool()) {
             throw new EspalierException(
-                    "What '%s' is given on the calibration data is not finite, or so large that its squares are not; mend the data."
+                    "What '%s' is given on the calibration data is not finite, or so large that its squares are not; mend the data, or the weights before it."
                             .formatted(layer));
         }
     }

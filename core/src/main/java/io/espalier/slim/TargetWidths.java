@@ -103,7 +103,8 @@ final class TargetWidths {
         WidthSearch search = search(costs.times(listener));
         try (var results = run.results()) {
             int[] widths =
-                    DropSearch.widths(search, target.value(), tried -> run.drop(tried, results));
+                    DropSearch.widths(
+                            search, target.value(), tried -> run.drop(tried, results), listener);
             return at(search, widths, target);
         }
     }

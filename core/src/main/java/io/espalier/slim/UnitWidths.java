@@ -77,7 +77,7 @@ public final class UnitWidths {
         for (int unit = 0; unit < count; unit++) {
             if (!Double.isFinite(scores[unit])) {
                 throw new EspalierException(
-                        "Unit %d of group %s got the score %s; scores are finite numbers."
+                        "Unit %d of group %s got the score %s; scores are finite numbers, and so must be the weights that they come from."
                                 .formatted(unit, group.place(), scores[unit]));
             }
         }

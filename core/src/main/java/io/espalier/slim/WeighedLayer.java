@@ -134,18 +134,19 @@ final class WeighedLayer implements GroupReaders.Layer {
                 var noGrad = new NoGradGuard()) {
             boolean centred = solves && layer.hasParameter("bias");
             LayerSums.Both both = first.and(second);
+            double chance = both.chance(centred);
             LayerSums.Moments all = both.moments(centred);
+            closeSums();
             InputCosts.requireFinite(all.xx(), path);
             Tensor start = LayerRows.matrix(before.value("weight"));
             costs =
                     solves
-                            ? BrainSurgeon.of(all, start, both.chance(centred))
+                            ? BrainSurgeon.of(all, start, chance)
                             : InputActivity.of(all.xx().squeeze(0), start);
             meanX = Tensors.keep(all.meanX().reshape(-1).clone());
             meanY = Tensors.keep(all.meanY().reshape(-1).clone());
         } finally {
-            first.close();
-            second.close();
+            closeSums();
         }
     }
 
@@ -194,10 +195,14 @@ final class WeighedLayer implements GroupReaders.Layer {
         };
     }
 
-    @Override
-    public void close() {
+    private void closeSums() {
         first.close();
         second.close();
+    }
+
+    @Override
+    public void close() {
+        closeSums();
         if (costs != null) {
             costs.close();
             Objects.requireNonNull(meanX).releaseReference();

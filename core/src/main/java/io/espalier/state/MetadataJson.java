@@ -9,16 +9,18 @@ import org.jspecify.annotations.Nullable;
 
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.type.TypeReference;
+import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
  * What a file says of itself as JSON in its metadata. Nobody wrote a null there: one that is found,
- * in a list or a map too, is damage.
+ * in a list or a map too, is damage, and so is a broken number where a whole one belongs.
  */
 @Internal
 public final class MetadataJson {
     private static final JsonMapper MAPPER =
             JsonMapper.builder()
+                    .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
                     .changeDefaultNullHandling(all -> all.withContentNulls(Nulls.FAIL))
                     .build();
 

@@ -247,7 +247,7 @@ class ChannelImportanceTest {
         Slimming wrong = Slimming.of(model, x).importance(scores);
 
         assertEquals(
-                "Unit 2 of group 0.weight[0] got the score %s; scores are finite numbers."
+                "Unit 2 of group 0.weight[0] got the score %s; scores are finite numbers, and so must be the weights that they come from."
                         .formatted(score),
                 assertThrows(EspalierException.class, wrong::run).getMessage());
         SlimmingTest.state(model)

@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.ToDoubleFunction;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
@@ -78,8 +79,7 @@ class DropSearchTest {
         var tried = new AtomicInteger();
 
         int[] widths =
-                DropSearch.widths(
-                        search,
+                widths(
                         largest,
                         at -> {
                             tried.incrementAndGet();
@@ -91,6 +91,10 @@ class DropSearchTest {
         assertTrue(tried.get() <= 6, tried::toString);
     }
 
+    private int[] widths(double largest, ToDoubleFunction<int[]> drop) {
+        return DropSearch.widths(search, largest, drop, (stage, done, total) -> {});
+    }
+
     private double drop(int[] at) {
         return 1.7 * search.error(at);
     }
@@ -98,9 +102,7 @@ class DropSearchTest {
     @Test
     @DisplayName("gives nothing that is further off, and says that nothing was found")
     void findsNothing() {
-        var error =
-                assertThrows(
-                        EspalierException.class, () -> DropSearch.widths(search, 0.01, at -> 0.02));
+        var error = assertThrows(EspalierException.class, () -> widths(0.01, at -> 0.02));
 
         assertEquals(
                 "Nothing was found that can go for a drop of 0.01; give more.", error.getMessage());

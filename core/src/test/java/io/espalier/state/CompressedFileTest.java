@@ -309,6 +309,7 @@ class CompressedFileTest {
                         + " holds",
                 "{\"dtype\":\"F32\",\"shape\":[9999999999999999999],\"streams\":[1]}|is no JSON",
                 "{\"dtype\":\"F32\",\"shape\":[null],\"streams\":[1]}|is no JSON",
+                "{\"dtype\":\"F32\",\"shape\":[2.5],\"streams\":[1]}|is no JSON",
                 "{\"dtype\":\"F99\",\"shape\":[2],\"streams\":[1]}|has the type 'F99'",
                 "{\"dtype\":\"F32\",\"shape\":[2],\"streams\":[1,2]}|has streams of [1, 2] bytes",
                 "{\"dtype\":\"F32\",\"shape\":[2],\"layout\":\"rows\",\"stored\":3,\"streams\":[1]}"

@@ -71,7 +71,8 @@ public final class NormalEquations implements AutoCloseable {
     public Means means(boolean centred) {
         try (var noGrad = new NoGradGuard()) {
             LayerSums.Both both = first.and(second);
-            return new Means(both.moments(centred), both.chance(centred));
+            double chance = both.chance(centred);
+            return new Means(both.moments(centred), chance);
         }
     }
 

@@ -140,8 +140,23 @@ final class ReadingLayer implements GroupReaders.Layer {
     void take(
             ReferenceStream given, ReferenceStream wanted, List<Padding> padding, boolean solves) {
         try (var scope = new PointerScope();
-                var noGrad = new NoGradGuard();
-                var sums = new NormalEquations()) {
+                var noGrad = new NoGradGuard()) {
+            NormalEquations.Means means = means(given, wanted, padding, solves);
+            Tensor xx = means.of().xx();
+            InputCosts.requireFinite(xx, node.name());
+            Tensor start = rows.matrix(weight.toTensor()).squeeze(0).t().to(ScalarType.Double);
+            costs =
+                    solves
+                            ? BrainSurgeon.of(means.of(), start, means.chance())
+                            : InputActivity.of(xx.squeeze(0), start);
+            meanX = Tensors.keep(means.of().meanX().reshape(1, -1).clone());
+            meanY = Tensors.keep(means.of().meanY().reshape(-1).clone());
+        }
+    }
+
+    private NormalEquations.Means means(
+            ReferenceStream given, ReferenceStream wanted, List<Padding> padding, boolean solves) {
+        try (var sums = new NormalEquations()) {
             for (int batch = 0; batch < given.batches(); batch++) {
                 try (var inner = new PointerScope()) {
                     Tensor x = given.value(node.input(0), batch).to(ScalarType.Float);
@@ -153,16 +168,7 @@ final class ReadingLayer implements GroupReaders.Layer {
                     rows.addTo(sums, x, y);
                 }
             }
-            NormalEquations.Means means = sums.means(solves && bias.isPresent());
-            Tensor xx = means.of().xx();
-            InputCosts.requireFinite(xx, node.name());
-            Tensor start = rows.matrix(weight.toTensor()).squeeze(0).t().to(ScalarType.Double);
-            costs =
-                    solves
-                            ? BrainSurgeon.of(means.of(), start, means.chance())
-                            : InputActivity.of(xx.squeeze(0), start);
-            meanX = Tensors.keep(means.of().meanX().reshape(1, -1).clone());
-            meanY = Tensors.keep(means.of().meanY().reshape(-1).clone());
+            return sums.means(solves && bias.isPresent());
         }
     }
 

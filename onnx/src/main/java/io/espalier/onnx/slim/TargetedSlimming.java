@@ -161,7 +161,8 @@ final class TargetedSlimming {
                         near.add(tried);
                     }
                     return drop;
-                });
+                },
+                listener::at);
         return near.getFirst();
     }
 

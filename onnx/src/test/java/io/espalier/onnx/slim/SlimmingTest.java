@@ -234,7 +234,8 @@ class SlimmingTest {
         double[] noNumbers = {1, 2, 3, 4, 5, 6, 7, Double.NaN};
         var other = slimming.importance(Importance.of((group, model) -> noNumbers));
         assertEquals(
-                "Unit 7 of group w1[1] got the score NaN; scores are finite numbers.",
+                "Unit 7 of group w1[1] got the score NaN; scores are finite numbers, and so must be"
+                    + " the weights that they come from.",
                 assertThrows(EspalierException.class, other::run).getMessage());
     }
 
