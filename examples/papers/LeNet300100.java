@@ -5,8 +5,8 @@
 // then falls along half a cosine. From there to epoch 25 the share of pruned weights rises along
 // a cubic schedule to its end, by magnitude over all layers together, every 20 steps, for good.
 // Dropout starts at 0.2 and fades as the network gets sparse. These settings were chosen on
-// 5,000 held-out training digits; the model after the last step is measured once on the 10,000
-// test digits.
+// 5,000 held-out training digits, with 1/57 of the weights left; the model after the last step,
+// with 1/68 left, is measured once on the 10,000 test digits.
 //
 //   ./espalier run examples/papers/LeNet300100.java
 
@@ -29,7 +29,7 @@ import io.espalier.train.TrainingEvent;
 
 import org.bytedeco.pytorch.Tensor;
 
-static final double SPARSITY = 0.9825;
+static final double SPARSITY = 0.9853;
 static final int BATCH = 100;
 static final int EPOCHS = 50;
 static final int DENSE = 8;
