@@ -20,8 +20,10 @@ import java.util.Optional;
  * @param rows one for each group, in their order
  * @param unit what the costs in the rows are counted in, such as ms or MACs
  * @param groups what goes together, and what stays for which reason
+ * @param values what is left of the values inside
  */
-public record SlimResult(OnnxModel model, List<Row> rows, String unit, Groups groups) {
+public record SlimResult(
+        OnnxModel model, List<Row> rows, String unit, Groups groups, ValuesLeft values) {
     /** The least of so many tells models from each other that are some hundredths apart. */
     static final int SESSIONS = 3;
 
@@ -31,6 +33,11 @@ public record SlimResult(OnnxModel model, List<Row> rows, String unit, Groups gr
     /** Copies the list. */
     public SlimResult {
         rows = List.copyOf(rows);
+    }
+
+    /** Where nobody asks what is left of the values inside. */
+    public SlimResult(OnnxModel model, List<Row> rows, String unit, Groups groups) {
+        this(model, rows, unit, groups, ValuesLeft.ALL);
     }
 
     /**

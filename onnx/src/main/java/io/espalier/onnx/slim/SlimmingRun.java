@@ -236,7 +236,15 @@ final class SlimmingRun implements AutoCloseable {
         }
         List<Unit> removed = of.leavingSome(gone);
         OnnxModel slim = of.remove(removed, solved, blocks, widths);
-        return new SlimResult(without(slim), rows(removed, by, spent), unit, of.groups());
+        return new SlimResult(
+                without(slim),
+                rows(removed, by, spent),
+                unit,
+                of.groups(),
+                ValuesLeft.of(
+                        of.analysis(),
+                        of.groups().choose(removed),
+                        of.groups().choose(heads.some())));
     }
 
     /** The groups that are there and are read by layers that can be weighed. */

@@ -90,6 +90,11 @@ final class TurnedHeads {
         return widths.stream().map(HeadWidth::group).toList();
     }
 
+    /** One of the places of each of them. */
+    List<Unit> some() {
+        return groups().stream().map(group -> group.units().getFirst()).toList();
+    }
+
     /** The constants that have other values. */
     Map<String, ConstantTensor> constants() {
         return constants;

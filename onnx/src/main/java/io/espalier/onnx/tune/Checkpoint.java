@@ -30,7 +30,7 @@ final class Checkpoint implements AutoCloseable {
     /** What is kept under names of its own; what else lies in the folder is not touched. */
     private static final Pattern KEPT =
             Pattern.compile(
-                    "(fitted|integers|best|(slim|tuned)-\\d+)\\.onnx(\\.data)?"
+                    "(fitted|integers|best|(slim|teacher|tuned)-\\d+)\\.onnx(\\.data)?"
                             + "|training\\.safetensors|(slim|tuned)-\\d+\\.json");
 
     private static final Pattern ROUND = Pattern.compile("round-\\d+");

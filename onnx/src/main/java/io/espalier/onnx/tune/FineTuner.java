@@ -12,6 +12,7 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
 
 /**
  * Gives an ONNX model its accuracy back after it was pruned, or puts it into 8-bit integers and
@@ -181,6 +182,11 @@ public final class FineTuner {
 
     FineTuningSettings settings() {
         return settings;
+    }
+
+    /** The same with another teacher, if it learns from one. */
+    FineTuner taught(UnaryOperator<OnnxModel> by) {
+        return with(s -> s.teacher = s.teacher.map(by));
     }
 
     /** The same for one of several rounds, which share the epochs and minutes that are set. */

@@ -22,11 +22,13 @@ final class SlimTuningRun {
     private static final TypeReference<Round> ROUND = new TypeReference<>() {};
 
     private final Slimming slimming;
-    private final FineTuner tuner;
     private final int rounds;
     private final Checkpoint checkpoint;
     private final Inputs data;
     private final GroupHistory history;
+
+    /** Its teacher has of values inside what each round has left of them. */
+    private FineTuner tuner;
 
     /**
      * @param tuner with a round's share of time
@@ -57,6 +59,7 @@ final class SlimTuningRun {
         Optional<OnnxModel> kept = checkpoint.model(name);
         if (kept.isPresent()) {
             history.takeUp(read(name, HISTORY));
+            tuner = tuner.taught(teacher -> checkpoint.model(teacher(round)).orElse(teacher));
             return kept.get();
         }
         SlimResult result =
@@ -65,9 +68,19 @@ final class SlimTuningRun {
                         : slimming.part(now, (double) (round - 1) / rounds, (double) round / rounds)
                                 .run();
         history.add(result);
+        tuner = tuner.taught(teacher -> kept(round, result.values().of(teacher)));
         checkpoint.keep(name, MetadataJson.write(history.kept()));
         checkpoint.keep(name, result.model());
         return result.model();
+    }
+
+    private OnnxModel kept(int round, OnnxModel teacher) {
+        checkpoint.keep(teacher(round), teacher);
+        return teacher;
+    }
+
+    private static String teacher(int round) {
+        return "teacher-" + round;
     }
 
     private OnnxModel trained(OnnxModel slim, int round, List<Round> done) {

@@ -1,17 +1,22 @@
 package io.espalier.onnx.slim;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.onnx.TestGraphs;
 import io.espalier.onnx.inputs.Inputs;
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.run.OnnxSession;
 import io.espalier.onnx.shape.ModelCost;
 import io.espalier.slim.Group;
 import io.espalier.slim.Unit;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
 
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
@@ -56,6 +61,32 @@ class InsideHeadsTest {
         OnnxModel without = OnnxSlimmer.removePruned(zeroed);
         for (String weight : List.of("wq", "wk", "wv", "wo")) {
             assertEquals(constant(slim, weight).shape(), constant(without, weight).shape());
+        }
+    }
+
+    @Test
+    @DisplayName("has other axes in what is slimmed, so that no teacher shows it its own")
+    void teachesNoOtherAxes() {
+        OnnxModel model = attention(4, InsideHeadsTest::random);
+
+        SlimResult result =
+                OnnxSlimmer.of(model).macs(0.6).importance(Importance.secondOrder(DATA)).run();
+        OnnxModel teacher = result.values().of(model);
+
+        for (String value : List.of("mq", "fk", "v", "c", "e")) {
+            assertNotNull(result.model().graph().producer(value), value);
+            assertNull(teacher.graph().producer(value), value);
+        }
+        assertNotNull(teacher.graph().producer("o"));
+        try (var scope = new PointerScope()) {
+            Tensor x = Tensors.randn(2, 6, 12);
+            assertTrue(Tensors.equal(run(model, x), run(teacher, x)));
+        }
+    }
+
+    private static Tensor run(OnnxModel model, Tensor x) {
+        try (var session = OnnxSession.open(model, s -> s.threads(1))) {
+            return session.run(Map.of("x", x)).values().iterator().next();
         }
     }
 

@@ -235,7 +235,7 @@ class SlimmingTest {
         var other = slimming.importance(Importance.of((group, model) -> noNumbers));
         assertEquals(
                 "Unit 7 of group w1[1] got the score NaN; scores are finite numbers, and so must be"
-                    + " the weights that they come from.",
+                        + " the weights that they come from.",
                 assertThrows(EspalierException.class, other::run).getMessage());
     }
 

@@ -1,0 +1,90 @@
+package io.espalier.onnx.slim;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.espalier.onnx.TestGraphs;
+import io.espalier.onnx.inputs.Inputs;
+import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.run.OnnxSession;
+import io.espalier.tensor.Tensors;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+
+import java.util.List;
+import java.util.Map;
+
+@DisplayName("Of a teacher, what is left of values inside is")
+class ValuesLeftTest {
+    private static final Inputs DATA = Inputs.random().size("N", 64).batch(64).limit(64);
+
+    /** A network whose second layer reads one channel in two; the stream keeps its first half. */
+    private static OnnxModel model() {
+        return TestGraphs.opset(17)
+                .input("x: Float[N, 3, 6, 6]")
+                .weight("w1", 8, 3, 3, 3)
+                .weight("b1", 8)
+                .node("c = Conv(x, w1, b1)")
+                .node("r = Relu(c)")
+                .weight("w2", 8, 1, 3, 3)
+                .node("d = Conv(r, w2)", n -> n.with("group", 8))
+                .node("f = Flatten(d)")
+                .weight("w3", 32, 5)
+                .weight("b3", 5)
+                .node("y = Gemm(f, w3, b3)")
+                .output("y")
+                .build();
+    }
+
+    @Test
+    @DisplayName(
+            "as wide as in the slim model, of the same channels, with the results as they were")
+    void narrowed() {
+        OnnxModel model = model();
+        SlimResult result =
+                OnnxSlimmer.of(model).ratio(0.5).importance(Importance.magnitude()).run();
+
+        OnnxModel teacher = result.values().of(model);
+
+        List<String> inside = List.of("c", "r", "d");
+        try (var scope = new PointerScope()) {
+            Map<String, Tensor> wanted = run(model, inside);
+            Map<String, Tensor> taught = run(teacher, inside);
+            Map<String, Tensor> found = run(result.model(), inside);
+            assertTrue(Tensors.equal(wanted.get("y"), taught.get("y")));
+            for (String value : inside) {
+                assertArrayEquals(
+                        Tensors.shape(found.get(value)), Tensors.shape(taught.get(value)), value);
+                assertEquals(4, taught.get(value).size(1));
+                // Nothing before them is solved anew by magnitude.
+                assertTrue(Tensors.equal(found.get(value), taught.get(value)), value);
+            }
+        }
+    }
+
+    @Test
+    @DisplayName("left whole where it is something else in the teacher")
+    void others() {
+        OnnxModel model = model();
+        SlimResult result =
+                OnnxSlimmer.of(model).ratio(0.5).importance(Importance.magnitude()).run();
+        OnnxModel other = OnnxSlimmer.of(model).ratio(0.75).run().model();
+
+        OnnxModel teacher = result.values().of(other);
+
+        try (var scope = new PointerScope()) {
+            assertEquals(6, run(teacher, List.of("c")).get("c").size(1));
+        }
+    }
+
+    private static Map<String, Tensor> run(OnnxModel model, List<String> inside) {
+        try (var session = OnnxSession.open(model, s -> s.threads(1).tapping(inside));
+                var batches = DATA.checkedFor(model).iterator()) {
+            return session.run(batches.next());
+        }
+    }
+}
