@@ -1,5 +1,6 @@
 package io.espalier.compress;
 
+import io.espalier.nn.Mask;
 import io.espalier.nn.Module;
 import io.espalier.state.CompressedFile;
 import io.espalier.state.CompressedWriter;
@@ -85,8 +86,9 @@ public final class Compressed {
      * @param with how tensors of floats of two and more dimensions are stored, of 32 bits, or if
      *     they share values of 16 bits too; others are stored as they are
      * @param afterTensor runs after each tensor, to show progress
-     * @throws EspalierException if a tensor's type can't be stored, the file can't be written, or a
-     *     tensor that is to be rounded holds NaN or an infinity
+     * @throws EspalierException if a tensor's type can't be stored, the file can't be written, a
+     *     mask holds something else than 0 and 1, or a tensor that is to be rounded holds NaN or an
+     *     infinity
      */
     public static void write(
             Path file,
@@ -111,11 +113,19 @@ public final class Compressed {
         Map<String, Tensor> masked = new LinkedHashMap<>(tensors);
         masked.replaceAll((name, tensor) -> {
             Tensor mask = name.endsWith(ORIGINAL) ? tensors.get(mask(name)) : null;
-            return mask != null
-                            && Tensors.type(mask) == Tensors.type(tensor)
-                            && Arrays.equals(Tensors.shape(mask), Tensors.shape(tensor))
-                    ? tensor.detach().mul(mask)
-                    : tensor;
+            if (mask == null
+                    || Tensors.type(mask) != Tensors.type(tensor)
+                    || !Arrays.equals(Tensors.shape(mask), Tensors.shape(tensor))) {
+                return tensor;
+            }
+            if (!Mask.isMask(mask)) {
+                throw new EspalierException(
+                        "The mask '"
+                                + mask(name)
+                                + "' holds something else than 0 and 1, which is no mask; nothing"
+                                + " was written.");
+            }
+            return tensor.detach().mul(mask);
         });
         return masked;
     }

@@ -2,6 +2,8 @@ package io.espalier.nn;
 
 import io.espalier.tensor.Internal;
 
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 
 import java.util.List;
@@ -24,6 +26,13 @@ public record Mask(String name) implements Parametrization {
     /** The name of the mask's buffer, PyTorch's {@code NAME_mask}. */
     public String bufferName() {
         return name + MASK;
+    }
+
+    /** Whether a tensor holds 0 and 1 alone: what else it held would scale what it keeps. */
+    public static boolean isMask(Tensor tensor) {
+        try (var scope = new PointerScope()) {
+            return tensor.eq(new Scalar(0)).logical_or(tensor.eq(new Scalar(1))).all().item_bool();
+        }
     }
 
     @Override

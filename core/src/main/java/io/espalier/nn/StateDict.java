@@ -7,7 +7,6 @@ import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
@@ -133,11 +132,9 @@ final class StateDict {
                 .anyMatch(name -> new Mask(name).bufferName().equals(buffer));
     }
 
-    /** A mask that holds anything else would scale what it keeps. */
     private void requireMask(String key) {
         try (var scope = new PointerScope()) {
-            Tensor mask = source.tensor(inSource(key));
-            if (!mask.eq(new Scalar(0)).logical_or(mask.eq(new Scalar(1))).all().item_bool()) {
+            if (!Mask.isMask(source.tensor(inSource(key)))) {
                 throw new EspalierException(
                         "The mask '"
                                 + key

@@ -12,6 +12,11 @@ final class FileKind {
     private static final String FROM_PYTHON =
             "in Python, load it there and write safetensors.torch.save_file(state_dict, file)";
 
+    /** Producer, its version, domain, version, description, graph, operator sets and metadata. */
+    private static final String ONNX_FIELDS = "\u0012\u001a\"(2:Br";
+
+    private static final String ONNX_FUNCTIONS = "\u00ca\1";
+
     private FileKind() {}
 
     /** The kind, if its first bytes tell. */
@@ -84,12 +89,13 @@ final class FileKind {
                 && "\u0095\u008a}](c".indexOf(start.charAt(2)) >= 0;
     }
 
-    /** ONNX begins with its version, below 32, and the producer's name. */
+    /** ONNX begins with its version, below 32, and whichever field a model has next. */
     private static boolean isOnnx(String start) {
         return start.length() > 2
                 && start.charAt(0) == '\b'
                 && start.charAt(1) < 32
-                && start.charAt(2) == '\u0012';
+                && (ONNX_FIELDS.indexOf(start.charAt(2)) >= 0
+                        || start.startsWith(ONNX_FUNCTIONS, 2));
     }
 
     private static String archive(String start) {

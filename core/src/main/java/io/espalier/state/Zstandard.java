@@ -3,8 +3,10 @@ package io.espalier.state;
 import com.github.luben.zstd.ZstdCompressCtx;
 import com.github.luben.zstd.ZstdDecompressCtx;
 import com.github.luben.zstd.ZstdException;
+import com.github.luben.zstd.util.Native;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.UnpackedLibrary;
 
 /**
  * Bytes coded by Zstandard (<a href="https://www.rfc-editor.org/rfc/rfc8878">RFC 8878</a>) where
@@ -20,8 +22,22 @@ final class Zstandard {
 
     private Zstandard() {}
 
-    /** The bytes, or fewer that stand for them. */
+    /** Before any class of it starts: one that could not would be of no use from then on. */
+    private static void load() {
+        try {
+            Native.load();
+        } catch (LinkageError e) {
+            throw UnpackedLibrary.missing("Zstandard", e);
+        }
+    }
+
+    /**
+     * The bytes, or fewer that stand for them.
+     *
+     * @throws EspalierException if Zstandard's own library can't be loaded
+     */
     static byte[] pack(byte[] plain) {
+        load();
         byte[] quick = coded(plain, QUICK);
         byte[] best = quick.length < plain.length ? quick : plain;
         if (plain.length <= THOROUGH_UP_TO) {
@@ -50,6 +66,7 @@ final class Zstandard {
         if (stored.length == length) {
             return stored;
         }
+        load();
         byte[] plain = new byte[length];
         long got;
         try (var context = new ZstdDecompressCtx()) {

@@ -88,6 +88,23 @@ class CompressedTest {
     }
 
     @Test
+    @DisplayName("a state whose mask holds something else than 0 and 1 is refused")
+    void noMask() {
+        Map<String, Tensor> state =
+                Map.of(
+                        "0.weight_orig",
+                        Tensors.of(new float[] {1, 2}, 2),
+                        "0.weight_mask",
+                        Tensors.of(new float[] {1, 0.5f}, 2));
+        assertEquals(
+                "The mask '0.weight_mask' holds something else than 0 and 1, which is no mask;"
+                        + " nothing was written.",
+                messageOf(() ->
+                        Compressed.write(file(), state, Map.of(), options -> options, () -> {})));
+        assertFalse(Files.exists(file()));
+    }
+
+    @Test
     @DisplayName("a model that is not pruned comes back element by element")
     void lossless() {
         var model = network();

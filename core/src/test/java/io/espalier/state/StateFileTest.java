@@ -179,6 +179,8 @@ class StateFileTest {
                 "894844460d0a1a0a0000000000|an HDF5 file|save_file",
                 "1c00000054464c3314002000|a TensorFlow Lite model|save_file",
                 "080812077079746f7263681a05322e312e30|an ONNX model|save_file",
+                "08083aef850a0a550a01780a01771201|an ONNX model|save_file",
+                "08074202101528013a0f0a0d0a01780a|an ONNX model|save_file",
                 "1f8b0800000000000003|compressed by gzip|unpack",
                 "76657273696f6e2068747470733a2f2f6769742d6c66732e6769746875622e636f6d"
                         + "|a pointer of Git LFS|git lfs pull",

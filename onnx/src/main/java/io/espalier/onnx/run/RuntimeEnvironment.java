@@ -5,7 +5,7 @@ import ai.onnxruntime.OrtEnvironment.ThreadingOptions;
 import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtLoggingLevel;
 
-import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.UnpackedLibrary;
 
 import java.util.Optional;
 import java.util.logging.Level;
@@ -63,14 +63,11 @@ final class RuntimeEnvironment {
     /**
      * The environment.
      *
-     * @throws EspalierException if ONNX Runtime's own library can't be loaded
+     * @throws io.espalier.tensor.EspalierException if ONNX Runtime's own library can't be loaded
      */
     static OrtEnvironment get() {
         if (STATE.missing().isPresent()) {
-            throw new EspalierException(
-                    "ONNX Runtime can't be loaded: it unpacks its library into %s; make room there, or name another folder by -Djava.io.tmpdir=DIR."
-                            .formatted(System.getProperty("java.io.tmpdir")),
-                    STATE.missing().get());
+            throw UnpackedLibrary.missing("ONNX Runtime", STATE.missing().get());
         }
         return OrtEnvironment.getEnvironment();
     }
