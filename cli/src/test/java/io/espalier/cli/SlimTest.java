@@ -186,7 +186,10 @@ class SlimTest {
         "--rounds 2, --rounds is for --finetune MINUTES.",
         "--journal j, --journal is for --finetune MINUTES.",
         "--random --finetune 1 --rounds 0, 'There are from 1 to 100 rounds, not 0.'",
-        "--random --finetune 0, 'Training takes some time above 0 minutes, not 0.0.'",
+        "--random --finetune 0, 'Training takes some time above 0 minutes and at most 525600, a"
+                + " year; not 0.0.'",
+        "--random --finetune 1e400, 'Training takes some time above 0 minutes and at most 525600, a"
+                + " year; not Infinity.'",
     })
     @DisplayName("trains on data alone, for some time")
     void refusesTraining(String options, String message) {

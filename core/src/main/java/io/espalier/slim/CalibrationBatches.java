@@ -1,9 +1,12 @@
 package io.espalier.slim;
 
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
+import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
 
+import java.util.Arrays;
 import java.util.Iterator;
 
 /** What holds for batches that channels are chosen by. */
@@ -14,8 +17,8 @@ final class CalibrationBatches {
      * Refuses batches that can't be used.
      *
      * @param inputs how many the model is called with
-     * @throws EspalierException if there is none, if they can't be gone through again, or if the
-     *     model takes more than a batch
+     * @throws EspalierException if there is none, if they can't be gone through again, if one of
+     *     them has no examples, or if the model takes more than a batch
      */
     static void require(Iterable<Tensor> batches, int inputs) {
         if (inputs != 1) {
@@ -25,7 +28,8 @@ final class CalibrationBatches {
                                     + " of(Importance.gradient(…)), or put the inputs into one.")
                             .formatted(inputs));
         }
-        Iterator<Tensor> first = batches.iterator();
+        Iterator<Tensor> first =
+                Needed.given(batches.iterator(), "the iterator of the batches to calibrate with");
         if (!first.hasNext()) {
             throw new EspalierException("There is no batch to calibrate with; give at least one.");
         }
@@ -33,6 +37,15 @@ final class CalibrationBatches {
             throw new EspalierException(
                     "The batches to calibrate with can be gone through once only, and are gone"
                             + " through many times; give a list of them.");
+        }
+        int place = 0;
+        for (Tensor batch : batches) {
+            place++;
+            if (Tensors.requireLive(batch).numel() == 0) {
+                throw new EspalierException(
+                        "Batch %d to calibrate with has no examples: its shape is %s."
+                                .formatted(place, Arrays.toString(Tensors.shape(batch))));
+            }
         }
     }
 

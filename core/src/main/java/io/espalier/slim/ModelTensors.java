@@ -2,6 +2,7 @@ package io.espalier.slim;
 
 import io.espalier.nn.Module;
 import io.espalier.nn.Parametrization;
+import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
@@ -15,12 +16,15 @@ import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.Set;
+import java.util.stream.Collectors;
 
 /**
  * The parameters and buffers of a model by name: the dotted path of the first module that holds
  * one, and its name there before any mask. One that several modules hold is there once.
  */
 final class ModelTensors {
+    private static final int LISTED = 12;
+
     private final Module model;
     private final SequencedMap<String, Held> byName = new LinkedHashMap<>();
     private final Map<Long, String> names = new HashMap<>();
@@ -99,13 +103,25 @@ final class ModelTensors {
         return held.getOrDefault(name, 0);
     }
 
-    /** What has a name. */
+    /**
+     * What has a name.
+     *
+     * @throws EspalierException if nothing has
+     */
     Held held(String name) {
         Held held = byName.get(name);
         if (held == null) {
-            throw new IllegalArgumentException("No tensor " + name);
+            throw new EspalierException(
+                    "The model has no parameter or buffer '%s'; it has: %s."
+                            .formatted(name, names()));
         }
         return held;
+    }
+
+    private String names() {
+        int more = byName.size() - LISTED;
+        return byName.keySet().stream().limit(LISTED).collect(Collectors.joining(", "))
+                + (more > 0 ? " and " + more + " more" : "");
     }
 
     /** All. */

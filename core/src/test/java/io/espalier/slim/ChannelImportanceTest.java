@@ -131,16 +131,41 @@ class ChannelImportanceTest {
 
         assertTrue(errors.getOrDefault("second order", 9.0) < 0.03, errors::toString);
         assertTrue(errors.getOrDefault("activations", 0.0) > 0.05, errors::toString);
+    }
+
+    private static String refusal(ChannelImportance importance) {
+        Slimming slimming = Slimming.of(doubled(), Tensors.randn(3, 6)).importance(importance);
+        return String.valueOf(assertThrows(EspalierException.class, slimming::run).getMessage());
+    }
+
+    @Test
+    @SuppressWarnings("NullAway") // what users do
+    @DisplayName("batches of nothing, and scores of what there is not, are one sentence each")
+    void refuses() {
         assertEquals(
                 "There is no batch to calibrate with; give at least one.",
-                assertThrows(
-                                EspalierException.class,
-                                () ->
-                                        Slimming.of(doubled(), x)
-                                                .importance(
-                                                        ChannelImportance.secondOrder(List.of()))
-                                                .run())
-                        .getMessage());
+                refusal(ChannelImportance.secondOrder(List.of())));
+        for (List<Tensor> some :
+                List.of(
+                        List.of(Tensors.randn(4, 6), Tensors.zeros(0, 6)),
+                        List.of(Tensors.randn(4, 6), Tensors.zeros(0, 6), Tensors.randn(4, 6)))) {
+            assertEquals(
+                    "Batch 2 to calibrate with has no examples: its shape is [0, 6].",
+                    refusal(ChannelImportance.secondOrder(some)));
+            assertEquals(
+                    "Batch 2 to calibrate with has no examples: its shape is [0, 6].",
+                    refusal(ChannelImportance.activation(some)));
+        }
+        assertEquals(
+                "A function gave null for the iterator of the batches to calibrate with; it has to"
+                        + " return it.",
+                refusal(ChannelImportance.activation(() -> null)));
+        assertEquals(
+                "The model has no parameter or buffer 'nope'; it has: 0.weight, 0.bias, 2.weight,"
+                        + " 2.bias.",
+                refusal(
+                        ChannelImportance.of(
+                                (group, values) -> new double[] {values.apply("nope").dim()})));
     }
 
     /** Passes on what it is given, and counts. */

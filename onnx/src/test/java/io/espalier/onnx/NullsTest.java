@@ -12,6 +12,7 @@ import io.espalier.onnx.serve.CompressedModel;
 import io.espalier.onnx.serve.NumberArray;
 import io.espalier.onnx.slim.OnnxSlimmer;
 import io.espalier.onnx.tune.FineTuner;
+import io.espalier.onnx.tune.OnnxPruner;
 import io.espalier.tensor.EspalierException;
 
 import org.junit.jupiter.api.DisplayName;
@@ -64,12 +65,20 @@ class NullsTest {
             wrong.put("the teacher", () -> FineTuner.distilling(null));
             wrong.put("the task", () -> FineTuner.byLabels(null));
             wrong.put("the folder of checkpoints", () -> tuner.checkpoints(null, false));
+            wrong.put("the folder", () -> Inputs.images(null));
+            wrong.put("the file of lines", () -> Inputs.text(null, file));
+            wrong.put("the tokenizer", () -> Inputs.text(file, null));
+            wrong.put("the file or folder", () -> Inputs.arrays(null));
+            wrong.put("the layers to keep", () -> OnnxPruner.l1(0.5).keep((String[]) null));
+            wrong.put(
+                    "number 1 of the layers to keep", () -> OnnxPruner.l1(0.5).keep((String) null));
             wrong.forEach((what, action) ->
                     assertEquals(
                             "Null was given for " + what + ", where a value is needed.",
                             assertThrows(EspalierException.class, action::run).getMessage()));
             assertThrows(EspalierException.class, () -> OnnxSession.open((OnnxModel) null));
             assertThrows(EspalierException.class, () -> OnnxSlimmer.of(null));
+            assertThrows(EspalierException.class, () -> OnnxPruner.l1(0.5).prune(null));
             assertThrows(EspalierException.class, () -> Inputs.of(null));
             assertThrows(EspalierException.class, () -> CompressedModel.load(file, with -> null));
             assertThrows(EspalierException.class, () -> quantizer.quantizeForLibtorch(model, null));

@@ -4,6 +4,8 @@ import io.espalier.onnx.inputs.BatchSource.Made;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Needed;
+import io.espalier.tensor.TensorException;
+import io.espalier.tensor.Tensors;
 
 import org.bytedeco.pytorch.Tensor;
 
@@ -34,7 +36,7 @@ final class GivenInputs extends Inputs {
         return new BatchSource() {
             @Override
             public Iterator<Made> batches() {
-                return Pieces.of(new Numbered(given.iterator()), selection, signature);
+                return Pieces.of(new Numbered(started()), selection, signature);
             }
 
             @Override
@@ -42,6 +44,10 @@ final class GivenInputs extends Inputs {
                 return "The program";
             }
         };
+    }
+
+    private Iterator<? extends Map<String, Tensor>> started() {
+        return Needed.given(given.iterator(), "the iterator of the batches");
     }
 
     /** Batches that an error can name. */
@@ -61,7 +67,17 @@ final class GivenInputs extends Inputs {
         @Override
         public Made next() {
             String name = "Batch " + ++number + " of the program";
-            return new Made(name, Needed.of(given.next(), name));
+            Map<String, Tensor> batch = Needed.of(given.next(), name);
+            batch.forEach((input, tensor) -> requireLive(name, input, tensor));
+            return new Made(name, batch);
+        }
+
+        private static void requireLive(String batch, String input, Tensor tensor) {
+            try {
+                Tensors.requireLive(tensor);
+            } catch (EspalierException e) {
+                throw TensorException.in("Taking '%s' of %s".formatted(input, batch), e);
+            }
         }
     }
 }

@@ -45,7 +45,7 @@ public abstract sealed class Inputs
      * the model wants, or as large as they are if it takes any.
      */
     public static ImageInputs images(Path folder) {
-        return new ImageInputs(folder, Selection.ALL, ImageDecoder.rgb());
+        return new ImageInputs(Needed.of(folder, "the folder"), Selection.ALL, ImageDecoder.rgb());
     }
 
     /**
@@ -57,7 +57,10 @@ public abstract sealed class Inputs
      * bring along for those who don't use text.
      */
     public static TextInputs text(Path lines, Path tokenizer) {
-        return new TextInputs(lines, tokenizer, Selection.ALL);
+        return new TextInputs(
+                Needed.of(lines, "the file of lines"),
+                Needed.of(tokenizer, "the tokenizer"),
+                Selection.ALL);
     }
 
     /**
@@ -70,7 +73,7 @@ public abstract sealed class Inputs
      * {@code arr_0}, is the input of a model that takes one. A file is read whole.
      */
     public static Inputs arrays(Path fileOrFolder) {
-        return new ArrayInputs(fileOrFolder, Selection.ALL);
+        return new ArrayInputs(Needed.of(fileOrFolder, "the file or folder"), Selection.ALL);
     }
 
     /**

@@ -9,6 +9,7 @@ import io.espalier.onnx.shape.ModelCost;
 import io.espalier.slim.Group;
 import io.espalier.slim.GroupCost;
 import io.espalier.slim.Groups;
+import io.espalier.tensor.Needed;
 
 import java.util.List;
 import java.util.Optional;
@@ -64,6 +65,8 @@ public record SlimResult(
      * @throws io.espalier.tensor.EspalierException if the inputs are not what they take
      */
     public Measured measure(OnnxModel original, Inputs inputs) {
+        Needed.of(original, "the model that came in");
+        Needed.of(inputs, "the inputs");
         return new Measured(time(original, model, inputs), drop(original, model, inputs));
     }
 

@@ -38,6 +38,9 @@ import java.util.function.UnaryOperator;
  * it. A fine-tuner never changes: each setting gives another.
  */
 public final class FineTuner {
+    /** A year, of which seconds can be counted. */
+    private static final int MOST_MINUTES = 365 * 24 * 60;
+
     private final FineTuningSettings settings;
 
     private FineTuner(FineTuningSettings settings) {
@@ -104,10 +107,13 @@ public final class FineTuner {
     /**
      * Trains by gradients for so many minutes, or ends the epochs that are set after them.
      *
-     * @param most above 0
+     * @param most above 0, at most 525600, a year
      */
     public FineTuner minutes(double most) {
-        require(most > 0, "Training takes some time above 0 minutes, not " + most + ".");
+        require(
+                most > 0 && most <= MOST_MINUTES,
+                "Training takes some time above 0 minutes and at most %d, a year; not %s."
+                        .formatted(MOST_MINUTES, most));
         return with(s -> s.minutes = OptionalDouble.of(most));
     }
 

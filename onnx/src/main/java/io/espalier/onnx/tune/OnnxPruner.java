@@ -9,6 +9,7 @@ import io.espalier.prune.NmSparsity;
 import io.espalier.prune.PruningMethod;
 import io.espalier.prune.RandomUnstructured;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
 
 import java.util.List;
 import java.util.function.Function;
@@ -100,7 +101,11 @@ public final class OnnxPruner {
      */
     public OnnxPruner keep(String... patterns) {
         List<NamePattern> more =
-                Stream.concat(kept.stream(), Stream.of(patterns).map(NamePattern::of)).toList();
+                Stream.concat(
+                                kept.stream(),
+                                Needed.all(patterns, "the layers to keep").stream()
+                                        .map(NamePattern::of))
+                        .toList();
         return new OnnxPruner(way, global, more);
     }
 
@@ -113,6 +118,7 @@ public final class OnnxPruner {
      *     weight holds NaN
      */
     public PrunedModel prune(OnnxModel model) {
+        Needed.of(model, "the model");
         return new WeightPruning(
                         Repair.withoutFunctions(model.withWeightsTaken()), way, global, kept)
                 .run();

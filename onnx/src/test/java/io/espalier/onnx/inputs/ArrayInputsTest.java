@@ -23,6 +23,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
@@ -210,6 +211,26 @@ class ArrayInputsTest {
                 ModelsTaking.of("x: float [N, 3]"));
         assertRefused("The program has no examples.", Inputs.of(List.of()), ONE);
         assertRefused("shuffle them there.", () -> Inputs.of(made).shuffled(1));
+    }
+
+    @Test
+    @SuppressWarnings("NullAway") // what users do
+    @DisplayName("that are no more, or are none, are one sentence each")
+    void noTensors() {
+        Tensor freed = counted(2, 2);
+        freed.close();
+        Map<String, Tensor> none = new HashMap<>();
+        none.put("x", null);
+
+        assertRefused(
+                "Taking 'x' of Batch 1 of the program: a tensor was used after it was freed",
+                Inputs.of(List.of(Map.of("x", freed))),
+                ONE);
+        assertRefused("Null was given for a tensor", Inputs.of(List.of(none)), ONE);
+        assertRefused(
+                "A function gave null for the iterator of the batches; it has to return it.",
+                Inputs.of(() -> null),
+                ONE);
     }
 
     @Test

@@ -17,6 +17,7 @@ import org.junit.jupiter.api.Test;
 
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 @DisplayName("Of a teacher, what is left of values inside is")
 class ValuesLeftTest {
@@ -55,13 +56,13 @@ class ValuesLeftTest {
             Map<String, Tensor> wanted = run(model, inside);
             Map<String, Tensor> taught = run(teacher, inside);
             Map<String, Tensor> found = run(result.model(), inside);
-            assertTrue(Tensors.equal(wanted.get("y"), taught.get("y")));
+            assertTrue(Tensors.equal(of(wanted, "y"), of(taught, "y")));
             for (String value : inside) {
                 assertArrayEquals(
-                        Tensors.shape(found.get(value)), Tensors.shape(taught.get(value)), value);
-                assertEquals(4, taught.get(value).size(1));
+                        Tensors.shape(of(found, value)), Tensors.shape(of(taught, value)), value);
+                assertEquals(4, of(taught, value).size(1));
                 // Nothing before them is solved anew by magnitude.
-                assertTrue(Tensors.equal(found.get(value), taught.get(value)), value);
+                assertTrue(Tensors.equal(of(found, value), of(taught, value)), value);
             }
         }
     }
@@ -77,8 +78,12 @@ class ValuesLeftTest {
         OnnxModel teacher = result.values().of(other);
 
         try (var scope = new PointerScope()) {
-            assertEquals(6, run(teacher, List.of("c")).get("c").size(1));
+            assertEquals(6, of(run(teacher, List.of("c")), "c").size(1));
         }
+    }
+
+    private static Tensor of(Map<String, Tensor> values, String name) {
+        return Objects.requireNonNull(values.get(name), name);
     }
 
     private static Map<String, Tensor> run(OnnxModel model, List<String> inside) {

@@ -655,7 +655,9 @@ class FineTunerTest {
         var refused = assertThrows(EspalierException.class, () -> tuner.tune(model, inputs()));
         assertTrue(String.valueOf(refused.getMessage()).contains("The teacher gives"));
         assertThrows(EspalierException.class, () -> tuner.epochs(-1));
-        assertThrows(EspalierException.class, () -> tuner.minutes(0));
+        for (double wrong : new double[] {0, Double.POSITIVE_INFINITY, Double.NaN}) {
+            assertThrows(EspalierException.class, () -> tuner.minutes(wrong));
+        }
         assertThrows(EspalierException.class, () -> tuner.learningRate(-1));
         assertThrows(EspalierException.class, () -> tuner.threads(0));
     }
