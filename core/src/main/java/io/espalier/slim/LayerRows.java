@@ -5,7 +5,6 @@ import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.PaddingMode;
 
-import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -52,11 +51,7 @@ sealed interface LayerRows {
 
     /** Some of many rows, the same for what is given and what is wanted. */
     static Tensor some(Tensor rows, long inputs) {
-        long most = Math.max(MOST_ROWS, ROWS_FOR_AN_INPUT * inputs);
-        long step = Math.ceilDiv(rows.size(0), most);
-        return step <= 1
-                ? rows
-                : torch.slice(rows, 0, new LongOptional(0), new LongOptional(rows.size(0)), step);
+        return LayerSums.some(rows, 0, Math.max(MOST_ROWS, ROWS_FOR_AN_INPUT * inputs));
     }
 
     /** A linear layer. */

@@ -22,6 +22,9 @@ import java.util.Objects;
  */
 @Internal
 public final class LayerSums implements AutoCloseable {
+    /** Whose multiples fill a line evenly. */
+    private static final double GOLDEN = 0.6180339887498949;
+
     private @Nullable Tensor offX;
     private @Nullable Tensor offY;
     private @Nullable Tensor products;
@@ -81,6 +84,25 @@ public final class LayerSums implements AutoCloseable {
         return step <= 1
                 ? tensor
                 : tensor.slice(dim, new LongOptional(0), new LongOptional(tensor.size(dim)), step);
+    }
+
+    /**
+     * Some of many rows along a dimension, always the same of as many: one of each part of them, at
+     * another place in each, so that what repeats after some rows is among them as often as in all.
+     *
+     * @param most how many at most
+     */
+    public static Tensor some(Tensor rows, long dim, long most) {
+        long all = rows.size(dim);
+        if (all <= most) {
+            return rows;
+        }
+        long[] places = new long[Math.toIntExact(most)];
+        for (int i = 0; i < places.length; i++) {
+            double within = i * GOLDEN - Math.floor(i * GOLDEN);
+            places[i] = Math.min(all - 1, (long) ((i + within) * all / most));
+        }
+        return rows.index_select(dim, Tensors.of(places, places.length));
     }
 
     public boolean isEmpty() {

@@ -6,6 +6,7 @@ import io.espalier.slim.LayerSums;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 
 import java.util.ArrayList;
@@ -123,14 +124,16 @@ public sealed interface LayerRows {
             long numbers = examples * groups * inputs() * steps.positions();
             long parts = Math.clamp(Math.ceilDiv(numbers, MOST_NUMBERS), 1, Math.max(1, examples));
             long together = Math.ceilDiv(examples, parts);
+            long before = sums.counted(examples);
             for (long from = 0; from < examples; from += together) {
                 try (var scope = new PointerScope()) {
                     long count = Math.min(together, examples - from);
                     add(
                             sums,
-                            input.narrow(0, from, count),
-                            output.narrow(0, from, count),
+                            planes(input).narrow(0, from, count),
+                            planes(output).narrow(0, from, count),
                             steps,
+                            before + from,
                             half);
                 }
             }
@@ -141,34 +144,98 @@ public sealed interface LayerRows {
             return shape.subList(1, shape.size()).stream().reduce(1L, (a, b) -> a * b);
         }
 
-        /** Which positions of a plane are taken: each so many-th of either dimension. */
-        private record Steps(long down, long across, long positions) {}
+        /** Lines as planes of one row. */
+        private static Tensor planes(Tensor values) {
+            return values.dim() == 3 ? values.unsqueeze(2) : values;
+        }
+
+        /**
+         * Which positions of a plane are taken: each so many-th of either dimension, from another
+         * one on in each example, so that borders are among them as often as in the planes.
+         */
+        private record Steps(long down, long across, long positions) {
+            /** Two irrationals whose multiples fill a square evenly: Roberts's. */
+            private static final double DOWN = 0.7548776662466927;
+
+            private static final double ACROSS = 0.5698402909980532;
+
+            boolean takesAll() {
+                return down == 1 && across == 1;
+            }
+
+            long firstDown(long example) {
+                return first(DOWN * example, down);
+            }
+
+            long firstAcross(long example) {
+                return first(ACROSS * example, across);
+            }
+
+            private static long first(double place, long step) {
+                return (long) ((place - Math.floor(place)) * step);
+            }
+        }
 
         private Steps steps(Tensor output) {
-            long height = output.dim() == 4 ? output.size(2) : 1;
-            long width = output.size(output.dim() - 1);
-            long step = Math.ceilDiv(output.size(0) * height * width, mostRows(inputs()));
-            long across = Math.clamp(step, 1, Math.max(1, width));
-            long down = Math.clamp(Math.ceilDiv(step, across), 1, Math.max(1, height));
+            Tensor planes = planes(output);
+            long height = Math.max(1, planes.size(2));
+            long width = Math.max(1, planes.size(3));
+            long step = Math.ceilDiv(planes.size(0) * height * width, mostRows(inputs()));
+            long side = (long) Math.ceil(Math.sqrt(step));
+            long down = Math.clamp(Math.max(side, Math.ceilDiv(step, width)), 1, height);
+            long across = Math.clamp(Math.ceilDiv(step, down), 1, width);
             return new Steps(
                     down, across, Math.ceilDiv(height, down) * Math.ceilDiv(width, across));
         }
 
-        private void add(NormalEquations sums, Tensor input, Tensor output, Steps steps, int half) {
-            boolean line = shape.size() == 3;
-            Tensor wanted = line ? output.unsqueeze(2) : output;
-            Tensor given = torch.constant_pad_nd(line ? input.unsqueeze(2) : input, padding());
-            Tensor columns =
-                    inputs() == shape.get(1) // each output sees one position
-                            ? some(given, strides(steps))
-                            : torch.im2col(
-                                    given,
-                                    plane(shape.subList(2, shape.size())),
-                                    plane(dilations),
-                                    new long[] {0, 0},
-                                    strides(steps));
-            Tensor outputs = some(wanted, new long[] {steps.down(), steps.across()});
-            sums.add(rows(columns), rows(outputs), half);
+        private void add(
+                NormalEquations sums,
+                Tensor input,
+                Tensor output,
+                Steps steps,
+                long before,
+                int half) {
+            Tensor given = torch.constant_pad_nd(input, padding());
+            long examples = output.size(0);
+            long each = steps.takesAll() ? Math.max(1, examples) : 1;
+            List<Tensor> columns = new ArrayList<>();
+            List<Tensor> outputs = new ArrayList<>();
+            for (long i = 0; i < examples; i += each) {
+                long down = steps.firstDown(before + i);
+                long across = steps.firstAcross(before + i);
+                long[] strides = plane(this.strides);
+                Tensor seen = given.narrow(0, i, each);
+                seen = from(seen, down * strides[0], across * strides[1]);
+                columns.add(rows(windows(seen, steps)));
+                Tensor made = from(output.narrow(0, i, each), down, across);
+                outputs.add(rows(some(made, new long[] {steps.down(), steps.across()})));
+            }
+            if (!columns.isEmpty()) {
+                sums.add(joined(columns), joined(outputs), half);
+            }
+        }
+
+        private static Tensor joined(List<Tensor> rows) {
+            return rows.size() == 1
+                    ? rows.getFirst()
+                    : torch.cat(new TensorVector(rows.toArray(Tensor[]::new)), 2);
+        }
+
+        /** Planes without their first rows and columns. */
+        private static Tensor from(Tensor planes, long down, long across) {
+            return planes.narrow(2, down, planes.size(2) - down)
+                    .narrow(3, across, planes.size(3) - across);
+        }
+
+        private Tensor windows(Tensor given, Steps steps) {
+            return inputs() == shape.get(1) // each output sees one position
+                    ? some(given, strides(steps))
+                    : torch.im2col(
+                            given,
+                            plane(shape.subList(2, shape.size())),
+                            plane(dilations),
+                            new long[] {0, 0},
+                            strides(steps));
         }
 
         /** Each so many-th position of either dimension of planes, as [examples, channels, …]. */
@@ -231,12 +298,12 @@ public sealed interface LayerRows {
         public void addTo(NormalEquations sums, Tensor input, Tensor output, int half) {
             Tensor x = input.reshape(1, -1, input.size(-1));
             Tensor y = output.reshape(1, -1, output.size(-1));
-            long step = Math.ceilDiv(x.size(1), mostRows(x.size(2)));
-            sums.add(columns(x, step), columns(y, step), half);
+            long most = mostRows(x.size(2));
+            sums.add(columns(x, most), columns(y, most), half);
         }
 
-        private static Tensor columns(Tensor rows, long step) {
-            return LayerSums.every(rows, 1, step).transpose(1, 2);
+        private static Tensor columns(Tensor rows, long most) {
+            return LayerSums.some(rows, 1, most).transpose(1, 2);
         }
 
         @Override

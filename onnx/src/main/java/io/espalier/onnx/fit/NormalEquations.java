@@ -34,6 +34,7 @@ public final class NormalEquations implements AutoCloseable {
 
     private final LayerSums first = new LayerSums();
     private final LayerSums second = new LayerSums();
+    private long examples;
 
     /**
      * What was found.
@@ -53,6 +54,12 @@ public final class NormalEquations implements AutoCloseable {
      */
     public void add(Tensor x, Tensor y, int half) {
         (half == 0 ? first : second).add(x, y);
+    }
+
+    /** Counts examples of which rows will be added; how many there were before. */
+    long counted(long more) {
+        examples += more;
+        return examples - more;
     }
 
     /**
