@@ -6,6 +6,7 @@ import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -21,15 +22,16 @@ final class ConvolutionBiases {
                         node.is("Conv") && node.input(2).isEmpty()
                                 ? graph.constant(node.input(1))
                                 : null;
-                if (weight != null && weight.type() == ElementType.FLOAT) {
-                    add(graph, node, weight.shape().getFirst());
+                if (weight != null && weight.type().isFloating()) {
+                    add(graph, node, weight.type(), weight.shape().getFirst());
                 }
             }
         });
     }
 
-    private static void add(OnnxGraph graph, OnnxNode node, long outputs) {
-        var zeros = ConstantTensor.floats(List.of(outputs), new float[Math.toIntExact(outputs)]);
+    private static void add(OnnxGraph graph, OnnxNode node, ElementType type, long outputs) {
+        var bytes = new byte[Math.toIntExact(type.bytes(outputs))];
+        var zeros = ConstantTensor.of(type, List.of(outputs), MemorySegment.ofArray(bytes));
         List<String> inputs = new ArrayList<>(node.inputs().subList(0, 2));
         inputs.add(graph.addConstant(node.input(1) + ".bias", zeros));
         graph.replace(node, node.withInputs(inputs));
@@ -54,6 +56,6 @@ final class ConvolutionBiases {
                 return false;
             }
         }
-        return bias.type() == ElementType.FLOAT;
+        return bias.type().isFloating();
     }
 }

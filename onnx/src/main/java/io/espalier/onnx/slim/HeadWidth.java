@@ -1,7 +1,6 @@
 package io.espalier.onnx.slim;
 
 import io.espalier.onnx.model.ConstantTensor;
-import io.espalier.onnx.model.ElementType;
 import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.slim.Group;
@@ -143,7 +142,7 @@ record HeadWidth(
         if (!biasName.isEmpty()) {
             ConstantTensor bias = graph.constant(biasName);
             if (bias == null
-                    || bias.type() != ElementType.FLOAT
+                    || !bias.type().isFloating()
                     || bias.shape().size() != 1
                     || graph.readers(biasName).size() != 1) {
                 return null;
@@ -192,7 +191,7 @@ record HeadWidth(
         }
         ConstantTensor weight = graph.constant(node.input(1));
         return weight != null
-                && weight.type() == ElementType.FLOAT
+                && weight.type().isFloating()
                 && weight.shape().size() == 2
                 && node.integer("transA", 0) == 0
                 && graph.onlyReader(node.input(1)) == node

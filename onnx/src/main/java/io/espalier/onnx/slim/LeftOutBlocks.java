@@ -88,7 +88,8 @@ final class LeftOutBlocks extends BlockWidths<ResidualBlock> {
                     count += seen.numel() / sum.numel();
                 }
             }
-            return ConstantTensor.of(sum.div(new Scalar((double) count)).to(ScalarType.Float));
+            ScalarType type = analysis.elements(branch).libtorch();
+            return ConstantTensor.of(sum.div(new Scalar((double) count)).to(type));
         }
     }
 

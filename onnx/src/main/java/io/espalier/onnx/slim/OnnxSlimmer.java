@@ -2,6 +2,7 @@ package io.espalier.onnx.slim;
 
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.quant.half.StoredHalves;
 import io.espalier.onnx.repair.Repair;
 import io.espalier.slim.Axis;
 import io.espalier.slim.Group;
@@ -17,6 +18,7 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * Takes channels, heads and neurons out of an ONNX model, with all weights that compute and read
@@ -40,13 +42,20 @@ public final class OnnxSlimmer {
     private final Analysis analysis;
     private final Groups groups;
     private final LayerNames names;
+    private final StoredHalves halves;
 
     private OnnxSlimmer(OnnxModel original, OnnxModel model) {
+        this(original, model, LayerNames.ALL, new StoredHalves(model, Set.of()));
+    }
+
+    private OnnxSlimmer(
+            OnnxModel original, OnnxModel model, LayerNames names, StoredHalves halves) {
         this.original = original;
         this.model = model;
         analysis = Analysis.of(model);
         groups = analysis.groups();
-        names = LayerNames.ALL;
+        this.names = names;
+        this.halves = halves;
     }
 
     private OnnxSlimmer(OnnxSlimmer of, OnnxModel model, LayerNames names) {
@@ -54,6 +63,7 @@ public final class OnnxSlimmer {
         this.model = model;
         analysis = of.analysis;
         groups = of.groups;
+        halves = of.halves;
         this.names = names;
     }
 
@@ -97,7 +107,7 @@ public final class OnnxSlimmer {
     OnnxSlimmer goingOn(OnnxModel left) {
         OnnxModel repaired = Repair.run(left).model();
         OnnxModel prepared = ChannelShuffles.asGather(OwnVectors.of(repaired));
-        return again(prepared);
+        return again(prepared, halves);
     }
 
     LayerNames names() {
@@ -241,11 +251,17 @@ public final class OnnxSlimmer {
 
     /** The same of a model whose convolutions all have biases. */
     OnnxSlimmer withConvolutionBiases() {
-        return again(ConvolutionBiases.added(model));
+        return again(ConvolutionBiases.added(model), halves);
     }
 
-    private OnnxSlimmer again(OnnxModel prepared) {
-        return new OnnxSlimmer(new OnnxSlimmer(original, prepared), prepared, names);
+    /** The same with floats in place of weights that the file keeps in 16 bits. */
+    OnnxSlimmer withHalvesOpened() {
+        StoredHalves opened = StoredHalves.open(model);
+        return opened.names().isEmpty() ? this : again(opened.model(), opened);
+    }
+
+    private OnnxSlimmer again(OnnxModel prepared, StoredHalves opened) {
+        return new OnnxSlimmer(original, prepared, names, opened);
     }
 
     /** The same of a model that computes the same by other numbers in some constants. */
@@ -324,9 +340,10 @@ public final class OnnxSlimmer {
         return new Removal(analysis, groups.choose(units)).from(from);
     }
 
-    /** The same without the blocks that are left out at these widths. */
+    /** The same without the blocks that are left out at these widths, as the file keeps weights. */
     OnnxModel remove(Collection<Unit> units, OnnxModel from, LeftOutBlocks blocks, int[] widths) {
         OnnxModel slim = remove(units, from);
-        return blocks.isAnyOut(widths) ? blocks.out(slim, widths, groups.choose(units)) : slim;
+        return halves.close(
+                blocks.isAnyOut(widths) ? blocks.out(slim, widths, groups.choose(units)) : slim);
     }
 }

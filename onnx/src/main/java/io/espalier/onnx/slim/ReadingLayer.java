@@ -6,7 +6,6 @@ import io.espalier.onnx.fit.LayerRows;
 import io.espalier.onnx.fit.NormalEquations;
 import io.espalier.onnx.fit.ReferenceStream;
 import io.espalier.onnx.model.ConstantTensor;
-import io.espalier.onnx.model.ElementType;
 import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
@@ -74,7 +73,7 @@ final class ReadingLayer implements GroupReaders.Layer {
                 || weight == null
                 || other.operand() != 1
                 || end.groups() != 1
-                || weight.type() != ElementType.FLOAT
+                || !weight.type().isFloating()
                 || weight.elements() == 0
                 || graph.onlyReader(node.input(1)) != node) {
             return Optional.empty();
@@ -144,7 +143,7 @@ final class ReadingLayer implements GroupReaders.Layer {
             NormalEquations.Means means = means(given, wanted, padding, solves);
             Tensor xx = means.of().xx();
             InputCosts.requireFinite(xx, node.name());
-            Tensor start = rows.matrix(weight.toTensor()).squeeze(0).t().to(ScalarType.Double);
+            Tensor start = rows.matrix(weight.toTensor().to(ScalarType.Double)).squeeze(0).t();
             costs =
                     solves
                             ? BrainSurgeon.of(means.of(), start, means.chance())
@@ -193,11 +192,11 @@ final class ReadingLayer implements GroupReaders.Layer {
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
             Tensor found = costs.weight();
-            Tensor matrix = found.t().unsqueeze(0).to(ScalarType.Float);
+            Tensor matrix = found.t().unsqueeze(0);
             changed.put(node.input(1), like(weight, rows.weight(matrix)));
             if (solves) {
                 Tensor given = Objects.requireNonNull(meanX).matmul(found).reshape(-1);
-                Tensor more = Objects.requireNonNull(meanY).sub(given).to(ScalarType.Float);
+                Tensor more = Objects.requireNonNull(meanY).sub(given);
                 bias.ifPresent(b -> {
                     ConstantTensor before = Objects.requireNonNull(graph.constant(b.name()));
                     changed.put(b.name(), like(before, b.moved().apply(more)));

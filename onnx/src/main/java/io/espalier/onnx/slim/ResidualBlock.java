@@ -1,7 +1,6 @@
 package io.espalier.onnx.slim;
 
 import io.espalier.onnx.model.ConstantTensor;
-import io.espalier.onnx.model.ElementType;
 import io.espalier.onnx.model.OnnxGraph;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.slim.ChannelValue;
@@ -72,7 +71,7 @@ record ResidualBlock(String sum, String branch, List<OnnxNode> nodes, Set<String
                 && producer.outputs().size() == 1
                 && !branch.equals(sum.input(1 - place))
                 && sum.equals(graph.onlyReader(branch))
-                && analysis.elements(branch) == ElementType.FLOAT
+                && analysis.elements(branch).isFloating()
                 && Arrays.equals(extents, analysis.extents(branch))
                 && Arrays.equals(extents, analysis.extents(sum.input(1 - place)))
                 && dimensions > 0

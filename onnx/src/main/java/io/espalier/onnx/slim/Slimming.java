@@ -134,10 +134,16 @@ public final class Slimming {
         return prepared().groups();
     }
 
-    /** With a bias of each convolution that may make up for something. */
+    /**
+     * With weights that can be solved for, and a bias of each convolution that may make up for
+     * something.
+     */
     private OnnxSlimmer prepared() {
-        boolean solves = importance instanceof Importance.OnData onData && onData.solves();
-        return solves ? slimmer.withConvolutionBiases() : slimmer;
+        if (importance instanceof Importance.OnData onData) {
+            OnnxSlimmer opened = slimmer.withHalvesOpened();
+            return onData.solves() ? opened.withConvolutionBiases() : opened;
+        }
+        return slimmer;
     }
 
     /** All that decides what goes, but for the model and the data, in words. */

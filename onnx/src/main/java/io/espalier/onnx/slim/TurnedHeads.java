@@ -142,14 +142,15 @@ final class TurnedHeads {
      * @param by matrices [heads, width, width], whose columns are the new places
      */
     private void turn(OnnxGraph graph, Group group, Place place, Tensor by) {
-        Tensor weight = Objects.requireNonNull(graph.constant(place.constant())).toTensor();
-        Tensor turned = weight.to(ScalarType.Double).clone();
+        ConstantTensor weight = Objects.requireNonNull(graph.constant(place.constant()));
+        Tensor turned = weight.toTensor().to(ScalarType.Double).clone();
         Tensor places = indices(group, place);
         Tensor found = by.transpose(1, 2).matmul(rows(turned, place, places, by.size(0)));
         Tensor along = turned.transpose(0, place.dimension());
         along.index_copy_(0, places, found.reshape_as(along.index_select(0, places)));
         constants.put(
-                place.constant(), ConstantTensor.of(turned.to(ScalarType.Float).contiguous()));
+                place.constant(),
+                ConstantTensor.of(turned.to(weight.type().libtorch()).contiguous()));
     }
 
     /** What lies along a dimension as [heads, width, rest]. */

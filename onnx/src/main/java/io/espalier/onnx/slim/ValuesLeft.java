@@ -118,7 +118,9 @@ public final class ValuesLeft {
                             ConstantTensor.longs(List.of((long) left.length), left));
             graph.add(
                     OnnxNode.of("Gather", List.of(from, indices), to)
-                            .with("axis", kept.get(i).dimension()));
+                            .with("axis", kept.get(i).dimension())
+                            // Later parts of a slimming narrow the same value again.
+                            .withName(""));
             from = to;
         }
     }

@@ -32,7 +32,7 @@ class SlimmingTest {
     private static final Inputs OTHERS = CALIBRATION.shuffled(7);
 
     /** A weight whose outputs come in twos, one a multiple of the other. */
-    private static ConstantTensor twins(boolean outputsFirst, int outputs, int inputs) {
+    static ConstantTensor twins(boolean outputsFirst, int outputs, int inputs) {
         var random = new Random(3);
         var values = new float[outputs * inputs];
         for (int o = 0; o < outputs; o++) {

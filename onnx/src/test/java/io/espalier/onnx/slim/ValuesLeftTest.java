@@ -82,6 +82,23 @@ class ValuesLeftTest {
         }
     }
 
+    @Test
+    @DisplayName("narrowed again by each part of a slimming")
+    void again() {
+        OnnxModel model = model();
+        Slimming slimming = OnnxSlimmer.of(model).parameters(0.3);
+        SlimResult first = slimming.part(model, 0, 0.5).run();
+        SlimResult second = slimming.part(first.model(), 0.5, 1).run();
+
+        OnnxModel teacher = second.values().of(first.values().of(model));
+
+        try (var scope = new PointerScope()) {
+            assertArrayEquals(
+                    Tensors.shape(of(run(second.model(), List.of("c")), "c")),
+                    Tensors.shape(of(run(teacher, List.of("c")), "c")));
+        }
+    }
+
     private static Tensor of(Map<String, Tensor> values, String name) {
         return Objects.requireNonNull(values.get(name), name);
     }

@@ -129,9 +129,14 @@ public final class HalfStorage {
     }
 
     static void write(OnnxGraph graph, String name, HalfTensor halves) {
-        String stored = graph.addConstant(name + "_h", halves.halves());
+        write(graph, name, graph.addConstant(name + "_h", halves.halves()), halves);
+    }
+
+    /** The same with a name for the halves, which may be the constant's own. */
+    static void write(OnnxGraph graph, String name, String stored, HalfTensor halves) {
         String floats = graph.freshName(name + "_f");
         graph.replaceReads(name, floats);
+        graph.setConstant(stored, halves.halves());
         String power = "";
         if (halves.exponent() != 0) {
             power = graph.addConstant(name + "_p", power(halves));

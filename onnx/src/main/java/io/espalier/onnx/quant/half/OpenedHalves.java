@@ -49,7 +49,7 @@ public final class OpenedHalves {
         });
     }
 
-    private static boolean makesFloats(OnnxNode node) {
+    static boolean makesFloats(OnnxNode node) {
         return node.is("Cast") && node.integer("to", 0) == ElementType.FLOAT.code();
     }
 
