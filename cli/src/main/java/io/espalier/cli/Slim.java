@@ -118,6 +118,9 @@ final class Slim implements Runnable {
         boolean given = inputs.data != null || inputs.random;
         OnnxInputs measured = given ? new OnnxInputs(inputs) : OnnxInputs.toMeasure(inputs);
         require(target.maxDrop == null || given, "--max-drop needs --calibration PATH.");
+        require(
+                given || inputs.seed == null || "random".equals(importance),
+                "--seed is for --calibration, --random and --importance random.");
         training.check(given, target.pruned);
         Importance by = importance(measured, given);
         require(
@@ -199,7 +202,7 @@ final class Slim implements Runnable {
                             + " more of it, or train it.");
         }
         report.print(
-                () -> slimmed.describe(files.model, files.out, share),
+                () -> slimmed.describe(files.model, files.out, share, explain),
                 printer -> slimmed.print(files.model, files.out, share, explain, printer));
     }
 

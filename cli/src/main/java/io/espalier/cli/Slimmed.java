@@ -7,6 +7,7 @@ import io.espalier.onnx.shape.ModelCost;
 import io.espalier.onnx.slim.SlimResult;
 import io.espalier.onnx.slim.SlimResult.Row;
 import io.espalier.onnx.tune.TunedSlim.Round;
+import io.espalier.slim.Groups;
 import io.espalier.slim.Place;
 
 import java.io.PrintWriter;
@@ -166,7 +167,8 @@ record Slimmed(
     }
 
     /** The same for programs. */
-    Map<String, Object> describe(Path from, Path to, Optional<SlimTarget.Share> share) {
+    Map<String, Object> describe(
+            Path from, Path to, Optional<SlimTarget.Share> share, boolean explain) {
         PairedTime time = time();
         var description = new LinkedHashMap<String, Object>();
         description.put("model", describe(from, before));
@@ -182,7 +184,20 @@ record Slimmed(
         result.ifPresent(r -> description.put("cost_unit", r.unit()));
         description.put("rounds", rounds);
         description.put("groups", rows().stream().map(Slimmed::describe).toList());
+        result.filter(r -> explain).ifPresent(r -> description.put("stays", stays(r.groups())));
         return description;
+    }
+
+    private static List<Map<String, Object>> stays(Groups groups) {
+        List<Map<String, Object>> stays = new ArrayList<>();
+        groups.pinnedByReason()
+                .forEach((reason, places) -> {
+                    var description = new LinkedHashMap<String, Object>();
+                    description.put("reason", reason);
+                    description.put("of", places.stream().map(Place::toString).toList());
+                    stays.add(description);
+                });
+        return stays;
     }
 
     private static Map<String, Object> describe(Path file, ModelCost cost) {

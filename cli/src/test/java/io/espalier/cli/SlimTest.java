@@ -85,6 +85,8 @@ class SlimTest {
         assertEquals(0, run.code(), run.err());
         assertTrue(run.out().startsWith("{\"model\":{\"file\":"), run.out());
         assertFalse(run.out().contains("stays"), run.out());
+        String explained = slim(model, "--ratio", "0.5", "--json", "--explain", "--force").out();
+        assertTrue(explained.contains("\"stays\":[{\"reason\":"), explained);
     }
 
     @Test
@@ -183,6 +185,7 @@ class SlimTest {
     @CsvSource({
         "--finetune 1, --finetune needs --calibration PATH.",
         "--lr 1, --lr is for --finetune MINUTES.",
+        "--seed 3, '--seed is for --calibration, --random and --importance random.'",
         "--rounds 2, --rounds is for --finetune MINUTES.",
         "--journal j, --journal is for --finetune MINUTES.",
         "--random --finetune 1 --rounds 0, 'There are from 1 to 100 rounds, not 0.'",

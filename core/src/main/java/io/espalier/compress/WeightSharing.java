@@ -68,10 +68,15 @@ public final class WeightSharing {
     public static void shareAll(Module model, int bits) {
         requireBits(bits);
         int found = 0;
+        int shared = 0;
         for (Module module : Needed.of(model, "the model").current().namedModules().values()) {
             for (String name : Weights.names(module)) {
-                if (module.parameter(module.storedName(name)).dim() >= 2
-                        && !isShared(module, name)) {
+                if (module.parameter(module.storedName(name)).dim() < 2) {
+                    continue;
+                }
+                if (isShared(module, name)) {
+                    shared++;
+                } else {
                     share(module, name, bits);
                     found++;
                 }
@@ -79,7 +84,11 @@ public final class WeightSharing {
         }
         if (found == 0) {
             throw new EspalierException(
-                    "There are no weights to share: no parameter has two or more dimensions.");
+                    shared == 0
+                            ? "There are no weights to share: no parameter has two or more"
+                                    + " dimensions."
+                            : "All %d weights share their values already; remove that first."
+                                    .formatted(shared));
         }
     }
 

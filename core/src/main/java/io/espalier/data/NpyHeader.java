@@ -38,7 +38,7 @@ record NpyHeader(NpyType type, boolean fortranOrder, List<Long> shape, long byte
     private static final Pattern FORTRAN =
             Pattern.compile("['\"]fortran_order['\"]\\s*:\\s*(True|False)");
     private static final Pattern SHAPE =
-            Pattern.compile("['\"]shape['\"]\\s*:\\s*\\(([0-9,\\s]*)\\)");
+            Pattern.compile("['\"]shape['\"]\\s*:\\s*\\(([-0-9,\\s]*)\\)");
 
     /** Where data begins, so that it can be mapped into memory. */
     private static final int ALIGNMENT = 64;
@@ -135,6 +135,9 @@ record NpyHeader(NpyType type, boolean fortranOrder, List<Long> shape, long byte
             if (shape.size() > MAX_DIMENSIONS) {
                 throw new EspalierException(
                         "has " + shape.size() + " dimensions; the limit is " + MAX_DIMENSIONS);
+            }
+            if (shape.stream().anyMatch(size -> size < 0)) {
+                throw new EspalierException("claims the shape (" + text + "), with a size below 0");
             }
             return shape;
         } catch (NumberFormatException e) {

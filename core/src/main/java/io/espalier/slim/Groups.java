@@ -123,6 +123,16 @@ public final class Groups {
         return new Cut(identities, atoms);
     }
 
+    /** The same dimensions by the reason, in the order of the model's constants. */
+    public SequencedMap<String, List<Place>> pinnedByReason() {
+        return pinned.keySet().stream()
+                .collect(
+                        Collectors.groupingBy(
+                                place -> pinned.getOrDefault(place, ""),
+                                LinkedHashMap::new,
+                                Collectors.toList()));
+    }
+
     /** A line for each group, and what stays, by the reason. */
     @Override
     public String toString() {
@@ -144,20 +154,16 @@ public final class Groups {
             }
             lines.add(text.toString());
         }
-        Map<String, List<Place>> byReason =
-                pinned.keySet().stream()
-                        .collect(
-                                Collectors.groupingBy(
-                                        place -> pinned.getOrDefault(place, ""),
-                                        LinkedHashMap::new,
-                                        Collectors.toList()));
-        byReason.forEach((reason, places) ->
-                lines.add(
-                        places.stream()
-                                .map(Place::toString)
-                                .collect(
-                                        Collectors.joining(
-                                                ", ", "stays, since %s: ".formatted(reason), ""))));
+        pinnedByReason()
+                .forEach((reason, places) ->
+                        lines.add(
+                                places.stream()
+                                        .map(Place::toString)
+                                        .collect(
+                                                Collectors.joining(
+                                                        ", ",
+                                                        "stays, since %s: ".formatted(reason),
+                                                        ""))));
         return lines;
     }
 }

@@ -271,5 +271,8 @@ class WeightSharingTest {
         WeightSharing.share(shared, "weight", 4);
         assertTrue(messageOf(() -> WeightSharing.share(shared, "weight", 4)).contains("already"));
         assertTrue(messageOf(() -> WeightSharing.shareAll(new ReLU(), 4)).contains("no weights"));
+        assertEquals(
+                "All 1 weights share their values already; remove that first.",
+                messageOf(() -> WeightSharing.shareAll(shared, 4)));
     }
 }

@@ -165,6 +165,9 @@ class NpzTest {
                                         + huge
                                         + "0)}",
                                 none)));
+        assertEquals(
+                "claims the shape (-64, 16), with a size below 0.",
+                error(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (-64, 16)}", none)));
         assertEquals("has a header without order or shape.", error(npy("{'descr': '<f4'}", none)));
         assertEquals(
                 "claims the shape [2], which takes 8 bytes; there are 9.",

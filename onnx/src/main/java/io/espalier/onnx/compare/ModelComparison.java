@@ -3,6 +3,7 @@ package io.espalier.onnx.compare;
 import static java.util.Objects.requireNonNull;
 
 import io.espalier.onnx.inputs.InputBatches;
+import io.espalier.onnx.inputs.Signature;
 import io.espalier.onnx.inputs.Task;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
@@ -84,6 +85,7 @@ public record ModelComparison(
             UnaryOperator<ComparisonSettings> how) {
         ComparisonSettings settings = how.apply(ComparisonSettings.DEFAULT);
         requireSameOutputs(reference, candidate);
+        requireSameInputs(reference, candidate);
         ModelComparison whole =
                 compared(reference, () -> session(candidate, settings), inputs, settings);
         if (!settings.layers()) {
@@ -159,6 +161,16 @@ public record ModelComparison(
                 steady,
                 referenceMemory,
                 candidateMemory);
+    }
+
+    private static void requireSameInputs(OnnxModel reference, OnnxModel candidate) {
+        var wanted = Signature.of(reference);
+        var found = Signature.of(candidate);
+        if (!wanted.meets(found)) {
+            throw new EspalierException(
+                    "The reference takes %s, the candidate %s; compare models that take the same."
+                            .formatted(wanted, found));
+        }
     }
 
     private static void requireSameOutputs(OnnxModel reference, OnnxModel candidate) {

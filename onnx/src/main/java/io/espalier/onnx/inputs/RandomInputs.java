@@ -32,6 +32,9 @@ import java.util.TreeSet;
 public final class RandomInputs extends Inputs {
     private static final int USUAL_EXAMPLES = 32;
 
+    /** No array of Java's holds more. */
+    private static final long MOST_NUMBERS = Integer.MAX_VALUE - 8;
+
     /** What changes how indices are written, but not the indices. */
     private static final Set<String> SAME_INDICES =
             Set.of("Cast", "Identity", "Reshape", "Unsqueeze", "Squeeze", "Flatten");
@@ -168,13 +171,29 @@ public final class RandomInputs extends Inputs {
                 input.extents()
                         .orElseThrow(() ->
                                 new EspalierException(
-                                        "No numbers can be drawn for " + input + "."));
+                                        "No numbers can be drawn for "
+                                                + input
+                                                + "; give inputs, on the command line by"
+                                                + " --calibration PATH."));
         long[] shape = new long[extents.size()];
         for (int d = 0; d < shape.length; d++) {
             OptionalLong fixed = input.fixed(d);
             shape[d] = fixed.isPresent() ? fixed.getAsLong() : open(input, d, shape.length, batch);
         }
+        requireArray(input, shape);
         return shape;
+    }
+
+    private static void requireArray(TensorInfo input, long... shape) {
+        long count = 1;
+        for (long size : shape) {
+            count = Math.min(count, MOST_NUMBERS) * Math.min(size, MOST_NUMBERS);
+        }
+        if (count > MOST_NUMBERS) {
+            throw new EspalierException(
+                    "'%s' would be %s, more numbers than can be drawn at once (%,d); make what the model leaves open smaller, or take fewer examples at once."
+                            .formatted(input.name(), Arrays.toString(shape), MOST_NUMBERS));
+        }
     }
 
     /** A size for a dimension that the model leaves open. */
@@ -220,7 +239,7 @@ public final class RandomInputs extends Inputs {
     @SuppressWarnings("ArrayRecordComponent") // made and read here alone
     private record Drawn(TensorInfo input, int rows, long[] shape) {
         Tensor draw(Random random) {
-            int count = Math.toIntExact(Arrays.stream(shape).reduce(1, Math::multiplyExact));
+            int count = (int) Arrays.stream(shape).reduce(1, (a, b) -> a * b);
             if (input.type().isFloating()) {
                 float[] numbers = new float[count];
                 for (int i = 0; i < count; i++) {

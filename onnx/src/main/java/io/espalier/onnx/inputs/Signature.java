@@ -46,6 +46,12 @@ public record Signature(List<TensorInfo> inputs) {
         return new Signature(List.copyOf(inputs));
     }
 
+    /** Whether some batch is what both take. */
+    public boolean meets(Signature other) {
+        return inputs.size() == other.inputs.size()
+                && inputs.stream().allMatch(input -> other.inputs.stream().anyMatch(input::meets));
+    }
+
     /**
      * Tensors of a call in the model's order.
      *
@@ -116,9 +122,12 @@ public record Signature(List<TensorInfo> inputs) {
 
     /** What the model wants, as a sentence. */
     String wanted() {
-        return inputs.stream()
-                .map(TensorInfo::toString)
-                .collect(Collectors.joining(", ", "The model wants ", "."));
+        return "The model wants " + this + ".";
+    }
+
+    @Override
+    public String toString() {
+        return inputs.stream().map(TensorInfo::toString).collect(Collectors.joining(", "));
     }
 
     /**

@@ -99,6 +99,24 @@ public record TensorInfo(String name, ElementType type, Optional<List<Extent>> e
         return fits;
     }
 
+    /** Whether some tensor is what both say. */
+    boolean meets(TensorInfo other) {
+        if (!name.equals(other.name) || type != other.type) {
+            return false;
+        }
+        if (extents.isEmpty() || other.extents.isEmpty()) {
+            return true;
+        }
+        int dimensions = extents.get().size();
+        boolean fits = other.extents.get().size() == dimensions;
+        for (int d = 0; fits && d < dimensions; d++) {
+            OptionalLong wanted = fixed(d);
+            OptionalLong found = other.fixed(d);
+            fits = wanted.isEmpty() || found.isEmpty() || wanted.equals(found);
+        }
+        return fits;
+    }
+
     /** A tensor as this says it: {@code x: float [N, 3, 48, 320]}. */
     static String describe(String name, Tensor tensor) {
         return name

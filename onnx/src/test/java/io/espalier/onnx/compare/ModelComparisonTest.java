@@ -298,6 +298,14 @@ class ModelComparisonTest {
         assertRefused(
                 "The reference gives [out_x], the candidate [out_x, out_y];", reference, others);
         assertRefused("out_x", reference, wider);
+        for (String other : List.of("x: float [N, 4]", "x: float [N, 3, 1]", "x: double [N, 3]")) {
+            assertRefused(
+                    "The reference takes x: float [N, 3], the candidate "
+                            + other
+                            + "; compare models that take the same.",
+                    reference,
+                    ModelsTaking.of(other));
+        }
     }
 
     private static void assertRefused(String words, OnnxModel reference, OnnxModel candidate) {

@@ -57,6 +57,15 @@ class RandomInputsTest {
         assertEquals(
                 "The model takes 1,099,511,627,776 examples at once, more than can be given.",
                 refused.getMessage());
+        OnnxModel wide = ModelsTaking.of("x: float [1, 3, N, 100000]");
+        assertEquals(
+                "'x' would be [1, 3, 100000, 100000], more numbers than can be drawn at once"
+                        + " (2,147,483,639); make what the model leaves open smaller, or take fewer"
+                        + " examples at once.",
+                assertThrows(
+                                EspalierException.class,
+                                () -> Inputs.random().size("N", 100_000).checkedFor(wide))
+                        .getMessage());
     }
 
     @Test
