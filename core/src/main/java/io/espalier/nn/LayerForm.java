@@ -21,7 +21,8 @@ public interface LayerForm {
     Optional<List<String>> alongOutputs();
 
     /**
-     * Computes as the layer does, without rounding or looking at numbers.
+     * Computes as the layer does, without rounding or looking at numbers, and is one step of a
+     * program meanwhile.
      *
      * @return ends that
      */

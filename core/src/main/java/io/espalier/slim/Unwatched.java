@@ -27,11 +27,9 @@ final class Unwatched implements AutoCloseable {
         }
         for (Module module : all) {
             if (module instanceof LayerForm form) {
-                take(module);
-                // A hooked module is one step of a program, whatever it does inside.
-                module.onOutput((same, tensors) -> tensors);
                 forms.add(form.plain());
-            } else if (module.hasHook(WatchingHook.class)) {
+            }
+            if (module.hasHook(WatchingHook.class)) {
                 take(module);
             }
         }
@@ -46,7 +44,7 @@ final class Unwatched implements AutoCloseable {
 
     /** Whether there were any. */
     boolean isWatched() {
-        return !hooks.isEmpty();
+        return !hooks.isEmpty() || !forms.isEmpty();
     }
 
     @Override

@@ -22,6 +22,7 @@ import io.espalier.tensor.Tensors;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -109,6 +110,31 @@ class PreparedModelsTest {
         }
         assertEquals(3, model.module("3.weight_fake_quant").buffer("scale").numel());
         model.call(x).square().sum().backward();
+        model.eval();
+        Tensor rounded = model.call(x).detach().clone();
+        Quantization.convert(model);
+        assertEquals(0, model.call(x).sub(rounded).abs().max().item_double(), 0.02);
+    }
+
+    @Test
+    @DisplayName("that train for integers lose channels within modules of their own, too")
+    void slimWithinModules() {
+        Libtorch.seed(1);
+        var model =
+                new Sequential(
+                        new Conv2d(1, 8, 3),
+                        new Sequential(new Conv2d(8, 8, 1), new ReLU(), new Conv2d(8, 8, 1)),
+                        new Flatten(),
+                        new Linear(128, 4));
+        Tensor x = Tensors.randn(4, 1, 6, 6);
+        model.train();
+        model.qconfig(QConfig.qatForBackend("x86"));
+        Quantization.prepareQat(model);
+        model.call(x);
+
+        SlimResult result = Slimming.of(model, x).ratio(0.5).run();
+
+        assertEquals(List.of(4, 4, 4), result.rows().stream().map(SlimResult.Row::left).toList());
         model.eval();
         Tensor rounded = model.call(x).detach().clone();
         Quantization.convert(model);

@@ -61,6 +61,7 @@ public final class QatLayer extends Module implements LayerForm {
 
     private final @Nullable BatchNorm norm;
     private final Observer fakeQuantize;
+    private boolean isPlain;
     private final boolean relu;
     private final String name;
     private boolean frozen;
@@ -260,17 +261,31 @@ public final class QatLayer extends Module implements LayerForm {
 
     @Override
     public Runnable plain() {
+        boolean before = isPlain;
+        isPlain = true;
         if (!(fakeQuantize instanceof FakeQuantize fake)) {
-            return () -> {};
+            return () -> isPlain = before;
         }
         boolean rounds = fake.isFakeQuantEnabled();
         boolean observes = fake.isObserverEnabled();
         fake.enableFakeQuant(false);
         fake.enableObserver(false);
         return () -> {
+            isPlain = before;
             fake.enableFakeQuant(rounds);
             fake.enableObserver(observes);
         };
+    }
+
+    @Override
+    public long multiplications(List<long[]> inputs, List<long[]> outputs) {
+        return layer.multiplications(inputs, outputs);
+    }
+
+    /** As long as it computes what the layer does, it is one step of a program as the layer is. */
+    @Override
+    public boolean isAtomic() {
+        return isPlain;
     }
 
     @Override
