@@ -7,8 +7,10 @@ import io.espalier.graph.Node.OperatorCall;
 import io.espalier.graph.Node.StateRead;
 import io.espalier.graph.Value;
 import io.espalier.nn.Module;
+import io.espalier.slim.ModelTensors.Held;
 import io.espalier.tensor.Tensors;
 
+import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
@@ -99,6 +101,16 @@ final class ModelAnalysis {
             values.put(read.result(), constant(name));
             this.read.put(read.result(), name);
         }
+    }
+
+    /** What a step reads of the model as it is now; null if it is nothing of the model's. */
+    @Nullable Tensor valueOf(StateRead step) {
+        String name = read.get(step.result());
+        if (name == null) {
+            return null;
+        }
+        Held held = tensors.held(name);
+        return held.owner().valueOrBuffer(held.name()).detach();
     }
 
     /** A call of an operator for its rule. */

@@ -7,6 +7,7 @@ import io.espalier.graph.GraphOperator;
 import io.espalier.graph.Node;
 import io.espalier.graph.Node.ModuleCall;
 import io.espalier.graph.Node.OperatorCall;
+import io.espalier.graph.Node.StateRead;
 import io.espalier.graph.Value;
 import io.espalier.nn.BatchNorm;
 import io.espalier.nn.Linear;
@@ -27,8 +28,8 @@ import java.util.Map;
 
 /**
  * Which channels of a traced program are one number everywhere, because all weights before them or
- * a normalization's scales are zero: found step by step, what acts by elements run on one number
- * for each channel.
+ * a normalization's scales are zero, or numbers of the model's own: found step by step, what acts
+ * by elements run on one number for each channel.
  */
 final class SteadyChannels {
     private final ModelAnalysis analysis;
@@ -42,21 +43,53 @@ final class SteadyChannels {
     static Map<Value, KnownNumbers> of(ModelAnalysis analysis) {
         var channels = new SteadyChannels(analysis);
         for (Node node : analysis.traced().graph().nodes()) {
-            KnownNumbers given = channels.given(node);
-            if (given != null && given.isAny()) {
-                channels.known.put(node.result(), given);
+            if (node instanceof OperatorCall call && SteadyParts.areOf(call)) {
+                channels.takeParts(call);
+            } else {
+                channels.put(node.result(), channels.given(node));
             }
         }
         return channels.known;
     }
 
+    private void put(Value value, @Nullable KnownNumbers given) {
+        if (given != null && given.isAny()) {
+            known.put(value, given);
+        }
+    }
+
+    private void takeParts(OperatorCall call) {
+        Value from = call.inputs().getFirst();
+        KnownNumbers in = known.get(from);
+        if (in != null) {
+            SteadyParts.of(call, in, analysis.extents(from).length).forEach(this::put);
+        }
+    }
+
     private @Nullable KnownNumbers given(Node node) {
         boolean any = node.inputs().stream().anyMatch(known::containsKey);
         return switch (node) {
+            case StateRead read -> read(read);
             case ModuleCall call when call.inputs().size() == 1 -> layer(call, any);
             case OperatorCall call when any -> operator(call);
             default -> null;
         };
+    }
+
+    /** Numbers of the model's own, one for each channel. */
+    private @Nullable KnownNumbers read(StateRead read) {
+        Tensor value = analysis.valueOf(read);
+        if (value == null || !value.is_floating_point()) {
+            return null;
+        }
+        for (int d = 0; d < value.dim(); d++) {
+            if (value.size(d) > 1) {
+                return value.size(d) == value.numel()
+                        ? new KnownNumbers(d, Tensors.doubles(value))
+                        : null;
+            }
+        }
+        return null;
     }
 
     private @Nullable KnownNumbers layer(ModuleCall call, boolean any) {

@@ -100,6 +100,52 @@ class RemovePrunedModelTest {
         }
     }
 
+    /** Channels that are scaled, shifted, turned over, halved and joined again. */
+    private static final class Parts extends Module {
+        private final Linear into = add("into", new Linear(6, 12));
+        private final Linear out = add("out", new Linear(6, 3));
+
+        Parts() {
+            addParameter("gamma", Tensors.randn(12));
+            addBuffer("shift", Tensors.randn(12));
+        }
+
+        @Override
+        protected Tensor forward(Tensor x) {
+            Tensor h = Functional.mul(into.call(x), value("gamma"));
+            h = Functional.relu(Functional.add(h, buffer("shift")));
+            Tensor gated = Functional.glu(h, -1);
+            List<Tensor> halves = Functional.chunk(h, 2, -1);
+            Tensor product = Functional.mul(halves.get(0), halves.get(1));
+            return out.call(Functional.add(product, gated));
+        }
+    }
+
+    @Test
+    @DisplayName("numbers of the model's own and parts of channels are followed")
+    void followsParts() {
+        Libtorch.seed(1);
+        var model = new Parts();
+        Tensor x = Tensors.randn(4, 6);
+        try (var noGrad = new NoGradGuard()) {
+            for (String name : List.of("weight", "bias")) {
+                for (long channel : new long[] {1, 4, 7, 10}) {
+                    model.module("into").parameter(name).select(0, channel).zero_();
+                }
+            }
+            // What is left of them is below zero.
+            model.buffer("shift").abs_().neg_();
+            Tensor before = model.call(x);
+
+            SlimResult result = Slimming.removePruned(model, x);
+
+            assertEquals(0, apart(before, model.call(x)), 1e-6);
+            assertEquals(8, ((Linear) model.module("into")).outFeatures(), result::toString);
+            assertEquals(8, model.parameter("gamma").numel());
+            assertEquals(4, ((Linear) model.module("out")).inFeatures());
+        }
+    }
+
     @Test
     @DisplayName(
             "a channel whose weights are masked becomes part of the bias after it where no border"
