@@ -61,10 +61,10 @@ public final class Slimming {
      * @throws EspalierException if the model can't be traced; the message names the line
      */
     public static Slimming of(Module model, Tensor... example) {
-        var slimmer =
-                ModelSlimmer.of(
-                        Needed.of(model, "the model to slim"), Needed.all(example, "the example"));
-        return new Slimming(slimmer, SlimmingChoice.DEFAULT);
+        List<Tensor> inputs = Needed.all(example, "the example");
+        synchronized (Needed.of(model, "the model to slim")) {
+            return new Slimming(ModelSlimmer.of(model, inputs), SlimmingChoice.DEFAULT);
+        }
     }
 
     /**
@@ -79,8 +79,10 @@ public final class Slimming {
      *     was emptied; then it is as it was
      */
     public static SlimResult removePruned(Module model, Tensor... example) {
-        Needed.of(model, "the model to slim");
-        return new PrunedRemoval(model, Needed.all(example, "the example")).run();
+        List<Tensor> inputs = Needed.all(example, "the example");
+        synchronized (Needed.of(model, "the model to slim")) {
+            return new PrunedRemoval(model, inputs).run();
+        }
     }
 
     /**
@@ -242,14 +244,17 @@ public final class Slimming {
      *     the model's code does something else without the channels; then it is as it was
      */
     public SlimResult run() {
-        slimmer.requireUnchanged();
-        return new SlimmingRun(
-                        slimmer,
-                        choice.groups(slimmer),
-                        choice.takes(slimmer),
-                        choice.importance(),
-                        choice.optimizers(),
-                        choice.listener())
-                .to(choice.target());
+        // Of two threads that slim one model the second finds it changed.
+        synchronized (slimmer.model()) {
+            slimmer.requireUnchanged();
+            return new SlimmingRun(
+                            slimmer,
+                            choice.groups(slimmer),
+                            choice.takes(slimmer),
+                            choice.importance(),
+                            choice.optimizers(),
+                            choice.listener())
+                    .to(choice.target());
+        }
     }
 }

@@ -3,6 +3,7 @@ package io.espalier.slim;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.nn.Functional;
 import io.espalier.nn.Linear;
@@ -26,8 +27,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
+import java.util.stream.Stream;
 
 /** What {@link Slimming#run} doesn't do, and that the model is then as it was. */
 class RefusedSlimmingTest {
@@ -50,6 +53,32 @@ class RefusedSlimmingTest {
         protected Tensor forward(Tensor x) {
             Tensor y = one.call(x);
             return two.call(doubles ? Functional.add(y, y) : y);
+        }
+    }
+
+    @Test
+    @DisplayName("a model that another thread slims meanwhile is whole, and refused")
+    void twoThreads() {
+        for (int i = 0; i < 10; i++) {
+            Sequential model = SlimmingTest.neurons();
+            Tensor x = Tensors.randn(3, 6);
+            List<Slimming> both = List.of(Slimming.of(model, x), Slimming.of(model, x));
+
+            List<String> refused =
+                    both.parallelStream().flatMap(slimming -> refused(slimming)).toList();
+
+            assertEquals(1, refused.size(), refused::toString);
+            assertTrue(refused.getFirst().contains("changed since"), refused::toString);
+            model.call(x);
+        }
+    }
+
+    private static Stream<String> refused(Slimming slimming) {
+        try {
+            slimming.run();
+            return Stream.of();
+        } catch (EspalierException e) {
+            return Stream.of(String.valueOf(e.getMessage()));
         }
     }
 

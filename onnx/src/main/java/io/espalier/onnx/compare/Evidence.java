@@ -42,6 +42,10 @@ public final class Evidence {
             return integers || least < most || isOne;
         }
 
+        private boolean holdSome() {
+            return integers || numbers == 0 || least <= most;
+        }
+
         private String words() {
             if (numbers == 0) {
                 return "holds no numbers";
@@ -81,6 +85,11 @@ public final class Evidence {
     /** Whether there is something to judge by. */
     public boolean says() {
         return results.isEmpty() || results.values().stream().anyMatch(Values::say);
+    }
+
+    /** Whether all results are real numbers of which none is finite. */
+    public boolean isNowhereFinite() {
+        return !results.isEmpty() && results.values().stream().noneMatch(Values::holdSome);
     }
 
     /**

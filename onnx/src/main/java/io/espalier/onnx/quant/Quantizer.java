@@ -2,6 +2,7 @@ package io.espalier.onnx.quant;
 
 import io.espalier.onnx.inputs.Inputs;
 import io.espalier.onnx.inputs.Task;
+import io.espalier.onnx.model.FiniteWeights;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.quant.matmul.RoundingMethod;
 import io.espalier.tensor.EspalierException;
@@ -271,6 +272,7 @@ public final class Quantizer {
     private static void require(OnnxModel model, Inputs data) {
         Needed.of(model, "the model");
         Needed.of(data, "the data");
+        FiniteWeights.require(model);
     }
 
     /** The journal, before anything is computed that it would be too late for. */

@@ -74,7 +74,9 @@ public final class ReferenceOutputs {
         var evidence = new Evidence();
         ReferenceOutputs outputs = seen(model, data, threads, evidence);
         Optional<String> witness =
-                evidence.says() ? Optional.empty() : Witness.in(model, data.getFirst(), threads);
+                evidence.says() || evidence.isNowhereFinite()
+                        ? Optional.empty()
+                        : Witness.in(model, data.getFirst(), threads);
         if (witness.isPresent()) {
             return of(Witness.shown(model, witness.get()), data, threads);
         }

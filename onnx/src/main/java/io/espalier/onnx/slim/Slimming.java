@@ -1,6 +1,7 @@
 package io.espalier.onnx.slim;
 
 import io.espalier.onnx.inputs.Inputs;
+import io.espalier.onnx.model.FiniteWeights;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.slim.Groups;
 import io.espalier.slim.SlimmingTarget;
@@ -166,6 +167,7 @@ public final class Slimming {
                     "A largest drop is measured on calibration data; give an importance that has"
                             + " some.");
         }
+        FiniteWeights.require(slimmer.original());
         slimmer.requireSome();
         OnnxSlimmer of = prepared();
         boolean mayBlocksGo = wholeBlocks && target.kind() != SlimmingTarget.Kind.RATIO;

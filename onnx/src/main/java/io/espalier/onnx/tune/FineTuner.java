@@ -2,6 +2,7 @@ package io.espalier.onnx.tune;
 
 import io.espalier.onnx.inputs.Inputs;
 import io.espalier.onnx.inputs.Task;
+import io.espalier.onnx.model.FiniteWeights;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.repair.Repair;
 import io.espalier.tensor.EspalierException;
@@ -223,6 +224,7 @@ public final class FineTuner {
     public TunedModel tune(OnnxModel model, Inputs data) {
         Needed.of(model, "the model");
         Needed.of(data, "the data");
+        FiniteWeights.require(model);
         try (var checkpoint =
                 settings.checkpoints
                         .map(folder -> Checkpoint.open(folder, settings.start))

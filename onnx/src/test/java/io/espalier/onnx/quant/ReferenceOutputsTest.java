@@ -7,7 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.espalier.onnx.TestGraphs;
 import io.espalier.onnx.compare.ModelComparison;
 import io.espalier.onnx.inputs.Inputs;
+import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.slim.OnnxSlimmer;
 import io.espalier.onnx.tune.FineTuner;
 import io.espalier.tensor.EspalierException;
 import io.espalier.tensor.Tensors;
@@ -16,6 +18,8 @@ import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -153,5 +157,60 @@ class ReferenceOutputsTest {
         assertSaysNothing(why, () -> LayerSensitivity.measuring().of(model, zeros));
         assertSaysNothing(why, () -> FineTuner.distilling(model).tune(model, zeros));
         assertSaysNothing(why, () -> ModelComparison.of(model, model, zeros.checkedFor(model)));
+    }
+
+    @ParameterizedTest
+    @ValueSource(floats = {Float.NaN, Float.POSITIVE_INFINITY})
+    @DisplayName("is asked for first of weights, which are finite numbers")
+    void finiteWeights(float number) {
+        float[] weight = new float[32 * 32];
+        weight[7] = number;
+        OnnxModel model = layer(ConstantTensor.floats(List.of(32L, 32L), weight));
+        Inputs rows = Inputs.random().size("N", 4).limit(8);
+        String why = "The weight 'w' of 'h/MatMul' (MatMul) holds NaN or infinity; mend the model.";
+
+        for (QuantizationMode mode : QuantizationMode.values()) {
+            assertEquals(
+                    why, message(() -> Quantizer.of(mode).quantize(model, rows)), mode::toString);
+        }
+        assertEquals(why, message(() -> OnnxSlimmer.of(model).ratio(0.5).run()));
+        assertEquals(why, message(() -> FineTuner.distilling(model).tune(model, rows)));
+    }
+
+    @Test
+    @DisplayName("is refused where nothing is finite, whatever values inside are")
+    void nowhereFinite() {
+        OnnxModel model =
+                TestGraphs.opset(17)
+                        .input("x: Float[N, 32]")
+                        .weight("w", 32, 32)
+                        .node("h = MatMul(x, w)")
+                        .floats("zero", 0)
+                        .node("z = Mul(h, zero)")
+                        .node("y = Div(z, zero)")
+                        .output("y")
+                        .build();
+        Inputs rows = Inputs.random().size("N", 4).limit(8);
+
+        for (QuantizationMode mode : QuantizationMode.values()) {
+            assertSaysNothing(
+                    "'y' is nowhere finite", () -> Quantizer.of(mode).quantize(model, rows));
+        }
+    }
+
+    private static OnnxModel layer(ConstantTensor weight) {
+        return TestGraphs.opset(17)
+                .input("x: Float[N, 32]")
+                .constant("w", weight)
+                .node("h = MatMul(x, w)")
+                .node("r = Relu(h)")
+                .weight("v", 32, 4)
+                .node("y = MatMul(r, v)")
+                .output("y")
+                .build();
+    }
+
+    private static String message(Executable call) {
+        return String.valueOf(assertThrows(EspalierException.class, call).getMessage());
     }
 }

@@ -23,7 +23,7 @@ import java.util.Objects;
 class ValuesLeftTest {
     private static final Inputs DATA = Inputs.random().size("N", 64).batch(64).limit(64);
 
-    /** A network whose second layer reads one channel in two; the stream keeps its first half. */
+    /** Channels on their way through a layer for each of them. */
     private static OnnxModel model() {
         return TestGraphs.opset(17)
                 .input("x: Float[N, 3, 6, 6]")
