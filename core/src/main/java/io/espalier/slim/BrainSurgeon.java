@@ -52,7 +52,7 @@ public final class BrainSurgeon implements InputCosts {
     private static final double RESTORED = 0.5;
 
     /** An output doesn't get more times the variance that is left of it. */
-    private static final ScalarOptional MOST_RESTORED = new ScalarOptional(new Scalar(4.0));
+    private static final double MOST_RESTORED = 4;
 
     /** So many columns are taken off the inverse at once, since that reads all of it. */
     private static final int TOGETHER = 64;
@@ -255,10 +255,10 @@ public final class BrainSurgeon implements InputCosts {
         Tensor left = weight.mul(gone.eq(new Scalar(0)).unsqueeze(1));
         Tensor variance = explained.sub(sum(left.square().mul_(damping), 0));
         Tensor more = wanted.div(variance.clamp_min_(new Scalar(Double.MIN_NORMAL)));
-        Tensor restored =
-                more.clamp_(new ScalarOptional(new Scalar(1)), MOST_RESTORED)
-                        .pow_(new Scalar(RESTORED / 2));
-        return left.mul_(restored);
+        // Made anew: what is made once goes with the scope in which it was.
+        var one = new ScalarOptional(new Scalar(1.0));
+        var most = new ScalarOptional(new Scalar(MOST_RESTORED));
+        return left.mul_(more.clamp_(one, most).pow_(new Scalar(RESTORED / 2)));
     }
 
     @Override

@@ -260,6 +260,23 @@ class BrainSurgeonTest {
         }
     }
 
+    @Test
+    @DisplayName("leaves weights that are no more than the root of two times as large")
+    void restoredWithinBounds() {
+        Tensor gone = Tensors.of(new long[] {1, 2}, 2);
+        for (int time = 0; time < 2; time++) {
+            try (var inner = new PointerScope();
+                    var least = surgeon(0, 0);
+                    var surgeon = surgeon(0, 0, variance(start).mul(new Scalar(1e6)))) {
+                least.remove(gone);
+                surgeon.remove(gone);
+
+                Tensor most = least.weight().mul(new Scalar(Math.sqrt(2)));
+                assertTrue(torch.allclose(most, surgeon.weight(), 1e-8, 1e-8, false));
+            }
+        }
+    }
+
     private Tensor variance(Tensor weight) {
         return xx.matmul(weight).mul(weight).sum(new long[] {0}, false, new ScalarTypeOptional());
     }
