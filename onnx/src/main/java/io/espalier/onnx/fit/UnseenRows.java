@@ -15,6 +15,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.random.RandomGenerator;
 import java.util.stream.LongStream;
@@ -24,7 +25,8 @@ import java.util.stream.LongStream;
  * layer is given for these is to count for what it is to do, too. Few sentences use few words; by
  * them alone a quarter of MiniLM's neurons costs a third more on sentences of another kind.
  *
- * <p>Indices that half of the examples have stay: what begins, ends and fills.
+ * <p>Half of those that come are near to the ones that go, the others any of the table. Indices
+ * that half of the examples have stay: what begins, ends and fills.
  */
 public final class UnseenRows {
     /** Of fewer rows the data tells enough. */
@@ -33,6 +35,9 @@ public final class UnseenRows {
     /** Data that has seen so much of a table tells enough of the rest. */
     private static final double ENOUGH = 0.5;
 
+    /** The share of rows that come which are near to what they come for. */
+    private static final double NEAR = 0.5;
+
     private final Map<String, Table> tables = new HashMap<>();
 
     /**
@@ -40,8 +45,9 @@ public final class UnseenRows {
      *
      * @param name of the constant
      * @param usual rows that half of the examples or more read
+     * @param near rows near to those that the data reads
      */
-    private record Table(String name, long rows, Set<Long> usual) {
+    private record Table(String name, long rows, Set<Long> usual, NearRows near) {
         Table shorter(Table other) {
             return other.rows() < rows ? other : this;
         }
@@ -52,7 +58,7 @@ public final class UnseenRows {
         for (OnnxNode node : graph.nodes()) {
             ConstantTensor table = node.is("Gather") ? graph.constant(node.input(0)) : null;
             if (table != null && table.shape().size() == 2 && node.integer("axis", 0) == 0) {
-                unseen(node.input(0), table.shape().getFirst(), node.input(1), data)
+                unseen(node.input(0), table, node.input(1), data)
                         .ifPresent(t -> tables.merge(node.input(1), t, Table::shorter));
             }
         }
@@ -60,7 +66,8 @@ public final class UnseenRows {
 
     /** A table of which the data reads few rows. */
     private static Optional<Table> unseen(
-            String name, long rows, String input, List<Map<String, Tensor>> data) {
+            String name, ConstantTensor table, String input, List<Map<String, Tensor>> data) {
+        long rows = table.shape().getFirst();
         Map<Long, Integer> counts = new HashMap<>();
         long examples = 0;
         for (Map<String, Tensor> batch : data) {
@@ -80,7 +87,8 @@ public final class UnseenRows {
         long half = Math.max(2, Math.ceilDiv(examples, 2));
         Set<Long> usual = new HashSet<>(counts.keySet());
         usual.removeIf(index -> counts.getOrDefault(index, 0) < half);
-        return Optional.of(new Table(name, rows, usual));
+        NearRows near = NearRows.of(table, counts.keySet());
+        return Optional.of(new Table(name, rows, usual, near));
     }
 
     private static long[] longs(Tensor indices) {
@@ -117,9 +125,15 @@ public final class UnseenRows {
         long[] drawn = longs(indices);
         for (int i = 0; i < drawn.length; i++) {
             if (!table.usual().contains(drawn[i]) && (share >= 1 || random.nextDouble() < share)) {
-                drawn[i] = random.nextLong(table.rows());
+                drawn[i] = other(drawn[i], table, random);
             }
         }
         return Tensors.of(drawn, Tensors.shape(indices)).to(Tensors.type(indices));
+    }
+
+    private static long other(long row, Table table, RandomGenerator random) {
+        OptionalLong near =
+                random.nextDouble() < NEAR ? table.near().draw(row, random) : OptionalLong.empty();
+        return near.orElseGet(() -> random.nextLong(table.rows()));
     }
 }

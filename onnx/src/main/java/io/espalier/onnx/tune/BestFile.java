@@ -64,6 +64,11 @@ final class BestFile {
         }
     }
 
+    /** The loss of the best. */
+    Loss least() {
+        return least;
+    }
+
     OnnxModel model() {
         return model;
     }

@@ -15,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
@@ -31,7 +32,7 @@ final class Checkpoint implements AutoCloseable {
     private static final Pattern KEPT =
             Pattern.compile(
                     "(fitted|integers|best|(slim|teacher|tuned)-\\d+)\\.onnx(\\.data)?"
-                            + "|training\\.safetensors|(slim|tuned)-\\d+\\.json");
+                            + "|training\\.safetensors|((slim|tuned)-\\d+|rate)\\.json");
 
     private static final Pattern ROUND = Pattern.compile("round-\\d+");
 
@@ -203,6 +204,22 @@ final class Checkpoint implements AutoCloseable {
             return Files.readString(folder.resolve(name + ".json"));
         } catch (IOException e) {
             throw failed(folder, e);
+        }
+    }
+
+    /**
+     * A number that an earlier run kept, if this one goes on from it.
+     *
+     * @throws EspalierException if it is damaged
+     */
+    OptionalDouble number(String name) {
+        if (!goesOn || !Files.exists(folder.resolve(name + ".json"))) {
+            return OptionalDouble.empty();
+        }
+        try {
+            return OptionalDouble.of(Double.parseDouble(text(name)));
+        } catch (NumberFormatException e) {
+            throw damaged(name, new EspalierException("It is no number.", e));
         }
     }
 

@@ -174,8 +174,16 @@ final class FineTuningRun {
         Function<OnnxModel, Loss> loss =
                 judge.map(teacher -> teacher.beside(step.model()))
                         .orElse(model -> byLabels(model, data));
+        boolean isTaughtFloats = judge.isPresent() && !settings.trainsIntegers;
+        FineTuningSettings settled =
+                isTaughtFloats
+                        ? RateTrials.USUAL.settled(
+                                settings,
+                                new RateTrials.Work(step.model(), file, loss, data),
+                                checkpoint)
+                        : settings;
         var best = new BestFile(step.model(), loss, checkpoint);
-        return step.with(new GradientTraining(file, settings, best, checkpoint).run(data));
+        return step.with(new GradientTraining(file, settled, best, checkpoint).run(data));
     }
 
     private Loss byLabels(OnnxModel model, CalibrationData data) {

@@ -17,7 +17,7 @@ final class FineTuningSettings {
     private static final int UNTIL_TIME_IS_OVER = 1_000_000;
 
     /** In units of a channel's typical weight. */
-    private static final double RATE_OF_FLOATS = 2e-4;
+    static final double RATE_OF_FLOATS = 2e-4;
 
     /** In units of the integers themselves. */
     private static final double RATE_OF_INTEGERS = 0.01;

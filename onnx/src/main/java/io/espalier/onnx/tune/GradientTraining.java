@@ -36,6 +36,9 @@ final class GradientTraining {
     /** After which part of the time the model is measured, to keep the best. */
     private static final double MEASURED = 0.05;
 
+    /** The same in seconds, of little time. */
+    private static final double SELDOM = 10;
+
     /** The part of the rate with which it begins. */
     private static final double LEAST = 0.02;
 
@@ -214,7 +217,7 @@ final class GradientTraining {
         boolean isDue() {
             double share = share();
             boolean isDue = !isByTime || share >= due;
-            due = isDue ? share + MEASURED : due;
+            due = isDue ? share + Math.max(MEASURED, SELDOM / 60 / minutes) : due;
             return isDue;
         }
     }

@@ -16,6 +16,9 @@ abstract class Objective extends Module {
     private static final String DRAWN = "drawn";
     private static final String MILLISECONDS = "milliseconds";
 
+    /** In a millisecond. */
+    private static final long NANOSECONDS = 1_000_000;
+
     private long began = System.nanoTime();
 
     Objective() {
@@ -39,10 +42,11 @@ abstract class Objective extends Module {
 
     /** How long it has been trained, those before it was stopped counted. */
     final long milliseconds() {
-        long now = System.nanoTime();
-        long all = buffer(MILLISECONDS).item_long() + (now - began) / 1_000_000;
+        long passed = (System.nanoTime() - began) / NANOSECONDS;
+        long all = buffer(MILLISECONDS).item_long() + passed;
         note(MILLISECONDS, all);
-        began = now;
+        // What is left of the last millisecond counts the next time.
+        began += passed * NANOSECONDS;
         return all;
     }
 

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.onnx.TestGraphs;
+import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.tensor.Tensors;
 
@@ -75,6 +76,37 @@ class UnseenRowsTest {
         }
         // Half of the examples have 1, 2 and 7: four of their numbers are left.
         assertEquals(0.25, others / 400.0, 0.06);
+    }
+
+    @Test
+    @DisplayName("are near to those that they come for, half of the time")
+    void near() {
+        // Rows of one direction by hundreds; the data reads one or two of some hundreds.
+        var table = new float[1000 * 3];
+        for (int row = 0; row < 1000; row++) {
+            int hundred = row / 100;
+            table[3 * row] = (1 + row) * (float) Math.cos(hundred);
+            table[3 * row + 1] = (1 + row) * (float) Math.sin(hundred);
+        }
+        OnnxModel model =
+                reading(1000)
+                        .rewritten(graph ->
+                                graph.setConstant(
+                                        "table", ConstantTensor.floats(List.of(1000L, 3L), table)));
+        Tensor ids = Tensors.of(new long[] {350, 360, 470, 480, 590, 610, 720, 730}, 2, 4);
+        Map<String, Tensor> batch = Map.of("ids", ids, "x", Tensors.randn(2, 4, 3));
+        var unseen = new UnseenRows(model.graph(), List.of(batch));
+        var random = new SplittableRandom(7);
+        int near = 0;
+        for (int draw = 0; draw < 50; draw++) {
+            long[] others = Tensors.longs(of(unseen.in(batch, 1, random), "ids"));
+            long[] own = Tensors.longs(ids);
+            for (int i = 0; i < own.length; i++) {
+                near += own[i] / 100 == others[i] / 100 ? 1 : 0;
+            }
+        }
+        // Of those drawn from the whole table a tenth are near, too.
+        assertEquals(0.55, near / 400.0, 0.08);
     }
 
     private static Tensor of(Map<String, Tensor> batch, String name) {

@@ -34,4 +34,18 @@ class ObjectiveTest {
         assertTrue(second.milliseconds() >= 90_000);
         assertEquals(2, second.call(batch).item_double());
     }
+
+    @Test
+    @DisplayName("loses no time, however often it is asked")
+    void time() {
+        var counting = new Counting();
+        counting.milliseconds();
+        long began = System.nanoTime();
+        long passed = 0;
+        while (passed < 100) {
+            counting.milliseconds();
+            passed = (System.nanoTime() - began) / 1_000_000;
+        }
+        assertTrue(counting.milliseconds() >= passed - 1);
+    }
 }
