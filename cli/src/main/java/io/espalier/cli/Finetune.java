@@ -145,7 +145,7 @@ final class Finetune implements Runnable {
         var given = new OnnxInputs(inputs);
         FineTuner tuner = tuner(original, given);
         // What is wrong with them, or has to be told of them, comes first.
-        given.checkedFor(original);
+        given.checkedToFit(original);
         long began = System.nanoTime();
         TunedModel tuned;
         try (var progress = StageProgress.onStandardError()) {

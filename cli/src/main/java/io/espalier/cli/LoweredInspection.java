@@ -15,9 +15,11 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
 
 /** An ONNX model as libtorch would run it. */
 record LoweredInspection(Path file, ModelInterface names, SavedProgram program) {
@@ -31,8 +33,29 @@ record LoweredInspection(Path file, ModelInterface names, SavedProgram program) 
         ModelInterface names = ModelInterface.of(model);
         LoweredModel lowered = Lowering.lower(Repair.run(model).model());
         GraphModule module = lowered.module();
+        Map<String, List<Long>> run = extents.isEmpty() ? ofOne(names) : extents;
         return new LoweredInspection(
-                file, names, SavedProgram.of(module.graph(), () -> cost(names, module, extents)));
+                file, names, SavedProgram.of(module.graph(), () -> cost(names, module, run)));
+    }
+
+    /** The extents of one example; empty where the model leaves more open than how many. */
+    private static Map<String, List<Long>> ofOne(ModelInterface names) {
+        var extents = new LinkedHashMap<String, List<Long>>();
+        for (TensorInfo input : names.inputs()) {
+            int dimensions = input.extents().map(List::size).orElse(0);
+            List<Long> known = new ArrayList<>();
+            for (int d = 0; d < dimensions; d++) {
+                OptionalLong fixed = input.extents().orElseThrow().get(d).fixed();
+                if (d == 0 || fixed.isPresent()) {
+                    known.add(fixed.orElse(1));
+                }
+            }
+            if (dimensions == 0 || known.size() < dimensions) {
+                return Map.of();
+            }
+            extents.put(input.name(), known);
+        }
+        return extents;
     }
 
     private static GraphCost cost(

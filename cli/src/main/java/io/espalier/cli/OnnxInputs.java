@@ -58,6 +58,9 @@ final class OnnxInputs {
                     Map.entry("--max-length", Set.of(Kind.TEXT)),
                     Map.entry("--dimension", Set.of(Kind.RANDOM)));
 
+    /** Fewer examples say little. */
+    private static final int FEW = 8;
+
     private final InputOptions options;
     private final boolean toMeasure;
     private final Inputs inputs;
@@ -128,6 +131,23 @@ final class OnnxInputs {
             batches.warning().ifPresent(options::warn);
         }
         return batches;
+    }
+
+    /**
+     * The same for a model that is fitted to them: standard error says so where they are few.
+     *
+     * @throws EspalierException if they can't be read or are not what the model takes
+     */
+    void checkedToFit(OnnxModel model) {
+        int different = checkedFor(model).different(FEW);
+        if (!toMeasure && different < FEW) {
+            options.warn(
+                    (different == 1
+                                    ? "All examples of the data are the same"
+                                    : "The data have " + different + " different examples")
+                            + ": what is fitted to them is right on those alone, and so is what"
+                            + " is said of it; give some dozens, of all kinds.");
+        }
     }
 
     /** The inputs, which no model has been looked at for. */

@@ -144,7 +144,7 @@ final class Quantize implements Runnable {
                         : new OnnxInputs(inputs);
         Quantizer judging = given.task().map(quantizer::judgedBy).orElse(quantizer);
         // What is wrong with them, or has to be told of them, comes first.
-        given.checkedFor(original);
+        given.checkedToFit(original);
         QuantizationOutcome result = quantized(judging, original, given.all());
         var quantized = new Quantized(files.model, files.out, mode(), result);
         requireGain(quantized);

@@ -119,8 +119,11 @@ final class Slim implements Runnable {
         OnnxInputs measured = given ? new OnnxInputs(inputs) : OnnxInputs.toMeasure(inputs);
         require(target.maxDrop == null || given, "--max-drop needs --calibration PATH.");
         require(
-                given || inputs.seed == null || "random".equals(importance),
-                "--seed is for --calibration, --random and --importance random.");
+                given
+                        || inputs.seed == null
+                        || target.speedup != null
+                        || "random".equals(importance),
+                "--seed is for --calibration, --random, --speedup and --importance random.");
         training.check(given, target.pruned);
         Importance by = importance(measured, given);
         require(
@@ -168,7 +171,9 @@ final class Slim implements Runnable {
         files.requireApart(model);
         files.tellOfWeights(model);
         OnnxInputs given = unsized.sizedFor(model);
-        if (isData) {
+        if (by instanceof Importance.OnData || training.minutes != null) {
+            given.checkedToFit(model);
+        } else {
             given.checkedFor(model);
         }
         ModelCost before = SlimResult.cost(model, given.all());

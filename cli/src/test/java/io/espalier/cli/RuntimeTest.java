@@ -89,6 +89,8 @@ class RuntimeTest {
         assertEquals(0, inspected.code(), inspected.err());
         assertTrue(inspected.out().contains("relu("), inspected.out());
         assertTrue(inspected.out().contains("Float[1, 64, 16, 16]"), inspected.out());
+        assertEquals(
+                inspected.out(), run(model, "inspect", "--runtime", "libtorch").out(), "one image");
     }
 
     @Test

@@ -185,7 +185,7 @@ class SlimTest {
     @CsvSource({
         "--finetune 1, --finetune needs --calibration PATH.",
         "--lr 1, --lr is for --finetune MINUTES.",
-        "--seed 3, '--seed is for --calibration, --random and --importance random.'",
+        "--seed 3, '--seed is for --calibration, --random, --speedup and --importance random.'",
         "--rounds 2, --rounds is for --finetune MINUTES.",
         "--journal j, --journal is for --finetune MINUTES.",
         "--random --finetune 1 --rounds 0, 'There are from 1 to 100 rounds, not 0.'",
@@ -232,13 +232,17 @@ class SlimTest {
     @Test
     @DisplayName("lets what stays make up for what goes, and says how far the results are")
     void makesUp() {
-        CommandLineRun solved =
-                slim(model, "--ratio", "0.75", "--data", images().toString(), "--force");
+        String data = images().toString();
+        CommandLineRun solved = slim(model, "--ratio", "0.75", "--data", data, "--force");
         assertEquals(0, solved.code(), solved.err());
         assertEquals(48, width(out));
         assertTrue(solved.out().matches("(?s).*w0\\[0\\] +second order.*"), solved.out());
         assertTrue(solved.out().contains("on the calibration data."), solved.out());
         assertFalse(solved.err().contains("WARNING"), solved.err());
+
+        CommandLineRun few =
+                slim(model, "--ratio", "0.9", "--data", data, "--limit", "3", "--force");
+        assertTrue(few.err().contains("WARNING: The data have 3 different examples"), few.err());
 
         CommandLineRun plain = slim(model, "--ratio", "0.75", "--force", "--json");
         assertTrue(plain.err().contains("WARNING: Without --calibration"), plain.err());

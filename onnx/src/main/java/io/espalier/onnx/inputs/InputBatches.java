@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.stream.IntStream;
 
 /**
  * The batches of {@link Inputs} for a model: tensors by the names of its inputs, of the types and
@@ -53,6 +54,38 @@ public final class InputBatches implements Iterable<Map<String, Tensor>> {
     /** How many batches there are; empty where only going through them tells. */
     public OptionalInt count() {
         return source.count();
+    }
+
+    /**
+     * How many examples differ from all before them, counted as far as to a number. As many are
+     * read as that takes.
+     */
+    public int different(int most) {
+        List<List<Tensor>> seen = new ArrayList<>();
+        try (var scope = new PointerScope();
+                Loop loop = iterator()) {
+            while (seen.size() < most && loop.hasNext()) {
+                Map<String, Tensor> batch = loop.next();
+                long examples = examples(batch);
+                for (long i = 0; i < examples && seen.size() < most; i++) {
+                    List<Tensor> example = example(batch, i);
+                    if (seen.stream().noneMatch(other -> areEqual(example, other))) {
+                        seen.add(example);
+                    }
+                }
+            }
+        }
+        return seen.size();
+    }
+
+    private static List<Tensor> example(Map<String, Tensor> batch, long number) {
+        return batch.values().stream()
+                .map(tensor -> (tensor.dim() == 0 ? tensor : tensor.select(0, number)).clone())
+                .toList();
+    }
+
+    private static boolean areEqual(List<Tensor> one, List<Tensor> other) {
+        return IntStream.range(0, one.size()).allMatch(i -> one.get(i).equal(other.get(i)));
     }
 
     /** How many examples a batch has. */

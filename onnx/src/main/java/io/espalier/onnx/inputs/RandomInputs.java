@@ -131,12 +131,18 @@ public final class RandomInputs extends Inputs {
     }
 
     /**
-     * Says that each size is of a dimension that a model leaves open.
+     * Says that each size is of a dimension that a model leaves open, and that of images one that
+     * it takes.
      *
      * @throws EspalierException if one is not
      */
     public void requireOpenIn(OnnxModel model) {
         Signature signature = Signature.of(model);
+        if (height != 0 && signature.inputs().stream().noneMatch(this::hasImages)) {
+            throw new EspalierException(
+                    "The model takes no images of %dx%d. %s"
+                            .formatted(height, width, signature.wanted()));
+        }
         var open = new TreeSet<String>();
         var others = new TreeSet<>(sizes.keySet());
         for (TensorInfo input : signature.inputs()) {
@@ -160,6 +166,13 @@ public final class RandomInputs extends Inputs {
                                             : "it leaves " + String.join(", ", open),
                                     signature.wanted()));
         }
+    }
+
+    private boolean hasImages(TensorInfo input) {
+        int dimensions = input.extents().map(List::size).orElse(0);
+        return dimensions == 4
+                && input.fixed(2).orElse(height) == height
+                && input.fixed(3).orElse(width) == width;
     }
 
     private static String place(TensorInfo input, int dimension) {

@@ -96,6 +96,18 @@ class ArrayInputsTest {
     }
 
     @Test
+    @DisplayName("say how many of their examples differ, as far as one wants to know")
+    void different() {
+        OnnxModel model = ModelsTaking.of("x: float [N, 2]");
+        Path alike = npz("alike.npz", Map.of("x", Tensors.zeros(5, 2)));
+        Path two = npz("two.npz", Map.of("x", Tensors.of(new float[] {1, 2, 1, 2, 2, 1}, 3, 2)));
+
+        assertEquals(1, Inputs.arrays(alike).checkedFor(model).different(4));
+        assertEquals(2, Inputs.arrays(two).batch(1).checkedFor(model).different(4));
+        assertEquals(1, Inputs.arrays(two).checkedFor(model).different(1));
+    }
+
+    @Test
     @DisplayName("are shuffled file by file, alike for the same seed")
     void shuffled() throws IOException {
         for (int i = 0; i < 9; i++) {

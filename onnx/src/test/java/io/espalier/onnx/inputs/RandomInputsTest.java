@@ -109,4 +109,17 @@ class RandomInputsTest {
         assertEquals(2 * 3 * 4 * 5, drawn.length);
         assertEquals(3 * 6 * 7, first(Inputs.random().imageSize(6, 7).batch(1), model, "x").length);
     }
+
+    @Test
+    @DisplayName("refuse a size of images that the model does not take")
+    void otherImages() {
+        RandomInputs random = Inputs.random().imageSize(6, 7);
+        OnnxModel fixed = ModelsTaking.of("x: float [N, 3, 16, 16]");
+
+        random.requireOpenIn(ModelsTaking.of("x: float [N, 3, 6, W]"));
+        var error = assertThrows(EspalierException.class, () -> random.requireOpenIn(fixed));
+        assertEquals(
+                "The model takes no images of 6x7. The model wants x: float [N, 3, 16, 16].",
+                error.getMessage());
+    }
 }
