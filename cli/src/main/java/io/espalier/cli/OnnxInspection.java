@@ -3,7 +3,6 @@ package io.espalier.cli;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.proto.ValueInfoProto;
-import io.espalier.onnx.shape.Contradiction;
 import io.espalier.onnx.shape.ModelCost;
 import io.espalier.onnx.shape.ModelProgram;
 import io.espalier.onnx.shape.Shapes;
@@ -41,25 +40,11 @@ record OnnxInspection(Path file, OnnxModel model, Shapes shapes, ModelCost cost)
     static OnnxInspection of(Path file, Map<String, List<Long>> inputs) {
         OnnxModel model = OnnxModel.load(file);
         Shapes shapes = Shapes.of(model);
-        requireRunning(file, shapes);
+        shapes.requireRunning(file);
         if (!inputs.isEmpty()) {
-            requireRunning(file, Shapes.of(model, inputs));
+            Shapes.of(model, inputs).requireRunning(file);
         }
         return new OnnxInspection(file, model, shapes, ModelCost.of(model, inputs));
-    }
-
-    /** What a model costs that can't run is not known. */
-    private static void requireRunning(Path file, Shapes shapes) {
-        if (!shapes.contradictions().isEmpty()) {
-            Contradiction first = shapes.contradictions().getFirst();
-            throw new EspalierException(
-                    "%s can't run: its node '%s' (%s) %s."
-                            .formatted(
-                                    file,
-                                    first.node().name(),
-                                    operator(first.node()),
-                                    first.words()));
-        }
     }
 
     /** As a person reads it. */

@@ -75,13 +75,20 @@ public abstract class ChannelCall {
 
     /** The channels along a dimension of an operand, which the rule answers for from now on. */
     public final Axis axis(int place, int dimension) {
+        if (dimension < 0 || dimension >= rank(place)) {
+            throw new NotUnderstood("it reads what has %d dimensions".formatted(rank(place)));
+        }
         seen.computeIfAbsent(place, k -> new BitSet()).set(dimension);
         return operand(place).axes().get(dimension);
     }
 
     /** The extent of an operand's dimension. */
     public final long extent(int place, int dimension) {
-        return operand(place).extents()[dimension];
+        long[] extents = operand(place).extents();
+        if (dimension < 0 || dimension >= extents.length) {
+            throw new NotUnderstood("it reads what has %d dimensions".formatted(extents.length));
+        }
+        return extents[dimension];
     }
 
     /** A copy of an operand's dimensions, for all of which the rule answers. */

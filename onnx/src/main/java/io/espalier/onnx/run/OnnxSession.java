@@ -206,7 +206,7 @@ public final class OnnxSession implements RunningModel {
             for (Map.Entry<String, Tensor> input : inputs.entrySet()) {
                 Tensor plain = plain(input.getKey(), input.getValue());
                 lent.add(plain);
-                values.put(input.getKey(), RuntimeTensors.lend(environment, plain));
+                values.put(input.getKey(), RuntimeTensors.lend(environment, input.getKey(), plain));
             }
             try (OrtSession.Result result = session.run(values, new LinkedHashSet<>(some))) {
                 return read.apply(result);

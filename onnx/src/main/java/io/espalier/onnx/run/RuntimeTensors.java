@@ -22,7 +22,8 @@ final class RuntimeTensors {
     private RuntimeTensors() {}
 
     /** A tensor of ONNX Runtime on the same memory, which must outlive it. */
-    static OnnxTensor lend(OrtEnvironment environment, Tensor tensor) throws OrtException {
+    static OnnxTensor lend(OrtEnvironment environment, String name, Tensor tensor)
+            throws OrtException {
         OnnxJavaType type =
                 switch (Tensors.type(tensor)) {
                     case Float -> OnnxJavaType.FLOAT;
@@ -41,6 +42,7 @@ final class RuntimeTensors {
                                             + Tensors.type(tensor)
                                             + ".");
                 };
+        requireBuffer(name, tensor);
         ByteBuffer bytes =
                 tensor.nbytes() == 0
                         ? ByteBuffer.allocateDirect(0)
@@ -57,10 +59,20 @@ final class RuntimeTensors {
         }
         Tensor copy =
                 Tensors.empty(type(name, tensor.getInfo().onnxType), tensor.getInfo().getShape());
+        requireBuffer(name, copy);
         if (copy.nbytes() > 0) {
             Tensors.segment(copy).copyFrom(MemorySegment.ofBuffer(tensor.getByteBuffer()));
         }
         return copy;
+    }
+
+    /** Java and ONNX Runtime hand over buffers whose sizes are ints. */
+    private static void requireBuffer(String name, Tensor tensor) {
+        if (tensor.nbytes() > Integer.MAX_VALUE) {
+            throw new EspalierException(
+                    "'%s' has %,d bytes, more than ONNX Runtime takes from Java or gives it at once (%,d); take fewer examples at once, on the command line by --batch N."
+                            .formatted(name, tensor.nbytes(), Integer.MAX_VALUE));
+        }
     }
 
     private static ScalarType type(String name, OnnxTensorType type) {

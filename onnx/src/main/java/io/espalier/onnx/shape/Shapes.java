@@ -83,6 +83,24 @@ public final class Shapes {
         return List.copyOf(scope.contradictions());
     }
 
+    /**
+     * Refuses a model that can't run, whatever it is given.
+     *
+     * @param model its name
+     * @throws EspalierException with the first of the {@link #contradictions}
+     */
+    public void requireRunning(Object model) {
+        List<Contradiction> all = contradictions();
+        if (!all.isEmpty()) {
+            Contradiction first = all.getFirst();
+            OnnxNode node = first.node();
+            String operator = node.domain().isEmpty() ? node.op() : node.domain() + "." + node.op();
+            throw new EspalierException(
+                    "%s can't run: its node '%s' (%s) %s."
+                            .formatted(model, node.name(), operator, first.words()));
+        }
+    }
+
     /** What is known of a value; {@link ValueType#UNKNOWN} also if there is none of this name. */
     public ValueType type(String value) {
         ValueType type = scope.type(value);

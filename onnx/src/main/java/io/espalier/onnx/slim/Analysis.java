@@ -14,6 +14,7 @@ import io.espalier.slim.ChannelValue;
 import io.espalier.slim.Groups;
 import io.espalier.slim.NotUnderstood;
 import io.espalier.slim.Place;
+import io.espalier.tensor.EspalierException;
 
 import org.jspecify.annotations.Nullable;
 
@@ -46,9 +47,14 @@ final class Analysis {
         shapes = Shapes.of(model);
     }
 
-    /** What becomes of the channels of a model's constants. */
+    /**
+     * What becomes of the channels of a model's constants.
+     *
+     * @throws EspalierException if a node takes what doesn't fit together
+     */
     static Analysis of(OnnxModel model) {
         var analysis = new Analysis(model);
+        analysis.shapes.requireRunning("The model");
         analysis.graph.nodes().forEach(analysis::go);
         for (ValueInfoProto output : analysis.graph.outputs()) {
             analysis.pin(output.getName(), "'%s' is a result".formatted(output.getName()));

@@ -17,6 +17,7 @@ import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -106,6 +107,31 @@ class OnnxSessionTest {
                                     "for input: x for the following indices: index: 1 Got: 2"
                                             + " Expected: 3; index: 2 Got: 5 Expected: 4"),
                     refused::getMessage);
+        }
+    }
+
+    @Test
+    @DisplayName("refuses what is larger than one buffer of Java's, with what to do")
+    void tooLarge() {
+        OnnxModel model =
+                TestGraphs.opset(17)
+                        .input("x: UInt8[N]")
+                        .node("y = Identity(x)")
+                        .output("y")
+                        .build();
+        try (var session = OnnxSession.open(model);
+                var scope = new PointerScope()) {
+            // Nothing is written to it, so that it takes no memory.
+            Tensor large = Tensors.empty(ScalarType.Byte, 1L << 31);
+
+            var refused =
+                    assertThrows(EspalierException.class, () -> session.run(Map.of("x", large)));
+
+            assertEquals(
+                    "'x' has 2,147,483,648 bytes, more than ONNX Runtime takes from Java or gives"
+                        + " it at once (2,147,483,647); take fewer examples at once, on the command"
+                        + " line by --batch N.",
+                    refused.getMessage());
         }
     }
 

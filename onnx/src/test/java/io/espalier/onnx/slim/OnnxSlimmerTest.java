@@ -24,7 +24,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -316,37 +315,6 @@ class OnnxSlimmerTest {
                             session.run(Map.of("x", Tensors.randn(2, 3, 5, 5))).get("y"));
             assertArrayEquals(new long[] {2, 2, 3, 3}, Tensors.shape(y));
         }
-    }
-
-    @ParameterizedTest(name = "{0} of {1}")
-    @CsvSource({
-        "Conv, 0",
-        "Conv, 1152921504606846976",
-        "Conv, -2",
-        "ConvTranspose, 0",
-        "ConvTranspose, 5"
-    })
-    @DisplayName("keeps the channels of a convolution in groups that can't be")
-    void impossibleGroups(String op, long groups) {
-        OnnxModel model =
-                TestGraphs.opset(17)
-                        .input("x: Float[N, 6]")
-                        .weight("w1", 6, 6)
-                        .weight("w2", 6, 6)
-                        .weight("w3", 6, 6, 1, 1)
-                        .integers("image", -1, 6, 1, 1)
-                        .node("h = MatMul(x, w1)")
-                        .node("r = Relu(h)")
-                        .node("i = MatMul(r, w2)")
-                        .node("s = Reshape(i, image)")
-                        .node("y = %s(s, w3)".formatted(op), node -> node.with("group", groups))
-                        .output("y")
-                        .build();
-
-        String found = OnnxSlimmer.of(model).groups().toString();
-
-        assertTrue(found.contains("1: 6 units of w1[1], w2[0]"), found);
-        assertTrue(found.contains("6 channels don't make %d groups".formatted(groups)), found);
     }
 
     @Test
