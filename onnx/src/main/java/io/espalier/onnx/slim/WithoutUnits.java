@@ -23,7 +23,7 @@ final class WithoutUnits {
     private WithoutUnits() {}
 
     /**
-     * The constants of a graph that get zeros.
+     * The constants of a graph that get zeros; of those that went with a block there are none.
      *
      * @param where the dimensions of constants along which they do
      */
@@ -33,7 +33,7 @@ final class WithoutUnits {
         for (Unit unit : units) {
             unit.slices()
                     .forEach((place, own) -> {
-                        if (where.test(place)) {
+                        if (where.test(place) && graph.constant(place.constant()) != null) {
                             indices.merge(place, own, WithoutUnits::both);
                         }
                     });

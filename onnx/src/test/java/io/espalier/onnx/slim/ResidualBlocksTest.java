@@ -98,6 +98,25 @@ class ResidualBlocksTest {
     }
 
     @Test
+    @DisplayName("go beside channels of the stream that they add to")
+    void besideChannels() {
+        var both = 0;
+        for (double share : new double[] {0.15, 0.25, 0.35}) {
+            SlimResult result =
+                    OnnxSlimmer.of(residual(0.001))
+                            .parameters(share)
+                            .importance(Importance.secondOrder(DATA))
+                            .run();
+            boolean narrower =
+                    result.rows().stream()
+                            .anyMatch(row -> row.group().units().size() == 16 && row.left() < 16);
+            boolean gone = result.rows().stream().anyMatch(row -> row.left() == 0);
+            both += narrower && gone ? 1 : 0;
+        }
+        assertTrue(both > 0);
+    }
+
+    @Test
     @DisplayName("are none where a branch is read elsewhere, has another shape or is all there is")
     void areNotFound() {
         TestGraphs read =
