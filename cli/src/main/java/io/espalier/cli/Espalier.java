@@ -68,7 +68,12 @@ public final class Espalier implements Runnable {
 
     /** Runs a command line; what was not written to the end is a failure, whatever it did. */
     static int execute(CommandLine line, StandardStream out, StandardStream err, String... args) {
-        int code = line.execute(args);
+        int code;
+        try {
+            code = line.execute(args);
+        } catch (OutOfMemoryError e) {
+            code = Failures.memory(e, line);
+        }
         line.getOut().flush();
         out.failure().ifPresent(failure -> Failures.output(failure, line));
         line.getErr().flush();

@@ -49,6 +49,17 @@ final class Failures {
         }
     }
 
+    /** A command that needs more memory than there is. */
+    static int memory(OutOfMemoryError error, CommandLine at) {
+        at.getErr()
+                .println(
+                        line(
+                                at,
+                                "There is not enough memory (%s); give smaller inputs, or fewer at once."
+                                        .formatted(firstLine(error.getMessage()))));
+        return at.getCommandSpec().exitCodeOnExecutionException();
+    }
+
     private static String sentence(Exception error) {
         String message = firstLine(error.getMessage());
         return switch (error) {

@@ -7,7 +7,6 @@ import io.espalier.tensor.Tensors;
 import org.bytedeco.pytorch.Tensor;
 
 import java.util.Arrays;
-import java.util.Iterator;
 
 /** What holds for batches that channels are chosen by. */
 final class CalibrationBatches {
@@ -28,18 +27,8 @@ final class CalibrationBatches {
                                     + " of(Importance.gradient(…)), or put the inputs into one.")
                             .formatted(inputs));
         }
-        Iterator<Tensor> first =
-                Needed.given(batches.iterator(), "the iterator of the batches to calibrate with");
-        if (!first.hasNext()) {
-            throw new EspalierException("There is no batch to calibrate with; give at least one.");
-        }
-        if (!canGoAgain(batches, first)) {
-            throw new EspalierException(
-                    "The batches to calibrate with can be gone through once only, and are gone"
-                            + " through many times; give a list of them.");
-        }
         int place = 0;
-        for (Tensor batch : batches) {
+        for (Tensor batch : Needed.repeatable(batches, "the batches to calibrate with")) {
             place++;
             if (Tensors.requireLive(batch).numel() == 0) {
                 throw new EspalierException(
@@ -47,14 +36,8 @@ final class CalibrationBatches {
                                 .formatted(place, Arrays.toString(Tensors.shape(batch))));
             }
         }
-    }
-
-    @SuppressWarnings("ReferenceEquality") // It is about which iterator it is.
-    private static boolean canGoAgain(Iterable<Tensor> batches, Iterator<Tensor> first) {
-        try {
-            return batches.iterator() != first;
-        } catch (IllegalStateException e) {
-            return false; // As a stream's, of which there is one.
+        if (place == 0) {
+            throw new EspalierException("There is no batch to calibrate with; give at least one.");
         }
     }
 }

@@ -87,13 +87,13 @@ public final class LayerCurves<L extends GroupReaders.Layer> {
 
     /** What is inside heads is read as the heads are: a loss there is as much of the results. */
     private double drop(Group group, Map<L, InputCosts> costs, List<Unit> gone, double loss) {
-        Double known = dropOfHeads.get(costs.keySet());
+        Double known = group.isOuter() ? null : dropOfHeads.get(costs.keySet());
         if (known != null) {
             return known * loss;
         }
         double found = drop.applyAsDouble(costs, gone);
         if (group.isOuter() && loss > 0) {
-            dropOfHeads.put(Set.copyOf(costs.keySet()), found / loss);
+            dropOfHeads.putIfAbsent(Set.copyOf(costs.keySet()), found / loss);
         }
         return found;
     }

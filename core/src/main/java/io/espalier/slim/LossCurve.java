@@ -27,13 +27,7 @@ public record LossCurve(List<Unit> order, double[] losses, String by) {
     private static final double LEAST = 1e-6;
 
     /** The shares of a group's units that are gone where it is looked at what results lose. */
-    private static final double[] PROBED = {0.25, 0.5, 0.75, 1};
-
-    /**
-     * Results that lose less tell nothing of what is left: a quarter of a group may be dead, or do
-     * what others do too. Then it is looked at more.
-     */
-    private static final double TELLING = 1e-5;
+    private static final double[] PROBED = {0.25, 0.5, 0.75};
 
     /** What is lost in rounding at a quarter gone may well be seen at seven eighths. */
     private static final double LEAST_DROP = 1e-7;
@@ -141,10 +135,9 @@ public record LossCurve(List<Unit> order, double[] losses, String by) {
             this.count = count;
         }
 
-        /** With how many gone it is looked at next; more than there are if nothing has to be. */
+        /** With how many gone it is looked at next; more than there are after the last. */
         int next() {
-            boolean tells = !drops.isEmpty() && drops.getLast() >= TELLING;
-            if (tells || gone.size() == PROBED.length) {
+            if (gone.size() == PROBED.length) {
                 return count + 1;
             }
             int wanted = (int) Math.round(PROBED[gone.size()] * count);

@@ -129,6 +129,7 @@ final class ModelSlimmer {
                                         .formatted(name));
                     }
                 });
+        example.forEach(Tensors::requireLive);
         TracedModel traced;
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {

@@ -3,6 +3,7 @@ package io.espalier.tensor;
 import org.jspecify.annotations.Nullable;
 
 import java.util.Arrays;
+import java.util.Iterator;
 import java.util.List;
 import java.util.function.UnaryOperator;
 
@@ -58,6 +59,34 @@ public final class Needed {
      */
     public static <T> List<T> all(T @Nullable [] values, String what) {
         return all(Arrays.asList(of(values, what).clone()), what);
+    }
+
+    /**
+     * What can be gone through again and again.
+     *
+     * @param what what it holds, such as {@code "the batches"}
+     * @throws EspalierException if it can be gone through once only, as far as that shows, or gives
+     *     null for its iterator
+     */
+    public static <T extends Iterable<?>> T repeatable(T all, String what) {
+        Iterator<?> first = given(all.iterator(), "the iterator of " + what);
+        if (!beginsAgain(all, first)) {
+            String begin = Character.toUpperCase(what.charAt(0)) + what.substring(1);
+            throw new EspalierException(
+                    begin
+                            + " can be gone through once only, and are gone through many times;"
+                            + " give a list of them.");
+        }
+        return all;
+    }
+
+    @SuppressWarnings("ReferenceEquality") // It is about which iterator it is.
+    private static boolean beginsAgain(Iterable<?> all, Iterator<?> first) {
+        try {
+            return all.iterator() != first;
+        } catch (IllegalStateException e) {
+            return false; // As a stream's, of which there is one.
+        }
     }
 
     /**

@@ -33,6 +33,7 @@ final class GivenInputs extends Inputs {
 
     @Override
     BatchSource open(OnnxModel model, Signature signature) {
+        Needed.repeatable(given, "the batches");
         return new BatchSource() {
             @Override
             public Iterator<Made> batches() {

@@ -223,6 +223,19 @@ public final class OnnxModel {
         return metadata;
     }
 
+    /** The same model that says this of itself; nothing under this key where it is empty. */
+    public OnnxModel withMetadata(String key, String value) {
+        var changed = rest.toBuilder().clearMetadataProps();
+        rest.getMetadataPropsList().stream()
+                .filter(entry -> !entry.getKey().equals(key))
+                .forEach(changed::addMetadataProps);
+        if (!value.isEmpty()) {
+            changed.addMetadataProps(
+                    StringStringEntryProto.newBuilder().setKey(key).setValue(value));
+        }
+        return new OnnxModel(changed.build(), graph.copy(), externalFiles, sparse);
+    }
+
     /** The program that made it, and that program's version; empty if the file doesn't say. */
     public String producer() {
         return (rest.getProducerName() + " " + rest.getProducerVersion()).strip();

@@ -3,6 +3,7 @@ package io.espalier.onnx.quant;
 import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.ElementType;
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.tensor.Internal;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -18,7 +19,8 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /** A name for a model and data that others hardly have: SHA-256 of all that is in them. */
-final class Digest {
+@Internal
+public final class Digest {
     private static final long PART = 1L << 20;
 
     /** Hexadecimal digits enough to tell a few attempts apart. */
@@ -41,15 +43,17 @@ final class Digest {
     static String of(List<OnnxModel> models, CalibrationData data, String settings) {
         var digest = new Digest();
         digest.add(settings);
-        for (OnnxModel model : models) {
-            model.graph()
-                    .nodes()
-                    .forEach(node -> digest.digest.update(node.toProto().toByteArray()));
-            model.graph().constants().forEach(digest::add);
-        }
+        models.forEach(digest::add);
         for (Map<String, Tensor> batch : data.batches()) {
             new TreeMap<>(batch).forEach(digest::add);
         }
+        return HexFormat.of().formatHex(digest.digest.digest());
+    }
+
+    /** A name for a model's nodes and constants. */
+    public static String of(OnnxModel model) {
+        var digest = new Digest();
+        digest.add(model);
         return HexFormat.of().formatHex(digest.digest.digest());
     }
 
@@ -58,6 +62,11 @@ final class Digest {
         var digest = new Digest();
         names.forEach(digest::add);
         return HexFormat.of().formatHex(digest.digest.digest()).substring(0, SHORT);
+    }
+
+    private void add(OnnxModel model) {
+        model.graph().nodes().forEach(node -> digest.update(node.toProto().toByteArray()));
+        model.graph().constants().forEach(this::add);
     }
 
     private void add(String text) {

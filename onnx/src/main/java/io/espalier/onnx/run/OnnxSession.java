@@ -37,6 +37,8 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
@@ -45,8 +47,9 @@ import java.util.stream.Collectors;
  * A model as ONNX Runtime runs it on this machine's processor: what a written file will do where it
  * is deployed.
  *
- * <p>Safe to run from several threads. Inputs are read where they lie, results are tensors of the
- * caller's {@code PointerScope}.
+ * <p>Safe to run from several threads, and to close meanwhile: what runs ends, what comes later is
+ * refused. Inputs are read where they lie, results are tensors of the caller's {@code
+ * PointerScope}.
  */
 public final class OnnxSession implements RunningModel {
     private static final String NO_SUCH_ROW = "indices element out of data bounds";
@@ -54,7 +57,11 @@ public final class OnnxSession implements RunningModel {
     private final OrtEnvironment environment;
     private final OrtSession session;
     private final Set<String> results;
-    private volatile boolean closed;
+
+    /** Runs share it; closing waits for them, since the runtime does not. */
+    private final ReadWriteLock use = new ReentrantReadWriteLock();
+
+    private boolean closed;
 
     private OnnxSession(OrtEnvironment environment, OrtSession session, Set<String> results) {
         this.environment = environment;
@@ -75,11 +82,10 @@ public final class OnnxSession implements RunningModel {
      */
     public static OnnxSession open(OnnxModel model, UnaryOperator<SessionSettings> how) {
         Needed.of(model, "the model");
-        Needed.of(how, "the settings");
+        SessionSettings settings = Needed.from(how, SessionSettings.DEFAULT, "the settings");
         FunctionSizes.requireBounded(model);
         NoGroups.requireNone(model);
         OrtEnvironment environment = RuntimeEnvironment.get();
-        SessionSettings settings = how.apply(SessionSettings.DEFAULT);
         OnnxModel wrapping = WrappingDivisions.of(model);
         OnnxModel tapped = settings.taps().isEmpty() ? wrapping : tapped(wrapping, settings.taps());
         var results = new LinkedHashSet<String>();
@@ -175,7 +181,8 @@ public final class OnnxSession implements RunningModel {
      *     shape, or there is no such result
      */
     public Map<String, Tensor> run(Map<String, Tensor> inputs, Collection<String> some) {
-        if (!results.containsAll(some)) {
+        Needed.of(some, "the names of results");
+        if (!results.isEmpty() && (some.isEmpty() || !results.containsAll(some))) {
             throw new EspalierException(
                     "The session gives " + results + "; asked for were " + some + ".");
         }
@@ -192,13 +199,29 @@ public final class OnnxSession implements RunningModel {
             Collection<String> some,
             Function<OrtSession.Result, Map<String, Tensor>> read) {
         Needed.of(inputs, "the inputs");
-        if (closed) {
-            throw new EspalierException("The session is closed; open another.");
-        }
         if (results.isEmpty()) {
             throw new EspalierException(
                     "The model has no outputs; there is nothing to run it for.");
         }
+        use.readLock().lock();
+        try {
+            requireOpen();
+            return runOpen(inputs, some, read);
+        } finally {
+            use.readLock().unlock();
+        }
+    }
+
+    private void requireOpen() {
+        if (closed) {
+            throw new EspalierException("The session is closed; open another.");
+        }
+    }
+
+    private Map<String, Tensor> runOpen(
+            Map<String, Tensor> inputs,
+            Collection<String> some,
+            Function<OrtSession.Result, Map<String, Tensor>> read) {
         var values = new LinkedHashMap<String, OnnxTensor>();
         var lent = new ArrayList<Tensor>();
         try {
@@ -287,7 +310,9 @@ public final class OnnxSession implements RunningModel {
      * The names of the results and taps that are tensors of numbers; others are texts, lists, maps.
      */
     public List<String> tensors() {
+        use.readLock().lock();
         try {
+            requireOpen();
             Map<String, NodeInfo> known = session.getOutputInfo();
             return results.stream()
                     .filter(name -> {
@@ -299,6 +324,8 @@ public final class OnnxSession implements RunningModel {
                     .toList();
         } catch (OrtException e) {
             throw refused("ONNX Runtime can't describe the model's results: ", e);
+        } finally {
+            use.readLock().unlock();
         }
     }
 
@@ -307,17 +334,19 @@ public final class OnnxSession implements RunningModel {
         return List.copyOf(session.getInputNames());
     }
 
-    /** Closes it, once; nothing happens when it is closed again. */
+    /** Closes it, once, when what runs has ended; nothing happens when it is closed again. */
     @Override
-    public synchronized void close() {
-        if (closed) {
-            return;
-        }
-        closed = true;
+    public void close() {
+        use.writeLock().lock();
         try {
-            session.close();
+            if (!closed) {
+                closed = true;
+                session.close();
+            }
         } catch (OrtException e) {
             throw refused("ONNX Runtime can't close the model: ", e);
+        } finally {
+            use.writeLock().unlock();
         }
     }
 }

@@ -13,6 +13,8 @@ import io.espalier.slim.Place;
 import io.espalier.slim.Unit;
 import io.espalier.slim.UnitSums;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Needed;
+import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.BoolOptional;
@@ -20,7 +22,9 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
 
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -81,12 +85,24 @@ final class FirstOrder {
                 SequencedMap<String, Tensor> results = lowered.run(examples.get(e));
                 Tensor number =
                         loss.isPresent()
-                                ? loss.get().of(results, labels.get(e))
+                                ? number(loss.get().of(results, labels.get(e)))
                                 : ReferenceOutputs.projected(examples.get(e), results, random);
                 found.add(products(number, origins), groups, 1.0 / examples.size());
             }
         }
         return found;
+    }
+
+    private static Tensor number(@Nullable Tensor loss) {
+        Tensor given = Needed.given(loss, "the loss");
+        if (given.numel() != 1 || !given.requires_grad()) {
+            throw new EspalierException(
+                    "The loss is to be one number that follows from the results; it is %s%s."
+                            .formatted(
+                                    Arrays.toString(Tensors.shape(given)),
+                                    given.requires_grad() ? "" : " that follows from no weight"));
+        }
+        return given;
     }
 
     private static LoweredModel lowered(OnnxModel model) {

@@ -1,6 +1,7 @@
 package io.espalier.onnx.tune;
 
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.quant.Digest;
 import io.espalier.state.AtomicFile;
 import io.espalier.state.LockedFile;
 import io.espalier.tensor.EspalierException;
@@ -27,6 +28,9 @@ final class Checkpoint implements AutoCloseable {
     private static final String OF = "checkpoint.json";
     private static final String HEAD = "{\"espalier-fine-tuning\":\"";
     private static final String TRAINING = "training.safetensors";
+
+    /** Under which a model that is kept says what is in it. */
+    private static final String DIGEST = "espalier.digest";
 
     /** What is kept under names of its own; what else lies in the folder is not touched. */
     private static final Pattern KEPT =
@@ -249,11 +253,17 @@ final class Checkpoint implements AutoCloseable {
         if (!goesOn || !Files.exists(file(name))) {
             return Optional.empty();
         }
+        OnnxModel kept;
         try {
-            return Optional.of(OnnxModel.load(file(name)));
+            kept = OnnxModel.load(file(name));
         } catch (EspalierException e) {
             throw damaged(e);
         }
+        String said = kept.metadata().getOrDefault(DIGEST, "");
+        if (!said.equals(Digest.of(kept))) {
+            throw cannot(file(name) + " is damaged or another's.", null);
+        }
+        return Optional.of(kept.withMetadata(DIGEST, ""));
     }
 
     /** The refusal of what can't be read. */
@@ -269,7 +279,7 @@ final class Checkpoint implements AutoCloseable {
     /** Keeps a model. */
     void keep(String name, OnnxModel model) {
         if (said != null) {
-            model.save(file(name));
+            model.withMetadata(DIGEST, Digest.of(model)).save(file(name));
         }
     }
 

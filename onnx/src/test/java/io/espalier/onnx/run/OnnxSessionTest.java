@@ -23,6 +23,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -132,6 +134,43 @@ class OnnxSessionTest {
                         + " it at once (2,147,483,647); take fewer examples at once, on the command"
                         + " line by --batch N.",
                     refused.getMessage());
+        }
+    }
+
+    @Test
+    @DisplayName("is closed when what runs has ended, and refuses what comes later")
+    void closedMeanwhile() throws InterruptedException {
+        OnnxModel model =
+                TestGraphs.opset(17)
+                        .input("x: Float[N, 64]")
+                        .weight("w", 64, 64)
+                        .node("y = MatMul(x, w)")
+                        .output("y")
+                        .build();
+        List<String> ends = Collections.synchronizedList(new ArrayList<>());
+        for (int round = 0; round < 10; round++) {
+            OnnxSession session = OnnxSession.open(model);
+            List<Thread> threads = new ArrayList<>();
+            for (int i = 0; i < 3; i++) {
+                threads.add(Thread.ofPlatform().start(() -> ends.add(refusal(session))));
+            }
+            Thread.sleep(10);
+            session.close();
+            for (Thread thread : threads) {
+                thread.join();
+            }
+        }
+        assertEquals(Collections.nCopies(30, "The session is closed; open another."), ends);
+    }
+
+    private static String refusal(OnnxSession session) {
+        try (var scope = new PointerScope()) {
+            Map<String, Tensor> batch = Map.of("x", Tensors.zeros(8, 64));
+            while (true) {
+                session.runOnly(batch);
+            }
+        } catch (EspalierException e) {
+            return String.valueOf(e.getMessage());
         }
     }
 

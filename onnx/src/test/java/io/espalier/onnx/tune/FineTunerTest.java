@@ -463,6 +463,11 @@ class FineTunerTest {
             assertTrue(message.contains(kept.resolve(name).toString()), message);
             assertTrue(message.endsWith("or begin it anew."), message);
         }
+        tuner.checkpoints(kept, false).tune(pruned, data);
+        OnnxModel fitted = OnnxModel.load(kept.resolve("fitted.onnx"));
+        OnnxPruner.l1(0.9).prune(fitted).model().save(kept.resolve("fitted.onnx"));
+        String message = refusal(goingOn, data, pruned);
+        assertTrue(message.contains("fitted.onnx is damaged or another's."), message);
         tuner.checkpoints(kept, false).epochs(0).tune(pruned, data);
         try (var left = Files.list(kept)) {
             assertEquals(2, left.count());
