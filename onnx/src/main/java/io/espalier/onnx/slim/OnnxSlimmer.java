@@ -4,6 +4,7 @@ import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.quant.half.StoredHalves;
 import io.espalier.onnx.repair.Repair;
+import io.espalier.onnx.repair.SpelledOut;
 import io.espalier.slim.Axis;
 import io.espalier.slim.Group;
 import io.espalier.slim.Groups;
@@ -300,7 +301,7 @@ public final class OnnxSlimmer {
             slim = folded.remove(gone);
             slimmer = new OnnxSlimmer(slimmer.original, slim);
         }
-        return slim;
+        return SpelledOut.as(model, slim);
     }
 
     private PrunedUnits pruned() {
@@ -332,7 +333,7 @@ public final class OnnxSlimmer {
      */
     public OnnxModel remove(Collection<Unit> units) {
         List<Unit> some = new ArrayList<>(Needed.of(units, "the units"));
-        return remove(Needed.all(some, "the units"), model);
+        return SpelledOut.as(original, remove(Needed.all(some, "the units"), model));
     }
 
     /** The same of a model that has other numbers in its constants. */
@@ -343,7 +344,8 @@ public final class OnnxSlimmer {
     /** The same without the blocks that are left out at these widths, as the file keeps weights. */
     OnnxModel remove(Collection<Unit> units, OnnxModel from, LeftOutBlocks blocks, int[] widths) {
         OnnxModel slim = remove(units, from);
-        return halves.close(
-                blocks.isAnyOut(widths) ? blocks.out(slim, widths, groups.choose(units)) : slim);
+        OnnxModel left =
+                blocks.isAnyOut(widths) ? blocks.out(slim, widths, groups.choose(units)) : slim;
+        return SpelledOut.as(original, halves.close(left));
     }
 }

@@ -5,6 +5,7 @@ import static io.espalier.onnx.repair.Results.assertUntouched;
 import static io.espalier.onnx.repair.Results.operators;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.onnx.TestGraphs;
 import io.espalier.onnx.model.ConstantTensor;
@@ -16,6 +17,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+
+import java.util.Set;
 
 @DisplayName("A spelled-out activation")
 class ActivationsTest {
@@ -127,6 +130,18 @@ class ActivationsTest {
     void gelu(String program) {
         recognizes("gelu", "Gelu 1", model(13, program));
         recognizes("gelu", "Gelu 1", model(20, program));
+        assertSpelledOut(model(13, program));
+    }
+
+    /** A file of standard operators stays one. */
+    private static void assertSpelledOut(OnnxModel model) {
+        OnnxModel found = Repair.pass("gelu").run(model);
+        OnnxModel spelled = SpelledOut.as(model, found);
+
+        assertEquals(Set.of(""), spelled.opsets().keySet());
+        assertTrue(spelled.graph().nodes().stream().allMatch(node -> node.domain().isEmpty()));
+        assertSame(model, spelled, 5, 6);
+        assertEquals(found, SpelledOut.as(found, found));
     }
 
     @ParameterizedTest
@@ -143,6 +158,7 @@ class ActivationsTest {
     @DisplayName("is found to be GELU by the hyperbolic tangent")
     void tanhGelu(String program) {
         recognizes("gelu", "FastGelu 1", model(13, program));
+        assertSpelledOut(model(13, program));
         OnnxModel newer = Repair.pass("gelu").run(model(20, program));
 
         OnnxNode gelu = newer.graph().nodes().getFirst();
