@@ -63,6 +63,22 @@ final class GradientTraining {
      */
     record Trained(OnnxModel model, boolean better, long steps, List<String> frozen) {}
 
+    /**
+     * Says before anything else is done that a model can be trained.
+     *
+     * @throws EspalierException if libtorch lacks one of its operators
+     */
+    static void requireLowered(OnnxModel model) {
+        try {
+            Lowering.lower(TrainableFile.Floats.of(model).lowerable());
+        } catch (EspalierException e) {
+            throw new EspalierException(
+                    "Training by gradients needs a model that libtorch can run; slim this one without it, on the command line without --finetune. %s"
+                            .formatted(e.getMessage()),
+                    e);
+        }
+    }
+
     Trained run(CalibrationData data) {
         List<String> inside = inside(data);
         LoweredModel lowered =

@@ -3,6 +3,7 @@ package io.espalier.onnx.tune;
 import io.espalier.onnx.inputs.Inputs;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.quant.CalibrationData;
+import io.espalier.onnx.repair.Repair;
 import io.espalier.onnx.slim.Slimming;
 import io.espalier.state.AtomicFile;
 import io.espalier.tensor.EspalierException;
@@ -141,6 +142,9 @@ public final class SlimTuning {
     public TunedSlim run(Inputs data) {
         Needed.of(data, "the data");
         OnnxModel model = slimming.model();
+        if (tuner.settings().epochs() > 0) {
+            GradientTraining.requireLowered(Repair.withoutFunctions(model));
+        }
         try (var checkpoint =
                 journal.map(folder -> Checkpoint.open(folder, start)).orElseGet(Checkpoint::none)) {
             try (var read = CalibrationData.read(model, data, MOST_EXAMPLES)) {

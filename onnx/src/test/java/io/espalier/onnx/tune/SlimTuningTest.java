@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.espalier.onnx.TestGraphs;
 import io.espalier.onnx.inputs.Inputs;
 import io.espalier.onnx.model.OnnxModel;
+import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.slim.Importance;
 import io.espalier.onnx.slim.OnnxSlimmer;
 import io.espalier.onnx.slim.SlimResult;
@@ -67,6 +68,25 @@ class SlimTuningTest {
 
     private static long width(OnnxModel of) {
         return Objects.requireNonNull(of.graph().constant("last")).shape().getFirst();
+    }
+
+    @Test
+    @DisplayName("says before it slims that a model can't be trained")
+    void cannotTrain() {
+        OnnxModel strange =
+                model.rewritten(graph -> {
+                    graph.add(OnnxNode.of("Det", List.of("x"), "z"));
+                    graph.addOutput("z");
+                });
+        SlimTuning tuning =
+                SlimTuning.of(
+                        OnnxSlimmer.of(strange).parameters(0.5),
+                        FineTuner.distilling(strange).epochs(1));
+
+        var refused = assertThrows(EspalierException.class, () -> tuning.run(rows));
+
+        String begin = "Training by gradients needs a model that libtorch can run; slim this one";
+        assertTrue(String.valueOf(refused.getMessage()).startsWith(begin), refused::getMessage);
     }
 
     @Test
