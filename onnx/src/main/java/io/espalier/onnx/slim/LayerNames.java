@@ -30,8 +30,8 @@ record LayerNames(List<NamePattern> only, List<NamePattern> kept) {
 
     /**
      * The patterns as they are in a repaired graph: one that stands for nothing there, but for a
-     * weight of the file, which a normalization became part of, is the names of the nodes that read
-     * it.
+     * node or a weight of the file that became part of another, such as a normalization, is the
+     * names of the nodes that give what that node, or those that read that weight, gave.
      */
     static String[] inRepaired(OnnxGraph file, OnnxGraph repaired, String... patterns) {
         List<String> nodes = repaired.nodes().stream().map(OnnxNode::name).toList();
@@ -44,13 +44,22 @@ record LayerNames(List<NamePattern> only, List<NamePattern> kept) {
                     }
                     List<String> readers =
                             file.nodes().stream()
-                                    .filter(node -> nodes.contains(node.name()))
-                                    .filter(node -> readsConstant(file, node, pattern))
-                                    .map(OnnxNode::name)
+                                    .filter(node ->
+                                            pattern.matches(node.name())
+                                                    || readsConstant(file, node, pattern))
+                                    .flatMap(node -> inRepaired(repaired, nodes, node))
                                     .toList();
                     return readers.isEmpty() ? Stream.of(text) : readers.stream();
                 })
                 .toArray(String[]::new);
+    }
+
+    private static Stream<String> inRepaired(
+            OnnxGraph repaired, List<String> nodes, OnnxNode node) {
+        if (nodes.contains(node.name())) {
+            return Stream.of(node.name());
+        }
+        return Stream.ofNullable(repaired.producer(node.output())).map(OnnxNode::name);
     }
 
     private static boolean readsConstant(OnnxGraph file, OnnxNode node, NamePattern pattern) {

@@ -244,7 +244,9 @@ class OnnxSlimmerTest {
                         .floats("scale", 1, 2, 3, 4, 5, 6, 7, 8)
                         .floats("shift", 1, 1, 1, 1, 1, 1, 1, 1)
                         .node("a = Conv(x, w1)", n -> n.withName("first"))
-                        .node("b = BatchNormalization(a, scale, shift, shift, scale)")
+                        .node(
+                                "b = BatchNormalization(a, scale, shift, shift, scale)",
+                                n -> n.withName("norm"))
                         .node("c = Relu(b)")
                         .weight("w2", 4, 8, 3, 3)
                         .node("y = Conv(c, w2)")
@@ -257,8 +259,11 @@ class OnnxSlimmerTest {
                 slimmer.only("w1").ratio(0.5).run().rows().stream()
                         .map(SlimResult.Row::left)
                         .toList());
-        assertTrue(slimmer.keep("w1").independent().isEmpty());
-        assertThrows(EspalierException.class, () -> slimmer.keep("scale"));
+        for (String name : List.of("w1", "scale", "norm", "nor*")) {
+            assertTrue(slimmer.keep(name).independent().isEmpty(), name);
+            assertEquals(1, slimmer.only(name).independent().size(), name);
+        }
+        assertThrows(EspalierException.class, () -> slimmer.keep("another"));
     }
 
     @Test
