@@ -172,16 +172,17 @@ final class LibtorchBinding {
 
     private static Kernel unbound(OperatorCall call, Operator operator) {
         return (free, tensors) -> {
-            int[] next = {0};
-            List<@Nullable Object> arguments =
-                    arguments(
-                            call,
-                            value -> tensors[next[0]++],
-                            size -> resolve(size, free, tensors));
-            List<Object> results = operator.call(arguments.toArray());
+            List<Object> results = operator.call(arguments(call, free, tensors).toArray());
             List<?> all = givesList(call) ? (List<?>) results.getFirst() : results;
             return all.stream().map(Tensor.class::cast).toList();
         };
+    }
+
+    /** What libtorch's operator is called with on these tensors. */
+    static List<@Nullable Object> arguments(
+            OperatorCall call, Map<String, Long> free, Tensor... tensors) {
+        int[] next = {0};
+        return arguments(call, value -> tensors[next[0]++], size -> resolve(size, free, tensors));
     }
 
     private static long fixed(Size size) {

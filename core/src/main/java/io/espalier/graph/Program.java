@@ -1,5 +1,6 @@
 package io.espalier.graph;
 
+import io.espalier.nn.CallRecorder;
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
 
@@ -108,6 +109,9 @@ final class Program {
     List<Tensor> run(
             List<Tensor> given, List<@Nullable Module> owners, @Nullable StepWatcher watcher) {
         Map<String, Long> free = needsSizes ? signature.sizes(given) : Map.of();
+        if (watcher == null && CallRecorder.CURRENT.isBound()) {
+            return recorded(given, owners, free, CallRecorder.CURRENT.get());
+        }
         boolean overwrites = reusesMemory && owners.stream().noneMatch(Program::isWatched);
         try (RunScope scope = RunScope.open()) {
             var values = new Values(slots, scope);
@@ -126,6 +130,36 @@ final class Program {
                 values.free(step.finished());
             }
             return outputs.stream().map(values::handOver).toList();
+        }
+    }
+
+    /**
+     * Runs as a model's own code does, whose calls a recorder sees and whose tensors it may keep.
+     */
+    private List<Tensor> recorded(
+            List<Tensor> given,
+            List<@Nullable Module> owners,
+            Map<String, Long> free,
+            CallRecorder recorder) {
+        try (RunScope scope = RunScope.open()) {
+            var values = new Values(slots, scope);
+            for (int i = 0; i < inputs; i++) {
+                values.lend(i, given.get(i));
+            }
+            scope.aside(() -> {
+                for (int i = 0; i < steps.size(); i++) {
+                    Step step = steps.get(i);
+                    compute(step, owners.get(i), values, free, false);
+                    if (step.node() instanceof Node.OperatorCall call) {
+                        recorder.function(
+                                List.of(values.of(step.results())),
+                                call.operator().libtorch(),
+                                LibtorchBinding.arguments(call, free, values.of(step.operands())));
+                    }
+                }
+                return true;
+            });
+            return outputs.stream().map(values::get).toList();
         }
     }
 

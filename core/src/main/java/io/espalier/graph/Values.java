@@ -26,7 +26,8 @@ final class Values {
         this.scope = scope;
     }
 
-    private Tensor get(int slot) {
+    /** The tensor of a slot, as long as that is not freed. */
+    Tensor get(int slot) {
         return Objects.requireNonNull(handles[slot]);
     }
 

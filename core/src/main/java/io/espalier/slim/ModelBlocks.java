@@ -1,6 +1,7 @@
 package io.espalier.slim;
 
 import io.espalier.graph.Graph;
+import io.espalier.graph.GraphModule;
 import io.espalier.graph.GraphOperator;
 import io.espalier.graph.Node;
 import io.espalier.graph.Node.OperatorCall;
@@ -77,9 +78,14 @@ final class ModelBlocks {
         calls = new ModuleCalls(analysis, example);
     }
 
-    /** All of a model, in the order of its program; none of one that is watched. */
+    /**
+     * All of a model, in the order of its program; none of one that is watched, nor of one that is
+     * a program itself, whose steps stay whatever stands for modules.
+     */
     static List<Found> of(ModelAnalysis analysis, List<Tensor> example) {
-        return analysis.model().isHooked() ? List.of() : new ModelBlocks(analysis, example).all();
+        return analysis.model().isHooked() || analysis.model() instanceof GraphModule
+                ? List.of()
+                : new ModelBlocks(analysis, example).all();
     }
 
     private List<Found> all() {

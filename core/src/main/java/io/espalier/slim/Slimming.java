@@ -1,5 +1,6 @@
 package io.espalier.slim;
 
+import io.espalier.graph.GraphModule;
 import io.espalier.nn.Constant;
 import io.espalier.nn.Identity;
 import io.espalier.nn.Module;
@@ -230,7 +231,7 @@ public final class Slimming {
      * place of the module that gives what a block adds comes a {@link Constant}, in the places of
      * the modules before it an {@link Identity}; nothing else may read what they give, and all that
      * multiplies has to be in such modules. A model that hooks watch, as they do one that trains
-     * for integers, has none.
+     * for integers, has none, nor has a {@link GraphModule}, whose program stays as it is written.
      */
     public List<ResidualBlock> blocks() {
         return slimmer.blocks().stream().map(ModelBlocks.Found::told).toList();

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.espalier.nn.Conv2d;
 import io.espalier.nn.Dropout;
+import io.espalier.nn.Flatten;
 import io.espalier.nn.FloatFunctional;
 import io.espalier.nn.Functional;
 import io.espalier.nn.Linear;
@@ -111,6 +112,35 @@ class GraphModuleTest {
 
         assertSameOutput(model, traced, Tensors.randn(1, 3, 8, 8));
         assertSameOutput(model, traced, Tensors.randn(4, 3, 5, 9));
+    }
+
+    @Test
+    @DisplayName("is traced itself as what it computes, alone and in another model")
+    void tracedAgain() {
+        var model = new Sequential(new Residual(), new Conv2d(3, 2, 1), new Flatten(2, -1));
+        Tensor example = Tensors.randn(1, 3, 8, 8);
+        GraphModule traced = traced(model, example);
+        var around = new Sequential(traced, new ReLU());
+
+        GraphModule again = traced(traced, example);
+        GraphModule whole = traced(around, example);
+
+        assertEquals(traced.graph().toString(), again.graph().toString());
+        assertEquals(
+                """
+                graph(x):
+                    0_0_conv = self.0.0.conv(x)
+                    add = add(0_0_conv, x)
+                    relu = relu(add)
+                    0_1 = self.0.1(relu)
+                    flatten = flatten(0_1, start_dim=2)
+                    relu_1 = relu(flatten)
+                    return relu_1\
+                """,
+                whole.graph().toString());
+        Tensor other = Tensors.randn(4, 3, 5, 9);
+        assertSameOutput(model, again, other);
+        assertSameOutput(around, whole, other);
     }
 
     @Test
