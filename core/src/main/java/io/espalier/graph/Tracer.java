@@ -30,6 +30,7 @@ import java.util.function.Supplier;
 final class Tracer implements CallRecorder {
     private final Module root;
     private final IdentityHashMap<Module, String> paths = new IdentityHashMap<>();
+    private final boolean keepsUnused;
     private final Names names = new Names();
     private final List<Node> nodes = new ArrayList<>();
     private final KnownTensors known;
@@ -61,9 +62,11 @@ final class Tracer implements CallRecorder {
     /**
      * @param constants tensors that are neither the model's parameters nor computed, and that it
      *     may use nevertheless
+     * @param keepsUnused whether layers stay whose results nobody uses
      */
-    Tracer(Module root, List<Tensor> constants) {
+    Tracer(Module root, List<Tensor> constants, boolean keepsUnused) {
         this.root = root;
+        this.keepsUnused = keepsUnused;
         this.known = new KnownTensors();
         this.state = new ModelState(root, constants);
         root.namedModules().forEach((path, module) -> paths.putIfAbsent(module, path));
@@ -97,11 +100,12 @@ final class Tracer implements CallRecorder {
             throw new EspalierException(
                     "Can't trace " + root.getClass().getSimpleName() + ": " + frame.failure + ".");
         }
-        return new Graph(inputs, nodes, returned).withoutUnused(node -> !isEffective(node));
+        return new Graph(inputs, nodes, returned).withoutUnused(node -> !stays(node));
     }
 
-    private boolean isEffective(Node node) {
-        return node instanceof Node.ModuleCall call && effective.contains(call.path());
+    private boolean stays(Node node) {
+        return node instanceof Node.ModuleCall call
+                && (keepsUnused || effective.contains(call.path()));
     }
 
     /** Tensors that turned up and that nobody made; the model may hold them. */

@@ -30,6 +30,7 @@ final class Tracing {
     private final Module model;
     private final Module followed;
     private final List<Tensor> example;
+    private final boolean keepsUnused;
 
     /**
      * What came of running the model.
@@ -45,8 +46,18 @@ final class Tracing {
             List<FollowedCall> followed) {}
 
     Tracing(Module model, List<Tensor> example) {
+        this(model, example, false);
+    }
+
+    /**
+     * A tracing.
+     *
+     * @param keepsUnused whether layers stay whose results nobody uses
+     */
+    Tracing(Module model, List<Tensor> example, boolean keepsUnused) {
         this.model = model;
         this.example = example;
+        this.keepsUnused = keepsUnused;
         this.followed = model.hasHooks() ? model.alias() : model;
         if (model.hasHooks()) { // they will see the calls of the graph, and are no part of it
             followed.removeHooks(Hook.class);
@@ -286,7 +297,7 @@ final class Tracing {
         List<Tensor> constants = new ArrayList<>();
         List<Tensor> before = null;
         while (true) {
-            var tracer = new Tracer(followed, constants);
+            var tracer = new Tracer(followed, constants, keepsUnused);
             Graph graph = null;
             EspalierException refusal = null;
             try {

@@ -65,7 +65,16 @@ final class ModelAnalysis {
         graph.outputs()
                 .forEach(output ->
                         analysis.pin(analysis.value(output), "'%s' is a result".formatted(output)));
+        graph.nodes().stream().filter(ModuleCall.class::isInstance).forEach(analysis::pinUnused);
         return analysis;
+    }
+
+    /** Lets a layer whose results nobody uses lose only what goes of its inputs. */
+    private void pinUnused(Node layer) {
+        if (layer.results().stream().noneMatch(this::isUsed)) {
+            String reason = "nobody uses what '%s' gives".formatted(layer.result());
+            layer.results().forEach(result -> pin(value(result), reason));
+        }
     }
 
     private void go(Node node) {

@@ -7,6 +7,7 @@ import io.espalier.graph.GraphTypes;
 import io.espalier.graph.Size;
 import io.espalier.graph.TensorType;
 import io.espalier.graph.Value;
+import io.espalier.graph.WholeTrace;
 import io.espalier.nn.Module;
 import io.espalier.tensor.EspalierException;
 
@@ -38,7 +39,7 @@ record TracedModel(
                 var unwatched = new Unwatched(model)) {
             Tensor[] inputs = example.toArray(Tensor[]::new);
             GraphModule program =
-                    model instanceof GraphModule own ? own : GraphModule.trace(model, inputs);
+                    model instanceof GraphModule own ? own : WholeTrace.of(model, example);
             Map<Value, long[]> extents = new HashMap<>();
             Map<Value, ScalarType> elements = new HashMap<>();
             GraphTypes.of(program, inputs)

@@ -70,7 +70,10 @@ final class WeighedLayer implements GroupReaders.Layer {
             ModelEnd.Side other = end.other();
             Place place = other == null ? null : other.place();
             String path = end.node().modulePath().orElse("");
-            if (place == null || path.isEmpty() || !isThere.test(end.node()) || !seen.add(path)) {
+            boolean matters =
+                    isThere.test(end.node())
+                            && end.node().results().stream().anyMatch(analysis::isUsed);
+            if (place == null || path.isEmpty() || !matters || !seen.add(path)) {
                 continue;
             }
             WeighedLayer layer = of(analysis, path, place);
