@@ -4,6 +4,7 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.quant.Pace.Work;
 import io.espalier.onnx.quant.QuantizationResult.Layer;
 import io.espalier.onnx.quant.conv.ConvolutionQuantization;
+import io.espalier.tensor.EspalierException;
 
 import org.jspecify.annotations.Nullable;
 
@@ -79,7 +80,11 @@ final class ConvolutionSearch {
         if (convolutions.isEmpty()) {
             return keptSmall(floats, finish);
         }
-        convolutions.recallTimes(journal.numbers("milliseconds of operators", this::times));
+        Map<String, Double> times = journal.numbers("milliseconds of operators", this::times);
+        if (times.isEmpty()) {
+            return keptSmall(floats, finish);
+        }
+        convolutions.recallTimes(times);
         if (convolutions.shareOfDepthwise() > MANY_DEPTHWISE) {
             convolutions.fittingWeights();
         }
@@ -126,9 +131,18 @@ final class ConvolutionSearch {
                 : keptSmall(floats, finish);
     }
 
+    /** None if the runtime does not take the model in integers. */
     private Map<String, Double> times() {
         begin(Work.OPERATORS, "measuring operators");
-        return convolutions.measured(data.first(), settings.threads());
+        try {
+            return convolutions.measured(data.first(), settings.threads());
+        } catch (EspalierException e) {
+            settings.progress()
+                    .say(
+                            "convolutions stay in floats, since with them in integers: "
+                                    + e.getMessage());
+            return Map.of();
+        }
     }
 
     private boolean isFaster(Attempt attempt, OnnxModel floats) {

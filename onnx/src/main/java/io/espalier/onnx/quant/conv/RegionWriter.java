@@ -43,12 +43,14 @@ final class RegionWriter {
     private final Set<String> floats = new HashSet<>();
     private final Map<String, Integer> readersLeft = new HashMap<>();
     private final Set<String> current = new HashSet<>();
+    private final Set<OnnxNode> keptLayout;
     private final Map<String, Unit> unitOfNode = new LinkedHashMap<>();
     private @Nullable Unit writing;
 
     /** Prepares for a model, which stays as it is. */
     RegionWriter(OnnxModel model, Calibrator calibrator, WeightRounding rounding) {
         this.source = model.graph();
+        this.keptLayout = KeptLayout.in(model);
         this.target = model.withOpset(OnnxNode.MICROSOFT, 1);
         this.graph = target.graph();
         this.conversions = domainOfConversions(model);
@@ -75,6 +77,9 @@ final class RegionWriter {
     OnnxModel write(Collection<Unit> placement, StepListener listener) {
         var units = new HashMap<OnnxNode, Unit>();
         placement.forEach(unit -> unit.nodes().forEach(node -> units.put(node, unit)));
+        if (placement.isEmpty()) {
+            keptLayout.clear(); // nothing is transposed
+        }
         int all = (int) source.nodes().stream().filter(node -> isLayer(node, units)).count();
         int done = 0;
         for (OnnxNode node : source.nodes()) {
@@ -121,13 +126,23 @@ final class RegionWriter {
     private void writeFloat(OnnxNode node) {
         node.reads().forEach(this::floats);
         node.outputs().forEach(floats::add);
-        if (!rounding.stores(node)) {
+        if (keptLayout.contains(node)) {
+            emitKept(node);
+        } else if (!rounding.stores(node)) {
             emit(node);
         } else if (node.is("Conv")) {
             convolutions.writeFloat(node, stored);
         } else {
             emit(stored.store(node, rounding));
         }
+    }
+
+    /** Behind a reshaping to the shape that it has, a value keeps its layout. */
+    private void emitKept(OnnxNode node) {
+        String kept = graph.freshName(node.input(0) + "_kept");
+        String shape = constant("same_shape", KeptLayout.SAME_SHAPE);
+        emit(OnnxNode.of("Reshape", List.of(node.input(0), shape), kept));
+        emit(node.withInput(0, kept));
     }
 
     /** Lets go what nobody will read any more. */

@@ -10,6 +10,7 @@ import io.espalier.onnx.model.ConstantTensor;
 import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.model.OnnxNode;
 import io.espalier.onnx.proto.GraphProto;
+import io.espalier.onnx.repair.Repair;
 import io.espalier.onnx.run.OnnxSession;
 import io.espalier.tensor.Libtorch;
 import io.espalier.tensor.Tensors;
@@ -280,6 +281,40 @@ class ConvolutionQuantizationTest {
 
         assertEquals(1, count(quantized, "QLinearConv"));
         assertClose(model, quantized, 0.03);
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @ValueSource(strings = {"cubic to less", "linear along axes"})
+    @DisplayName("resizes between integers as the runtime can, also when it is repaired again:")
+    void resized(String how) {
+        boolean cubic = how.startsWith("cubic");
+        float[] scales = cubic ? new float[] {1, 1, 0.5f, 2} : new float[] {0.5f, 2};
+        OnnxModel model =
+                TestGraphs.opset(18)
+                        .input("x: Float[N, 3, 16, 16]")
+                        .weight("w0", 8, 3, 1, 1)
+                        .weight("w1", 4, 8, 1, 1)
+                        .weight("w2", 4, 4, 1, 1)
+                        .floats("scales", scales)
+                        .node("c0 = Conv(x, w0)")
+                        .node("a0 = Relu(c0)")
+                        .node(
+                                "r = Resize(a0, , scales)",
+                                n ->
+                                        cubic
+                                                ? n.with("mode", "cubic")
+                                                : n.with("mode", "linear")
+                                                        .with("axes", List.of(2L, 3L)))
+                        .node("c1 = Conv(r, w1)")
+                        .node("y = Conv(c1, w2)")
+                        .output("y")
+                        .build();
+
+        OnnxModel quantized = all(model);
+
+        assertEquals(2, count(quantized, "QLinearConv"));
+        assertClose(model, quantized, 0.03);
+        assertClose(model, Repair.run(quantized).model(), 0.03);
     }
 
     private static GraphProto branch(String op) {
