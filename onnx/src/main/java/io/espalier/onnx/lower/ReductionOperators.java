@@ -247,7 +247,13 @@ final class ReductionOperators {
                             call.apply(
                                     GraphOperator.ARGMAX, Map.of("dim", dim, "keepdim", true), x);
                     Value zeros = call.apply(GraphOperator.MUL_SCALAR, Map.of("other", 0), x);
-                    Value ones = call.apply(GraphOperator.ADD_SCALAR, Map.of("other", 1), zeros);
+                    // Of the places' extents, and no gradient passes.
+                    Value nothing = call.apply(GraphOperator.MUL_SCALAR, Map.of("other", 0), place);
+                    Value ones =
+                            call.cast(
+                                    call.apply(
+                                            GraphOperator.ADD_SCALAR, Map.of("other", 1), nothing),
+                                    call.type(0));
                     return call.apply(
                             GraphOperator.SCATTER, Map.of("dim", dim), zeros, place, ones);
                 });

@@ -64,8 +64,7 @@ final class NoOperations {
                 List<Long> pads = Constants.integers(graph, node, "pads", 1);
                 yield pads != null && pads.stream().allMatch(p -> p == 0) ? x : null;
             }
-            case "Reshape" ->
-                    isOfShape(subject, x, node) && !keepsLayout(graph, node) ? x : null;
+            case "Reshape" -> isOfShape(subject, x, node) && !keepsLayout(graph, node) ? x : null;
             case "Squeeze" -> undone(graph, node, "Unsqueeze");
             case "Unsqueeze" -> undone(graph, node, "Squeeze");
             default -> null;
@@ -131,9 +130,7 @@ final class NoOperations {
     private static boolean keepsLayout(OnnxGraph graph, OnnxNode node) {
         OnnxNode reader = graph.onlyReader(node.output());
         OnnxNode before = graph.producer(node.input(0));
-        return reader != null
-                && reader.is("Resize")
-                && (before == null || !before.is("Reshape"));
+        return reader != null && reader.is("Resize") && (before == null || !before.is("Reshape"));
     }
 
     /** Whether a Reshape's result has the shape that its input has, whatever a run decides. */

@@ -186,6 +186,34 @@ class UnitScoresTest {
         assertTrue(result.rows().getFirst().spent().orElseThrow().error() >= 0);
     }
 
+    @ParameterizedTest
+    @CsvSource({"4, false", "3, false", "4, true"})
+    @DisplayName(
+            "go by gradients too where inputs have no examples in common, and beside one that says"
+                    + " which is largest")
+    void twoInputs(int rows, boolean hard) {
+        TestGraphs graph =
+                TestGraphs.opset(17)
+                        .input("x: Float[4, 6]")
+                        .input("z: Float[%d, 6]".formatted(rows))
+                        .weight("w1", 6, UNITS)
+                        .weight("w2", UNITS, 5)
+                        .weight("w3", 6, 5)
+                        .node("h = MatMul(x, w1)")
+                        .node("r = Relu(h)")
+                        .node("a = MatMul(r, w2)")
+                        .node("b = MatMul(z, w3)")
+                        .node("t = Transpose(b)", n -> n.with("perm", List.of(1L, 0L)))
+                        .node("y = MatMul(a, t)")
+                        .output("y");
+        OnnxModel model = hard ? graph.node("q = Hardmax(a)").output("q").build() : graph.build();
+        Inputs inputs = Inputs.random().limit(4);
+
+        SlimResult result = half(model, Importance.gradient(inputs));
+
+        assertEquals("gradient", result.rows().getFirst().by());
+    }
+
     @Test
     @DisplayName("need labels where they go by those, and a model that libtorch can run")
     void refuse() {

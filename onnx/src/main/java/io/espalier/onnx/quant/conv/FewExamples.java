@@ -32,11 +32,17 @@ public final class FewExamples {
     }
 
     /**
-     * So many examples, each in a batch of its own where the model takes any batch; none where no
-     * example fits, or the inputs have no examples in common.
+     * So many examples, each in a batch of its own where the model takes any batch; whole batches
+     * where the inputs have no examples in common. None where none fits.
      */
     public static List<Map<String, Tensor>> singly(
             OnnxModel model, List<Map<String, Tensor>> data, int examples) {
+        if (data.stream().anyMatch(batch -> !haveExamples(batch))) {
+            return data.stream()
+                    .filter(batch -> fitting(model, batch, MOST_BYTES_SINGLY) >= 1)
+                    .limit(examples)
+                    .toList();
+        }
         int together = together(model, data.getFirst(), MOST_BYTES_SINGLY);
         return first(data, divides(model) ? Math.min(together, 1) : together, examples);
     }
@@ -61,18 +67,26 @@ public final class FewExamples {
 
     /** How many examples of a batch fit; 0 if none does, or there are none. */
     private static int together(OnnxModel model, Map<String, Tensor> batch, long mostBytes) {
-        long examples = -1;
-        for (Tensor tensor : batch.values()) {
-            if (tensor.dim() == 0 || (examples >= 0 && tensor.size(0) != examples)) {
-                return 0;
-            }
-            examples = tensor.size(0);
+        if (!haveExamples(batch)) {
+            return 0;
         }
-        long numbers = StreamBudget.numbers(model, batch);
-        double fits = Math.floor((double) mostBytes / Float.BYTES / numbers * examples);
+        long examples = InputBatches.examples(batch);
+        double fits = Math.floor(fitting(model, batch, mostBytes) * examples);
         return divides(model)
                 ? (int) Math.min(fits, examples)
                 : fits >= examples ? (int) examples : 0;
+    }
+
+    /** How many batches like this one fit. */
+    private static double fitting(OnnxModel model, Map<String, Tensor> batch, long mostBytes) {
+        return (double) mostBytes / Float.BYTES / StreamBudget.numbers(model, batch);
+    }
+
+    /** Whether the first dimension of all inputs counts the same. */
+    private static boolean haveExamples(Map<String, Tensor> batch) {
+        long examples = InputBatches.examples(batch);
+        return batch.values().stream()
+                .allMatch(tensor -> tensor.dim() > 0 && tensor.size(0) == examples);
     }
 
     /** Whether the model takes batches of any size. */
