@@ -8,6 +8,7 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.proto.TensorShapeProto.Dimension;
 import io.espalier.onnx.proto.ValueInfoProto;
 import io.espalier.onnx.run.OnnxSession;
+import io.espalier.onnx.shape.Shapes;
 import io.espalier.tensor.EspalierException;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -85,10 +86,15 @@ public final class TrialInputs {
                 last = e;
             }
         }
+        String reason = last == null ? "" : last.getMessage();
+        if (sized(model, sizes, USUAL.getFirst()).sizes().equals(sizes)) {
+            Shapes.of(model).requireRunning("The model");
+            throw new EspalierException("The model does not run: " + reason, last);
+        }
         throw new EspalierException(
                 "The model runs with none of the sizes that were tried for its open dimensions;"
                         + " name them: "
-                        + (last == null ? "" : last.getMessage()),
+                        + reason,
                 last);
     }
 

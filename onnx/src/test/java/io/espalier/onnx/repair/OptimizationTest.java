@@ -88,6 +88,28 @@ class OptimizationTest {
     }
 
     @Test
+    @DisplayName("is refused where a model that leaves no dimension open can't run")
+    void runsNever() {
+        OnnxModel broken =
+                TestGraphs.opset(17)
+                        .input("x: Float[1, 3, 8, 8]")
+                        .weight("w", 4, 5, 1, 1)
+                        .node("y = Conv(x, w)")
+                        .output("y")
+                        .build();
+
+        var error =
+                assertThrows(
+                        EspalierException.class,
+                        () -> Optimization.of(broken, Repair.all(), Map.of()));
+
+        assertEquals(
+                "The model can't run: its node 'y/Conv' (Conv) takes 3 channels, and its filters"
+                        + " are for 5.",
+                error.getMessage());
+    }
+
+    @Test
     @DisplayName("is objected to if it is different, larger or slower")
     void objections() {
         assertTrue(found(9e-5, 1000, 10.2).objection().isEmpty());
