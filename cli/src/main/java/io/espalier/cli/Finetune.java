@@ -14,6 +14,7 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 import java.io.PrintWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Locale;
@@ -100,6 +101,9 @@ final class Finetune implements Runnable {
             description = "Go on from what an earlier run with the same options left there.")
     boolean resume;
 
+    /** Whether there is something to go on from. */
+    private boolean goesOn;
+
     @Option(
             names = "--threads",
             paramLabel = "N",
@@ -177,6 +181,7 @@ final class Finetune implements Runnable {
         tuner = rate == null ? tuner : tuner.learningRate(rate);
         tuner = threads == null ? tuner : tuner.threads(threads);
         tuner = inputs.seed == null ? tuner : tuner.seed(inputs.seed);
+        goesOn = resume && checkpoint != null && Files.exists(checkpoint);
         tuner = checkpoint == null ? tuner : tuner.checkpoints(checkpoint, resume);
         tuner = integers ? tuner.toIntegers() : tuner;
         return trainsIntegers ? tuner.trainingIntegers() : tuner;
@@ -233,7 +238,7 @@ final class Finetune implements Runnable {
 
     /** What was done before gradients. */
     private String fitted(TunedModel tuned) {
-        boolean before = resume && tuned.layersFitted() == 0;
+        boolean before = goesOn && tuned.layersFitted() == 0;
         String floats = before ? "layers fitted before" : tuned.layersFitted() + " layers fitted";
         return tuned.integers()
                 .map(integer ->

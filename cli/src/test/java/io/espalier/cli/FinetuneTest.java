@@ -81,6 +81,30 @@ class FinetuneTest {
     }
 
     @Test
+    @DisplayName("says that layers were fitted before only where there is something to go on from")
+    void goesOnFromNothing() {
+        String[] options = {
+            "--teacher",
+            model.toString(),
+            "--random",
+            "--limit",
+            "8",
+            "--epochs",
+            "1",
+            "--checkpoint",
+            folder.resolve("new").toString(),
+            "--resume",
+            "--force"
+        };
+
+        CommandLineRun first = finetune(model, options);
+        CommandLineRun second = finetune(model, options);
+
+        assertTrue(first.out().contains("0 layers fitted, "), first.out() + first.err());
+        assertTrue(second.out().contains("layers fitted before"), second.out() + second.err());
+    }
+
+    @Test
     @DisplayName("puts a model into integers with itself as the teacher")
     void integers() {
         CommandLineRun run = finetune(model, "--int8", "--random", "--limit", "8");
