@@ -84,10 +84,14 @@ final class PrunedRemoval {
 
     private void keepValues(ModelAnalysis analysis) {
         for (String name : analysis.constants().keySet()) {
-            Tensor tensor = analysis.tensors().held(name).tensor();
-            Tensor copy = tensor.detach().clone();
-            back.push(() -> tensor.detach().copy_(copy));
+            keepValues(analysis.tensors().held(name).tensor());
+            analysis.tensors().held(name).alike().forEach(this::keepValues);
         }
+    }
+
+    private void keepValues(Tensor tensor) {
+        Tensor copy = tensor.detach().clone();
+        back.push(() -> tensor.detach().copy_(copy));
     }
 
     /** Sums in another order differ by so much of the largest result. */

@@ -4,6 +4,8 @@ import io.espalier.nn.Convolution;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.PaddingMode;
+import io.espalier.nn.Parametrization;
+import io.espalier.nn.SharedWeights;
 import io.espalier.tensor.Tensors;
 
 import org.bytedeco.javacpp.PointerScope;
@@ -13,7 +15,10 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
+import java.util.function.UnaryOperator;
 
 /** A linear layer or convolution that is given channels that are one number everywhere. */
 final class SteadyLayer {
@@ -95,7 +100,10 @@ final class SteadyLayer {
                 && layer.parametrizations("bias").isEmpty();
     }
 
-    /** Adds to its bias what a channel of this number adds, and multiplies that by zero. */
+    /**
+     * Adds to its bias what a channel of this number adds, and multiplies that by zero; leaves both
+     * as they are where a weight that is stored as zero changes others.
+     */
     void fold(int channel, double number) {
         double[] shift = new double[outputs];
         int group = channel / inputs;
@@ -105,11 +113,33 @@ final class SteadyLayer {
         }
         try (var scope = new PointerScope();
                 var noGrad = new NoGradGuard()) {
-            layer.parameter("bias").add_(KnownNumbers.tensor(shift, ScalarType.Double, outputs));
-            Tensor stored = layer.parameter(layer.storedName("weight"));
-            stored.narrow(0, (long) group * perGroup, perGroup)
-                    .select(1, input)
-                    .fill_(new Scalar(0));
+            if (multipliesByZero(group, input)) {
+                layer.parameter("bias")
+                        .add_(KnownNumbers.tensor(shift, ScalarType.Double, outputs));
+            }
         }
+    }
+
+    private boolean multipliesByZero(int group, int input) {
+        UnaryOperator<Tensor> part =
+                whole -> whole.narrow(0, (long) group * perGroup, perGroup).select(1, input);
+        List<Tensor> stored = new ArrayList<>();
+        stored.add(part.apply(layer.parameter(layer.storedName("weight"))));
+        for (Parametrization passed : layer.parametrizations("weight")) {
+            if (passed instanceof SharedWeights shared) { // the number 0 is for zeros
+                stored.add(part.apply(layer.buffer(shared.bufferName())));
+            }
+        }
+        Tensor wanted = layer.value("weight").detach().clone();
+        part.apply(wanted).fill_(new Scalar(0));
+        List<Tensor> before = stored.stream().map(Tensor::clone).toList();
+        stored.forEach(each -> each.fill_(new Scalar(0)));
+        if (Tensors.equal(wanted, layer.value("weight"))) {
+            return true;
+        }
+        for (int i = 0; i < before.size(); i++) {
+            stored.get(i).copy_(before.get(i));
+        }
+        return false;
     }
 }
