@@ -59,7 +59,8 @@ record LayerNames(List<NamePattern> only, List<NamePattern> kept) {
         if (nodes.contains(node.name())) {
             return Stream.of(node.name());
         }
-        return Stream.ofNullable(repaired.producer(node.output())).map(OnnxNode::name);
+        OnnxNode producer = repaired.producer(node.output());
+        return producer == null ? Stream.empty() : Stream.of(producer.name());
     }
 
     private static boolean readsConstant(OnnxGraph file, OnnxNode node, NamePattern pattern) {
