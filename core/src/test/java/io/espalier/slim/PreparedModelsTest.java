@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import io.espalier.nn.BatchNorm2d;
 import io.espalier.nn.Conv2d;
 import io.espalier.nn.Flatten;
+import io.espalier.nn.LSTM;
 import io.espalier.nn.Linear;
 import io.espalier.nn.Module;
 import io.espalier.nn.ReLU;
@@ -208,5 +209,35 @@ class PreparedModelsTest {
                 .filter(name -> name.matches("[02].activation_post_process.*|2.weight_fake.*"))
                 .forEach(name -> assertEquals(before.get(name), after.get(name), name));
         assertEquals(training, model.module("0").isTraining());
+    }
+
+    /** A recurrent layer before two others. */
+    private static final class Recurring extends Module {
+        private final LSTM network = add("network", new LSTM(6, 8, o -> o.batchFirst(true)));
+        private final Linear first = add("first", new Linear(8, 5));
+        private final Linear last = add("last", new Linear(5, 3));
+
+        @Override
+        protected Tensor forward(Tensor x) {
+            return last.call(first.call(network.call(x)));
+        }
+    }
+
+    @Test
+    @DisplayName("count the multiplications of recurrent layers, which keep their channels")
+    void recurrent() {
+        var model = new Recurring();
+        Tensor x = Tensors.randn(2, 4, 6);
+        SlimResult.Cost plain = Slimming.of(model, x).ratio(1).run().before();
+        model.train();
+        model.qconfig(QConfig.qatForBackend("x86"));
+        Quantization.prepareQat(model);
+        model.call(x);
+
+        SlimResult result = Slimming.of(model, x).ratio(0.6).run();
+
+        assertEquals(plain.macs(), result.before().macs());
+        assertEquals(32, model.network.value("weight_hh_l0").size(0));
+        assertEquals(8, model.network.value("weight_hh_l0").size(1));
     }
 }

@@ -130,6 +130,11 @@ public final class ObservedRecurrent extends Module {
     }
 
     @Override
+    public long multiplications(List<long[]> inputs, List<long[]> outputs) {
+        return network.multiplications(inputs, outputs);
+    }
+
+    @Override
     protected List<Tensor> forwardAll(List<Tensor> inputs) {
         boolean givenState = inputs.size() > 1;
         return shape.run(this, inputs, (x, state) -> run(x, state, givenState));
