@@ -51,6 +51,11 @@ public final class Leftovers {
         }
     }
 
+    /** Asks the collector to come now, where a whole model was let go of. */
+    public static void collect() {
+        OF_PROCESS.collect.run();
+    }
+
     void add(long bytes) {
         long sum = made.addAndGet(bytes);
         if (sum < budget || !made.compareAndSet(sum, 0)) {

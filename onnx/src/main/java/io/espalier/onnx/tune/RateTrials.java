@@ -4,6 +4,7 @@ import io.espalier.onnx.model.OnnxModel;
 import io.espalier.onnx.quant.CalibrationData;
 import io.espalier.onnx.tune.BestFile.Loss;
 import io.espalier.tensor.EspalierException;
+import io.espalier.tensor.Leftovers;
 
 import java.util.List;
 import java.util.OptionalDouble;
@@ -68,6 +69,8 @@ record RateTrials(List<Double> rates, double share, double shortest) {
                                                 "trying the rate " + rate, done, total);
                     });
             Loss reached = reached(trial, work);
+            // Its weights and what Adam knew of them.
+            Leftovers.collect();
             if (reached.compareTo(least) < 0) {
                 least = reached;
                 best = rate;
