@@ -80,9 +80,12 @@ final class GroupHistory {
         }
     }
 
-    /** Heads and the places within them have one place; the order tells them apart. */
+    /**
+     * Heads and the places within them have one place, and heads may be found no more when few are
+     * left; the order tells places of queries from those of values.
+     */
     private static String key(Group group, Map<String, Integer> seen) {
-        String place = group.place().toString();
+        String place = group.place() + (group.isOuter() ? " heads" : "");
         return place + " " + seen.merge(place, 1, Integer::sum);
     }
 

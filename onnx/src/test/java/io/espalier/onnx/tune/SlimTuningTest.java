@@ -173,4 +173,65 @@ class SlimTuningTest {
         assertThrows(EspalierException.class, () -> tuning.rounds(2));
         assertThrows(EspalierException.class, () -> tuning.rounds(0));
     }
+
+    @Test
+    @DisplayName(
+            "says what is left of heads, and of places in them, of one weight for queries, keys and"
+                    + " values")
+    void packedHeads() {
+        OnnxModel attention = packed();
+        var history = new GroupHistory(OnnxSlimmer.of(attention).groups());
+        SlimResult heads = OnnxSlimmer.of(attention).only("qkv").ratio(0.5).run();
+        SlimResult places = OnnxSlimmer.of(heads.model()).only("qkv").ratio(0.5).run();
+
+        history.add(heads);
+        history.add(places);
+
+        List<SlimResult.Row> rows =
+                history.result(places.model()).rows().stream()
+                        .filter(row -> row.group().place().constant().equals("qkv"))
+                        .toList();
+        assertEquals(List.of(4, 6, 6), rows.stream().map(r -> r.group().units().size()).toList());
+        List<Integer> left = rows.stream().map(SlimResult.Row::left).toList();
+        assertEquals(List.of(2, 3, 3), left);
+    }
+
+    private static OnnxModel packed() {
+        TestGraphs graph =
+                TestGraphs.opset(17)
+                        .input("x: Float[N, 5, 8]")
+                        .weight("in", 8, 24)
+                        .weight("qkv", 24, 72)
+                        .weight("qkv_bias", 72)
+                        .weight("o", 24, 24)
+                        .weight("last", 24, 4)
+                        .integers("heads", 0, 5, 4, 6)
+                        .integers("joined", 0, 5, 24)
+                        .node("e = MatMul(x, in)")
+                        .node("p = MatMul(e, qkv)")
+                        .node("b = Add(p, qkv_bias)")
+                        .integers("thirds", 24, 24, 24)
+                        .node("q0, k0, v0 = Split(b, thirds)", n -> n.with("axis", 2));
+        for (String part : List.of("q", "k", "v")) {
+            graph.node("%s1 = Reshape(%s0, heads)".formatted(part, part))
+                    .node(
+                            "%s = Transpose(%s1)".formatted(part, part),
+                            n ->
+                                    n.with(
+                                            "perm",
+                                            part.equals("k")
+                                                    ? List.of(0L, 2L, 3L, 1L)
+                                                    : List.of(0L, 2L, 1L, 3L)));
+        }
+        return graph.node("s = MatMul(q, k)")
+                .node("w = Softmax(s)")
+                .node("m = MatMul(w, v)")
+                .node("t = Transpose(m)", n -> n.with("perm", List.of(0L, 2L, 1L, 3L)))
+                .node("j = Reshape(t, joined)")
+                .node("d = MatMul(j, o)")
+                .node("r = Add(e, d)")
+                .node("y = MatMul(r, last)")
+                .output("y")
+                .build();
+    }
 }
