@@ -135,8 +135,8 @@ final List<Network> networks =
                         LeNet300100::new,
                         0.2,
                         List.of(
-                                new Stage(0, 0.978, 45, 8, 22, 0.1, 5, false),
-                                new Stage(0.978, 0.9857, 25, 0, 10, 0.03, 4, false))),
+                                new Stage(0, 0.968, 45, 8, 22, 0.1, 5, false),
+                                new Stage(0.968, 0.9857, 25, 0, 10, 0.03, 4, false))),
                 new Network(
                         "LeNet-5",
                         LeNet5::new,
