@@ -118,7 +118,7 @@ record Stage(
         int bits,
         boolean folds) {
     Stage quick() {
-        return new Stage(from / 2, from == 0 ? 0.489 : 0.8, 2, 0, 1, rate, bits, folds);
+        return new Stage(from / 2, from == 0 ? to / 2 : 0.8, 2, 0, 1, rate, bits, folds);
     }
 
     double rate(double epoch) {
