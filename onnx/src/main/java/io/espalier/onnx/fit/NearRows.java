@@ -10,18 +10,20 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.jspecify.annotations.Nullable;
 
 import java.util.Arrays;
-import java.util.Collection;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.random.RandomGenerator;
 
 /**
  * Rows of a table that are near to others by the angle between them, as words of about one meaning
  * are: a sentence with those in their place is still one (Jiao et al., <a
- * href="https://arxiv.org/abs/1909.10351">TinyBERT</a>, 2020).
+ * href="https://arxiv.org/abs/1909.10351">TinyBERT</a>, 2020). They are looked for when the first
+ * is asked for: who only wants to know which rows are read needs none.
  */
 final class NearRows {
     /** How many of each row are known. */
@@ -33,25 +35,37 @@ final class NearRows {
     /** How many rows of the table are compared at once. */
     private static final long BLOCK = 4096;
 
-    private final Map<Long, long[]> near = new HashMap<>();
-
-    private NearRows() {}
+    private final ConstantTensor table;
+    private final Set<Long> rows;
+    private @Nullable Map<Long, long[]> near;
 
     /** Those of a table that are near to some of its rows, of as many of these as take seconds. */
-    static NearRows of(ConstantTensor table, Collection<Long> rows) {
-        var found = new NearRows();
-        if (table.type().isFloating()) {
-            long most = Math.max(1, MOST_WORK / Math.max(1, table.elements()));
-            try (var scope = new PointerScope()) {
-                found.find(
-                        table.toTensor(),
-                        rows.stream().mapToLong(Long::longValue).sorted().limit(most).toArray());
-            }
-        }
-        return found;
+    NearRows(ConstantTensor table, Set<Long> rows) {
+        this.table = table;
+        this.rows = rows;
     }
 
-    private void find(Tensor table, long[] rows) {
+    private Map<Long, long[]> found() {
+        if (near == null) {
+            near = new HashMap<>();
+            if (table.type().isFloating()) {
+                long most = Math.max(1, MOST_WORK / Math.max(1, table.elements()));
+                try (var scope = new PointerScope()) {
+                    find(
+                            near,
+                            table.toTensor(),
+                            rows.stream()
+                                    .mapToLong(Long::longValue)
+                                    .sorted()
+                                    .limit(most)
+                                    .toArray());
+                }
+            }
+        }
+        return near;
+    }
+
+    private static void find(Map<Long, long[]> near, Tensor table, long... rows) {
         for (int from = 0; from < rows.length; from += (int) BLOCK) {
             long[] some = Arrays.copyOfRange(rows, from, (int) Math.min(rows.length, from + BLOCK));
             long[] nearest = nearest(table, some);
@@ -102,7 +116,7 @@ final class NearRows {
 
     /** One of the rows near to another, if some are known. */
     OptionalLong draw(long row, RandomGenerator random) {
-        long[] others = near.get(row);
+        long[] others = found().get(row);
         return others == null || others.length == 0
                 ? OptionalLong.empty()
                 : OptionalLong.of(others[random.nextInt(others.length)]);

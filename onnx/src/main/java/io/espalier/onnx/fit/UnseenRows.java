@@ -87,7 +87,7 @@ public final class UnseenRows {
         long half = Math.max(2, Math.ceilDiv(examples, 2));
         Set<Long> usual = new HashSet<>(counts.keySet());
         usual.removeIf(index -> counts.getOrDefault(index, 0) < half);
-        NearRows near = NearRows.of(table, counts.keySet());
+        var near = new NearRows(table, Set.copyOf(counts.keySet()));
         return Optional.of(new Table(name, rows, usual, near));
     }
 
